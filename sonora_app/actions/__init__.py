@@ -1,0 +1,1 @@
+"""What the page may ask for, and what is done about it."""

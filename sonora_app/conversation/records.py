@@ -1,0 +1,199 @@
+"""What is remembered, as values: conversations, sessions, messages and transitions.
+
+A record is made once, with an id of its own (UUIDv7, RFC 9562), and written as often as it
+takes: writing it twice is writing it once. What changes later about a conversation or a
+session travels as an update that names only the fields it changes, so that two writers of
+one row do not undo each other.
+"""
+
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, TypeAlias
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object: what metadata, metrics and arguments are."""
+
+
+class ConversationStatus(StrEnum):
+    """Where a conversation stands."""
+
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    ABANDONED = "abandoned"
+    FAILED = "failed"
+
+
+class EndReason(StrEnum):
+    """Why a call ended."""
+
+    GOODBYE = "goodbye"
+    USER_REQUEST = "user_request"
+    USER_IDLE = "user_idle"
+    TIME_LIMIT = "time_limit"
+    CLIENT_LEFT = "client_left"
+    SHUTDOWN = "shutdown"
+    ERROR = "error"
+    CRASHED = "crashed"
+
+    @property
+    def status(self) -> ConversationStatus:
+        """What a call that ended so leaves its conversation as."""
+        if self in (EndReason.CLIENT_LEFT, EndReason.SHUTDOWN):
+            return ConversationStatus.ABANDONED
+        if self in (EndReason.ERROR, EndReason.CRASHED):
+            return ConversationStatus.FAILED
+        return ConversationStatus.COMPLETED
+
+
+class Role(StrEnum):
+    """Who said it."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Modality(StrEnum):
+    """How it was said."""
+
+    VOICE = "voice"
+    TEXT = "text"
+
+
+class Record(BaseModel):
+    """Base of what a store can write."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: ClassVar[str]
+
+
+class Conversation(Record):
+    """One thread of talk with one user, over any number of calls."""
+
+    table: ClassVar[str] = "conversations"
+
+    id: UUID
+    user_id: str | None = None
+    title: str | None = None
+    summary: str | None = None
+    status: ConversationStatus = ConversationStatus.ACTIVE
+    language: str | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    last_message_at: AwareDatetime | None = None
+
+
+class ConversationUpdate(Record):
+    """What a call learned about its conversation. Fields left out stay as they are.
+
+    `metadata` is merged into what is there, key by key.
+    """
+
+    table: ClassVar[str] = "conversations"
+
+    id: UUID
+    title: str | None = None
+    summary: str | None = None
+    status: ConversationStatus | None = None
+    language: str | None = None
+    metadata: JsonObject | None = None
+    updated_at: AwareDatetime
+
+
+class Session(Record):
+    """One call."""
+
+    table: ClassVar[str] = "sessions"
+
+    id: UUID
+    conversation_id: UUID
+    transport: str
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    end_reason: EndReason | None = None
+    metrics: JsonObject = Field(default_factory=dict)
+    app_version: str
+
+
+class SessionUpdate(Record):
+    """The end of a call."""
+
+    table: ClassVar[str] = "sessions"
+
+    id: UUID
+    ended_at: AwareDatetime
+    end_reason: EndReason
+    metrics: JsonObject = Field(default_factory=dict)
+
+
+class Message(Record):
+    """One turn of one speaker.
+
+    `content` is what was heard: an interrupted turn of the assistant ends where the user cut
+    in. `session_id` and `seq` are absent, `role` may be another word and `content` null in rows
+    that a text-chat API wrote.
+    """
+
+    table: ClassVar[str] = "messages"
+
+    id: UUID
+    conversation_id: UUID
+    session_id: UUID | None = None
+    seq: int | None = None
+    role: str
+    content: str | None = None
+    modality: Modality = Modality.VOICE
+    interrupted: bool = False
+    node: str | None = None
+    images: list[Any] | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+    metrics: JsonObject = Field(default_factory=dict)
+    created_at: AwareDatetime
+    deleted_at: AwareDatetime | None = None
+
+
+class Transition(Record):
+    """One step from a node of the flow to another, and what caused it."""
+
+    table: ClassVar[str] = "transitions"
+
+    id: UUID
+    conversation_id: UUID
+    session_id: UUID
+    seq: int
+    from_node: str
+    to_node: str
+    trigger: str
+    arguments: JsonObject = Field(default_factory=dict)
+    created_at: AwareDatetime
+
+
+_last_uuid7 = 0
+_uuid7_lock = threading.Lock()
+
+
+def uuid7() -> UUID:
+    """A new UUIDv7 (RFC 9562, section 5.7), greater than every earlier one of this process.
+
+    The 12 bits after the millisecond count within it (method 1 of section 6.2), and carry into
+    the millisecond when they run out or the clock steps back.
+    """
+    global _last_uuid7
+    with _uuid7_lock:
+        now = time.time_ns() // 1_000_000 << 12
+        _last_uuid7 = stamp = max(now, _last_uuid7 + 1)
+    millis, count = stamp >> 12, stamp & 0xFFF
+    random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
+    return UUID(int=millis << 80 | 7 << 76 | count << 64 | 0b10 << 62 | random)
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,105 @@
+"""What a store can do.
+
+The rest of the project knows a store only by this. Every method is a coroutine that leaves the
+event loop free while it works, and every failure is a `StorageError`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from sonora_app.conversation.records import (
+    Conversation,
+    Message,
+    Record,
+    Session,
+    Transition,
+)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a call needs to know of the conversation it resumes, read in one go.
+
+    Parameters:
+        conversation: The conversation.
+        messages: Its newest messages, oldest first, deleted ones left out.
+        older_messages: How many earlier ones were left out.
+        last_message_seq: The highest `seq` of its messages, 0 when there is none.
+        last_transition_seq: The highest `seq` of its transitions, 0 when there is none.
+    """
+
+    conversation: Conversation
+    messages: tuple[Message, ...] = ()
+    older_messages: int = 0
+    last_message_seq: int = 0
+    last_transition_seq: int = 0
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A conversation as a list shows it."""
+
+    conversation: Conversation
+    messages: int
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """Everything that is kept of a conversation, each part oldest first."""
+
+    conversation: Conversation
+    sessions: tuple[Session, ...]
+    messages: tuple[Message, ...]
+    transitions: tuple[Transition, ...]
+
+
+class Store(Protocol):
+    """Where conversations are kept."""
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Write `records` in order, all or none. Writing a record again changes nothing.
+
+        Raises:
+            StorageError: Nothing was written.
+        """
+        ...
+
+    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
+        """Read what resuming a conversation needs, or None when there is no such conversation.
+
+        Args:
+            conversation_id: Which conversation.
+            message_limit: How many of its newest messages to read.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        ...
+
+    async def transcript(self, conversation_id: UUID) -> Transcript | None:
+        """Read all that is kept of a conversation, or None when there is no such conversation.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        ...
+
+    async def conversations(
+        self, *, user_id: str | None = None, limit: int = 50
+    ) -> tuple[Listing, ...]:
+        """List conversations, the one talked in last first.
+
+        Args:
+            user_id: Only this user's; None lists everyone's.
+            limit: How many at most.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of the store. Safe to call twice."""
+        ...

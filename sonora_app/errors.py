@@ -1,0 +1,87 @@
+"""Everything that can go wrong in a way a person should hear about.
+
+Each error has a stable code for programs, a sentence for people, and what to do about it.
+The edge (the page's connection, the command line, the start-up) turns it into an RTVI
+error-response, a log line or an exit code; nothing else formats errors.
+"""
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Stable codes of the errors a page or a script can meet. Never renamed."""
+
+    NOT_READY = "not_ready"
+    UNKNOWN_ACTION = "unknown_action"
+    UNSUPPORTED_MESSAGE = "unsupported_message"
+    INVALID_MESSAGE = "invalid_message"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    OUT_OF_TURN = "out_of_turn"
+    ALREADY_OPEN = "already_open"
+    CONVERSATION_REFUSED = "conversation_refused"
+    USER_REQUIRED = "user_required"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    CONVERSATION_ENDING = "conversation_ending"
+    NOT_FOUND = "not_found"
+    MISCONFIGURED = "misconfigured"
+    INTERNAL = "internal"
+
+
+class SonoraError(Exception):
+    """Base of Sonora's errors.
+
+    Args:
+        message: One sentence for a person, saying what happened.
+        hint: What to do about it; may be empty.
+    """
+
+    code: ErrorCode = ErrorCode.INTERNAL
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep the sentence and the advice apart, so that each edge can lay them out."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The sentence, followed by the advice if there is any."""
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class SettingsError(SonoraError):
+    """The environment lacks something, or holds a value that cannot be used."""
+
+    code = ErrorCode.MISCONFIGURED
+
+
+class MessageError(SonoraError):
+    """A message from the page cannot be acted on; nothing was changed.
+
+    Args:
+        code: Which of the page's errors this is.
+        message: One sentence for a person.
+        hint: What to do about it.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, *, hint: str = "") -> None:
+        """Take the code per instance: messages fail in many ways with one handling."""
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class ConversationRefusedError(SonoraError):
+    """This caller may not open that conversation. The words tell nothing about why."""
+
+    code = ErrorCode.CONVERSATION_REFUSED
+
+
+class StorageError(SonoraError):
+    """The store cannot be read or written."""
+
+    code = ErrorCode.STORAGE_UNAVAILABLE
+
+
+class NotFoundError(SonoraError):
+    """There is no such conversation."""
+
+    code = ErrorCode.NOT_FOUND
