@@ -40,7 +40,7 @@ class SetConversationId(Inbound):
 
     conversation_id: UUID | None = None
     user_id: UserId | None = None
-    access_token: SecretStr | None = Field(None, max_length=8_192)
+    access_token: SecretStr | None = Field(default=None, max_length=8_192)
     language: Language | None = None
 
 

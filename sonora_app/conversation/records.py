@@ -36,6 +36,7 @@ class EndReason(StrEnum):
     USER_REQUEST = "user_request"
     USER_IDLE = "user_idle"
     TIME_LIMIT = "time_limit"
+    NO_CONVERSATION = "no_conversation"
     CLIENT_LEFT = "client_left"
     SHUTDOWN = "shutdown"
     ERROR = "error"

@@ -1,0 +1,117 @@
+"""Sonora's entry point.
+
+- On a developer's machine: `uv run python bot.py --local`, which is Pipecat's development runner
+  on SmallWebRTC. The runner's own flags work too.
+- On Pipecat Cloud the base image imports this module and calls `bot`; it asks `readyz` whether
+  this instance can take a call.
+
+`sonora_app` is imported inside functions only, so that importing this module is quick. A thread
+imports it from the start of the process, so that the first caller does not wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipecat.runner.types import RunnerArguments
+    from pipecat.transports.base_transport import BaseTransport
+
+_warm_up: WarmUp
+
+
+class WarmUp(threading.Thread):
+    """Imports and builds, off the main thread, what the first call needs.
+
+    Attributes:
+        problem: Why this process can hold no call, or None.
+    """
+
+    def __init__(self) -> None:
+        """Create the thread; it does not keep the process alive."""
+        super().__init__(name="sonora-warm-up", daemon=True)
+        self.problem: str | None = None
+
+    def run(self) -> None:
+        """Check the settings, then import and build."""
+        from loguru import logger
+
+        from sonora_app.errors import SonoraError
+        from sonora_app.settings import load_settings
+
+        try:
+            settings = load_settings()
+            settings.check_deployable()
+
+            from sonora_app.warmup import warm_up
+
+            warm_up(settings)
+        except SonoraError as error:
+            self.problem = str(error)
+            logger.error(f"Sonora cannot take calls. {error}")
+
+
+async def bot(runner_args: RunnerArguments) -> None:
+    """Hold one call. Called by Pipecat's runner, or by Pipecat Cloud, for each.
+
+    Args:
+        runner_args: Which transport, and the body of the `/start` request.
+
+    Raises:
+        sonora_app.errors.SettingsError: A key is missing, or a setting cannot be used.
+    """
+    import asyncio
+
+    await asyncio.to_thread(_warm_up.join)
+
+    from sonora_app.transports import build_transport
+
+    await run_bot(await build_transport(runner_args), runner_args)
+
+
+async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> None:
+    """Hold one call on `transport`.
+
+    Args:
+        transport: What the call comes in by.
+        runner_args: What the runner knows of it.
+    """
+    from sonora_app.process import process_store
+    from sonora_app.session import run_session
+    from sonora_app.settings import load_settings
+
+    settings = load_settings()
+    settings.check_deployable()
+    await run_session(
+        transport, runner_args, settings=settings, store=await process_store(settings)
+    )
+
+
+def readyz() -> dict[str, Any]:
+    """Whether this instance can take a call now. Asked by Pipecat Cloud's base image."""
+    if _warm_up.is_alive():
+        return {"ready": False, "reason": "warming up"}
+    if _warm_up.problem is not None:
+        return {"ready": False, "reason": _warm_up.problem}
+    return {"ready": True}
+
+
+def main() -> None:
+    """Run the development runner."""
+    from sonora_app.dev_runner import run_dev_runner
+
+    run_dev_runner()
+
+
+if __name__ == "__main__":
+    import os
+
+    # Before the warm-up reads the settings: a bot started by hand is on somebody's own machine.
+    os.environ.setdefault("ENV", "local")
+
+_warm_up = WarmUp()
+_warm_up.start()
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The functions and actions that `sonora.yaml` names.
+
+A function does its work and returns `(result, TRANSITION_IN_YAML)`: where it leads is written
+in the YAML alone. Its docstring is what the language model reads as the tool's description; one
+that ends in `(event)` is not shown to the model. Pipecat reads the signatures, so the
+annotations here are evaluated ones.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pipecat.flows import TRANSITION_IN_YAML, FlowManager
+
+from sonora_app.call import Call
+from sonora_app.flow_driver import ANSWER_ON_ARRIVAL
+
+Result = tuple[dict[str, Any], Any]
+
+
+def _call(flow_manager: FlowManager) -> Call:
+    call: Call = flow_manager.worker.app_resources
+    return call
+
+
+# --- Functions
+
+
+async def set_conversation_id(
+    flow_manager: FlowManager,
+    conversation_id: str,
+    user_id: str,
+    language: str,
+) -> Result:
+    """Open the conversation that the page names, for the user it names. (event)
+
+    Args:
+        conversation_id: Which conversation; empty for a new one.
+        user_id: Whose it is.
+        language: What to speak; empty for the conversation's own.
+    """
+    call = _call(flow_manager)
+    if not await call.open(conversation_id, user_id, language):
+        return {"status": "rejected"}, TRANSITION_IN_YAML
+    flow_manager.state.update(call.prompt_facts())
+    return {"status": "ready"}, TRANSITION_IN_YAML
+
+
+async def wrap_up(
+    flow_manager: FlowManager,
+    title: str,
+    summary: str,
+    topics: list[str],
+    outcome: Literal["resolved", "unresolved", "informational", "interrupted"],
+) -> Result:
+    """Bring the conversation to an end. Call it when the person is done or says goodbye.
+
+    Args:
+        title: What it was about, in at most six words.
+        summary: Two or three sentences: what the person wanted, what was settled, what stays
+            open, and any fact about the person worth remembering next time.
+        topics: One to five topics, each in one to four words, the latest first.
+        outcome: What came of it.
+    """
+    call = _call(flow_manager)
+    call.describe(title=title, summary=summary, topics=topics, outcome=outcome)
+    flow_manager.state["wrap_up_reason"] = call.wrap_up_reason()
+    return {"status": "wrapping_up"}, TRANSITION_IN_YAML
+
+
+async def resume_conversation(flow_manager: FlowManager) -> Result:
+    """The person wants to go on talking, or brought up anything at all."""
+    flow_manager.state[ANSWER_ON_ARRIVAL] = True
+    return {"status": "resumed"}, TRANSITION_IN_YAML
+
+
+# --- Actions
+
+
+async def mute_user(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
+    """Stop listening to the user, and stop sending their voice to the recogniser."""
+    await _call(flow_manager).mute_user(True)
+
+
+async def unmute_user(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
+    """Listen to the user again."""
+    await _call(flow_manager).mute_user(False)
+
+
+async def speak(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
+    """Say the fixed line that the action's `line` names, and remember it as said.
+
+    Pipecat's own `tts_say` is not used before entering a node: it waits until the line was
+    spoken, and forever when the user cuts in.
+    """
+    await _call(flow_manager).speak(action["line"])
+
+
+async def announce_end(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
+    """Tell the page that the call is over, while it can still be told."""
+    await _call(flow_manager).announce_end()

@@ -1,0 +1,181 @@
+"""Opening a conversation: who asks, what there is, and what the call starts with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sonora_app.conversation.history import ContextMessage, context_messages
+from sonora_app.conversation.records import (
+    Conversation,
+    ConversationStatus,
+    ConversationUpdate,
+    Record,
+    Session,
+    utc_now,
+    uuid7,
+)
+from sonora_app.conversation.store import Opening, Store
+from sonora_app.identity import check_may_open, claimed_user
+from sonora_app.protocol import SetConversationId
+from sonora_app.settings import Language, Settings
+
+
+@dataclass(frozen=True)
+class GreetingFacts:
+    """What a greeting can draw on. None is not known."""
+
+    name: str | None = None
+    topic: str | None = None
+    last_talk_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OpenedConversation:
+    """A conversation that this call may talk in.
+
+    Parameters:
+        conversation_id: Its id.
+        session_id: The id of this call.
+        resumed: Whether it existed before this call.
+        returning: Whether this user has talked with Sonora before, here or elsewhere.
+        language: What is spoken in this call.
+        history: Its newest messages, for the language model.
+        summary: What is known of the messages before those, or of the last conversation.
+        facts: What the greeting can draw on.
+        last_message_seq: The `seq` that the next message follows.
+        last_transition_seq: The `seq` that the next transition follows.
+        records: What opening it writes, in order.
+    """
+
+    conversation_id: UUID
+    session_id: UUID
+    resumed: bool
+    returning: bool
+    language: Language
+    history: tuple[ContextMessage, ...]
+    summary: str | None
+    facts: GreetingFacts
+    last_message_seq: int
+    last_transition_seq: int
+    records: tuple[Record, ...]
+
+
+async def open_conversation(
+    claim: SetConversationId,
+    *,
+    store: Store,
+    settings: Settings,
+    transport: str,
+    app_version: str,
+    stand_ins: frozenset[str] = frozenset(),
+) -> OpenedConversation:
+    """Open the conversation that `claim` names, or a new one.
+
+    Reads the store; writes nothing itself, so that the caller can speak before anything is
+    written.
+
+    Args:
+        claim: What the page says: which conversation, and who asks.
+        store: Where conversations are kept.
+        settings: The settings.
+        transport: The name of the transport, kept with the call.
+        app_version: The version of Sonora, kept with the call.
+        stand_ins: The vendors that are stood in for, kept with a new conversation.
+
+    Raises:
+        MessageError: The claim names no user.
+        ConversationRefusedError: The conversation is somebody else's.
+        StorageError: The store cannot be read.
+    """
+    user_id = claimed_user(claim)
+    opening = None
+    if claim.conversation_id is not None:
+        opening = await store.open(claim.conversation_id, message_limit=settings.history_messages)
+    now = utc_now()
+    session_id = uuid7()
+
+    if opening is None:
+        previous = await _previous_conversation(store, user_id)
+        language = claim.language or settings.language
+        conversation_id = claim.conversation_id or uuid7()
+        records: list[Record] = [
+            Conversation(
+                id=conversation_id,
+                user_id=user_id,
+                language=language,
+                metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
+                created_at=now,
+                updated_at=now,
+            )
+        ]
+        opening = Opening(
+            Conversation(id=conversation_id, user_id=user_id, created_at=now, updated_at=now)
+        )
+        resumed = False
+    else:
+        previous = opening.conversation
+        check_may_open(previous, user_id)
+        language = claim.language or _spoken(previous.language) or settings.language
+        conversation_id = previous.id
+        records = [
+            ConversationUpdate(
+                id=conversation_id,
+                status=ConversationStatus.ACTIVE,
+                language=language,
+                updated_at=now,
+            )
+        ]
+        resumed = True
+
+    records.append(
+        Session(
+            id=session_id,
+            conversation_id=conversation_id,
+            transport=transport,
+            started_at=now,
+            app_version=app_version,
+        )
+    )
+    return OpenedConversation(
+        conversation_id=conversation_id,
+        session_id=session_id,
+        resumed=resumed,
+        returning=previous is not None and previous.last_message_at is not None,
+        language=language,
+        history=tuple(context_messages(opening.messages, max_chars=settings.history_chars)),
+        summary=previous.summary if previous else None,
+        facts=_facts(previous),
+        last_message_seq=opening.last_message_seq,
+        last_transition_seq=opening.last_transition_seq,
+        records=tuple(records),
+    )
+
+
+async def _previous_conversation(store: Store, user_id: str) -> Conversation | None:
+    listings = await store.conversations(user_id=user_id, limit=1)
+    return listings[0].conversation if listings else None
+
+
+def _facts(previous: Conversation | None) -> GreetingFacts:
+    if previous is None:
+        return GreetingFacts()
+    name = previous.metadata.get("user_name")
+    return GreetingFacts(
+        name=name if isinstance(name, str) else None,
+        topic=_latest_topic(previous.metadata.get("topics")) or previous.title,
+        last_talk_at=previous.last_message_at,
+    )
+
+
+def _latest_topic(topics: object) -> str | None:
+    if isinstance(topics, list) and topics:
+        latest: object = topics[0]  # pyright: ignore[reportUnknownVariableType]  # JSON
+        return latest if isinstance(latest, str) else None
+    return None
+
+
+def _spoken(language: str | None) -> Language | None:
+    try:
+        return Language((language or "").split("-")[0].lower())
+    except ValueError:
+        return None

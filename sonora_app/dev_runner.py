@@ -1,0 +1,87 @@
+"""Runs the bot on a developer's machine, on Pipecat's development runner."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import AsyncGenerator
+
+from fastapi import FastAPI
+from rich.console import Console
+from rich.table import Table
+
+from sonora_app.errors import SettingsError
+from sonora_app.logs import configure_logs
+from sonora_app.process import close_process_store, process_store
+from sonora_app.settings import Settings, Vendor, load_settings
+
+_TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
+
+_ROWS = {
+    Vendor.STT: ("Speech recognition", "Deepgram", "hears that you speak, not what you say"),
+    Vendor.LLM: ("Language model", "OpenAI", "a scripted interlocutor"),
+    Vendor.TTS: ("Voice", "Cartesia", "espeak-ng"),
+}
+
+
+def run_dev_runner() -> None:
+    """Read the settings, say what is real, and serve until interrupted."""
+    os.environ.setdefault("ENV", "local")
+    console = Console(stderr=True)
+    try:
+        settings = load_settings()
+        settings.check_deployable()
+    except SettingsError as error:
+        console.print(f"[red]{error.message}[/red] {error.hint}")
+        raise SystemExit(2) from None
+    console.print(stand_in_table(settings))
+
+    from pipecat.runner import run as runner
+
+    parser = argparse.ArgumentParser(description="Sonora, on Pipecat's development runner")
+    parser.add_argument(
+        "--local", action="store_true", help="Talk over SmallWebRTC on this machine (default)"
+    )
+    if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
+        sys.argv += ["--transport", "webrtc"]
+    _wrap_lifespan(runner.app, settings)
+    runner.main(parser)
+
+
+def stand_in_table(settings: Settings) -> Table:
+    """What is real and what is a stand-in in this run."""
+    stand_ins = settings.stand_ins()
+    title = "Rehearsal: not every part is real" if stand_ins else "Sonora"
+    table = Table(title=title, title_style="bold", show_header=True)
+    for heading in ("Part", "", "Played by"):
+        table.add_column(heading)
+    missing = iter(settings.missing_keys())
+    for vendor, (part, real, stand_in) in _ROWS.items():
+        if vendor in stand_ins:
+            table.add_row(
+                part, "[yellow]stand-in[/yellow]", f"{stand_in} ({next(missing)} not set)"
+            )
+        else:
+            table.add_row(part, "[green]real[/green]", real)
+    table.add_row("Storage", "[green]real[/green]", f"SQLite in {settings.data_dir}")
+    return table
+
+
+def _wrap_lifespan(app: FastAPI, settings: Settings) -> None:
+    """Open the store with the server and close it with it.
+
+    The runner resets the log to DEBUG, at which Pipecat logs what people say, between parsing
+    its flags and starting the server; so the log is configured when the server starts.
+    """
+    inner = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        if not {"-v", "--verbose"} & set(sys.argv):
+            configure_logs(settings)
+        await process_store(settings)
+        async with inner(app):
+            yield
+        await close_process_store()
+
+    app.router.lifespan_context = lifespan

@@ -1,0 +1,119 @@
+"""The clocks of a call: waiting for a conversation, silence, and the longest it may last.
+
+Each only fires events into the flow; what follows is the flow's business. All durations are
+settings, in seconds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from loguru import logger
+from pipecat.frames.frames import UserIdleTimeoutUpdateFrame
+
+from sonora_app.call import Call
+from sonora_app.conversation.records import EndReason
+from sonora_app.floor import Floor
+
+_QUIET_MOMENT_SECS = 10.0
+"""How long an announcement waits for nobody to be speaking before it is made anyway."""
+
+_GREETING_SECS = 20.0
+"""How long a greeting may take before the conversation goes on without its end."""
+
+
+class CallLimits:
+    """Keeps the time of one call.
+
+    Args:
+        call: The call.
+        floor: Who is speaking.
+        open_unasked: Opens a conversation that no page asked for.
+    """
+
+    def __init__(
+        self, call: Call, floor: Floor, *, open_unasked: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Create clocks that do not run yet."""
+        self._call = call
+        self._floor = floor
+        self._open_unasked = open_unasked
+        self._nudges = 0
+        self._waiting_since_connected = asyncio.Event()
+
+    def client_connected(self) -> None:
+        """Start waiting for the conversation id anew: only now can the page send it."""
+        self._waiting_since_connected.set()
+
+    async def run(self) -> None:
+        """Keep the time until cancelled."""
+        async with asyncio.TaskGroup() as clocks:
+            clocks.create_task(self._watch_waiting(), name="sonora-waiting-limit")
+            clocks.create_task(self._watch_length(), name="sonora-call-limit")
+
+    async def user_active(self) -> None:
+        """The user did something: silence is counted from here."""
+        self._nudges = 0
+        await self._call.worker.queue_frame(
+            UserIdleTimeoutUpdateFrame(timeout=self._call.settings.idle_secs)
+        )
+
+    async def user_idle(self) -> None:
+        """The user has been silent: nudge, or wind up."""
+        call = self._call
+        if call.driver.node == "wrap_up":
+            await call.driver.fire_if_possible("say_goodbye", cause=EndReason.USER_IDLE)
+        elif call.driver.node == "conversation":
+            nudges = call.lines.all("nudge")
+            if self._nudges < call.settings.idle_nudges:
+                await call.say(nudges[min(self._nudges, len(nudges) - 1)])
+                self._nudges += 1
+            else:
+                await call.wind_up(EndReason.USER_IDLE)
+
+    async def greeting_started(self) -> None:
+        """Move on from a greeting whose end is never reported, as when the voice is down."""
+        await asyncio.sleep(_GREETING_SECS)
+        if await self._call.driver.fire_if_possible("greeting_finished", cause="greeting_limit"):
+            logger.warning(f"The greeting did not end within {_GREETING_SECS:g} s")
+
+    async def _watch_waiting(self) -> None:
+        call = self._call
+        limit = call.settings.waiting_limit_secs
+        try:
+            async with asyncio.timeout(limit if not call.settings.is_local else None):
+                await self._waiting_since_connected.wait()
+        except TimeoutError:
+            logger.info("Nobody joined the call in time")
+            await call.worker.cancel(reason="nobody joined")
+            return
+        await asyncio.sleep(limit)
+        if call.driver.node != "waiting":
+            return
+        if call.settings.is_local:
+            logger.info(f"No conversation was named within {limit:g} s: opening a fresh one")
+            await self._open_unasked()
+        else:
+            logger.info(f"No conversation was named within {limit:g} s: ending the call")
+            await call.driver.fire_if_possible("give_up_waiting", cause=EndReason.NO_CONVERSATION)
+        await self._end_within(call.settings.closing_secs, only_in="farewell")
+
+    async def _watch_length(self) -> None:
+        call, settings = self._call, self._call.settings
+        await asyncio.sleep(max(0.0, settings.max_call_secs - settings.call_warning_secs))
+        if settings.call_warning_secs > 0:
+            await self._floor.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
+            if call.driver.node in ("conversation", "wrap_up"):
+                await call.say(call.lines.text("time_warning"))
+            await asyncio.sleep(settings.call_warning_secs)
+        logger.info(f"The call reached its limit of {settings.max_call_secs:g} s")
+        await self._floor.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
+        await call.wind_up(EndReason.TIME_LIMIT)
+        await asyncio.sleep(settings.closing_secs)
+        await call.driver.fire_if_possible("say_goodbye", cause=EndReason.TIME_LIMIT)
+        await asyncio.sleep(settings.closing_secs)
+        await call.worker.cancel(reason="the call did not end by itself")
+
+    async def _end_within(self, secs: float, *, only_in: str) -> None:
+        if self._call.driver.node == only_in:
+            await asyncio.sleep(secs)
+            await self._call.worker.cancel(reason="the farewell did not end by itself")

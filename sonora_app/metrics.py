@@ -1,0 +1,85 @@
+"""Counts what a call used, and how long its answers took."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+from pipecat.frames.frames import MetricsFrame
+from pipecat.metrics.metrics import LLMUsageMetricsData, TTSUsageMetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.observers.user_bot_latency_observer import (
+    LatencyBreakdown,
+    MeasuredFrom,
+    UserBotLatencyObserver,
+)
+
+from sonora_app.conversation.records import JsonObject
+
+
+@dataclass
+class CallMetrics:
+    """What one call used. Times are in seconds."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    characters_spoken: int = 0
+    latencies_secs: list[float] = field(default_factory=list[float])
+
+    def as_json(self) -> JsonObject:
+        """What is kept with the session."""
+        kept: JsonObject = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "characters_spoken": self.characters_spoken,
+            "turns_answered": len(self.latencies_secs),
+        }
+        if self.latencies_secs:
+            kept["latency_ms"] = {
+                "median": round(median(self.latencies_secs) * 1000),
+                "worst": round(max(self.latencies_secs) * 1000),
+            }
+        return kept
+
+
+class UsageObserver(BaseObserver):
+    """Adds up the usage that the services report."""
+
+    def __init__(self, metrics: CallMetrics) -> None:
+        """Count into `metrics`."""
+        super().__init__(observe_every_push=False)
+        self._metrics = metrics
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Count one report."""
+        if not isinstance(data.frame, MetricsFrame):
+            return
+        for report in data.frame.data:
+            if isinstance(report, LLMUsageMetricsData):
+                self._metrics.prompt_tokens += report.value.prompt_tokens
+                self._metrics.completion_tokens += report.value.completion_tokens
+            elif isinstance(report, TTSUsageMetricsData):
+                self._metrics.characters_spoken += report.value
+
+
+def latency_observer(
+    metrics: CallMetrics, on_answered: Callable[[float, dict[str, float]], None]
+) -> UserBotLatencyObserver:
+    """Pipecat's own measure of how long the user waited for each answer.
+
+    Args:
+        metrics: Collects the waits.
+        on_answered: Told each wait and its parts by name, in seconds.
+    """
+    observer = UserBotLatencyObserver()
+
+    async def measured(_: object, breakdown: LatencyBreakdown) -> None:
+        if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
+            return
+        parts: dict[str, float] = {}
+        for part in breakdown.contributions:
+            parts[part.key] = parts.get(part.key, 0.0) + part.duration_secs
+        metrics.latencies_secs.append(breakdown.total_secs)
+        on_answered(breakdown.total_secs, parts)
+
+    observer.add_event_handler("on_latency_breakdown", measured)
+    return observer

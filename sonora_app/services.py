@@ -1,0 +1,125 @@
+"""The parts of a call that come from outside: recogniser, model, voice, and turn detection.
+
+Each vendor without a key is replaced by its rehearsal stand-in, on a developer's machine only.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer
+from pipecat.frames.frames import Frame
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies, UserTurnStrategies
+
+from sonora_app.lines import Lines
+from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+
+
+@dataclass
+class CallServices:
+    """What one call hears, thinks and speaks with.
+
+    Parameters:
+        stt: Speech recognition.
+        llm: The language model.
+        tts: Speech synthesis.
+        vad: Tells speech from silence.
+        turns: Decide when the user's turn starts and ends.
+        lines: The fixed lines, in the call's language.
+        stand_ins: The vendors that are stood in for.
+        speak_in: Changes the call's language: swaps the lines, and gives the frames that tell
+            the services.
+    """
+
+    stt: STTService
+    llm: OpenAILLMService
+    tts: TTSService
+    vad: VADAnalyzer
+    turns: UserTurnStrategies
+    lines: Lines
+    stand_ins: frozenset[Vendor]
+    settings: Settings
+
+    def speak_in(self, language: Language) -> list[Frame]:
+        """Change the call's language: swap the lines, and give what tells the services."""
+        from sonora_app.speech import language_frames
+
+        self.lines = Lines(language)
+        for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
+            if vendor in self.stand_ins:
+                set_lines = cast(Callable[[Lines], None], service.set_lines)  # pyright: ignore
+                set_lines(self.lines)
+        return language_frames(self.settings, self.stt, language)
+
+
+async def build_services(settings: Settings, language: Language) -> CallServices:
+    """Build the services of a call.
+
+    Loading the two turn-detection models takes about a tenth of a second of computing, so it is
+    done off the event loop.
+
+    Args:
+        settings: The settings.
+        language: What is spoken at first.
+    """
+    lines = Lines(language)
+    stand_ins = settings.stand_ins()
+    vad, turns = await asyncio.to_thread(_turn_detection, settings, stand_ins)
+    return CallServices(
+        stt=_stt(settings, lines, stand_ins),
+        llm=_llm(settings, lines, stand_ins),
+        tts=_tts(settings, language, stand_ins),
+        vad=vad,
+        turns=turns,
+        lines=lines,
+        stand_ins=stand_ins,
+        settings=settings,
+    )
+
+
+def _turn_detection(
+    settings: Settings, stand_ins: frozenset[Vendor]
+) -> tuple[VADAnalyzer, UserTurnStrategies]:
+    vad = SileroVADAnalyzer()
+    if settings.speech_model is SpeechModel.FLUX and Vendor.STT not in stand_ins:
+        return vad, ExternalUserTurnStrategies()
+    smart_turn = LocalSmartTurnAnalyzerV3()
+    stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
+    return vad, UserTurnStrategies(stop=[stop])
+
+
+def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTService:
+    if Vendor.STT in stand_ins:
+        from sonora_app.rehearsal.stt import RehearsalSTTService
+
+        return RehearsalSTTService(lines)
+    from sonora_app.speech import build_stt
+
+    return build_stt(settings, lines.language)
+
+
+def _llm(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> OpenAILLMService:
+    if Vendor.LLM in stand_ins:
+        from sonora_app.rehearsal.llm import RehearsalLLMService
+
+        return RehearsalLLMService(lines)
+    from sonora_app.llm import build_llm
+
+    return build_llm(settings)
+
+
+def _tts(settings: Settings, language: Language, stand_ins: frozenset[Vendor]) -> TTSService:
+    if Vendor.TTS in stand_ins:
+        from sonora_app.rehearsal.tts import RehearsalTTSService
+
+        return RehearsalTTSService(language)
+    from sonora_app.speech import build_tts
+
+    return build_tts(settings, language)

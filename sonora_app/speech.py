@@ -1,0 +1,118 @@
+"""The ears and the voice: Deepgram and Cartesia.
+
+What is set on purpose, and why:
+
+- The language, always: Deepgram and Cartesia take English when none is given.
+- Deepgram connects while the call is set up, and by itself again after a drop, with growing
+  pauses; a key that is refused gives up at once.
+- Cartesia's word timestamps are on (Pipecat asks for them), so that what is remembered of an
+  answer is what was heard of it.
+- Markdown that the model lets slip is taken out before it is spoken.
+"""
+
+from pipecat.frames.frames import Frame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
+from pipecat.services.cartesia.tts import CartesiaTTSService
+from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
+from pipecat.services.deepgram.stt import DeepgramSTTService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.transcriptions.language import Language as PipecatLanguage
+from pipecat.utils.text.transforms import strip_markdown
+
+from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+
+NATIVE_VOICES = {
+    # Latin American Spanish, the voice of Sonora since its first version.
+    Language.ES: "5c5ad5e7-1020-476b-8b91-fdcbe9cc313c",
+    # "Katie", the American English voice that Cartesia recommends for voice agents
+    # (https://docs.cartesia.ai/build-with-cartesia/tts-models/latest).
+    Language.EN: "f786b574-daa5-4673-aa0c-cbe3e8534c02",
+}
+"""Cartesia's voice for each language, when `CARTESIA_VOICE_ID` names none."""
+
+FLUX_MODEL = "flux-general-multi"
+"""The Flux model that knows Spanish."""
+
+
+def build_stt(settings: Settings, language: Language) -> STTService:
+    """Speech recognition by Deepgram, for `language`.
+
+    Args:
+        settings: Must hold a key for it.
+        language: What is spoken.
+    """
+    key = _key(settings, Vendor.STT)
+    if settings.speech_model is SpeechModel.FLUX:
+        base = settings.deepgram_base_url.rstrip("/") or "wss://api.deepgram.com"
+        return DeepgramFluxSTTService(
+            api_key=key,
+            url=f"{base}/v2/listen",
+            settings=DeepgramFluxSTTService.Settings(
+                model=FLUX_MODEL, language_hints=[PipecatLanguage(language)]
+            ),
+        )
+    return DeepgramSTTService(
+        api_key=key,
+        base_url=settings.deepgram_base_url,
+        settings=DeepgramSTTService.Settings(
+            model=settings.speech_model,
+            language=PipecatLanguage(language),
+            interim_results=True,
+            punctuate=True,
+            smart_format=True,
+            numerals=True,
+        ),
+    )
+
+
+def build_tts(settings: Settings, language: Language) -> TTSService:
+    """Speech synthesis by Cartesia, with a native voice of `language`.
+
+    Args:
+        settings: Must hold a key for it.
+        language: What is spoken.
+    """
+    base = settings.cartesia_base_url.rstrip("/") or "wss://api.cartesia.ai"
+    return CartesiaTTSService(
+        api_key=_key(settings, Vendor.TTS),
+        url=f"{base}/tts/websocket",
+        text_transforms=[("*", strip_markdown)],
+        settings=CartesiaTTSService.Settings(
+            model=settings.cartesia_model,
+            voice=voice(settings, language),
+            language=PipecatLanguage(language),
+        ),
+    )
+
+
+def voice(settings: Settings, language: Language) -> str:
+    """The id of Cartesia's voice for `language`."""
+    return settings.cartesia_voice_id or NATIVE_VOICES[language]
+
+
+def language_frames(settings: Settings, stt: STTService, language: Language) -> list[Frame]:
+    """What tells the vendors, in the middle of a call, to hear and speak `language`.
+
+    Args:
+        settings: The settings.
+        stt: The call's recogniser, since Flux takes hints rather than a language.
+        language: What is spoken from here on.
+    """
+    spoken = PipecatLanguage(language)
+    if isinstance(stt, DeepgramFluxSTTService):
+        heard = DeepgramFluxSTTService.Settings(language_hints=[spoken])
+    else:
+        heard = DeepgramSTTService.Settings(language=spoken)
+    return [
+        STTUpdateSettingsFrame(delta=heard),
+        TTSUpdateSettingsFrame(
+            delta=CartesiaTTSService.Settings(language=spoken, voice=voice(settings, language))
+        ),
+    ]
+
+
+def _key(settings: Settings, vendor: Vendor) -> str:
+    key = settings.key(vendor)
+    if key is None:
+        raise ValueError(f"there is no key for {vendor}")
+    return key.get_secret_value()

@@ -1,0 +1,35 @@
+"""Pays, once per process and before the first caller comes, for what only the first call pays.
+
+Imports, the files of the flow, the turn-detection models and each service's first construction
+take seconds together. `bot.py` runs this on a thread from the start of the process.
+"""
+
+import asyncio
+import importlib
+import time
+
+from loguru import logger
+
+from sonora_app.settings import Settings
+
+
+def warm_up(settings: Settings) -> float:
+    """Import and build everything that a call needs, and throw the built parts away.
+
+    Args:
+        settings: The settings.
+
+    Returns:
+        How long it took, in seconds.
+    """
+    started = time.monotonic()
+    importlib.import_module("sonora_app.session")
+    importlib.import_module("flows.handlers")
+    from sonora_app.flow_driver import load_flow_config
+    from sonora_app.services import build_services
+
+    load_flow_config()
+    asyncio.run(build_services(settings, settings.language))
+    took = time.monotonic() - started
+    logger.debug(f"Warmed up in {took:.1f} s")
+    return took

@@ -1,0 +1,1 @@
+"""Clients that talk to a running bot as a page would."""

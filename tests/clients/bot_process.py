@@ -1,0 +1,95 @@
+"""A bot in a process of its own, started as README says, on a free port."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+PROJECT = Path(__file__).resolve().parents[2]
+_CLEARED = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
+
+
+class BotProcess:
+    """A running bot."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+        self.ready_after_secs = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def logged(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_until_serving(self, *, timeout_secs: float = 60.0) -> None:
+        started = time.monotonic()
+        while time.monotonic() - started < timeout_secs:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the bot exited:\n{self.logged()}")
+            try:
+                if httpx.get(f"{self.url}/status", timeout=1).status_code == 200:
+                    self.ready_after_secs = time.monotonic() - started
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        raise RuntimeError(f"the bot does not serve:\n{self.logged()}")
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running_bot(data_dir: Path, **environment: str) -> Generator[BotProcess]:
+    """Start a bot in rehearsal, wait until it serves, and stop it in the end.
+
+    Args:
+        data_dir: The folder of its journal; its log goes there too.
+        **environment: Settings, by the names of their environment variables.
+    """
+    port = free_port()
+    log = data_dir / f"bot-{port}.log"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    env = {name: value for name, value in os.environ.items() if name not in _CLEARED}
+    env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "bot.py", "--local", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=PROJECT,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    bot = BotProcess(process, port, log)
+    try:
+        bot.wait_until_serving()
+        yield bot
+    finally:
+        bot.stop()

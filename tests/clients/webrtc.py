@@ -1,0 +1,272 @@
+"""A headless page: real WebRTC with aiortc, RTVI over its data channel, audio both ways.
+
+It plays 16-bit mono PCM as the microphone, silence when there is none, and keeps what it hears.
+"""
+
+import asyncio
+import fractions
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+MIC_RATE = 48_000
+FRAME_SECS = 0.02
+LOUD = 300.0
+"""Root mean square, of 16-bit samples, above which a frame counts as sound."""
+
+
+class Microphone(MediaStreamTrack):
+    """Plays what `say` is given, in real time."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pcm = np.zeros(0, dtype=np.int16)
+        self._played = 0
+        self._started: float | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def say(self, pcm: np.ndarray) -> None:
+        """Play 48 kHz mono samples after what is already waiting."""
+        self._pcm = np.concatenate([self._pcm, pcm.astype(np.int16)])
+        self._idle.clear()
+
+    async def said(self) -> None:
+        """Wait until everything was played."""
+        await self._idle.wait()
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        samples = int(MIC_RATE * FRAME_SECS)
+        self._started = self._started or time.monotonic()
+        await asyncio.sleep(max(0.0, self._started + self._played / MIC_RATE - time.monotonic()))
+        chunk, self._pcm = self._pcm[:samples], self._pcm[samples:]
+        if len(self._pcm) == 0:
+            self._idle.set()
+        chunk = np.pad(chunk, (0, samples - len(chunk)))
+        frame = AudioFrame.from_ndarray(chunk.reshape(1, -1), format="s16", layout="mono")
+        frame.pts, frame.sample_rate = self._played, MIC_RATE
+        frame.time_base = fractions.Fraction(1, MIC_RATE)
+        self._played += samples
+        return frame
+
+
+class Page:
+    """One connection to a bot. Made by `connect`."""
+
+    def __init__(self) -> None:
+        self.microphone = Microphone()
+        self.messages: list[dict[str, Any]] = []
+        self._sound = asyncio.Condition()
+        self._announcing: set[asyncio.Task[None]] = set()
+        self.sounds: list[float] = []
+        """Monotonic times of the frames with sound in them."""
+        self.closed = asyncio.Event()
+        self._pc = RTCPeerConnection()
+        self._channel = self._pc.createDataChannel("chat")
+        self._open = asyncio.Event()
+        self._arrived = asyncio.Condition()
+        self._listening: asyncio.Task[None] | None = None
+        self._pinging: asyncio.Task[None] | None = None
+        self._pc.addTransceiver(self.microphone, "sendrecv")
+        self._channel.on("open", self._open.set)
+        self._channel.on("message", self._received)
+        self._pc.on("track", self._track)
+        self._pc.on("connectionstatechange", self._state_changed)
+
+    # --- Sending
+
+    async def ready(self) -> dict[str, Any]:
+        """Say client-ready and wait for bot-ready."""
+        self.send("client-ready", {"version": "2.0.0", "about": {"library": "sonora-tests"}})
+        return await self.wait_for(lambda message: message["type"] == "bot-ready")
+
+    def send(self, kind: str, data: Any = None, *, message_id: str | None = None) -> str:
+        """Send an RTVI message; returns its id."""
+        message_id = message_id or uuid.uuid4().hex
+        self.send_raw({"label": "rtvi-ai", "type": kind, "id": message_id, "data": data})
+        return message_id
+
+    def send_raw(self, message: Any) -> None:
+        """Send any JSON."""
+        self._channel.send(json.dumps(message))
+
+    async def action(self, action: str, **arguments: Any) -> dict[str, Any]:
+        """Send an action and wait for its answer: a server-response or an error-response."""
+        message_id = self.send(
+            "client-message", {"t": "action", "d": {"action": action, "arguments": arguments}}
+        )
+        return await self.answer_to(message_id)
+
+    async def answer_to(self, message_id: str, *, timeout_secs: float = 10.0) -> dict[str, Any]:
+        """Wait for the answer to a message."""
+        return await self.wait_for(
+            lambda message: (
+                message.get("id") == message_id
+                and message["type"] in ("server-response", "error-response")
+            ),
+            timeout_secs=timeout_secs,
+        )
+
+    def type_text(self, text: str, *, audio_response: bool = True) -> str:
+        """Send RTVI send-text."""
+        return self.send(
+            "send-text",
+            {
+                "content": text,
+                "options": {"run_immediately": True, "audio_response": audio_response},
+            },
+        )
+
+    # --- Receiving
+
+    async def wait_for(
+        self,
+        wanted: Callable[[dict[str, Any]], bool],
+        *,
+        timeout_secs: float = 15.0,
+        after: int = 0,
+    ) -> dict[str, Any]:
+        """The first message from the `after`th on that is `wanted`, waiting for it if need be."""
+        async with asyncio.timeout(timeout_secs), self._arrived:
+            while True:
+                for message in self.messages[after:]:
+                    if wanted(message):
+                        return message
+                await self._arrived.wait()
+
+    async def event(
+        self, name: str, *, timeout_secs: float = 15.0, after: int = 0, **fields: Any
+    ) -> dict[str, Any]:
+        """Wait for a server-message of Sonora's with these fields; returns its data."""
+
+        def wanted(message: dict[str, Any]) -> bool:
+            data = message.get("data") or {}
+            return (
+                message["type"] == "server-message"
+                and data.get("type") == "sonora"
+                and data.get("event") == name
+                and all(data.get(key) == value for key, value in fields.items())
+            )
+
+        return (await self.wait_for(wanted, timeout_secs=timeout_secs, after=after))["data"]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Sonora's server-messages of one kind so far."""
+        return [
+            message["data"]
+            for message in self.messages
+            if message["type"] == "server-message" and message["data"].get("event") == name
+        ]
+
+    async def sound(self, *, since: float, timeout_secs: float = 10.0) -> float:
+        """Wait for sound from the bot after the monotonic time `since`; returns when it came."""
+        async with asyncio.timeout(timeout_secs), self._sound:
+            while True:
+                for moment in self.sounds:
+                    if moment > since:
+                        return moment
+                await self._sound.wait()
+
+    async def silence(self, secs: float, *, timeout_secs: float = 30.0) -> None:
+        """Wait until the bot has been silent for `secs`."""
+        async with asyncio.timeout(timeout_secs):
+            silent_for = 0.0
+            while silent_for < secs:
+                await asyncio.sleep(secs - silent_for)
+                silent_for = time.monotonic() - (self.sounds[-1] if self.sounds else 0.0)
+
+    # --- Connection
+
+    async def connect(self, url: str, *, body: dict[str, Any] | None = None) -> None:
+        """Connect through the dev runner's `/start`, as the JavaScript client does."""
+        async with aiohttp.ClientSession() as http:
+            async with http.post(
+                f"{url}/start", json={"transport": "webrtc", "body": body or {}}
+            ) as response:
+                session_id = (await response.json())["sessionId"]
+            await self._pc.setLocalDescription(await self._pc.createOffer())
+            local = self._pc.localDescription
+            async with http.post(
+                f"{url}/sessions/{session_id}/api/offer",
+                json={"sdp": local.sdp, "type": local.type},
+            ) as response:
+                answer = await response.json()
+        await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        async with asyncio.timeout(10):
+            await self._open.wait()
+        self._pinging = asyncio.create_task(self._ping())
+
+    async def hang_up(self) -> None:
+        """Leave, as a closed tab does."""
+        for task in (self._pinging, self._listening):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self.microphone.stop()
+        await self._pc.close()
+        self.closed.set()
+
+    async def _ping(self) -> None:
+        # The bot takes a client that stops pinging for one that is gone.
+        while True:
+            self._channel.send(f"ping: {time.time()}")
+            await asyncio.sleep(1)
+
+    def _received(self, raw: str | bytes) -> None:
+        message = json.loads(raw)
+        if message.get("label") != "rtvi-ai":
+            if message.get("message", {}).get("type") == "peerLeft":
+                self.closed.set()
+            return
+        message["received_at"] = time.monotonic()
+        self.messages.append(message)
+        announcing = asyncio.ensure_future(self._announce())
+        self._announcing.add(announcing)
+        announcing.add_done_callback(self._announcing.discard)
+
+    async def _announce(self) -> None:
+        async with self._arrived:
+            self._arrived.notify_all()
+
+    def _track(self, track: MediaStreamTrack) -> None:
+        self._listening = asyncio.ensure_future(self._listen(track))
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            samples = frame.to_ndarray().astype(np.float32)
+            if float(np.sqrt(np.mean(samples**2))) > LOUD:
+                self.sounds.append(time.monotonic())
+                async with self._sound:
+                    self._sound.notify_all()
+
+    def _state_changed(self) -> None:
+        if self._pc.connectionState in ("failed", "closed", "disconnected"):
+            self.closed.set()
+
+
+@asynccontextmanager
+async def page(url: str, *, body: dict[str, Any] | None = None) -> AsyncGenerator[Page]:
+    """A connected page, that hangs up in the end."""
+    connection = Page()
+    try:
+        await connection.connect(url, body=body)
+        yield connection
+    finally:
+        await connection.hang_up()

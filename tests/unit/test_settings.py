@@ -1,0 +1,54 @@
+"""The environment, typed and checked."""
+
+import pytest
+
+from sonora_app.errors import SettingsError
+from sonora_app.settings import Settings, Vendor, load_settings
+
+pytestmark = pytest.mark.unit
+
+KEYS = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    for name in ("ENV", *KEYS):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_deployment_without_keys_names_every_one_that_is_missing() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings().check_deployable()
+    assert all(key in str(refused.value) for key in KEYS)
+
+
+def test_a_developers_machine_may_rehearse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    settings = load_settings()
+    settings.check_deployable()
+    assert settings.stand_ins() == {Vendor.STT, Vendor.TTS}
+    assert settings.waiting_limit_secs == 5
+
+
+def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "  ")
+    assert Vendor.LLM in load_settings().stand_ins()
+
+
+def test_a_value_that_cannot_be_used_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SONORA_MAX_CALL_SECS", "s3cr3t")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "SONORA_MAX_CALL_SECS" in str(refused.value)
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_keys_show_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cr3t")
+    settings: Settings = load_settings()
+    assert "s3cr3t" not in repr(settings)
+    assert "s3cr3t" not in settings.model_dump_json()
