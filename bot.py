@@ -25,13 +25,13 @@ class WarmUp(threading.Thread):
     """Imports and builds, off the main thread, what the first call needs.
 
     Attributes:
-        problem: Why this process can hold no call, or None.
+        error: Why this process can hold no call, or None.
     """
 
     def __init__(self) -> None:
         """Create the thread; it does not keep the process alive."""
         super().__init__(name="sonora-warm-up", daemon=True)
-        self.problem: str | None = None
+        self.error: Exception | None = None
 
     def run(self) -> None:
         """Check the settings, then import and build."""
@@ -48,7 +48,7 @@ class WarmUp(threading.Thread):
 
             warm_up(settings)
         except SonoraError as error:
-            self.problem = str(error)
+            self.error = error
             logger.error(f"Sonora cannot take calls. {error}")
 
 
@@ -64,6 +64,8 @@ async def bot(runner_args: RunnerArguments) -> None:
     import asyncio
 
     await asyncio.to_thread(_warm_up.join)
+    if _warm_up.error is not None:
+        raise _warm_up.error
 
     from sonora_app.transports import build_transport
 
@@ -82,7 +84,6 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.settings import load_settings
 
     settings = load_settings()
-    settings.check_deployable()
     await run_session(
         transport, runner_args, settings=settings, store=await process_store(settings)
     )
@@ -92,8 +93,8 @@ def readyz() -> dict[str, Any]:
     """Whether this instance can take a call now. Asked by Pipecat Cloud's base image."""
     if _warm_up.is_alive():
         return {"ready": False, "reason": "warming up"}
-    if _warm_up.problem is not None:
-        return {"ready": False, "reason": _warm_up.problem}
+    if _warm_up.error is not None:
+        return {"ready": False, "reason": str(_warm_up.error)}
     return {"ready": True}
 
 
@@ -101,7 +102,7 @@ def main() -> None:
     """Run the development runner."""
     from sonora_app.dev_runner import run_dev_runner
 
-    run_dev_runner()
+    run_dev_runner(_warm_up)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,9 @@ async def speak(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
     await _call(flow_manager).speak(action["line"])
 
 
-async def announce_end(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
-    """Tell the page that the call is over, while it can still be told."""
-    await _call(flow_manager).announce_end()
+async def end_call(action: Mapping[str, Any], flow_manager: FlowManager) -> None:
+    """Tell the page that the call is over, while it can still be told, and end it.
+
+    Pipecat's own `end_conversation` warns, in 1.14, that its own handler is deprecated.
+    """
+    await _call(flow_manager).hang_up()

@@ -4,12 +4,13 @@
 `actions/conversation_handler.py`) act on the call through it and nothing else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from loguru import logger
 from pipecat.frames.frames import (
+    EndFrame,
     LLMMessagesAppendFrame,
     STTMuteFrame,
     TTSSpeakFrame,
@@ -69,7 +70,7 @@ class Call:
         self.failure: SonoraError | None = None
         self.summary: str | None = None
         self.reply_by_voice = True
-        self.on_described: Callable[[], None] = lambda: None
+        self.undescribed = False
         self._store = store
         self._worker: PipelineWorker | None = None
 
@@ -176,7 +177,7 @@ class Call:
         if not summary:
             return
         self.summary = summary
-        self.on_described()
+        self.undescribed = False
         if self.recorder is not None:
             self.recorder.describe(title=title, summary=summary, topics=topics, outcome=outcome)
 
@@ -193,12 +194,17 @@ class Call:
             arguments={"title": "", "summary": "", "topics": [], "outcome": ""},
         )
 
-    async def announce_end(self) -> None:
-        """Tell the page that the call is over."""
+    async def hang_up(self) -> None:
+        """Tell the page that the call is over, and end it once all before it was heard."""
         reason = self.end_reason or EndReason.GOODBYE
         await self.page.tell(
             ConversationEnded(reason=reason, status=reason.status, summary=self.summary)
         )
+        await self.worker.queue_frame(EndFrame())
+
+    def user_spoke(self, node: str) -> None:
+        """The user said something. An answer to the summing-up changes nothing about it."""
+        self.undescribed = self.undescribed or node != "wrap_up"
 
     def typed(self, audio_response: bool) -> None:
         """The user is about to type; whether the answer to it is to be spoken."""
@@ -209,6 +215,8 @@ class Call:
     async def _moved(self, move: Move) -> None:
         if move.to_node == "farewell":
             self.end_reason = EndReason.GOODBYE if move.cause == "model" else EndReason(move.cause)
+        if move.function == "resume_conversation":
+            self.undescribed = True
         if self.recorder is not None:
             kept = {name: value for name, value in move.arguments.items() if value}
             self.recorder.transition(

@@ -1,9 +1,11 @@
 """Runs the bot on a developer's machine, on Pipecat's development runner."""
 
 import argparse
+import asyncio
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI
@@ -24,8 +26,12 @@ _ROWS = {
 }
 
 
-def run_dev_runner() -> None:
-    """Read the settings, say what is real, and serve until interrupted."""
+def run_dev_runner(warm_up: threading.Thread) -> None:
+    """Read the settings, say what is real, and serve until interrupted.
+
+    Args:
+        warm_up: Prepares the first call. The server takes none before it is done.
+    """
     os.environ.setdefault("ENV", "local")
     console = Console(stderr=True)
     try:
@@ -44,7 +50,7 @@ def run_dev_runner() -> None:
     )
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
-    _wrap_lifespan(runner.app, settings)
+    _wrap_lifespan(runner.app, settings, warm_up)
     runner.main(parser)
 
 
@@ -67,7 +73,7 @@ def stand_in_table(settings: Settings) -> Table:
     return table
 
 
-def _wrap_lifespan(app: FastAPI, settings: Settings) -> None:
+def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) -> None:
     """Open the store with the server and close it with it.
 
     The runner resets the log to DEBUG, at which Pipecat logs what people say, between parsing
@@ -79,6 +85,7 @@ def _wrap_lifespan(app: FastAPI, settings: Settings) -> None:
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         if not {"-v", "--verbose"} & set(sys.argv):
             configure_logs(settings)
+        await asyncio.to_thread(warm_up.join)
         await process_store(settings)
         async with inner(app):
             yield

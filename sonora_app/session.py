@@ -86,7 +86,6 @@ class Session:
         floor, metrics = Floor(), CallMetrics()
         limits = CallLimits(call, floor, open_unasked=handler.open_unasked)
         watcher = TurnWatcher(call, limits)
-        call.on_described = watcher.described
         aggregators = build_aggregators(
             services,
             mute=FlowMute(lambda: call.user_muted, on_speech=lambda: _spoke_too_early(call)),
@@ -131,7 +130,7 @@ class Session:
                 await runner.run()
         finally:
             # Also when the host cancels the call: what was said is kept all the same.
-            await asyncio.shield(self._close(call, aggregators, watcher, metrics))
+            await asyncio.shield(self._close(call, aggregators, metrics))
 
     def _follow(
         self,
@@ -182,7 +181,6 @@ class Session:
         self,
         call: Call,
         aggregators: LLMContextAggregatorPair,
-        watcher: TurnWatcher,
         metrics: CallMetrics,
     ) -> None:
         recorder = call.recorder
@@ -193,7 +191,7 @@ class Session:
         )
         # First the end itself: the summary takes a while, and the host may not wait for it.
         recorder.end(reason, metrics=metrics.as_json())
-        if watcher.needs_description:
+        if call.undescribed:
             description = await describe_conversation(
                 call.services.llm,
                 aggregators.user().context,

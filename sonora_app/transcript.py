@@ -36,12 +36,6 @@ class TurnWatcher:
         self._limits = limits
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
-        self._user_spoke_since_description = False
-
-    @property
-    def needs_description(self) -> bool:
-        """Whether the user said something that no summary of the conversation covers."""
-        return self._user_spoke_since_description
 
     def watch(self, aggregators: LLMContextAggregatorPair) -> None:
         """Follow the events of the call's aggregators."""
@@ -80,19 +74,16 @@ class TurnWatcher:
         self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
         self._user_said(text, Modality.TEXT, None)
 
-    def described(self) -> None:
-        """The conversation was summed up as it stands now."""
-        self._user_spoke_since_description = False
-
     def _user_said(self, text: str, modality: Modality, started_at: datetime | None) -> None:
         if self._call.recorder is None:
             return
-        self._user_spoke_since_description = True
+        node = self._call.driver.node
+        self._call.user_spoke(node)
         heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
         self._call.recorder.message(
             Role.USER,
             text,
-            node=self._call.driver.node,
+            node=node,
             modality=modality,
             started_at=started_at,
             metadata=self._stand_ins(heard_by),
