@@ -1,0 +1,295 @@
+"""The embedded store: an SQLite database on this machine.
+
+It is the store when there is no other, and the outbox in front of one when there is.
+
+A write is done when it is on the disk: every commit is synced (`synchronous=FULL` in WAL mode),
+so that what was acknowledged survives `kill -9` and loss of power alike. Without the sync it
+would survive only the first. The sync costs some tenths of a millisecond on a solid-state disk,
+once per batch and on the journal's own thread, where a call does not notice it.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from sonora_app.conversation.database import (
+    BUSY_TIMEOUT_SECS,
+    nothing_kept,
+    open_for_reading,
+    open_for_writing,
+    prepare_to_write,
+    storage_errors,
+    transaction,
+)
+from sonora_app.conversation.locks import ProcessLock, turn
+from sonora_app.conversation.migrations import MIGRATIONS, migrate, schema_version
+from sonora_app.conversation.records import (
+    ConversationStatus,
+    ConversationUpdate,
+    EndReason,
+    Record,
+    SessionUpdate,
+    utc_now,
+)
+from sonora_app.conversation.rows import (
+    read_listings,
+    read_opening,
+    read_transcript,
+    write_record,
+)
+from sonora_app.conversation.store import Listing, Opening, Transcript
+from sonora_app.errors import StorageError
+
+_Result = TypeVar("_Result")
+
+# A session without messages ended when it began, as far as anyone can tell.
+_UNENDED_SESSIONS = """
+    SELECT sessions.id, sessions.conversation_id, sessions.process_id, conversations.status,
+        max(
+            sessions.started_at,
+            coalesce(
+                (SELECT max(created_at) FROM messages WHERE session_id = sessions.id),
+                sessions.started_at
+            )
+        ) AS last_seen_at
+    FROM sessions JOIN conversations ON conversations.id = sessions.conversation_id
+    WHERE sessions.ended_at IS NULL
+    ORDER BY sessions.started_at, sessions.id
+"""
+
+
+class Journal:
+    """A `Store` in one SQLite file, which several processes may use at once.
+
+    Made by `Journal.connect`. All its work is done on one thread of its own, in the order it
+    was asked for. Cancelling a call does not undo what it had begun.
+    """
+
+    def __init__(self, path: Path, *, outbox: bool) -> None:
+        """Set up the thread; `connect` opens the file on it."""
+        self._path = path
+        self._outbox = outbox
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sonora-journal")
+        self._connection: sqlite3.Connection | None = None
+        self._process: ProcessLock | None = None
+        self._closing: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls, path: Path, *, outbox: bool = False, read_only: bool = False
+    ) -> "Journal":
+        """Open the journal at `path`.
+
+        To write, its folder (mode 0700) and file (mode 0600) are made when they are missing,
+        and its schema is brought up to date. To read, nothing is made or changed, and it works
+        while others write.
+
+        Args:
+            path: The journal's file. Locks are kept beside it.
+            outbox: Whether what is written is also put in the outbox, to be shipped.
+            read_only: Whether to open it for reading only.
+
+        Raises:
+            StorageError: It cannot be opened, or is newer than this version of Sonora, or
+                there is nothing to read yet.
+        """
+        journal = cls(path, outbox=outbox)
+        try:
+            await journal._run(journal._open_to_read if read_only else journal._open_to_write)
+        except BaseException:
+            await journal.aclose()
+            raise
+        return journal
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Write `records` in order, all or none. Writing a record again changes nothing.
+
+        A record that is new is inserted; one whose id is kept stays as it was first written. An
+        update changes the fields it names, and merges its `metadata` or `metrics` key by key;
+        of two updates the one written later wins. With the outbox on, each record that changes
+        something is put there in the same transaction.
+
+        Raises:
+            StorageError: Nothing was written.
+        """
+        batch = tuple(records)
+
+        def work() -> None:
+            connection, process = self._writable()
+            with transaction(connection, write=True):
+                for record in batch:
+                    write_record(connection, record, process_id=process.id, outbox=self._outbox)
+
+        await self._run(work)
+
+    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
+        """Read what resuming a conversation needs, or None when there is no such conversation.
+
+        Args:
+            conversation_id: Which conversation.
+            message_limit: How many of its newest messages to read.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        return await self._read(
+            lambda connection: read_opening(
+                connection, conversation_id, message_limit=message_limit
+            )
+        )
+
+    async def transcript(self, conversation_id: UUID) -> Transcript | None:
+        """Read all that is kept of a conversation, or None when there is no such conversation.
+
+        Deleted messages are left out.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        return await self._read(lambda connection: read_transcript(connection, conversation_id))
+
+    async def conversations(
+        self, *, user_id: str | None = None, limit: int = 50
+    ) -> tuple[Listing, ...]:
+        """List conversations, the one talked in last first.
+
+        Args:
+            user_id: Only this user's; None lists everyone's.
+            limit: How many at most.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        return await self._read(
+            lambda connection: read_listings(connection, user_id=user_id, limit=limit)
+        )
+
+    async def close_orphans(self) -> list[UUID]:
+        """End the sessions whose process died before it could.
+
+        Each ends at its last message, as crashed. Its conversation becomes failed if it still
+        counts as active and no living process has a session of it.
+
+        Returns:
+            The ids of those sessions, the one that began first first.
+
+        Raises:
+            StorageError: None of them was ended.
+        """
+        return await self._run(self._close_orphans)
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of the journal. Safe to call twice.
+
+        Raises:
+            StorageError: The file or its lock could not be let go of in order.
+        """
+        if self._closing is None:
+            loop = asyncio.get_running_loop()
+            self._closing = loop.run_in_executor(self._worker, self._close)
+            self._worker.shutdown(wait=False)
+        await asyncio.shield(self._closing)
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        if self._closing is not None:
+            raise StorageError("The journal is closed.")
+
+        def guarded() -> _Result:
+            with storage_errors(self._path):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._worker, guarded)
+
+    async def _read(self, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        def work() -> _Result:
+            connection = self._opened()
+            with transaction(connection, write=False):
+                return read(connection)
+
+        return await self._run(work)
+
+    # What follows runs on the journal's thread.
+
+    def _open_to_write(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._turn():
+            self._connection = open_for_writing(self._path)
+            # A newer journal is left untouched.
+            schema_version(self._connection)
+            prepare_to_write(self._connection)
+            migrate(self._connection)
+            self._process = ProcessLock(self._path.parent / "processes")
+
+    def _open_to_read(self) -> None:
+        self._connection = open_for_reading(self._path)
+        version = schema_version(self._connection)
+        if version == 0:
+            raise nothing_kept(self._path)
+        if version < len(MIGRATIONS):
+            raise StorageError(
+                "The journal was written by an older version of Sonora.",
+                hint="Start the bot once: it brings the journal up to date.",
+            )
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return turn(self._path.with_suffix(".lock"), timeout_secs=BUSY_TIMEOUT_SECS)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StorageError("The journal is not open.")
+        return self._connection
+
+    def _writable(self) -> tuple[sqlite3.Connection, ProcessLock]:
+        if self._process is None:
+            raise StorageError("The journal was opened for reading only.")
+        return self._opened(), self._process
+
+    def _close_orphans(self) -> list[UUID]:
+        connection, process = self._writable()
+        with self._turn(), transaction(connection, write=True):
+            living = {str(process_id) for process_id in process.living()}
+            unended = connection.execute(_UNENDED_SESSIONS).fetchall()
+            orphans = [row for row in unended if row["process_id"] not in living]
+            in_use = {row["conversation_id"] for row in unended if row["process_id"] in living}
+            failed = {
+                row["conversation_id"]
+                for row in orphans
+                if row["status"] == ConversationStatus.ACTIVE
+            } - in_use
+            records: list[Record] = [
+                SessionUpdate.model_validate(
+                    {
+                        "id": row["id"],
+                        "ended_at": row["last_seen_at"],
+                        "end_reason": EndReason.CRASHED,
+                    }
+                )
+                for row in orphans
+            ]
+            records += [
+                ConversationUpdate(
+                    id=UUID(conversation_id),
+                    status=EndReason.CRASHED.status,
+                    updated_at=utc_now(),
+                )
+                for conversation_id in sorted(failed)
+            ]
+            for record in records:
+                write_record(connection, record, process_id=process.id, outbox=self._outbox)
+        return [UUID(row["id"]) for row in orphans]
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        process, self._process = self._process, None
+        with storage_errors(self._path):
+            try:
+                if connection is not None:
+                    connection.close()
+            finally:
+                if process is not None:
+                    process.release()
