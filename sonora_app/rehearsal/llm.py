@@ -1,0 +1,152 @@
+"""An interlocutor with no vendor: follows the flow by a script, and sends nothing anywhere."""
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionChunk
+from openai.types.chat.chat_completion_chunk import (
+    Choice,
+    ChoiceDelta,
+    ChoiceDeltaToolCall,
+    ChoiceDeltaToolCallFunction,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.utils.types import is_given
+
+from sonora_app.lines import Lines
+from sonora_app.rehearsal.script import CallTool, Say, Turn, describe, next_move, read_turns
+
+_MODEL = "rehearsal"
+_NOWHERE = "http://rehearsal.invalid/v1"
+"""Where the parent's client would send its requests: a name that cannot exist (RFC 2606)."""
+
+_PIECE = re.compile(r"\S+\s*")
+
+
+class RehearsalLLMService(OpenAILLMService):
+    """Answers as a good model would that follows the flow, with what `script.py` decides.
+
+    In place of OpenAI's stream it makes one of its own, of the same chunks: so text, tool calls,
+    usage and metrics take the way they take with a model. Usage counts words for tokens.
+
+    Args:
+        lines: The fixed lines, in the language of the call.
+        first_token_secs: How long the first piece of an answer takes, in seconds.
+        between_tokens_secs: How long each further piece takes, in seconds.
+    """
+
+    def __init__(
+        self, lines: Lines, *, first_token_secs: float = 0.0, between_tokens_secs: float = 0.0
+    ) -> None:
+        """Create the service."""
+        super().__init__(
+            api_key=_MODEL,
+            base_url=_NOWHERE,
+            settings=OpenAILLMService.Settings(model=_MODEL),
+        )
+        self._lines = lines
+        self._first_token_secs = first_token_secs
+        self._between_tokens_secs = between_tokens_secs
+
+    def set_lines(self, lines: Lines) -> None:
+        """Speak another language from now on."""
+        self._lines = lines
+
+    async def get_chat_completions(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, context: LLMContext
+    ) -> AsyncGenerator[ChatCompletionChunk]:
+        """The next answer, as OpenAI would stream it.
+
+        Pipecat declares the client's own stream class here, and uses it as an iterator.
+
+        Args:
+            context: Its messages and tools alone decide the answer.
+        """
+        turns = read_turns(context.get_messages())
+        move = next_move(turns, _tool_names(context), self._lines)
+        return self._stream(move, turns)
+
+    async def run_inference(
+        self,
+        context: LLMContext,
+        max_tokens: int | None = None,
+        system_instruction: str | None = None,
+        response_schema: dict[str, Any] | None = None,
+    ) -> str:
+        """Describe a conversation that ended without `wrap_up`, whatever else is asked.
+
+        Args:
+            context: The conversation.
+            max_tokens: Ignored.
+            system_instruction: Ignored.
+            response_schema: Ignored: the answer follows that of `flows/summary.yaml`.
+
+        Returns:
+            A JSON object with `title`, `summary`, `topics` and `outcome`.
+        """
+        turns = read_turns(context.get_messages())
+        return json.dumps(describe(turns, self._lines, outcome="interrupted"), ensure_ascii=False)
+
+    async def _stream(
+        self, move: Say | CallTool, turns: Sequence[Turn]
+    ) -> AsyncGenerator[ChatCompletionChunk]:
+        answer_id = f"rehearsal-{uuid.uuid4()}"
+        deltas = _deltas(move)
+        for index, delta in enumerate(deltas):
+            await asyncio.sleep(self._between_tokens_secs if index else self._first_token_secs)
+            yield _chunk(answer_id, [Choice(index=0, delta=delta)])
+        reason = "tool_calls" if isinstance(move, CallTool) else "stop"
+        yield _chunk(answer_id, [Choice(index=0, delta=ChoiceDelta(), finish_reason=reason)])
+        asked = sum(len(turn.text.split()) for turn in turns)
+        yield _chunk(
+            answer_id,
+            [],
+            CompletionUsage(
+                prompt_tokens=asked,
+                completion_tokens=len(deltas),
+                total_tokens=asked + len(deltas),
+            ),
+        )
+
+
+def _tool_names(context: LLMContext) -> set[str]:
+    tools = context.tools
+    return {tool.name for tool in tools.standard_tools} if is_given(tools) else set()
+
+
+def _deltas(move: Say | CallTool) -> list[ChoiceDelta]:
+    if isinstance(move, Say):
+        return [ChoiceDelta(content=piece) for piece in _PIECE.findall(move.text)]
+    named = ChoiceDeltaToolCall(
+        index=0,
+        id=f"call_{uuid.uuid4().hex[:24]}",
+        type="function",
+        function=ChoiceDeltaToolCallFunction(name=move.name, arguments=""),
+    )
+    arguments = ChoiceDeltaToolCall(
+        index=0,
+        function=ChoiceDeltaToolCallFunction(
+            arguments=json.dumps(move.arguments, ensure_ascii=False)
+        ),
+    )
+    return [ChoiceDelta(tool_calls=[named]), ChoiceDelta(tool_calls=[arguments])]
+
+
+def _chunk(
+    answer_id: str, choices: list[Choice], usage: CompletionUsage | None = None
+) -> ChatCompletionChunk:
+    return ChatCompletionChunk(
+        id=answer_id,
+        choices=choices,
+        created=int(time.time()),
+        model=_MODEL,
+        object="chat.completion.chunk",
+        usage=usage,
+    )

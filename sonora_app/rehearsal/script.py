@@ -1,0 +1,198 @@
+"""What the scripted interlocutor does next, decided from the conversation alone.
+
+It follows the flow as a good model would, and tells where it is by the tools it is offered.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, cast
+
+from pipecat.processors.aggregators import async_tool_messages
+from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpecificMessage
+from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
+
+from sonora_app.lines import Lines
+from sonora_app.rehearsal.heard import read_heard, write_secs
+from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
+
+
+@dataclass(frozen=True)
+class Say:
+    """Say something."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class CallTool:
+    """Call a tool, and say nothing."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Kind(Enum):
+    """What a message of the context is to the interlocutor."""
+
+    USER = auto()
+    ASSISTANT = auto()
+    TOOL_CALL = auto()
+    TASK = auto()
+    EMPTY_TURN = auto()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A message of the context. For a tool call, `text` is the tool's name."""
+
+    kind: Kind
+    text: str
+
+
+def next_move(turns: Sequence[Turn], tools: Collection[str], lines: Lines) -> Say | CallTool:
+    """What to do now.
+
+    Args:
+        turns: The conversation so far. See `read_turns`.
+        tools: The names of the tools on offer.
+        lines: The fixed lines, in the language of the call.
+    """
+    if turns and turns[-1].kind is Kind.EMPTY_TURN:
+        return Say(lines.text("rehearsal.repeat"))
+    if {"resume_conversation", "say_goodbye"} <= set(tools):
+        return _winding_up(turns, lines)
+    message = _last(turns, Kind.USER)
+    if message < 0:
+        return Say(lines.text("rehearsal.repeat"))
+    text = read_heard(turns[message].text).text
+    if (
+        "wrap_up" in tools
+        and means_finishing(text, lines)
+        and not _called_since(turns, message, {"wrap_up"})
+    ):
+        return CallTool("wrap_up", describe(turns, lines, outcome="informational"))
+    return Say(_reply(turns, message, lines))
+
+
+def describe(turns: Iterable[Turn], lines: Lines, *, outcome: str) -> dict[str, Any]:
+    """What the conversation was about, as the tool `wrap_up` and the summary request want it.
+
+    Args:
+        turns: The conversation.
+        lines: The fixed lines, in the language to describe it in.
+        outcome: What came of it.
+    """
+    topics, secs = _said(turns, lines)
+    kind = _described_by(topics, secs)
+    return {
+        "title": lines.text(f"rehearsal.title{kind}", {"topic": topics[-1] if topics else None}),
+        "summary": lines.text(f"rehearsal.summary{kind}", _facts(topics, secs, lines)),
+        "topics": topics[::-1],
+        "outcome": outcome,
+    }
+
+
+def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
+    """The messages of a context that matter here, in order."""
+    turns = list[Turn]()
+    for message in messages:
+        if isinstance(message, LLMSpecificMessage):
+            continue
+        # The client's message types are a union by role; as data they are all the same.
+        raw: dict[str, Any] = dict(message)
+        text = _text(raw.get("content"))
+        match raw.get("role"):
+            case "user":
+                turns.append(Turn(Kind.USER, text))
+            case "assistant":
+                if text:
+                    turns.append(Turn(Kind.ASSISTANT, text))
+                for call in raw.get("tool_calls") or ():
+                    turns.append(Turn(Kind.TOOL_CALL, call["function"]["name"]))
+            case "developer" | "system":
+                # The results of tools come in this role too, when they come late.
+                if text == DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT:
+                    turns.append(Turn(Kind.EMPTY_TURN, text))
+                elif async_tool_messages.parse_message(message) is None:
+                    turns.append(Turn(Kind.TASK, text))
+            case _:
+                pass
+    return turns
+
+
+def _winding_up(turns: Sequence[Turn], lines: Lines) -> Say | CallTool:
+    answer = _last(turns, Kind.USER)
+    if answer < _last(turns, Kind.TASK) or answer < 0:
+        return Say(_sum_up(turns, lines))
+    if _called_since(turns, answer, {"resume_conversation", "say_goodbye"}):
+        return Say(_reply(turns, answer, lines))
+    if means_done(read_heard(turns[answer].text).text, lines):
+        return CallTool("say_goodbye")
+    return CallTool("resume_conversation")
+
+
+def _sum_up(turns: Sequence[Turn], lines: Lines) -> str:
+    topics, secs = _said(turns, lines)
+    kind = _described_by(topics, secs)
+    return lines.text(f"rehearsal.wrap_up{kind}", _facts(topics, secs, lines))
+
+
+def _reply(turns: Sequence[Turn], message: int, lines: Lines) -> str:
+    heard = read_heard(turns[message].text)
+    if text := echo_of(heard.text):
+        echo = lines.text("rehearsal.echo_text", {"text": text})
+    elif heard.secs:
+        echo = lines.text("rehearsal.echo_speech", {"secs": write_secs(heard.secs, lines)})
+    else:
+        return lines.text("rehearsal.repeat")
+    given = _replies_given(turns)
+    if given == 0:
+        return lines.text("rehearsal.first", {"echo": echo})
+    replies = lines.all("rehearsal.reply")
+    return replies[(given - 1) % len(replies)].format_map({"echo": echo})
+
+
+def _replies_given(turns: Sequence[Turn]) -> int:
+    """How often the person was answered in this call: history stands before its first task."""
+    call = next((i for i, turn in enumerate(turns) if turn.kind is Kind.TASK), 0)
+    talk = next((i for i in range(call, len(turns)) if turns[i].kind is Kind.USER), len(turns))
+    return sum(turn.kind is Kind.ASSISTANT for turn in turns[talk:])
+
+
+def _said(turns: Iterable[Turn], lines: Lines) -> tuple[list[str], float]:
+    """What the person talked about, the first said first, and the untranscribed seconds."""
+    heard = [read_heard(turn.text) for turn in turns if turn.kind is Kind.USER]
+    return topics_of((part.text for part in heard), lines), sum(part.secs for part in heard)
+
+
+def _facts(topics: Sequence[str], secs: float, lines: Lines) -> dict[str, str | None]:
+    *others, last = topics or [""]
+    listed = lines.text("rehearsal.and").join([", ".join(others), last] if others else [last])
+    return {"topics": listed, "secs": write_secs(secs, lines)}
+
+
+def _described_by(topics: Sequence[str], secs: float) -> str:
+    """The ending of the key of a line, by what is known of the conversation."""
+    if topics:
+        return ""
+    return "_speech" if secs else "_empty"
+
+
+def _last(turns: Sequence[Turn], kind: Kind) -> int:
+    """Where the last of its kind is, or -1."""
+    return max((i for i, turn in enumerate(turns) if turn.kind is kind), default=-1)
+
+
+def _called_since(turns: Sequence[Turn], index: int, names: set[str]) -> bool:
+    return any(turn.kind is Kind.TOOL_CALL and turn.text in names for turn in turns[index:])
+
+
+def _text(content: object) -> str:
+    """The words of a message's content, which may be in parts with images between them."""
+    if isinstance(content, str):
+        return content.strip()
+    if not isinstance(content, list):
+        return ""
+    parts = cast(list[dict[str, Any]], content)
+    return " ".join(str(part["text"]) for part in parts if part.get("text")).strip()
