@@ -81,6 +81,10 @@ class StorageError(SonoraError):
     code = ErrorCode.STORAGE_UNAVAILABLE
 
 
+class RecordRefusedError(StorageError):
+    """The store refuses a record for good: writing it again cannot help."""
+
+
 class NotFoundError(SonoraError):
     """There is no such conversation."""
 

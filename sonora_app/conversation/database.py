@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sonora_app.errors import StorageError
+from sonora_app.errors import RecordRefusedError, StorageError
 
 BUSY_TIMEOUT_SECS = 5.0
 """How long to wait for another process that is writing."""
@@ -70,8 +70,10 @@ def storage_errors(path: Path) -> Generator[None]:
                 "",
             ),
         )
+        refused = code & _PRIMARY_CODE == sqlite3.SQLITE_CONSTRAINT
+        raised = RecordRefusedError if refused else StorageError
         # What Python's own layer raises has no code, and may quote a value.
-        raise StorageError(sentence, hint=hint) from (error if code else None)
+        raise raised(sentence, hint=hint) from (error if code else None)
     except OSError as error:
         raise StorageError(
             f"The journal's folder {path.parent} cannot be used: {error.strerror}.",
@@ -83,7 +85,7 @@ def storage_errors(path: Path) -> Generator[None]:
             f"The journal holds a row of another shape than {error.title}: {', '.join(fields)}."
         ) from None
     except (ValueError, OverflowError) as error:
-        raise StorageError(
+        raise RecordRefusedError(
             f"The journal cannot keep or read a value ({type(error).__name__})."
         ) from None
 

@@ -115,7 +115,8 @@ class Journal:
         something is put there in the same transaction.
 
         Raises:
-            StorageError: Nothing was written.
+            RecordRefusedError: Nothing was written, and one of them never will be.
+            StorageError: Nothing was written; the same records may be written later.
         """
         batch = tuple(records)
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
+from uuid import UUID
 
 from loguru import logger
 
@@ -27,7 +28,7 @@ from sonora_app.conversation.records import (
     uuid7,
 )
 from sonora_app.conversation.store import Store
-from sonora_app.errors import StorageError
+from sonora_app.errors import RecordRefusedError, StorageError
 
 StorageHealth = Literal["ok", "delayed", "failing"]
 
@@ -70,6 +71,11 @@ class Recorder:
         self._consumer = asyncio.create_task(self._consume(), name="sonora-recorder")
         for record in opened.records:
             self._waiting.put_nowait(record)
+
+    @property
+    def conversation_id(self) -> UUID:
+        """The conversation that is recorded."""
+        return self._opened.conversation_id
 
     @property
     def pending(self) -> int:
@@ -205,27 +211,42 @@ class Recorder:
             self._in_hand = [await self._waiting.get()]
             while len(self._in_hand) < _BATCH and not self._waiting.empty():
                 self._in_hand.append(self._waiting.get_nowait())
-            await self._write_in_hand()
-            written, self._in_hand = self._in_hand, []
-            for record in written:
+            try:
+                written = await self._write(self._in_hand)
+            except RecordRefusedError:
+                # One of them holds up the others: find it.
+                written = [each for record in self._in_hand for each in await self._try(record)]
+            for _ in self._in_hand:
                 self._waiting.task_done()
+            self._in_hand = []
+            for record in written:
                 self._on_written(record)
 
-    async def _write_in_hand(self) -> None:
+    async def _try(self, record: Record) -> Sequence[Record]:
+        try:
+            return await self._write([record])
+        except RecordRefusedError as error:
+            logger.error(f"A record of {record.table} is refused for good and lost: {error}")
+            return ()
+
+    async def _write(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Write `records`, for as long as it takes; give them back."""
         failures = 0
         while True:
             try:
-                await self._store.write(self._in_hand)
+                await self._store.write(records)
+            except RecordRefusedError:
+                raise
             except StorageError as error:
                 failures += 1
-                logger.warning(f"{len(self._in_hand)} records wait to be written: {error}")
+                logger.warning(f"{self.pending} records wait to be written: {error}")
                 self._report("failing" if failures >= _FAILING_AFTER else "delayed")
                 await asyncio.sleep(
                     min(_FIRST_RETRY_SECS * 2 ** (failures - 1), _LONGEST_RETRY_SECS)
                 )
             else:
                 self._report("ok")
-                return
+                return records
 
     def _report(self, health: StorageHealth) -> None:
         if health != self._health:

@@ -21,7 +21,7 @@ from sonora_app.conversation.records import (
     utc_now,
 )
 from sonora_app.conversation.store import Listing, Opening, Transcript
-from sonora_app.errors import StorageError
+from sonora_app.errors import RecordRefusedError
 
 _INSERTS: dict[type[Record], str] = {
     Conversation: """
@@ -112,7 +112,7 @@ def write_record(
         outbox: Whether what changes something is also put in the outbox.
 
     Raises:
-        StorageError: It changes something that is not kept, or is of an unknown kind.
+        RecordRefusedError: It changes something that is not kept, or is of an unknown kind.
         sqlite3.Error: It cannot be written.
         ValueError: It holds a value that JSON has no words for.
     """
@@ -128,7 +128,9 @@ def write_record(
         operation = "update"
         changed = _update_session(connection, record, row)
     else:
-        raise StorageError(f"The journal does not keep records of kind {type(record).__name__}.")
+        raise RecordRefusedError(
+            f"The journal does not keep records of kind {type(record).__name__}."
+        )
     if outbox and changed:
         connection.execute(
             "INSERT INTO outbox (table_name, row_id, operation, payload, created_at)"
@@ -185,8 +187,8 @@ def _is_new(
     return inserted.rowcount == 1
 
 
-def _not_kept(what: str) -> StorageError:
-    return StorageError(
+def _not_kept(what: str) -> RecordRefusedError:
+    return RecordRefusedError(
         f"An update is for a {what} that is not kept, so nothing of its batch was written.",
         hint=f"Write the {what} first; it may have been deleted.",
     )

@@ -62,7 +62,8 @@ class Store(Protocol):
         """Write `records` in order, all or none. Writing a record again changes nothing.
 
         Raises:
-            StorageError: Nothing was written.
+            RecordRefusedError: Nothing was written, and one of them never will be.
+            StorageError: Nothing was written; the same records may be written later.
         """
         ...
 

@@ -148,6 +148,18 @@ async def test_a_dead_store_does_not_hold_the_end_of_the_call(tmp_path: Path) ->
     await journal.aclose()
 
 
+async def test_a_record_that_is_refused_for_good_holds_up_nothing_else(tmp_path: Path) -> None:
+    journal = await Journal.connect(tmp_path / "journal.db")
+    conversation = await opened(journal)
+    recorder = Recorder(journal, conversation)
+    recorder.message(Role.USER, "uno", node=None)
+    recorder.message(Role.USER, "dos", node=None, metadata={"no JSON": object()})
+    recorder.message(Role.USER, "tres", node=None)
+    assert await recorder.aclose(timeout_secs=5) == 0
+    assert [m.content for m in (await kept(journal, conversation)).messages] == ["uno", "tres"]
+    await journal.aclose()
+
+
 async def test_nobody_opens_what_is_somebody_elses(tmp_path: Path) -> None:
     journal = await Journal.connect(tmp_path / "journal.db")
     theirs = await opened(journal)
