@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipecat.runner.types import RunnerArguments
     from pipecat.transports.base_transport import BaseTransport
 
+    from sonora_app.settings import Settings
+
 _warm_up: WarmUp
 
 
@@ -25,12 +27,14 @@ class WarmUp(threading.Thread):
     """Imports and builds, off the main thread, what the first call needs.
 
     Attributes:
+        settings: The settings, once they were read.
         error: Why this process can hold no call, or None.
     """
 
     def __init__(self) -> None:
         """Create the thread; it does not keep the process alive."""
         super().__init__(name="sonora-warm-up", daemon=True)
+        self.settings: Settings | None = None
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -41,12 +45,12 @@ class WarmUp(threading.Thread):
         from sonora_app.settings import load_settings
 
         try:
-            settings = load_settings()
-            settings.check_deployable()
+            self.settings = load_settings()
+            self.settings.check_deployable()
 
             from sonora_app.warmup import warm_up
 
-            warm_up(settings)
+            warm_up(self.settings)
         except SonoraError as error:
             self.error = error
             logger.error(f"Sonora cannot take calls. {error}")
@@ -83,7 +87,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.session import run_session
     from sonora_app.settings import load_settings
 
-    settings = load_settings()
+    settings = _warm_up.settings or load_settings()
     await run_session(
         transport, runner_args, settings=settings, store=await process_store(settings)
     )

@@ -39,7 +39,7 @@ async def describe_conversation(
     Returns:
         The description, or None when there was none in time, or none of use.
     """
-    request = _request()
+    request = load_summary_request()
     spoken = [message for message in context.get_messages() if _is_speech(message)]
     try:
         async with asyncio.timeout(timeout_secs):
@@ -68,5 +68,6 @@ def _is_speech(message: LLMContextMessage) -> bool:
 
 
 @cache
-def _request() -> dict[str, Any]:
+def load_summary_request() -> dict[str, Any]:
+    """What the model is asked, from `flows/summary.yaml`, read once per process."""
     return yaml.safe_load((FLOWS_DIR / "summary.yaml").read_text(encoding="utf-8"))

@@ -62,16 +62,20 @@ class CallServices:
 async def build_services(settings: Settings, language: Language) -> CallServices:
     """Build the services of a call.
 
-    Loading the two turn-detection models takes about a tenth of a second of computing, so it is
-    done off the event loop.
+    Loading the two turn-detection models and making the clients' TLS contexts take some tenths
+    of a second of computing, so all of it is done off the event loop.
 
     Args:
         settings: The settings.
         language: What is spoken at first.
     """
+    return await asyncio.to_thread(_build, settings, language)
+
+
+def _build(settings: Settings, language: Language) -> CallServices:
     lines = Lines(language)
     stand_ins = settings.stand_ins()
-    vad, turns = await asyncio.to_thread(_turn_detection, settings, stand_ins)
+    vad, turns = _turn_detection(settings, stand_ins)
     return CallServices(
         stt=_stt(settings, lines, stand_ins),
         llm=_llm(settings, lines, stand_ins),

@@ -201,7 +201,7 @@ class Session:
             if description is not None:
                 recorder.describe(**description.model_dump())
         await recorder.aclose(timeout_secs=self._settings.drain_secs)
-        logger.info(f"Session ended: {reason}")
+        logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
 
 async def run_session(

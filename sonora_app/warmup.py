@@ -10,7 +10,7 @@ import time
 
 from loguru import logger
 
-from sonora_app.settings import Settings
+from sonora_app.settings import Language, Settings
 
 
 def warm_up(settings: Settings) -> float:
@@ -25,10 +25,15 @@ def warm_up(settings: Settings) -> float:
     started = time.monotonic()
     importlib.import_module("sonora_app.session")
     importlib.import_module("flows.handlers")
+    from sonora_app.closing import load_summary_request
     from sonora_app.flow_driver import load_flow_config
+    from sonora_app.lines import Lines
     from sonora_app.services import build_services
 
     load_flow_config()
+    for language in Language:
+        Lines(language)
+    load_summary_request()
     asyncio.run(build_services(settings, settings.language))
     took = time.monotonic() - started
     logger.debug(f"Warmed up in {took:.1f} s")
