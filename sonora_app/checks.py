@@ -69,7 +69,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list
     """Look at everything, in the order in which one would mend it.
 
     Args:
-        root: The project's folder.
+        root: The project's folder: its lines and its deployment file are looked at.
         port: Where the bot would serve.
     """
     checks = [_python()]
@@ -77,7 +77,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list
         settings = load_settings()
     except SettingsError as error:
         checks.append(Check("Settings", CheckState.PROBLEM, error.message, error.hint))
-        return [*checks, await asyncio.to_thread(_flow), _lines()]
+        return [*checks, await asyncio.to_thread(_flow), _lines(root / "flows" / "lines")]
     return [
         *checks,
         Check("Settings", CheckState.OK, f"ENV is {settings.env}"),
@@ -85,7 +85,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list
         *_base_urls(settings),
         *_voice_stand_in(settings),
         await asyncio.to_thread(_flow),
-        _lines(),
+        _lines(root / "flows" / "lines"),
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),
         _port(port),
@@ -184,12 +184,15 @@ def _flow() -> Check:
         return Check("Flow", CheckState.PROBLEM, error.message, error.hint)
     except ImportError as error:
         return Check(
-            "Flow", CheckState.PROBLEM, f"its handlers cannot be imported: {error}", "Run `uv sync`."
+            "Flow",
+            CheckState.PROBLEM,
+            f"its handlers cannot be imported: {error}",
+            "Run `uv sync`.",
         )
     return Check("Flow", CheckState.OK, f"{len(graph.nodes)} nodes, {len(graph.edges)} ways")
 
 
-def _lines(folder: Path = FLOWS_DIR / "lines") -> Check:
+def _lines(folder: Path) -> Check:
     try:
         keys = {
             language: set(_keys(yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))))
@@ -229,7 +232,7 @@ def _data_folder(folder: Path) -> Check:
 
 
 async def _journal(path: Path) -> Check:
-    if not path.exists():
+    if not await asyncio.to_thread(path.exists):
         return Check("Journal", CheckState.OK, "nothing kept yet")
     try:
         journal = await Journal.connect(path, read_only=True)

@@ -1,0 +1,43 @@
+"""The `sonora` command."""
+
+import os
+import sys
+from io import TextIOWrapper
+
+import typer
+
+from sonora_app.commands import conversations, doctor, flow
+from sonora_app.commands.output import SonoraGroup
+
+app = typer.Typer(
+    name="sonora",
+    cls=SonoraGroup,
+    no_args_is_help=True,
+    # Help and usage errors in plain lines, which a narrow terminal or a pipe does not break up.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Look after the Sonora voice agent: check it, see its flow, read what was said.",
+)
+app.add_typer(conversations.app, name="conversations")
+app.command()(doctor.doctor)
+app.command()(flow.flow)
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names, and exit with 0, 1 (failed) or 2 (bad input)."""
+    from loguru import logger
+
+    # What people say goes out whole, whatever the terminal's locale is.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    # Before the settings are read: whoever types a command is on their own machine.
+    os.environ.setdefault("ENV", "local")
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING", diagnose=False, backtrace=False)
+    app(prog_name="sonora")
+
+
+if __name__ == "__main__":
+    main()

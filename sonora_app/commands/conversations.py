@@ -1,0 +1,157 @@
+"""`sonora conversations`: what was said, from the journal."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from sonora_app.commands.output import SonoraGroup, as_json, console, deliver, plain, print_json
+from sonora_app.commands.readable import as_markdown, as_transcript, local_time
+from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.store import Listing, Store, Transcript
+from sonora_app.errors import NotFoundError
+from sonora_app.settings import load_settings
+
+_Result = TypeVar("_Result")
+
+app = typer.Typer(
+    cls=SonoraGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Read the conversations kept in the journal.",
+)
+
+
+class ExportFormat(StrEnum):
+    """What `export` writes."""
+
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def _conversation_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{plain(text)} is not a conversation's id. `sonora conversations list` shows them."
+        ) from None
+
+
+ConversationId = Annotated[
+    UUID,
+    typer.Argument(
+        metavar="ID",
+        parser=_conversation_id,
+        help="The conversation's id; `sonora conversations list` has it.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_conversations(
+    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    json_output: AsJson = False,
+) -> None:
+    """List conversations, the one talked in last first."""
+    listings = _read(lambda store: store.conversations(user_id=user, limit=limit))
+    if json_output:
+        print_json([_listing_data(listing) for listing in listings])
+    elif listings:
+        console().print(_table(listings))
+    else:
+        typer.echo("No conversations." if user is None else f"No conversations of {plain(user)}.")
+
+
+@app.command()
+def show(conversation_id: ConversationId, json_output: AsJson = False) -> None:
+    """Show a conversation: who said what, when, and where in the flow."""
+    transcript = _transcript(conversation_id)
+    if json_output:
+        print_json(transcript_data(transcript))
+    else:
+        console().print(as_transcript(transcript), soft_wrap=True)
+
+
+@app.command()
+def export(
+    conversation_id: ConversationId,
+    export_format: Annotated[
+        ExportFormat, typer.Option("--format", help="What to write.")
+    ] = ExportFormat.JSON,
+    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; stdout if not given.")
+    ] = None,
+) -> None:
+    """Write a conversation out whole."""
+    transcript = _transcript(conversation_id)
+    if json_output or export_format is ExportFormat.JSON:
+        deliver(as_json(transcript_data(transcript)), output)
+    else:
+        deliver(as_markdown(transcript), output)
+
+
+def transcript_data(transcript: Transcript) -> dict[str, Any]:
+    """A transcript as the data that `--json` gives: each record with its fields' own names."""
+    return {
+        "conversation": transcript.conversation.model_dump(mode="json"),
+        "sessions": [session.model_dump(mode="json") for session in transcript.sessions],
+        "messages": [message.model_dump(mode="json") for message in transcript.messages],
+        "transitions": [step.model_dump(mode="json") for step in transcript.transitions],
+    }
+
+
+def _listing_data(listing: Listing) -> dict[str, Any]:
+    return {**listing.conversation.model_dump(mode="json"), "messages": listing.messages}
+
+
+def _table(listings: tuple[Listing, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("ID", no_wrap=True, min_width=36)
+    table.add_column("Title", overflow="fold")
+    table.add_column("Status")
+    table.add_column("User", overflow="fold")
+    table.add_column("Last talk", no_wrap=True)
+    table.add_column("Messages", justify="right")
+    for listing in listings:
+        conversation = listing.conversation
+        cells = (
+            str(conversation.id),
+            conversation.title or "–",
+            conversation.status.value,
+            conversation.user_id or "–",
+            local_time(conversation.last_message_at or conversation.created_at),
+            str(listing.messages),
+        )
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    return table
+
+
+def _transcript(conversation_id: UUID) -> Transcript:
+    transcript = _read(lambda store: store.transcript(conversation_id))
+    if transcript is None:
+        raise NotFoundError(
+            f"There is no conversation {conversation_id}.",
+            hint="`sonora conversations list` shows which there are.",
+        )
+    return transcript
+
+
+def _read(read: Callable[[Store], Awaitable[_Result]]) -> _Result:
+    async def reading() -> _Result:
+        store = await Journal.connect(load_settings().journal_path, read_only=True)
+        try:
+            return await read(store)
+        finally:
+            await store.aclose()
+
+    return asyncio.run(reading())

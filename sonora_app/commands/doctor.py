@@ -1,0 +1,41 @@
+"""`sonora doctor`: is everything there that a call needs?"""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from sonora_app.checks import Check, CheckState, run_checks
+from sonora_app.commands.output import FAILED, console, plain, print_json, waiting
+
+_STYLES = {CheckState.OK: "green", CheckState.NOTE: "yellow", CheckState.PROBLEM: "bold red"}
+
+
+def doctor(
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check what a call needs, and say what to do. Exits with 1 on a problem."""
+    with waiting("Checking"):
+        checks = asyncio.run(run_checks())
+    sound = all(check.state is not CheckState.PROBLEM for check in checks)
+    if json_output:
+        print_json({"ok": sound, "checks": [asdict(check) for check in checks]})
+    else:
+        console().print(_table(checks))
+    if not sound:
+        raise typer.Exit(FAILED)
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Check", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Found", overflow="fold")
+    table.add_column("What to do", overflow="fold")
+    for check in checks:
+        state = Text(check.state.value, style=_STYLES[check.state])
+        table.add_row(check.name, state, Text(plain(check.found)), Text(plain(check.advice)))
+    return table

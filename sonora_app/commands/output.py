@@ -1,0 +1,94 @@
+"""How the commands write: data to stdout, everything else to stderr.
+
+Pipecat and the handlers of the flow are imported inside the functions that need them, in every
+module of this package: `sonora conversations` answers without loading them.
+"""
+
+import json
+import re
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from sonora_app.errors import SonoraError, StorageError
+
+FAILED = 1
+"""Exit code of a command that could not do its work."""
+
+_NARROWEST_PIPE = 160
+"""Columns to lay a table out for when it goes to a file or another program."""
+
+# What a terminal would obey rather than show: C0 but tab and newline, DEL, C1, and the marks
+# that change the direction of what follows.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class SonoraGroup(TyperGroup):
+    """A group whose commands may raise `SonoraError`: told on stderr, with exit code 1."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]  # typer's public name for the class its base method names
+        """Run the command that was asked for.
+
+        Raises:
+            typer.Exit: It failed in an expected way.
+        """
+        try:
+            return super().invoke(ctx)
+        except SonoraError as error:
+            typer.echo(error.message, err=True)
+            if error.hint:
+                typer.echo(error.hint, err=True)
+            raise typer.Exit(FAILED) from None
+
+
+def console() -> Console:
+    """Where what a person reads is printed: stdout, wide enough not to cut what is piped on."""
+    out = Console(highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = max(out.width, _NARROWEST_PIPE)
+    return out
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """Show on a terminal's stderr that something takes a moment.
+
+    Args:
+        what: What is being done, such as `Reading the flow`.
+    """
+    return Console(stderr=True, markup=False).status(f"{what}…")
+
+
+def plain(text: str) -> str:
+    """`text` without the characters that a terminal would obey."""
+    return _OBEYED.sub("", text)
+
+
+def print_json(data: object) -> None:
+    """Print `data` as JSON, which is then all that stdout has."""
+    typer.echo(as_json(data))
+
+
+def as_json(data: object) -> str:
+    """`data` as JSON for a person and a program alike."""
+    return json.dumps(data, ensure_ascii=False, indent=2, default=str)
+
+
+def deliver(text: str, output: Path | None) -> None:
+    """Print `text`, or write it to the file `output`.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    if output is None:
+        typer.echo(text.rstrip("\n"))
+        return
+    try:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{output} cannot be written: {error.strerror}.",
+            hint="Name a file in a folder that exists and that you may write to.",
+        ) from None

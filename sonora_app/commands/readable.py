@@ -1,0 +1,156 @@
+"""A conversation as a person reads it: in a terminal, or as Markdown."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypeAlias, cast
+
+from rich.text import Text
+
+from sonora_app.commands.output import plain
+from sonora_app.conversation.records import (
+    Conversation,
+    Message,
+    Modality,
+    Role,
+    Session,
+    Transition,
+)
+from sonora_app.conversation.store import Transcript
+
+Entry: TypeAlias = Session | Transition | Message
+
+_SPEAKERS: dict[str, str] = {Role.USER: "User", Role.ASSISTANT: "Sonora"}
+_INDENT = 20
+"""Columns before what was said: a time, a speaker, and the space after each."""
+
+# What Markdown would take as markup, anywhere or at the start of a line.
+_MARKUP = re.compile(r"([\\`*_\[\]<>#|~&]|^[-+=](?=[-+=\s]))", re.MULTILINE)
+
+
+def as_transcript(transcript: Transcript) -> Text:
+    """A transcript for a terminal: local times, what was said, and the steps of the flow."""
+    conversation = transcript.conversation
+    text = Text()
+    text.append(plain(conversation.title or "A conversation without a title"), style="bold")
+    for name, value in _facts(conversation):
+        text.append(f"\n{name}: ", style="dim").append(plain(value))
+    calls = 0
+    for entry in _timeline(transcript):
+        if isinstance(entry, Session):
+            calls += 1
+            text.append(f"\n\nCall {calls} · {_call(entry)}\n", style="bold cyan")
+        elif isinstance(entry, Transition):
+            text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
+            text.append(f"{'':8}  → {plain(entry.to_node)}  ", style="magenta")
+            text.append(f"by {plain(entry.trigger)}", style="dim")
+        else:
+            text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
+            text.append(f"{plain(_speaker(entry)):8}  ", style="bold")
+            text.append(_indented(plain(entry.content or "")))
+            if marks := _marks(entry):
+                text.append(f" ({', '.join(marks)})", style="yellow")
+    return text
+
+
+def as_markdown(transcript: Transcript) -> str:
+    """A transcript as Markdown, with everything that was said shown as it was said."""
+    conversation = transcript.conversation
+    lines = [f"# {_escaped(conversation.title or 'A conversation without a title')}", ""]
+    lines += [f"- {name}: {_escaped(value)}" for name, value in _facts(conversation)]
+    calls = 0
+    for entry in _timeline(transcript):
+        if isinstance(entry, Session):
+            calls += 1
+            lines += ["", f"## Call {calls}", "", _escaped(_call(entry))]
+        elif isinstance(entry, Transition):
+            step = f"{entry.from_node} → {entry.to_node}, by {entry.trigger}"
+            lines += ["", f"*{_clock(entry.created_at)} · {_escaped(step)}*"]
+        else:
+            marks = "".join(f", {mark}" for mark in _marks(entry))
+            lines += [
+                "",
+                f"**{_escaped(_speaker(entry))}** ({_clock(entry.created_at)}{marks})",
+                "",
+                *_quoted(entry.content or ""),
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def local_time(moment: datetime) -> str:
+    """A moment as this machine's clock would have shown it, to the minute."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _timeline(transcript: Transcript) -> list[Entry]:
+    """Everything that happened, in order; a step comes before what was said at its moment."""
+
+    def order(entry: Entry) -> tuple[datetime, int, int]:
+        if isinstance(entry, Session):
+            return entry.started_at, 0, 0
+        if isinstance(entry, Transition):
+            return entry.created_at, 1, entry.seq
+        return entry.created_at, 2, entry.seq or 0
+
+    return sorted((*transcript.sessions, *transcript.transitions, *transcript.messages), key=order)
+
+
+def _facts(conversation: Conversation) -> Iterator[tuple[str, str]]:
+    yield "Conversation", str(conversation.id)
+    if conversation.user_id:
+        yield "User", conversation.user_id
+    yield "Status", conversation.status.value
+    if conversation.language:
+        yield "Language", conversation.language
+    if conversation.summary:
+        yield "Summary", conversation.summary
+    if topics := conversation.metadata.get("topics"):
+        yield "Topics", _listed(topics)
+    if outcome := conversation.metadata.get("outcome"):
+        yield "Outcome", str(outcome)
+    yield "Times", f"{conversation.created_at.astimezone():%Z (UTC%z)}"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, cast(list[object], value))) if isinstance(value, list) else str(value)
+
+
+def _call(session: Session) -> str:
+    parts = [f"{session.started_at.astimezone():%Y-%m-%d %H:%M:%S}", session.transport]
+    if session.ended_at is not None:
+        secs = max(0, round((session.ended_at - session.started_at).total_seconds()))
+        parts.append(f"{secs // 60} min {secs % 60} s" if secs >= 60 else f"{secs} s")
+    parts.append(session.end_reason.value if session.end_reason else "not ended")
+    return " · ".join(parts)
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone():%H:%M:%S}"
+
+
+def _speaker(message: Message) -> str:
+    # A text-chat API writes roles of its own into the same conversations.
+    return _SPEAKERS.get(message.role, message.role)
+
+
+def _marks(message: Message) -> list[str]:
+    marks = ["typed"] if message.modality is Modality.TEXT else []
+    if message.interrupted:
+        marks.append("interrupted")
+    if message.images:
+        marks.append("with an image" if len(message.images) == 1 else "with images")
+    return marks
+
+
+def _indented(said: str) -> str:
+    return said.replace("\n", "\n" + " " * _INDENT)
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", plain(text))
+
+
+def _quoted(said: str) -> list[str]:
+    lines = _escaped(said).split("\n")
+    # Two spaces end a line without ending the paragraph.
+    return [f"> {line}  " for line in lines[:-1]] + [f"> {lines[-1]}"]

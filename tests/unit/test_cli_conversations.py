@@ -1,0 +1,152 @@
+"""`sonora conversations`, over a journal that was really written."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sonora_app.cli import app
+from tests.clients.kept_journal import HOSTILE, START, Kept, write_journal
+
+pytestmark = pytest.mark.unit
+
+
+def run(*arguments: str) -> Result:
+    """Run the command as a shell would, in this process."""
+    return CliRunner().invoke(app, ["conversations", *arguments])
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+    """A developer's machine, six hours behind UTC, with no `.env`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TZ", "<-06>6")
+    time.tzset()
+    yield tmp_path / "data"
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def kept(machine: Path) -> Kept:
+    """What the machine's journal holds."""
+    return write_journal(machine / "journal.db")
+
+
+def test_list_shows_each_conversation_on_a_line(kept: Kept) -> None:
+    result = run("list")
+
+    assert result.exit_code == 0
+    header, first, second = result.stdout.rstrip("\n").split("\n")
+    assert header.split() == ["ID", "Title", "Status", "User", "Last", "talk", "Messages"]
+    assert first.startswith(str(kept.talk))
+    assert "Un viaje a Oaxaca" in first
+    assert "completed" in first
+    assert "ana" in first
+    assert "2026-11-24 12:02" in first, "the last talk, in local time"
+    assert first.rstrip().endswith(" 4")
+    assert second.startswith(str(kept.other))
+    assert second.rstrip().endswith(" 0")
+
+
+def test_list_as_json_is_data_alone(kept: Kept) -> None:
+    listings = json.loads(run("list", "--json").stdout)
+
+    assert [(item["id"], item["user_id"], item["messages"]) for item in listings] == [
+        (str(kept.talk), "ana", 4),
+        (str(kept.other), "luis", 0),
+    ]
+    assert datetime.fromisoformat(listings[0]["last_message_at"]) == START + timedelta(seconds=120)
+
+
+def test_list_by_user_and_limit(kept: Kept) -> None:
+    of_luis = json.loads(run("list", "--user", "luis", "--json").stdout)
+    newest = json.loads(run("list", "--limit", "1", "--json").stdout)
+    of_nobody = run("list", "--user", "nobody")
+
+    assert [item["id"] for item in of_luis] == [str(kept.other)]
+    assert [item["id"] for item in newest] == [str(kept.talk)]
+    assert (of_nobody.exit_code, of_nobody.stdout) == (0, "No conversations of nobody.\n")
+    assert json.loads(run("list", "--user", "nobody", "--json").stdout) == []
+
+
+def test_show_as_json_has_everything_in_order(kept: Kept) -> None:
+    shown = json.loads(run("show", str(kept.talk), "--json").stdout)
+
+    assert list(shown) == ["conversation", "sessions", "messages", "transitions"]
+    assert shown["conversation"]["id"] == str(kept.talk)
+    assert [session["end_reason"] for session in shown["sessions"]] == ["goodbye", None]
+    names = ("seq", "role", "content", "modality", "interrupted", "node")
+    assert [tuple(message[name] for name in names) for message in shown["messages"]] == [
+        (1, "assistant", "Hola, Ana.", "voice", True, "greeting"),
+        (2, "user", "Quiero ir a Oaxaca", "text", False, "conversation"),
+        (3, "assistant", HOSTILE, "voice", False, "conversation"),
+        (None, "agent", "¿Algo más?", "voice", False, None),
+    ]
+    names = ("seq", "from_node", "to_node", "trigger", "arguments")
+    assert [tuple(step[name] for name in names) for step in shown["transitions"]] == [
+        (1, "waiting", "greeting", "set_conversation_id", {"n": 1}),
+        (2, "greeting", "conversation", "greeting_finished", {"n": 2}),
+    ]
+    assert all("created_at" in row for row in (*shown["messages"], *shown["transitions"]))
+
+
+def test_on_a_terminal_only_headings_are_bold(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shown = run("show", str(kept.talk)).stdout
+
+    assert "\x1b[1mUn viaje a Oaxaca\x1b[0m" in shown
+    assert "\x1b[0mHola, Ana.\x1b[33m (interrupted)" in shown
+
+
+def test_show_reads_as_a_transcript(kept: Kept) -> None:
+    result = run("show", str(kept.talk))
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Un viaje a Oaxaca\n")
+    lines = [" ".join(line.split()) for line in result.stdout.split("\n")]
+    first_call = lines.index("Call 1 · 2026-11-24 12:00:01 · webrtc · 1 min 15 s · goodbye")
+    second_call = lines.index("Call 2 · 2026-11-24 12:01:30 · daily · not ended")
+    assert lines[first_call + 2 : first_call + 6] == [
+        "12:00:02 → greeting by set_conversation_id",
+        "12:00:02 Sonora Hola, Ana. (interrupted)",
+        "12:00:04 → conversation by greeting_finished",
+        "12:00:05 User Quiero ir a Oaxaca (typed)",
+    ]
+    assert lines[second_call + 2] == "12:02:00 agent ¿Algo más?"
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_as_a_process(kept: Kept, monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    """From the shell: data alone on stdout, in UTF-8 whatever the locale."""
+    for name, value in (("LC_ALL", locale), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "sonora_app.cli", "conversations", "show", str(kept.talk)]
+    shown = subprocess.run([*command, "--json"], capture_output=True, check=True, timeout=60)
+    read = subprocess.run(command, capture_output=True, check=True, timeout=60)
+
+    assert json.loads(shown.stdout.decode("utf-8"))["messages"][3]["content"] == "¿Algo más?"
+    assert "¿Algo más?" in read.stdout.decode("utf-8")
+    assert (shown.stderr, read.stderr) == (b"", b"")
+
+
+def test_pipecat_is_not_imported() -> None:
+    """It takes seconds, and no conversation needs it."""
+    imported = subprocess.run(
+        [sys.executable, "-c", "import sonora_app.cli, sys; print('pipecat' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert imported.stdout == "False\n"

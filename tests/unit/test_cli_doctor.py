@@ -1,0 +1,252 @@
+"""`sonora doctor`, and the checks behind it."""
+
+import asyncio
+import json
+import shutil
+import socket
+import sqlite3
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sonora_app import checks, flow_diagram
+from sonora_app.checks import Check, CheckState, run_checks
+from sonora_app.cli import app
+from sonora_app.conversation.journal import Journal
+
+pytestmark = pytest.mark.unit
+
+PROJECT = Path(__file__).resolve().parents[2]
+KEYS = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
+SECRET = "sentinel-5f1c"
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A developer's machine with no key and no `.env`; gives its data folder."""
+    monkeypatch.chdir(tmp_path)
+    for variable in KEYS:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("SONORA_DATA_DIR", "data")
+    return tmp_path / "data"
+
+
+def look(name: str, **where: Any) -> Check:
+    """The check called `name`."""
+    return {check.name: check for check in asyncio.run(run_checks(**where))}[name]
+
+
+def test_a_fresh_machine_has_no_problem() -> None:
+    table = CliRunner().invoke(app, ["doctor"])
+    as_json = CliRunner().invoke(app, ["doctor", "--json"])
+
+    assert table.exit_code == as_json.exit_code == 0
+    report = json.loads(as_json.stdout)
+    assert report["ok"] is True
+    states = {check["name"]: check["state"] for check in report["checks"]}
+    # A bot may be running on the machine of the test.
+    states.pop("Port")
+    notes = {"Speech recognition", "Language model", "Voice"}
+    assert {name for name, state in states.items() if state == "note"} == notes
+    assert {name for name, state in states.items() if state == "ok"} == {
+        "Python",
+        "Settings",
+        "Stand-in voice",
+        "Flow",
+        "Lines",
+        "Data folder",
+        "Journal",
+        "Deployment",
+    }
+    for check in report["checks"]:
+        assert check["found"] in table.stdout
+        assert check["advice"] in table.stdout
+        assert (check["state"] == "ok") == (check["advice"] == "")
+
+
+def test_looking_changes_nothing(machine: Path) -> None:
+    CliRunner().invoke(app, ["doctor"])
+
+    assert not machine.exists()
+
+
+def test_real_keys_are_ok_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in KEYS:
+        monkeypatch.setenv(variable, SECRET)
+    monkeypatch.setenv(
+        "OPENAI_BASE_URL", f"https://user:{SECRET}@gateway.example:8443/v1?k={SECRET}"
+    )
+    outputs = [CliRunner().invoke(app, ["doctor", *flags]) for flags in ([], ["--json"])]
+
+    assert [output.exit_code for output in outputs] == [0, 0]
+    assert all(SECRET not in output.output for output in outputs)
+    states = {check["name"]: check for check in json.loads(outputs[1].stdout)["checks"]}
+    assert {
+        states[name]["state"] for name in ("Speech recognition", "Language model", "Voice")
+    } == {"ok"}
+    assert states["OPENAI_BASE_URL"]["found"] == "gateway.example:8443"
+    assert "Stand-in voice" not in states
+
+
+def test_a_deployment_without_a_key_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "production")
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert report["ok"] is False
+    problems = [check["found"] for check in report["checks"] if check["state"] == "problem"]
+    assert problems == ["DEEPGRAM_API_KEY is missing", "CARTESIA_API_KEY is missing"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "state"),
+    [
+        ("DEEPGRAM_BASE_URL", "wss://gateway.example", CheckState.OK),
+        ("DEEPGRAM_BASE_URL", "http://127.0.0.1:9000", CheckState.OK),
+        ("DEEPGRAM_BASE_URL", "gateway.example", CheckState.PROBLEM),
+        ("OPENAI_BASE_URL", "https://gateway.example/v1", CheckState.OK),
+        ("OPENAI_BASE_URL", "http://gateway.example/v1", CheckState.NOTE),
+        ("OPENAI_BASE_URL", "wss://gateway.example/v1", CheckState.PROBLEM),
+        ("OPENAI_BASE_URL", "https://gateway.example:port/v1", CheckState.PROBLEM),
+        ("OPENAI_BASE_URL", "https:///v1", CheckState.PROBLEM),
+        ("CARTESIA_BASE_URL", "ws://localhost:9000", CheckState.OK),
+        ("CARTESIA_BASE_URL", "https://gateway.example", CheckState.PROBLEM),
+    ],
+)
+def test_base_urls(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str, state: CheckState
+) -> None:
+    monkeypatch.setenv(variable, url)
+
+    assert look(variable).state is state
+
+
+def test_flux_takes_sockets_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPGRAM_BASE_URL", "https://gateway.example")
+    assert look("DEEPGRAM_BASE_URL").state is CheckState.OK
+    monkeypatch.setenv("SONORA_STT", "flux")
+    assert look("DEEPGRAM_BASE_URL").state is CheckState.PROBLEM
+
+
+def test_a_setting_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONORA_IDLE_SECS", SECRET)
+    result = CliRunner().invoke(app, ["doctor"])
+
+    assert result.exit_code == 1
+    assert "SONORA_IDLE_SECS" in result.stdout
+    assert SECRET not in result.output
+    assert "5 nodes" in result.stdout, "what needs no settings is still looked at"
+
+
+def test_the_voice_stand_in_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+
+    assert look("Stand-in voice").state is CheckState.PROBLEM
+
+
+def test_a_flow_without_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = flow_diagram.load_flow_config().model_copy(deep=True)
+    broken.nodes["conversation"].functions[0].name = "wrap_it_up"
+    monkeypatch.setattr(flow_diagram, "load_flow_config", lambda: broken)
+
+    check = look("Flow")
+    assert check.state is CheckState.PROBLEM
+    assert "wrap_it_up" in check.found
+
+
+def test_a_line_that_one_language_lacks(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "flows" / "lines", tmp_path / "flows" / "lines")
+    assert look("Lines", root=tmp_path).state is CheckState.OK
+    english = tmp_path / "flows" / "lines" / "en.yaml"
+    english.write_text(
+        english.read_text("utf-8").replace("\n  goodbye:", "\n  good_bye:", 1), "utf-8"
+    )
+
+    check = look("Lines", root=tmp_path)
+    assert check.state is CheckState.PROBLEM
+    assert check.found == "es lacks farewell.good_bye; en lacks farewell.goodbye"
+
+
+def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
+    assert look("Lines", root=tmp_path).state is CheckState.PROBLEM
+
+
+def test_a_data_folder_that_is_a_file(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.write_text("")
+    assert look("Data folder").state is CheckState.PROBLEM
+    monkeypatch.setenv("SONORA_DATA_DIR", "data/below")
+    assert look("Data folder").state is CheckState.PROBLEM
+
+
+def test_the_journal_and_its_schema(machine: Path) -> None:
+    async def make() -> None:
+        await (await Journal.connect(machine / "journal.db")).aclose()
+
+    assert look("Journal").found == "nothing kept yet"
+    asyncio.run(make())
+    written = look("Journal")
+    with sqlite3.connect(machine / "journal.db") as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    newer = look("Journal")
+
+    assert written == Check("Journal", CheckState.OK, f"data/journal.db, schema {version}")
+    assert newer.state is CheckState.PROBLEM
+    assert "newer" in newer.found
+
+
+def test_a_port_in_use_is_a_note() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        taken = look("Port", port=port)
+    free = look("Port", port=port)
+
+    assert (taken.state, free.state) == (CheckState.NOTE, CheckState.OK)
+
+
+@pytest.mark.parametrize(
+    ("limit", "call_secs", "state"),
+    [
+        ("max_session_duration = 1861", "1800", CheckState.OK),
+        ("max_session_duration = 1860", "1800", CheckState.PROBLEM),
+        ("max_session_duration = 1861", "1801", CheckState.PROBLEM),
+        ("", "1800", CheckState.PROBLEM),
+        ("max_session_duration =", "1800", CheckState.PROBLEM),
+    ],
+)
+def test_the_platform_must_not_cut_a_call(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    call_secs: str,
+    state: CheckState,
+) -> None:
+    monkeypatch.setenv("SONORA_MAX_CALL_SECS", call_secs)
+    monkeypatch.setenv("SONORA_CLOSING_SECS", "30")
+    assert look("Deployment", root=tmp_path).state is CheckState.NOTE
+    (tmp_path / "pcc-deploy.toml").write_text(f'agent_name = "a"\n{limit}\n')
+
+    assert look("Deployment", root=tmp_path).state is state
+
+
+def test_the_python_versions_are_those_of_the_project() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    first, beyond = (".".join(map(str, version)) for version in checks.PYTHON)
+
+    assert project["requires-python"] == f">={first},<{beyond}"
+
+
+def test_an_older_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "PYTHON", ((3, 98), (3, 99)))
+
+    check = look("Python")
+    assert check.state is CheckState.PROBLEM
+    assert check.advice == "Use a Python from 3.98 on, before 3.99."
