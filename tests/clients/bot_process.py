@@ -67,11 +67,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_bot(data_dir: Path, **environment: str) -> Generator[BotProcess]:
+def running_bot(
+    data_dir: Path, *, program: str = "bot.py", **environment: str
+) -> Generator[BotProcess]:
     """Start a bot in rehearsal, wait until it serves, and stop it in the end.
 
     Args:
         data_dir: The folder of its journal; its log goes there too.
+        program: What to run.
         **environment: Settings, by the names of their environment variables.
     """
     port = free_port()
@@ -81,7 +84,7 @@ def running_bot(data_dir: Path, **environment: str) -> Generator[BotProcess]:
     env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "bot.py", "--local", "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, program, "--local", "--host", "127.0.0.1", "--port", str(port)],
             cwd=PROJECT,
             env=env,
             stdout=output,

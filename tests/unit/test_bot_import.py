@@ -61,9 +61,7 @@ def run_app(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]
 
 
 def test_with_keys_it_becomes_ready(tmp_path: Path) -> None:
-    answer = run_app(
-        tmp_path, DEEPGRAM_API_KEY="k1", OPENAI_API_KEY="k2", CARTESIA_API_KEY="k3"
-    )
+    answer = run_app(tmp_path, DEEPGRAM_API_KEY="k1", OPENAI_API_KEY="k2", CARTESIA_API_KEY="k3")
     assert answer["first"] == {"ready": False, "reason": "warming up"}
     assert answer["then"] == {"ready": True}
 

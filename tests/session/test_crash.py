@@ -1,0 +1,49 @@
+"""`kill -9` in the middle of a conversation, and the start after it."""
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.records import ConversationStatus, EndReason
+from tests.clients.bot_process import running_bot
+from tests.clients.webrtc import page
+
+pytestmark = [pytest.mark.session, pytest.mark.slow]
+
+
+async def test_a_killed_bot_loses_at_most_the_turn_in_progress(tmp_path: Path) -> None:
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as bot:
+        async with page(bot.url) as client:
+            await client.ready()
+            opened = await client.action("set_conversation_id", user_id="ana")
+            conversation_id = UUID(opened["data"]["d"]["conversation_id"])
+            await client.event("node-changed", node="conversation")
+            client.type_text("Esto ya está dicho.")
+            await client.event("message-recorded", seq=3, timeout_secs=30)
+            client.type_text("Y esto queda a medias.")
+            await client.event("message-recorded", seq=4, timeout_secs=30)
+            bot.kill()
+
+    journal = await Journal.connect(tmp_path / "journal.db", read_only=True)
+    killed = await journal.transcript(conversation_id)
+    await journal.aclose()
+    assert killed is not None
+    assert killed.sessions[0].ended_at is None
+    assert [m.content for m in killed.messages if m.role == "user"] == [
+        "Esto ya está dicho.",
+        "Y esto queda a medias.",
+    ]
+
+    with running_bot(tmp_path) as bot:
+        async with page(bot.url) as client:
+            await client.ready()
+    journal = await Journal.connect(tmp_path / "journal.db", read_only=True)
+    closed = await journal.transcript(conversation_id)
+    await journal.aclose()
+    assert closed is not None
+    assert closed.sessions[0].end_reason is EndReason.CRASHED
+    assert closed.sessions[0].ended_at == closed.messages[-1].created_at
+    assert closed.conversation.status is ConversationStatus.FAILED
+    assert closed.messages == killed.messages
