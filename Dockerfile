@@ -25,4 +25,5 @@ RUN /app/.venv/bin/python -m compileall -q flows sonora_app bot.py
 # A deployment: a missing key stops the start, and no stand-in runs. Below INFO Pipecat logs what
 # people say. Keys come from the agent's secret set, STUN and TURN servers from the platform.
 ENV ENV=production \
-    PIPECAT_LOG_LEVEL=INFO
+    PIPECAT_LOG_LEVEL=INFO \
+    LOGURU_DIAGNOSE=NO

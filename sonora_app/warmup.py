@@ -25,6 +25,7 @@ def warm_up(settings: Settings) -> float:
     started = time.monotonic()
     importlib.import_module("sonora_app.session")
     importlib.import_module("flows.handlers")
+    _warm_up_transport(settings)
     from sonora_app.closing import load_summary_request
     from sonora_app.flow_driver import load_flow_config
     from sonora_app.lines import Lines
@@ -38,3 +39,14 @@ def warm_up(settings: Settings) -> float:
     took = time.monotonic() - started
     logger.debug(f"Warmed up in {took:.1f} s")
     return took
+
+
+def _warm_up_transport(settings: Settings) -> None:
+    if not settings.is_local:
+        importlib.import_module("pipecat.transports.daily.transport")
+        return
+    importlib.import_module("pipecat.transports.smallwebrtc.transport")
+    from aiortc import RTCCertificate
+
+    # Loads what makes the certificate of a connection, which a peer connection imports late.
+    RTCCertificate.generateCertificate()

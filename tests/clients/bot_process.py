@@ -1,6 +1,7 @@
 """A bot in a process of its own, started as README says, on a free port."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,10 @@ from pathlib import Path
 import httpx
 
 PROJECT = Path(__file__).resolve().parents[2]
+_OUR_DEPRECATIONS = re.compile(
+    rf"^{re.escape(str(PROJECT))}/(?:bot\.py|flows/|sonora_app/).*DeprecationWarning.*$",
+    re.MULTILINE,
+)
 _CLEARED = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
 
 
@@ -81,6 +86,8 @@ def running_bot(
     log = data_dir / f"bot-{port}.log"
     data_dir.mkdir(parents=True, exist_ok=True)
     env = {name: value for name, value in os.environ.items() if name not in _CLEARED}
+    # Deprecated calls of ours end up in the log, where `running_bot` finds them.
+    env |= {"PYTHONWARNINGS": "default::DeprecationWarning"}
     env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -96,3 +103,5 @@ def running_bot(
         yield bot
     finally:
         bot.stop()
+    deprecated = _OUR_DEPRECATIONS.findall(bot.logged())
+    assert not deprecated, deprecated

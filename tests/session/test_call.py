@@ -253,6 +253,28 @@ async def test_nobody_opens_somebody_elses_conversation(bot: BotProcess) -> None
         await open_call(client, user_id="thief")
 
 
+async def test_hanging_up_in_mid_sentence_keeps_what_was_heard(bot: BotProcess) -> None:
+    async with page(bot.url) as client:
+        await client.ready()
+        conversation_id = await open_call(client)
+        await client.event("node-changed", node="conversation")
+        await client.silence(0.6)
+        asked_at = time.monotonic()
+        client.type_text("Cuéntame algo.")
+        await client.sound(since=asked_at)
+        await asyncio.sleep(1.2)
+    transcript = await settled(bot, conversation_id)
+    assert [m.role for m in transcript.messages] == ["assistant", "user", "assistant"]
+    cut = transcript.messages[2]
+    whole = ES.text("rehearsal.first", {"echo": "·"})
+    assert cut.interrupted
+    assert cut.content is not None
+    assert len(cut.content.split()) >= 2
+    assert whole.startswith(cut.content[:20])
+    assert len(cut.content) < len(whole)
+    assert transcript.sessions[0].end_reason == EndReason.CLIENT_LEFT
+
+
 async def test_text_only_answers(bot: BotProcess) -> None:
     async with page(bot.url) as client:
         await client.ready()

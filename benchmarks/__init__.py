@@ -1,0 +1,1 @@
+"""Measurements of Sonora, each a program: `uv run python -m benchmarks.NAME`."""
