@@ -83,14 +83,15 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
         transport: What the call comes in by.
         runner_args: What the runner knows of it.
     """
-    from sonora_app.process import process_store
-    from sonora_app.session import run_session
+    from sonora_app.process import call_in_progress, process_store
+    from sonora_app.session import Session
     from sonora_app.settings import load_settings
 
     settings = _warm_up.settings or load_settings()
-    await run_session(
-        transport, runner_args, settings=settings, store=await process_store(settings)
-    )
+    store = await process_store(settings)
+    session = Session(transport, runner_args, settings=settings, store=store)
+    async with call_in_progress(session.end):
+        await session.run()
 
 
 def readyz() -> dict[str, Any]:

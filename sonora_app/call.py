@@ -4,7 +4,7 @@
 `actions/conversation_handler.py`) act on the call through it and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +71,7 @@ class Call:
         self.summary: str | None = None
         self.reply_by_voice = True
         self.undescribed = False
+        self.on_move: Callable[[str], None] = lambda node: None
         self._store = store
         self._worker: PipelineWorker | None = None
 
@@ -217,6 +218,7 @@ class Call:
             self.end_reason = EndReason.GOODBYE if move.cause == "model" else EndReason(move.cause)
         if move.function == "resume_conversation":
             self.undescribed = True
+        self.on_move(move.to_node)
         if self.recorder is not None:
             kept = {name: value for name, value in move.arguments.items() if value}
             self.recorder.transition(

@@ -4,9 +4,11 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from types import FrameType
 
 from fastapi import FastAPI
 from rich.console import Console
@@ -14,7 +16,7 @@ from rich.table import Table
 
 from sonora_app.errors import SettingsError
 from sonora_app.logs import configure_logs
-from sonora_app.process import close_process_store, process_store
+from sonora_app.process import close_process_store, end_calls, process_store
 from sonora_app.settings import Settings, Vendor, load_settings
 
 _TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
@@ -87,8 +89,22 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
             configure_logs(settings)
         await asyncio.to_thread(warm_up.join)
         await process_store(settings)
+        _end_calls_on_interrupt()
         async with inner(app):
             yield
-        await close_process_store()
+        await close_process_store(settings)
 
     app.router.lifespan_context = lifespan
+
+
+def _end_calls_on_interrupt() -> None:
+    """Have Ctrl-C end the calls. The server waits for them, and they for people who talk on."""
+    loop = asyncio.get_running_loop()
+    serving = signal.getsignal(signal.SIGINT)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(lambda: asyncio.ensure_future(end_calls()))
+        if callable(serving):
+            serving(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)

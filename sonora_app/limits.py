@@ -39,16 +39,29 @@ class CallLimits:
         self._open_unasked = open_unasked
         self._nudges = 0
         self._waiting_since_connected = asyncio.Event()
+        self._moved_to: asyncio.Queue[str] = asyncio.Queue()
 
     def client_connected(self) -> None:
         """Start waiting for the conversation id anew: only now can the page send it."""
         self._waiting_since_connected.set()
+
+    def moved_to(self, node: str) -> None:
+        """The flow entered `node`."""
+        self._moved_to.put_nowait(node)
 
     async def run(self) -> None:
         """Keep the time until cancelled."""
         async with asyncio.TaskGroup() as clocks:
             clocks.create_task(self._watch_waiting(), name="sonora-waiting-limit")
             clocks.create_task(self._watch_length(), name="sonora-call-limit")
+            while True:
+                match await self._moved_to.get():
+                    case "greeting":
+                        clocks.create_task(self._watch_greeting(), name="sonora-greeting-limit")
+                    case "farewell":
+                        clocks.create_task(self._watch_farewell(), name="sonora-farewell-limit")
+                    case _:
+                        pass
 
     async def user_active(self) -> None:
         """The user did something: silence is counted from here."""
@@ -70,11 +83,16 @@ class CallLimits:
             else:
                 await call.wind_up(EndReason.USER_IDLE)
 
-    async def greeting_started(self) -> None:
+    async def _watch_greeting(self) -> None:
         """Move on from a greeting whose end is never reported, as when the voice is down."""
         await asyncio.sleep(_GREETING_SECS)
         if await self._call.driver.fire_if_possible("greeting_finished", cause="greeting_limit"):
             logger.warning(f"The greeting did not end within {_GREETING_SECS:g} s")
+
+    async def _watch_farewell(self) -> None:
+        """Cut a call whose farewell is never heard to its end, for the same reason."""
+        await asyncio.sleep(self._call.settings.closing_secs)
+        await self._call.worker.cancel(reason="the farewell did not end by itself")
 
     async def _watch_waiting(self) -> None:
         call = self._call
@@ -95,7 +113,6 @@ class CallLimits:
         else:
             logger.info(f"No conversation was named within {limit:g} s: ending the call")
             await call.driver.fire_if_possible("give_up_waiting", cause=EndReason.NO_CONVERSATION)
-        await self._end_within(call.settings.closing_secs, only_in="farewell")
 
     async def _watch_length(self) -> None:
         call, settings = self._call, self._call.settings
@@ -110,10 +127,3 @@ class CallLimits:
         await call.wind_up(EndReason.TIME_LIMIT)
         await asyncio.sleep(settings.closing_secs)
         await call.driver.fire_if_possible("say_goodbye", cause=EndReason.TIME_LIMIT)
-        await asyncio.sleep(settings.closing_secs)
-        await call.worker.cancel(reason="the call did not end by itself")
-
-    async def _end_within(self, secs: float, *, only_in: str) -> None:
-        if self._call.driver.node == only_in:
-            await asyncio.sleep(secs)
-            await self._call.worker.cancel(reason="the farewell did not end by itself")

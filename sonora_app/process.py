@@ -1,6 +1,8 @@
-"""What all calls of a process share: the store, opened once."""
+"""What all calls of a process share: the store, opened once and closed after the last call."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from loguru import logger
 
@@ -9,7 +11,8 @@ from sonora_app.conversation.store import Store
 from sonora_app.settings import Settings
 
 _store: Store | None = None
-_opening: asyncio.Lock = asyncio.Lock()
+_opening = asyncio.Lock()
+_calls: dict[asyncio.Event, Callable[[], Awaitable[None]]] = {}
 
 
 async def process_store(settings: Settings) -> Store:
@@ -31,9 +34,35 @@ async def process_store(settings: Settings) -> Store:
         return _store
 
 
-async def close_process_store() -> None:
-    """Close the store, if it was opened."""
+@contextlib.asynccontextmanager
+async def call_in_progress(end: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """Keep the store open for a call, until its last record is written.
+
+    Args:
+        end: Ends the call, when the process is asked to stop.
+    """
+    done = asyncio.Event()
+    _calls[done] = end
+    try:
+        yield
+    finally:
+        del _calls[done]
+        done.set()
+
+
+async def end_calls() -> None:
+    """End every call in progress. Each is kept; its task goes on until it is."""
+    for end in [*_calls.values()]:
+        await end()
+
+
+async def close_process_store(settings: Settings) -> None:
+    """Wait for the calls in progress to be kept, and close the store."""
     global _store
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.summary_secs + settings.drain_secs):
+            for call in [*_calls]:
+                await call.wait()
     async with _opening:
         store, _store = _store, None
     if store is not None:

@@ -67,6 +67,7 @@ class Session:
         self._client_ready = asyncio.Event()
         self._client_connected = asyncio.Event()
         self._client_left = False
+        self._worker: PipelineWorker | None = None
 
     async def run(self) -> None:
         """Hold the call until it ends, and keep what was said in it."""
@@ -85,6 +86,7 @@ class Session:
         page.gatekeeper = handler
         floor, metrics = Floor(), CallMetrics()
         limits = CallLimits(call, floor, open_unasked=handler.open_unasked)
+        call.on_move = limits.moved_to
         watcher = TurnWatcher(call, limits)
         aggregators = build_aggregators(
             services,
@@ -105,6 +107,7 @@ class Session:
             # A silent, waiting bot would count as idle; limits.py keeps the time instead.
             idle_timeout_secs=None,
         )
+        self._worker = worker
         call.connect(worker)
         self._follow(worker, call, handler, limits)
 
@@ -131,6 +134,11 @@ class Session:
         finally:
             # Also when the host cancels the call: what was said is kept all the same.
             await asyncio.shield(self._close(call, aggregators, metrics))
+
+    async def end(self) -> None:
+        """End the call at once. `run` returns when it is kept."""
+        if self._worker is not None:
+            await self._worker.cancel(reason="the process stops")
 
     def _follow(
         self,
@@ -204,13 +212,6 @@ class Session:
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
 
-async def run_session(
-    transport: BaseTransport, runner_args: RunnerArguments, *, settings: Settings, store: Store
-) -> None:
-    """Hold one call. See `Session`."""
-    await Session(transport, runner_args, settings=settings, store=store).run()
-
-
 def _body_claim(body: Any) -> SetConversationId | None:  # noqa: ANN401  # JSON from outside
     """What the `/start` request says of the conversation, or None when it says nothing of use."""
     if not isinstance(body, dict):
@@ -273,9 +274,7 @@ async def _answer_failure(call: Call, frame: ErrorFrame) -> None:
     if frame.processor not in (services.llm, services.tts):
         return
     if not frame.processor.is_usable:
-        if await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR):
-            await asyncio.sleep(call.settings.closing_secs)
-            await call.worker.cancel(reason="a service failed for good")
+        await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
     elif frame.processor is services.llm and not call.user_muted:
         await call.say(call.lines.text("apology"))
 

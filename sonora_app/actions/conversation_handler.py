@@ -84,6 +84,8 @@ class ConversationHandler:
             )
         if message.type == "client-message":
             _client_message(message.data)
+        if message.type == "disconnect-bot":
+            self._call.end_reason = self._call.end_reason or EndReason.USER_REQUEST
         if message.type == "send-text":
             text = _typed_text(message.data)
             self._check_can_type()

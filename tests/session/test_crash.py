@@ -1,5 +1,6 @@
 """`kill -9` in the middle of a conversation, and the start after it."""
 
+import asyncio
 from pathlib import Path
 from uuid import UUID
 
@@ -47,3 +48,25 @@ async def test_a_killed_bot_loses_at_most_the_turn_in_progress(tmp_path: Path) -
     assert closed.sessions[0].ended_at == closed.messages[-1].created_at
     assert closed.conversation.status is ConversationStatus.FAILED
     assert closed.messages == killed.messages
+
+
+async def test_a_bot_that_is_stopped_keeps_the_calls_it_holds(tmp_path: Path) -> None:
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as bot:
+        async with page(bot.url) as client:
+            await client.ready()
+            opened = await client.action("set_conversation_id", user_id="ana")
+            conversation_id = UUID(opened["data"]["d"]["conversation_id"])
+            await client.event("node-changed", node="conversation")
+            client.type_text("Sigue hablando, por favor.")
+            await client.wait_for(lambda message: message["type"] == "bot-started-speaking")
+            await asyncio.to_thread(bot.stop)
+            assert bot.process.returncode == 0
+
+    journal = await Journal.connect(tmp_path / "journal.db", read_only=True)
+    kept = await journal.transcript(conversation_id)
+    await journal.aclose()
+    assert kept is not None
+    assert kept.sessions[0].end_reason in (EndReason.SHUTDOWN, EndReason.CLIENT_LEFT)
+    assert [m.role for m in kept.messages][:2] == ["assistant", "user"]
+    assert kept.conversation.status is ConversationStatus.ABANDONED
+    assert kept.conversation.summary
