@@ -56,9 +56,12 @@ async def test_a_bot_that_is_stopped_keeps_the_calls_it_holds(tmp_path: Path) ->
             await client.ready()
             opened = await client.action("set_conversation_id", user_id="ana")
             conversation_id = UUID(opened["data"]["d"]["conversation_id"])
-            await client.event("node-changed", node="conversation")
+            await client.event("message-recorded", seq=1)
+            so_far = len(client.messages)
             client.type_text("Sigue hablando, por favor.")
-            await client.wait_for(lambda message: message["type"] == "bot-started-speaking")
+            await client.wait_for(
+                lambda message: message["type"] == "bot-started-speaking", after=so_far
+            )
             await asyncio.to_thread(bot.stop)
             assert bot.process.returncode == 0
 
@@ -68,5 +71,6 @@ async def test_a_bot_that_is_stopped_keeps_the_calls_it_holds(tmp_path: Path) ->
     assert kept is not None
     assert kept.sessions[0].end_reason in (EndReason.SHUTDOWN, EndReason.CLIENT_LEFT)
     assert [m.role for m in kept.messages][:2] == ["assistant", "user"]
+    assert kept.messages[-1].interrupted or len(kept.messages) == 2
     assert kept.conversation.status is ConversationStatus.ABANDONED
     assert kept.conversation.summary

@@ -25,7 +25,7 @@ def hasty_bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]
         tmp_path_factory.mktemp("hasty"),
         SONORA_WAITING_SECS="1",
         SONORA_IDLE_SECS="2",
-        SONORA_CLOSING_SECS="5",
+        SONORA_CLOSING_SECS="15",
     ) as process:
         yield process
 
@@ -100,7 +100,7 @@ async def test_a_call_has_a_longest_length_and_says_so_before(
         tmp_path_factory.mktemp("short"),
         SONORA_MAX_CALL_SECS="12",
         SONORA_CALL_WARNING_SECS="5",
-        SONORA_CLOSING_SECS="4",
+        SONORA_CLOSING_SECS="12",
         SONORA_IDLE_SECS="0",
     ) as bot:
         async with page(bot.url) as client:
