@@ -19,9 +19,6 @@ from sonora_app.settings import Language
 _VOICES = {"es": "es-419", "en": "en-us"}
 """espeak-ng's voice for a language: Latin American Spanish and American English."""
 
-_UNSPOKEN_SECS = 0.02
-"""How much silence stands for a text that has no sound, so that its turn still ends in order."""
-
 
 class RehearsalTTSService(TTSService):
     """Speaks text with espeak-ng, and says when each word is heard.
@@ -96,10 +93,7 @@ class RehearsalTTSService(TTSService):
             # Pipecat closes a turn by itself only after audio.
             await self.remove_audio_context(context_id)
             return
-        audio = await self._resampler.flush()
-        if not samples and not audio:
-            audio = bytes(int(_UNSPOKEN_SECS * self.sample_rate) * 2)
-        if audio:
+        if audio := await self._resampler.flush():
             samples += len(audio) // 2
             yield self._audio(audio, context_id)
         self._timeline.end(samples / self.sample_rate, last_word_secs)
@@ -111,6 +105,7 @@ class RehearsalTTSService(TTSService):
         await super().process_frame(frame, direction)
 
     async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:
+        # A delta made for Cartesia names a voice of Cartesia's.
         changed = await super()._update_settings(TTSSettings(language=delta.language))
         if changed:
             self._engine.prepare(self._voice)

@@ -123,8 +123,9 @@ async def test_the_language_changes_in_mid_call_with_frames_meant_for_cartesia()
         language=PipecatLanguage.EN, voice="f786b574-daa5-4673-aa0c-cbe3e8534c02"
     )
     text = "Hello, how are you today?"
+    tts = RehearsalTTSService(Language.ES)
     down = await said(
-        RehearsalTTSService(Language.ES),
+        tts,
         TTSSpeakFrame(text),
         TTSUpdateSettingsFrame(delta=change),
         TTSSpeakFrame(text),
@@ -133,6 +134,7 @@ async def test_the_language_changes_in_mid_call_with_frames_meant_for_cartesia()
     for frame in down:
         if isinstance(frame, TTSAudioRawFrame):
             turns[frame.context_id] = turns.get(frame.context_id, b"") + frame.audio
+    assert tts._settings.voice is None
     before, after = turns.values()
     english = speech(await said(RehearsalTTSService(Language.EN), TTSSpeakFrame(text)))
     assert seconds(after) == pytest.approx(seconds(english), abs=0.02)
@@ -272,9 +274,9 @@ async def test_a_text_without_sound_ends_its_turn_in_order(text: str) -> None:
 
 
 async def test_a_voice_that_does_not_exist_is_an_error_and_the_next_turn_speaks() -> None:
-    tts = RehearsalTTSService(Language.ES)
+    began = time.monotonic()
     down, up = await run_test(
-        tts,
+        RehearsalTTSService(Language.ES),
         frames_to_send=[
             TTSUpdateSettingsFrame(delta=CartesiaTTSService.Settings(language="zz")),
             TTSSpeakFrame("Hola."),
@@ -287,3 +289,4 @@ async def test_a_voice_that_does_not_exist_is_an_error_and_the_next_turn_speaks(
     assert any("no voice zz" in error for error in errors)
     assert sum(isinstance(frame, TTSStoppedFrame) for frame in down) == 2
     assert 0.2 < seconds(speech(down)) < 0.6
+    assert time.monotonic() - began < 2.5

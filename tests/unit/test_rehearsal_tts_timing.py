@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     OutputAudioRawFrame,
     StartFrame,
     TTSSpeakFrame,
+    TTSTextFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -147,8 +148,9 @@ async def test_an_interruption_leaves_what_was_heard() -> None:
 
 async def test_speech_goes_on_after_an_interruption() -> None:
     async with talking() as (worker, speaker, context):
-        await worker.queue_frame(TTSSpeakFrame(LONG, append_to_context=True))
+        await worker.queue_frame(TTSSpeakFrame(LONG[:800], append_to_context=True))
         await speaker.until(BotStartedSpeakingFrame)
+        await asyncio.sleep(0.5)  # by now all of it is made, and waits to be played
         await worker.queue_frame(InterruptionFrame())
         await speaker.until(BotStoppedSpeakingFrame)
         speaker.events.clear()
@@ -156,4 +158,5 @@ async def test_speech_goes_on_after_an_interruption() -> None:
         began = await speaker.until(BotStartedSpeakingFrame)
         ended = await speaker.until(BotStoppedSpeakingFrame)
         assert ended - began < 2.5
+        assert await speaker.until(TTSTextFrame) - began < 0.25  # the first word, with its sound
         assert heard_by(context)[-2:] == ["De", "acuerdo."]
