@@ -110,7 +110,11 @@ def test_the_image_is_a_quiet_deployment_that_keeps_the_base_as_it_is() -> None:
     text = dockerfile()
     variables = dict(re.findall(r"\b([A-Z_]+)=(\S+)", text[text.index("ENV ") + 4 :]))
 
-    assert variables == {"ENV": "production", "PIPECAT_LOG_LEVEL": "INFO"}
+    assert variables == {
+        "ENV": "production",
+        "PIPECAT_LOG_LEVEL": "INFO",
+        "LOGURU_DIAGNOSE": "NO",
+    }
     assert "--require-hashes" in text
     assert "uv sync" not in text, "it would take out what the base's server needs"
     assert not re.search(r"^(?:CMD|ENTRYPOINT|USER)\b", text, re.MULTILINE)
