@@ -1,16 +1,22 @@
 """`bot.py`, with a monitor of its event loop. Run as a program by `test_loop_lag.py`.
 
 A heartbeat runs on the loop, and a thread looks, every two milliseconds, at what the loop's thread
-is doing. When the heartbeat is late, the looks taken since the last beat say whose code held the
-loop: that of the innermost frame that is Sonora's or Pipecat's, with whatever it called.
+is doing: whose code it is in (that of the innermost frame that is Sonora's or Pipecat's, with
+whatever it called), and whether it computes or waits for the system. When the heartbeat is late,
+the processor time that the thread used since the last beat is shared out among the code it was seen
+computing in, and each look that found it waiting counts as the time between two looks. Waiting for
+a processor or for the interpreter, because somebody else has it, is nobody's. A call into C that
+keeps the interpreter to itself cannot be looked at, and is not told from what comes after it.
 
 Writes one JSON line for each late beat to the file that `SONORA_TEST_STALLS` names.
 """
 
 import asyncio
 import collections
+import dataclasses
 import json
 import os
+import platform
 import sys
 import threading
 import time
@@ -25,6 +31,8 @@ import bot as sonora  # noqa: E402
 BEAT_SECS = 0.004
 LOOK_SECS = 0.002
 LATE_SECS = 0.020
+# The number of futex(2), by which a thread waits for a lock: arch/*/entry/syscalls of Linux.
+FUTEX = {"x86_64": "202", "aarch64": "98"}.get(platform.machine(), "")
 LOOPS = ("/asyncio/events.py", "/asyncio/base_events.py")
 OURS = (str(PROJECT / "sonora_app"), str(PROJECT / "flows"), str(PROJECT / "bot.py"))
 
@@ -52,30 +60,57 @@ def owner(frame: Any) -> str:
     return other
 
 
-def watch(loop_thread: int, output: Path) -> None:
+def waits_for(native_thread: int) -> str:
+    """What a thread waits for: nothing (""), the interpreter, or the system."""
+    try:
+        call = Path(f"/proc/self/task/{native_thread}/syscall").read_text().split()[0]
+    except OSError:  # another system, or not allowed
+        return ""
+    if call == "running":
+        return ""
+    return "interpreter" if call == FUTEX else "system"
+
+
+@dataclasses.dataclass
+class Looks:
+    """What was seen since the last beat."""
+
+    used_secs: float
+    computing: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    waiting: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    def shared_out(self, used_secs: float) -> dict[str, float]:
+        """Milliseconds by whose code it was."""
+        ms = {name: count * LOOK_SECS * 1000 for name, count in self.waiting.items()}
+        for name, count in self.computing.items():
+            share = count / self.computing.total()
+            ms[name] = ms.get(name, 0.0) + share * (used_secs - self.used_secs) * 1000
+        return {name: round(part, 1) for name, part in ms.items()}
+
+
+def watch(loop_thread: int, native_thread: int, output: Path) -> None:
     global _beat
-    _beat = time.monotonic()
-    looks: list[str] = []
-    seen = _beat
+    _beat = seen = time.monotonic()
+    clock = time.pthread_getcpuclockid(loop_thread)
+    looks = Looks(time.clock_gettime(clock))
     with output.open("a", encoding="utf-8") as stalls:
         while True:
             time.sleep(LOOK_SECS)
             if _beat != seen:
-                late = _beat - seen - BEAT_SECS
-                if late > LATE_SECS:
-                    counted = collections.Counter(looks)
-                    line = {
-                        "late_ms": round(late * 1000, 1),
-                        "ms": {
-                            name: round(late * 1000 * count / len(looks), 1)
-                            for name, count in counted.most_common()
-                        },
+                late_secs = _beat - seen - BEAT_SECS
+                used_secs = time.clock_gettime(clock)
+                if late_secs > LATE_SECS:
+                    stall = {
+                        "late_ms": round(late_secs * 1000, 1),
+                        "ms": looks.shared_out(used_secs),
                     }
-                    stalls.write(json.dumps(line) + "\n")
+                    stalls.write(json.dumps(stall) + "\n")
                     stalls.flush()
-                seen = _beat
-                looks = []
-            looks.append(owner(sys._current_frames().get(loop_thread)))
+                seen, looks = _beat, Looks(used_secs)
+            waits = waits_for(native_thread)
+            if waits != "interpreter":
+                seen_in = owner(sys._current_frames().get(loop_thread))
+                (looks.waiting if waits else looks.computing)[seen_in] += 1
 
 
 async def beat() -> None:
@@ -91,7 +126,8 @@ async def bot(runner_args: Any) -> None:
         loop_thread = threading.get_ident()
         globals()["_beating"] = asyncio.create_task(beat())
         output = Path(os.environ["SONORA_TEST_STALLS"])
-        threading.Thread(target=watch, args=(loop_thread, output), daemon=True).start()
+        watched = (loop_thread, threading.get_native_id(), output)
+        threading.Thread(target=watch, args=watched, daemon=True).start()
     await sonora.bot(runner_args)
 
 
