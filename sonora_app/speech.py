@@ -6,11 +6,22 @@ What is set on purpose, and why:
 - Deepgram connects while the call is set up, and by itself again after a drop, with growing
   pauses; a key that is refused gives up at once.
 - Cartesia's word timestamps are on (Pipecat asks for them), so that what is remembered of an
-  answer is what was heard of it.
+  answer is what was heard of it, also when Cartesia breaks off in mid-sentence.
 - Markdown that the model lets slip is taken out before it is spoken.
 """
 
-from pipecat.frames.frames import Frame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
+import asyncio
+from typing import Any
+
+from pipecat.frames.frames import (
+    AggregatedTextProgressFrame,
+    ErrorFrame,
+    Frame,
+    STTUpdateSettingsFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+    TTSUpdateSettingsFrame,
+)
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 from pipecat.services.deepgram.stt import DeepgramSTTService
@@ -32,6 +43,76 @@ NATIVE_VOICES = {
 
 FLUX_MODEL = "flux-general-multi"
 """The Flux model that knows Spanish."""
+
+
+class HeardCartesiaTTSService(CartesiaTTSService):
+    """Cartesia, of which no more is remembered than was heard.
+
+    Speech may end early: the connection drops, nothing comes for some seconds, a text cannot be
+    sent. Pipecat then takes the rest of the text for spoken, and does not tell that the speech
+    ended, so that a greeting would never be over. Here the rest is forgotten and the end is told.
+
+    Audio contexts, which is what Pipecat calls the speech of one turn, play one after another.
+
+    Args:
+        **kwargs: As for `CartesiaTTSService`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
+        """Create the service; it connects when it is set up."""
+        super().__init__(**kwargs)
+        # Of the context that plays: whether Cartesia said that all of it is there, and whether a
+        # text of it could not be sent.
+        self._complete = False
+        self._failed = False
+        self._connecting = asyncio.Lock()
+
+    async def _connect_websocket(self) -> None:
+        # After a drop, a text that is to be spoken connects as well as the task that listens:
+        # with two connections, one would speak and the other be listened to.
+        async with self._connecting:
+            await super()._connect_websocket()
+
+    async def _synthesize_text(self, text: str, context_id: str) -> None:
+        # Pipecat would put into the log what a voice that is unusable does not say.
+        if self.is_usable:
+            await super()._synthesize_text(text, context_id)
+
+    async def _handle_audio_context(self, context_id: str) -> None:
+        self._complete = self._failed = False
+        await super()._handle_audio_context(context_id)
+
+    async def _push_audio_context_item(
+        self,
+        context_id: str,
+        item: Any,  # noqa: ANN401  # a frame, or a type of Pipecat's own
+        playback: Any,  # noqa: ANN401
+    ) -> None:
+        if isinstance(item, ErrorFrame):
+            self._failed = True
+        elif isinstance(item, TTSStoppedFrame):
+            if self._failed:
+                return  # told when the context ends
+            self._complete = True
+        await super()._push_audio_context_item(context_id, item, playback)
+
+    async def _apply_force_complete(self, context_id: str) -> None:
+        if self._complete:
+            await super()._apply_force_complete(context_id)
+            return
+        last_pts = self._word_timestamp_tracker.last_pts
+        for frame in self._aggregated_frame_sequencer.force_complete(context_id, last_pts):
+            if not isinstance(frame, TTSTextFrame | AggregatedTextProgressFrame):
+                await self.push_frame(frame)
+
+    async def _end_audio_context(self, context_id: str, playback: Any) -> None:  # noqa: ANN401
+        if not self._complete:
+            await self._apply_force_complete(context_id)
+            stopped = TTSStoppedFrame(context_id=context_id)
+            # After the last word, as Pipecat has it when Cartesia tells the end.
+            stopped.pts = self._word_timestamp_tracker.last_pts
+            await self.push_frame(stopped)
+        await super()._end_audio_context(context_id, playback)
 
 
 def build_stt(settings: Settings, language: Language) -> STTService:
@@ -73,11 +154,11 @@ def build_tts(settings: Settings, language: Language) -> TTSService:
         language: What is spoken.
     """
     base = settings.cartesia_base_url.rstrip("/") or "wss://api.cartesia.ai"
-    return CartesiaTTSService(
+    return HeardCartesiaTTSService(
         api_key=_key(settings, Vendor.TTS),
         url=f"{base}/tts/websocket",
         text_transforms=[("*", strip_markdown)],
-        settings=CartesiaTTSService.Settings(
+        settings=HeardCartesiaTTSService.Settings(
             model=settings.cartesia_model,
             voice=voice(settings, language),
             language=PipecatLanguage(language),

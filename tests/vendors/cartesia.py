@@ -1,0 +1,218 @@
+"""Cartesia's speech over a WebSocket: contexts, PCM, word timestamps, flush and cancel.
+
+The voice is a tone for each word, as long as the word is, with a short pause between words.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request
+
+from tests.vendors.websocket import WebSocketVendor
+
+PAUSE_SECS = 0.04
+"""Silence after each word."""
+
+CHUNK_SECS = 0.1
+"""How much audio a message holds at most."""
+
+_LOCKED = ("model_id", "voice", "language", "output_format", "add_timestamps")
+"""What has to be the same in every message of a context."""
+
+
+class Breakage(Enum):
+    """How speech may break off."""
+
+    DROP = auto()
+    """The connection goes, without a closing handshake."""
+
+    CLOSE = auto()
+    """The connection is closed."""
+
+    STALL = auto()
+    """Nothing comes any more."""
+
+    ERROR = auto()
+    """An error is told."""
+
+    GARBAGE = auto()
+    """Something comes that is no JSON."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong once.
+
+    Parameters:
+        how: What happens.
+        after_secs: After how much audio of a context; it happens between two words.
+    """
+
+    how: Breakage
+    after_secs: float = 0.0
+
+
+class CartesiaVendor(WebSocketVendor):
+    """A voice that says what it is sent.
+
+    Attributes:
+        char_secs: How long a character takes to say.
+        first_byte_secs: From a text to its first audio.
+        real_time_factor: How long making a second of audio takes, in seconds.
+        fault: What goes wrong next; None: nothing.
+        log: Also `message` (each message as received), `spoken` (context, text: all its audio
+            left), `cancelled` (context), `broken` (context, words whose audio left).
+    """
+
+    paths = ("/tts/websocket",)
+
+    def __init__(self, key: str) -> None:
+        """Create a voice that has said nothing yet."""
+        super().__init__(key)
+        self.char_secs = 0.05
+        self.first_byte_secs = 0.0
+        self.real_time_factor = 0.05
+        self.fault: Fault | None = None
+
+    @property
+    def messages(self) -> list[Mapping[str, Any]]:
+        """The messages received so far, without cancellations."""
+        return [e.facts for e in self.log.of("message") if not e.facts.get("cancel")]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts received so far."""
+        return [message["transcript"] for message in self.messages if message["transcript"]]
+
+    def shown_key(self, request: Request) -> str:
+        """The key of `X-API-Key`."""
+        return request.headers.get("X-API-Key", "")
+
+    def secs(self, text: str) -> float:
+        """How long `text` takes to say."""
+        return sum(len(word) * self.char_secs + PAUSE_SECS for word in text.split())
+
+    async def attend(self, connection: ServerConnection) -> None:
+        """Speak until the client closes."""
+        contexts: dict[str, _Context] = {}
+        try:
+            async for raw in connection:
+                message = json.loads(raw)
+                self.log.add("message", **message)
+                name = message["context_id"]
+                if message.get("cancel"):
+                    cancelled = contexts.pop(name, None)
+                    if cancelled is not None:
+                        cancelled.end()
+                        self.log.add("cancelled", context=name)
+                    continue
+                if name not in contexts:
+                    contexts[name] = _Context(self, connection, message)
+                await contexts[name].take(message)
+        finally:
+            for context in contexts.values():
+                context.end()
+
+
+class _Context:
+    """One stream of speech: texts in order, and the sounds of them."""
+
+    def __init__(
+        self, vendor: CartesiaVendor, connection: ServerConnection, first: Mapping[str, Any]
+    ) -> None:
+        self._vendor = vendor
+        self._connection = connection
+        self._name = first["context_id"]
+        self._locked = {key: first.get(key) for key in _LOCKED}
+        self._rate = first["output_format"]["sample_rate"]
+        self._texts: asyncio.Queue[str | None] = asyncio.Queue()
+        self._said_secs = 0.0
+        self._words: list[str] = []
+        self._flushes = 0
+        self._speaking = asyncio.create_task(self._speak())
+
+    async def take(self, message: Mapping[str, Any]) -> None:
+        changed = [key for key in _LOCKED if message.get(key) != self._locked[key]]
+        # A message with no text ends the context: Pipecat sends it with the settings of the next.
+        if changed and message["transcript"]:
+            await self._send(
+                "error",
+                done=True,
+                status_code=HTTPStatus.BAD_REQUEST,
+                error=f"{', '.join(changed)} cannot change within a context",
+            )
+            return
+        if message["transcript"]:
+            await self._texts.put(message["transcript"])
+        if not message["continue"]:
+            await self._texts.put(None)
+
+    def end(self) -> None:
+        self._speaking.cancel()
+
+    async def _speak(self) -> None:
+        await asyncio.sleep(self._vendor.first_byte_secs)
+        while (text := await self._texts.get()) is not None:
+            for word in text.split():
+                await self._break_if_due()
+                await self._say(word)
+            self._flushes += 1
+            await self._send("flush_done", flush_done=True, flush_id=self._flushes)
+            self._vendor.log.add("spoken", context=self._name, text=text)
+        await self._send("done", done=True, status_code=HTTPStatus.OK)
+
+    async def _say(self, word: str) -> None:
+        secs = len(word) * self._vendor.char_secs
+        if self._locked["add_timestamps"]:
+            times = {"start": [self._said_secs], "end": [self._said_secs + secs]}
+            await self._send("timestamps", word_timestamps={"words": [word], **times})
+        count = int(secs * self._rate)
+        tone = 6_000 * np.sin(2 * np.pi * 220 * np.arange(count) / self._rate)
+        quiet = np.zeros(int(PAUSE_SECS * self._rate))
+        samples = np.concatenate([tone, quiet]).astype(np.int16)
+        size = int(CHUNK_SECS * self._rate)
+        for start in range(0, len(samples), size):
+            chunk = samples[start : start + size]
+            await asyncio.sleep(self._vendor.real_time_factor * len(chunk) / self._rate)
+            await self._send("chunk", data=base64.b64encode(chunk.tobytes()).decode())
+        self._said_secs += len(samples) / self._rate
+        self._words.append(word)
+
+    async def _break_if_due(self) -> None:
+        fault = self._vendor.fault
+        if fault is None or self._said_secs < fault.after_secs:
+            return
+        self._vendor.fault = None
+        self._vendor.log.add("broken", context=self._name, words=list(self._words))
+        match fault.how:
+            case Breakage.DROP:
+                self._vendor.drop()
+            case Breakage.CLOSE:
+                await self._connection.close()
+            case Breakage.ERROR:
+                await self._send(
+                    "error", done=True, status_code=HTTPStatus.INTERNAL_SERVER_ERROR, error="Broken"
+                )
+            case Breakage.GARBAGE:
+                await self._connection.send("{")
+            case Breakage.STALL:
+                pass
+        await asyncio.Future()  # until the context is ended
+
+    async def _send(self, kind: str, **fields: Any) -> None:
+        message = {
+            "type": kind,
+            "context_id": self._name,
+            "done": False,
+            "status_code": HTTPStatus.PARTIAL_CONTENT,
+            **fields,
+        }
+        await self._connection.send(json.dumps(message))
