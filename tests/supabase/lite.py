@@ -1,0 +1,275 @@
+"""Supabase's API server for the tests: `@supabase/lite` over PGlite, from our migrations.
+
+It is installed once per machine, from node/package-lock.json, into the user's cache; so is, for
+each set of migrations, a database that has them. A server is started on a copy, on a free port.
+"""
+
+import base64
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.supabase.schema import migrations
+
+_NODE_FILES = Path(__file__).with_name("node")
+_OLDEST_NODE = 20
+_PORT = re.compile(r"(?m)^port = \d+$")
+_JWT_SECRET = re.compile(r'(?m)^jwt_secret = "(.*)"$')
+
+
+class Lite:
+    """A server. It may be stopped and started again, at the same address, with what it keeps."""
+
+    def __init__(self, project: Path) -> None:
+        """Set up; `start` starts it."""
+        self._project = project
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+        keys = _read_env(project / ".env")
+        self.publishable_key = keys["SUPABASE_PUBLISHABLE_KEY"]
+        self.secret_key = keys["SUPABASE_SECRET_KEY"]
+        secret = _JWT_SECRET.search(self._config.read_text(encoding="utf-8"))
+        assert secret is not None
+        self.jwt_secret = secret[1]
+
+    @property
+    def url(self) -> str:
+        """Where it is: what SUPABASE_URL is set to."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def access_token(self, user_id: object, *, lifetime_secs: float = 3600) -> str:
+        """A token as Supabase Auth gives a signed-in user."""
+        now = int(time.time())
+        claims = {
+            "sub": str(user_id),
+            "role": "authenticated",
+            "aud": "authenticated",
+            "iat": now,
+            "exp": int(now + lifetime_secs),
+        }
+        parts = [_base64(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims)]
+        signed = ".".join(parts).encode()
+        return (
+            f"{signed.decode()}.{_base64(hmac.digest(self.jwt_secret.encode(), signed, 'sha256'))}"
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            RuntimeError: It does not start.
+        """
+        # The port that was free a moment ago may have been taken meanwhile.
+        for _ in range(1 if self._port else 5):
+            port = self._port or _free_port()
+            if self._try_port(port):
+                self._port = port
+                return
+        raise RuntimeError(f"lite does not start:\n{self.logged()}")
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            process.send_signal(how)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+
+    def logged(self) -> str:
+        """What it has printed since it was started last."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def _config(self) -> Path:
+        return self._project / "supabase" / "config.toml"
+
+    @property
+    def _log(self) -> Path:
+        return self._project / "lite.log"
+
+    def _try_port(self, port: int) -> bool:
+        config = self._config.read_text(encoding="utf-8")
+        self._config.write_text(_PORT.sub(f"port = {port}", config, count=1), encoding="utf-8")
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                # Without --no-admin, a request without any key would be served as service_role.
+                [*_command(), "start", "--no-admin"],
+                cwd=self._project,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 120
+        while self._process.poll() is None and time.monotonic() < deadline:
+            # Another server on this port would not print this.
+            if "Ready in" in self.logged() and self._answers(port):
+                return True
+            time.sleep(0.05)
+        self.stop()
+        return False
+
+    def _answers(self, port: int) -> bool:
+        try:
+            httpx.get(
+                f"http://127.0.0.1:{port}/rest/v1/none",
+                headers={"apikey": self.secret_key},
+                timeout=30,
+            )
+        except httpx.HTTPError:
+            return False
+        return True
+
+
+@contextmanager
+def running_lite(files: Iterable[Path] | None = None) -> Generator[Lite]:
+    """Start a server with a database of its own, and stop and remove it in the end.
+
+    Args:
+        files: The migrations to begin with, in order; None is all of ours.
+
+    Raises:
+        RuntimeError: Node is not installed, or something does not start.
+    """
+    database = _database(tuple(migrations() if files is None else files))
+    folder = Path(tempfile.mkdtemp(prefix="sonora-lite-"))
+    try:
+        server = Lite(shutil.copytree(database, folder / "project"))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command() -> list[str]:
+    return [_program("node"), str(_installed() / "node_modules/@supabase/lite/dist/cli/index.js")]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SUPABASE_")}
+    return kept | {"LITE_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
+
+
+def _installed() -> Path:
+    """The folder with lite in it."""
+    lock = (_NODE_FILES / "package-lock.json").read_bytes()
+
+    def install(folder: Path) -> None:
+        version = _run([_program("node"), "--version"], folder)
+        if int(version.lstrip("v").split(".")[0]) < _OLDEST_NODE:
+            raise RuntimeError(f"These tests need Node {_OLDEST_NODE} or newer; this is {version}")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(_NODE_FILES / name, folder)
+        _run([_program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+
+    return _kept(f"lite-{_digest(lock)}", install)
+
+
+def _database(files: tuple[Path, ...]) -> Path:
+    """A project of lite with these migrations applied."""
+    lock = (_NODE_FILES / "package-lock.json").read_bytes()
+    contents = [part for file in files for part in (file.name.encode(), file.read_bytes())]
+
+    def make(project: Path) -> None:
+        _run([*_command(), "init", "--pglite"], project)
+        config = project / "supabase" / "config.toml"
+        secret = f'jwt_secret = "{secrets.token_urlsafe(40)}"'
+        config.write_text(_JWT_SECRET.sub(secret, config.read_text(encoding="utf-8"), count=1))
+        target = project / "supabase" / "migrations"
+        target.mkdir(exist_ok=True)
+        for file in files:
+            shutil.copy(file, target)
+        _run([*_command(), "migration", "up"], project)
+
+    return _kept(f"database-{_digest(lock, *contents)}", make)
+
+
+def _kept(name: str, make: Callable[[Path], None]) -> Path:
+    """The folder of this name in the cache; made by one process while the others wait for it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonora-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    wanted = cache / name
+    if wanted.exists():
+        return wanted
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not wanted.exists():
+            unfinished = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache))
+            try:
+                make(unfinished)
+                unfinished.rename(wanted)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    return wanted
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise RuntimeError(
+            f"These tests need Node {_OLDEST_NODE} or newer, and {name} is not on the PATH."
+        )
+    return found
+
+
+def _run(command: list[str], folder: Path) -> str:
+    finished = subprocess.run(
+        command,
+        cwd=folder,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if finished.returncode != 0:
+        shown = " ".join(command)
+        raise RuntimeError(f"{shown} failed:\n{finished.stdout}{finished.stderr}")
+    return finished.stdout
+
+
+def _read_env(file: Path) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,50 @@
+"""Two users' conversations, and nobody's, for the tests of who may do what."""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from tests.supabase.postgres import Connection
+
+ANA = UUID("00000000-0000-4000-8000-00000000000a")
+EVA = UUID("00000000-0000-4000-8000-00000000000e")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The ids of the one row that each table has for one conversation."""
+
+    conversations: UUID
+    sessions: UUID
+    messages: UUID
+    transitions: UUID
+
+    def of(self, table: str) -> UUID:
+        """The id of the row in `table`."""
+        found = getattr(self, table)
+        assert isinstance(found, UUID)
+        return found
+
+
+def seed(connection: Connection, user_id: UUID | None) -> Rows:
+    """Write a conversation of this user's with a call, a message and a transition."""
+    rows = Rows(uuid4(), uuid4(), uuid4(), uuid4())
+    connection.execute(
+        "insert into public.conversations (id, user_id, title) values (%s, %s, 'a title')",
+        (rows.conversations, str(user_id) if user_id else None),
+    )
+    connection.execute(
+        "insert into public.sessions (id, conversation_id, transport, started_at, app_version)"
+        " values (%s, %s, 'daily', now(), '1')",
+        (rows.sessions, rows.conversations),
+    )
+    connection.execute(
+        "insert into public.messages (id, conversation_id, session_id, seq, role, content)"
+        " values (%s, %s, %s, 1, 'user', 'a secret')",
+        (rows.messages, rows.conversations, rows.sessions),
+    )
+    connection.execute(
+        "insert into public.transitions (id, conversation_id, session_id, seq, from_node, to_node,"
+        " trigger, created_at) values (%s, %s, %s, 1, 'a', 'b', 'c', now())",
+        (rows.transitions, rows.conversations, rows.sessions),
+    )
+    return rows
