@@ -42,11 +42,15 @@ class WarmUp(threading.Thread):
         from loguru import logger
 
         from sonora_app.errors import SonoraError
+        from sonora_app.identity import warn_of_claims
+        from sonora_app.redaction import redact_logs
         from sonora_app.settings import load_settings
 
+        redact_logs()
         try:
             self.settings = load_settings()
             self.settings.check_deployable()
+            warn_of_claims(self.settings)
 
             from sonora_app.warmup import warm_up
 

@@ -74,6 +74,7 @@ class Call:
         self.on_move: Callable[[str], None] = lambda node: None
         self._store = store
         self._worker: PipelineWorker | None = None
+        self._hung_up = False
 
     def connect(self, worker: PipelineWorker) -> None:
         """Give the call the worker that runs its pipeline."""
@@ -197,6 +198,9 @@ class Call:
 
     async def hang_up(self) -> None:
         """Tell the page that the call is over, and end it once all before it was heard."""
+        if self._hung_up:
+            return
+        self._hung_up = True
         reason = self.end_reason or EndReason.GOODBYE
         await self.page.tell(
             ConversationEnded(reason=reason, status=reason.status, summary=self.summary)

@@ -1,6 +1,7 @@
 """What can be told of this installation without a call: is everything there that one needs?
 
-Nothing is changed, no vendor is asked, and no secret appears in what is found.
+Nothing is changed, no vendor is asked (the Supabase project is, for its public keys), and no secret
+appears in what is found.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import yaml
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.migrations import MIGRATIONS
 from sonora_app.errors import SettingsError, SonoraError
+from sonora_app.identity import examine_identity
 from sonora_app.lines import FLOWS_DIR
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor, load_settings
 
@@ -84,6 +86,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list
         *(_key(settings, vendor) for vendor in Vendor),
         *_base_urls(settings),
         *_voice_stand_in(settings),
+        await _identity(settings),
         await asyncio.to_thread(_flow),
         _lines(root / "flows" / "lines"),
         _data_folder(settings.data_dir),
@@ -173,6 +176,11 @@ def _voice_stand_in(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield Check("Stand-in voice", CheckState.OK, "espeak-ng")
+
+
+async def _identity(settings: Settings) -> Check:
+    state, found, advice = await examine_identity(settings)
+    return Check("Identity", CheckState(state), found, advice)
 
 
 def _flow() -> Check:

@@ -20,6 +20,10 @@ class ErrorCode(StrEnum):
     ALREADY_OPEN = "already_open"
     CONVERSATION_REFUSED = "conversation_refused"
     USER_REQUIRED = "user_required"
+    TOKEN_REQUIRED = "token_required"  # noqa: S105
+    TOKEN_REFUSED = "token_refused"  # noqa: S105
+    IDENTITY_UNAVAILABLE = "identity_unavailable"
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     CONVERSATION_ENDING = "conversation_ending"
     NOT_FOUND = "not_found"
@@ -73,6 +77,18 @@ class ConversationRefusedError(SonoraError):
     """This caller may not open that conversation. The words tell nothing about why."""
 
     code = ErrorCode.CONVERSATION_REFUSED
+
+
+class TokenRefusedError(SonoraError):
+    """This access token proves nothing. Neither it nor any part of it is in the words."""
+
+    code = ErrorCode.TOKEN_REFUSED
+
+
+class IdentityUnavailableError(SonoraError):
+    """Nobody's identity can be checked at the moment. The same request may pass later."""
+
+    code = ErrorCode.IDENTITY_UNAVAILABLE
 
 
 class StorageError(SonoraError):

@@ -82,11 +82,11 @@ class Session:
             page=page,
             transport=transport_name(self._transport),
         )
-        handler = ConversationHandler(call, send_text=_text_sender(page))
+        handler = ConversationHandler(call, start=claim, send_text=_text_sender(page))
         page.gatekeeper = handler
         floor, metrics = Floor(), CallMetrics()
         limits = CallLimits(call, floor, open_unasked=handler.open_unasked)
-        call.on_move = limits.moved_to
+        call.on_move = lambda node: _moved(call, limits, node)
         watcher = TurnWatcher(call, limits)
         aggregators = build_aggregators(
             services,
@@ -173,6 +173,7 @@ class Session:
     async def _open_from_body(
         self, claim: SetConversationId | None, handler: ConversationHandler, call: Call
     ) -> None:
+        await handler.prepare()
         if claim is None:
             return
         await self._client_connected.wait()
@@ -180,7 +181,7 @@ class Session:
             async with asyncio.timeout(_CLIENT_READY_SECS):
                 await self._client_ready.wait()
         try:
-            await handler.open_from_body(claim)
+            await handler.open_from_body()
         except SonoraError as error:
             logger.warning(f"The conversation of the start request cannot be opened: {error}")
             await call.page.tell(Notice(code=error.code, message=str(error)))
@@ -268,13 +269,27 @@ def _answered(page: ScreenedRTVIProcessor, total_secs: float, parts_secs: dict[s
     )
 
 
+def _moved(call: Call, limits: CallLimits, node: str) -> None:
+    limits.moved_to(node)
+    if node == "greeting" and not (call.services.llm.is_usable and call.services.tts.is_usable):
+        # It failed for good while the call waited for its conversation, where nothing is said.
+        call.page.create_task(_end_unusable(call), "end_unusable")
+
+
+async def _end_unusable(call: Call) -> None:
+    await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
+    if call.driver.node == "farewell" and not call.services.tts.is_usable:
+        # The call ends when its farewell was heard, which this one never is.
+        await call.hang_up()
+
+
 async def _answer_failure(call: Call, frame: ErrorFrame) -> None:
     """Say something when the model or the voice fails, rather than fall silent."""
     services = call.services
     if frame.processor not in (services.llm, services.tts):
         return
     if not frame.processor.is_usable:
-        await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
+        await _end_unusable(call)
     elif frame.processor is services.llm and not call.user_muted:
         await call.say(call.lines.text("apology"))
 

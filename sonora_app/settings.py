@@ -41,6 +41,7 @@ class Identity(StrEnum):
     """How a caller proves who they are. See `sonora_app/identity.py`."""
 
     CLAIMED = "claimed"
+    VERIFIED = "verified"
 
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -70,6 +71,18 @@ class Settings(BaseSettings):
     deepgram_api_key: SecretStr | None = Field(None, validation_alias="DEEPGRAM_API_KEY")
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     cartesia_api_key: SecretStr | None = Field(None, validation_alias="CARTESIA_API_KEY")
+
+    supabase_url: str = Field(
+        "",
+        validation_alias="SUPABASE_URL",
+        description="The Supabase project that conversations are kept in (`https://…`). Empty: "
+        "they stay in the journal.",
+    )
+    supabase_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+        description="Its secret key (`sb_secret_…`), or the older service_role key.",
+    )
 
     deepgram_base_url: str = Field(
         "",
@@ -108,7 +121,36 @@ class Settings(BaseSettings):
         validation_alias="SONORA_DATA_DIR",
         description="The folder of the journal, the embedded database.",
     )
-    identity: Identity = Field(Identity.CLAIMED, validation_alias="SONORA_IDENTITY")
+    identity: Identity = Field(
+        Identity.CLAIMED,
+        validation_alias="SONORA_IDENTITY",
+        description="How callers prove who they are: not at all (`claimed`), or by an access "
+        "token of the Supabase project at SUPABASE_URL (`verified`).",
+    )
+    supabase_jwt_audience: str = Field(
+        "authenticated",
+        validation_alias="SUPABASE_JWT_AUDIENCE",
+        min_length=1,
+        description="The audience (`aud`) that those access tokens must have.",
+    )
+
+    supabase_timeout_secs: Seconds = Field(
+        5.0,
+        validation_alias="SONORA_SUPABASE_TIMEOUT_SECS",
+        description="How long one attempt to read or write in Supabase may take.",
+    )
+    journal_keep_days: float = Field(
+        30.0,
+        validation_alias="SONORA_JOURNAL_KEEP_DAYS",
+        ge=0,
+        description="How many days the journal keeps calls that are safely in Supabase.",
+    )
+    log_unshipped: bool = Field(
+        False,
+        validation_alias="SONORA_LOG_UNSHIPPED",
+        description="Whether a process that ends writes to the log, content and all, what it "
+        "could not bring to Supabase. For where the disk goes away with the process.",
+    )
 
     history_messages: int = Field(
         40,
@@ -127,7 +169,7 @@ class Settings(BaseSettings):
         None,
         validation_alias="SONORA_WAITING_SECS",
         description="How long to wait for a conversation id: 5 locally (then a fresh "
-        "conversation opens), 60 elsewhere (then the call ends).",
+        "conversation opens), 60 elsewhere and with `verified` identity (then the call ends).",
     )
     idle_secs: float = Field(
         12.0,
@@ -194,7 +236,47 @@ class Settings(BaseSettings):
         """How long a call waits for its conversation id, in seconds."""
         if self.waiting_secs is not None:
             return self.waiting_secs
-        return 5.0 if self.is_local else 60.0
+        # Nobody can be given a conversation of their own who has not proven who they are.
+        return 5.0 if self.is_local and self.identity is Identity.CLAIMED else 60.0
+
+    @property
+    def auth_url(self) -> str:
+        """The auth server of the Supabase project, which is also what its tokens' issuer is.
+
+        Raises:
+            SettingsError: There is none, and `verified` identity needs one.
+        """
+        url = self.supabase_url.strip().rstrip("/")
+        if not url:
+            raise SettingsError(
+                "SONORA_IDENTITY is verified, but SUPABASE_URL is not set.",
+                hint="Set it to the URL of the Supabase project that your users sign in to.",
+            )
+        return f"{url}/auth/v1"
+
+    @property
+    def uses_supabase(self) -> bool:
+        """Whether conversations are kept in Supabase, with the journal in front of it.
+
+        Raises:
+            SettingsError: Only one of the URL and the key is set, and the URL is not there for
+                `verified` identity either.
+        """
+        key = self.supabase_key.get_secret_value().strip() if self.supabase_key else ""
+        url = self.supabase_url.strip()
+        if url and key:
+            return True
+        if url and self.identity is not Identity.VERIFIED:
+            raise SettingsError(
+                "SUPABASE_URL is set, but SUPABASE_SECRET_KEY is not.",
+                hint="Copy a secret key from the project's settings, API keys.",
+            )
+        if key and not url:
+            raise SettingsError(
+                "SUPABASE_SECRET_KEY is set, but SUPABASE_URL is not.",
+                hint="Set it to the URL of the project, https://<project>.supabase.co.",
+            )
+        return False
 
     @property
     def journal_path(self) -> Path:
@@ -215,11 +297,14 @@ class Settings(BaseSettings):
         return [_KEYS[vendor][1] for vendor in Vendor if self.key(vendor) is None]
 
     def check_deployable(self) -> None:
-        """Refuse to run a deployment with stand-ins.
+        """Refuse to run a deployment with stand-ins, or to check identities against nothing.
 
         Raises:
-            SettingsError: A key is missing and this is not a developer's machine.
+            SettingsError: A key is missing and this is not a developer's machine, or identity
+                is `verified` without a project.
         """
+        if self.identity is Identity.VERIFIED:
+            _ = self.auth_url
         missing = self.missing_keys()
         if missing and not self.is_local:
             raise SettingsError(

@@ -13,9 +13,11 @@ from loguru import logger
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import ValidationError
 
+from sonora_app.actions.opener import Opener
 from sonora_app.call import Call
 from sonora_app.conversation.records import EndReason
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
+from sonora_app.identity import token_verifier
 from sonora_app.page import RtviMessage
 from sonora_app.protocol import (
     MAX_TEXT_CHARS,
@@ -39,9 +41,6 @@ _LET_THROUGH = frozenset({"client-ready", "disconnect-bot", "client-message", "s
 """The RTVI messages a page may send. The others reach into the pipeline (raw audio, function
 results, files, DTMF) and no page of ours sends them."""
 
-LOCAL_USER = "local"
-"""Whose conversation it is that opens on a developer's machine when no page names one."""
-
 
 @dataclass(frozen=True)
 class Action(Generic[Arguments]):
@@ -56,18 +55,22 @@ class ConversationHandler:
 
     Args:
         call: The call.
+        start: What its `/start` request says of the conversation, or None.
         send_text: Hands typed text to RTVI, as if the page had sent `send-text`.
     """
 
     def __init__(
-        self, call: Call, *, send_text: Callable[[UserTextMessage, str], Awaitable[None]]
+        self,
+        call: Call,
+        *,
+        start: SetConversationId | None,
+        send_text: Callable[[UserTextMessage, str], Awaitable[None]],
     ) -> None:
         """Create a handler that does not consume yet."""
         self._call = call
         self._send_text = send_text
         self._queue: asyncio.Queue[rtvi.ClientMessage] = asyncio.Queue()
-        self._claim: SetConversationId | None = None
-        self._opening = asyncio.Lock()
+        self._opener = Opener(call, start=start, verifier=token_verifier(call.settings))
         self._actions: Mapping[str, Action[Any]] = {
             "set_conversation_id": Action(SetConversationId, self._set_conversation_id),
             "end_conversation": Action(EndConversation, self._end_conversation),
@@ -114,19 +117,22 @@ class ConversationHandler:
             else:
                 await self._call.page.answer(message.msg_id, message.type, answer)
 
-    async def open_from_body(self, claim: SetConversationId) -> None:
+    async def prepare(self) -> None:
+        """Make ready, as far as possible, for the first message that asks for a conversation."""
+        await self._opener.prepare()
+
+    async def open_from_body(self) -> None:
         """Open the conversation that the `/start` request named.
 
         Raises:
             SonoraError: It cannot be opened; the call waits for a message that can.
         """
-        await self._open(claim, cause="start_body")
-        await self._tell_opened()
+        await self._tell_opened(await self._opener.open_start())
 
     async def open_unasked(self) -> None:
         """Open a fresh conversation, because no page named one. Local machines only."""
-        await self._open(SetConversationId(user_id=LOCAL_USER), cause="waiting_limit")
-        await self._tell_opened()
+        if (ready := await self._opener.open_unasked()) is not None:
+            await self._tell_opened(ready)
 
     async def _act(self, message: rtvi.ClientMessage) -> Outbound:
         if message.type in _TEXT_TYPES:
@@ -152,8 +158,7 @@ class ConversationHandler:
     # --- The actions
 
     async def _set_conversation_id(self, claim: SetConversationId) -> Outbound:
-        await self._open(claim, cause="message")
-        return self._ready()
+        return await self._opener.open(claim, cause="message")
 
     async def _end_conversation(self, arguments: EndConversation) -> Outbound:
         call = self._call
@@ -173,37 +178,7 @@ class ConversationHandler:
         await self._send_text(message, "")
         return Accepted()
 
-    # --- Opening
-
-    async def _open(self, claim: SetConversationId, *, cause: str) -> None:
-        async with self._opening:
-            opened = self._call.opened
-            if opened is None:
-                await self._call.request_opening(claim, cause=cause)
-                self._claim = claim
-                return
-            same_conversation = claim.conversation_id in (None, opened.conversation_id)
-            same_user = self._claim is None or claim.user_id in (None, self._claim.user_id)
-            if not (same_conversation and same_user):
-                raise MessageError(
-                    ErrorCode.ALREADY_OPEN,
-                    "This call already has a conversation.",
-                    hint="Start another call for another conversation.",
-                )
-
-    def _ready(self) -> Ready:
-        opened = self._call.opened
-        if opened is None:
-            raise MessageError(ErrorCode.NOT_READY, "There is no conversation yet.")
-        return Ready(
-            conversation_id=opened.conversation_id,
-            session_id=opened.session_id,
-            resumed=opened.resumed,
-            node=self._call.driver.node,
-        )
-
-    async def _tell_opened(self) -> None:
-        ready = self._ready()
+    async def _tell_opened(self, ready: Ready) -> None:
         await self._call.page.tell(
             ConversationOpened(
                 conversation_id=ready.conversation_id,

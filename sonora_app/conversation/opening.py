@@ -15,7 +15,8 @@ from sonora_app.conversation.records import (
     uuid7,
 )
 from sonora_app.conversation.store import Opening, Store
-from sonora_app.identity import check_may_open, claimed_user
+from sonora_app.errors import ErrorCode, MessageError
+from sonora_app.identity import check_may_open
 from sonora_app.protocol import SetConversationId
 from sonora_app.settings import Language, Settings
 
@@ -75,7 +76,7 @@ async def open_conversation(
     written.
 
     Args:
-        claim: What the page says: which conversation, and who asks.
+        claim: Which conversation, and for whom: the user that `identity.py` has established.
         store: Where conversations are kept.
         settings: The settings.
         transport: The name of the transport, kept with the call.
@@ -84,10 +85,12 @@ async def open_conversation(
 
     Raises:
         MessageError: The claim names no user.
-        ConversationRefusedError: The conversation is somebody else's.
+        ConversationRefusedError: This user may not open the conversation.
         StorageError: The store cannot be read.
     """
-    user_id = claimed_user(claim)
+    user_id = claim.user_id
+    if user_id is None:
+        raise MessageError(ErrorCode.USER_REQUIRED, "Nobody asks for the conversation.")
     opening = None
     if claim.conversation_id is not None:
         opening = await store.open(claim.conversation_id, message_limit=settings.history_messages)
@@ -114,7 +117,7 @@ async def open_conversation(
         resumed = False
     else:
         previous = opening.conversation
-        check_may_open(previous, user_id)
+        check_may_open(previous, user_id, settings.identity)
         language = claim.language or _spoken(previous.language) or settings.language
         conversation_id = previous.id
         records = [

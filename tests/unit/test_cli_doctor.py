@@ -57,6 +57,7 @@ def test_a_fresh_machine_has_no_problem() -> None:
         "Python",
         "Settings",
         "Stand-in voice",
+        "Identity",
         "Flow",
         "Lines",
         "Data folder",
