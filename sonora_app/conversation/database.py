@@ -1,9 +1,10 @@
 """The journal's file: how it is opened, and what its failures mean to a person."""
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,6 +12,23 @@ from sonora_app.errors import RecordRefusedError, StorageError
 
 BUSY_TIMEOUT_SECS = 5.0
 """How long to wait for another process that is writing."""
+
+_Result = TypeVar("_Result")
+
+
+class Transact(Protocol):
+    """Runs work on the journal's thread, in one transaction."""
+
+    async def __call__(
+        self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
+    ) -> _Result:
+        """Run `work` and give what it returns.
+
+        Raises:
+            StorageError: It failed, and nothing was changed.
+        """
+        ...
+
 
 _MEANINGS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: (

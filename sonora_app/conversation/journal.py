@@ -28,39 +28,15 @@ from sonora_app.conversation.database import (
 )
 from sonora_app.conversation.locks import ProcessLock, turn
 from sonora_app.conversation.migrations import MIGRATIONS, migrate, schema_version
-from sonora_app.conversation.records import (
-    ConversationStatus,
-    ConversationUpdate,
-    EndReason,
-    Record,
-    SessionUpdate,
-    utc_now,
-)
-from sonora_app.conversation.rows import (
-    read_listings,
-    read_opening,
-    read_transcript,
-    write_record,
-)
+from sonora_app.conversation.orphans import find_orphans
+from sonora_app.conversation.outbox import Outbox
+from sonora_app.conversation.records import Record
+from sonora_app.conversation.row_writes import write_record
+from sonora_app.conversation.rows import read_listings, read_opening, read_transcript
 from sonora_app.conversation.store import Listing, Opening, Transcript
 from sonora_app.errors import StorageError
 
 _Result = TypeVar("_Result")
-
-# A session without messages ended when it began, as far as anyone can tell.
-_UNENDED_SESSIONS = """
-    SELECT sessions.id, sessions.conversation_id, sessions.process_id, conversations.status,
-        max(
-            sessions.started_at,
-            coalesce(
-                (SELECT max(created_at) FROM messages WHERE session_id = sessions.id),
-                sessions.started_at
-            )
-        ) AS last_seen_at
-    FROM sessions JOIN conversations ON conversations.id = sessions.conversation_id
-    WHERE sessions.ended_at IS NULL
-    ORDER BY sessions.started_at, sessions.id
-"""
 
 
 class Journal:
@@ -68,12 +44,16 @@ class Journal:
 
     Made by `Journal.connect`. All its work is done on one thread of its own, in the order it
     was asked for. Cancelling a call does not undo what it had begun.
+
+    Parameters:
+        outbox: What waits to be shipped from it.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
         """Set up the thread; `connect` opens the file on it."""
+        self.outbox = Outbox(path, self._transact)
         self._path = path
-        self._outbox = outbox
+        self._ships = outbox
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sonora-journal")
         self._connection: sqlite3.Connection | None = None
         self._process: ProcessLock | None = None
@@ -120,13 +100,8 @@ class Journal:
         """
         batch = tuple(records)
 
-        def work() -> None:
-            connection, process = self._writable()
-            with transaction(connection, write=True):
-                for record in batch:
-                    write_record(connection, record, process_id=process.id, outbox=self._outbox)
-
-        await self._run(work)
+        if await self._transact(lambda connection: self._write(connection, batch), write=True):
+            self.outbox.enqueued.set()
 
     async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
         """Read what resuming a conversation needs, or None when there is no such conversation.
@@ -138,10 +113,11 @@ class Journal:
         Raises:
             StorageError: It cannot be read.
         """
-        return await self._read(
+        return await self._transact(
             lambda connection: read_opening(
                 connection, conversation_id, message_limit=message_limit
-            )
+            ),
+            write=False,
         )
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
@@ -152,7 +128,9 @@ class Journal:
         Raises:
             StorageError: It cannot be read.
         """
-        return await self._read(lambda connection: read_transcript(connection, conversation_id))
+        return await self._transact(
+            lambda connection: read_transcript(connection, conversation_id), write=False
+        )
 
     async def conversations(
         self, *, user_id: str | None = None, limit: int = 50
@@ -166,8 +144,9 @@ class Journal:
         Raises:
             StorageError: They cannot be read.
         """
-        return await self._read(
-            lambda connection: read_listings(connection, user_id=user_id, limit=limit)
+        return await self._transact(
+            lambda connection: read_listings(connection, user_id=user_id, limit=limit),
+            write=False,
         )
 
     async def close_orphans(self) -> list[UUID]:
@@ -182,7 +161,10 @@ class Journal:
         Raises:
             StorageError: None of them was ended.
         """
-        return await self._run(self._close_orphans)
+        closed = await self._run(self._close_orphans)
+        if closed and self._ships:
+            self.outbox.enqueued.set()
+        return closed
 
     async def aclose(self) -> None:
         """Finish what is under way and let go of the journal. Safe to call twice.
@@ -206,13 +188,15 @@ class Journal:
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, guarded)
 
-    async def _read(self, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        def work() -> _Result:
-            connection = self._opened()
-            with transaction(connection, write=False):
-                return read(connection)
+    async def _transact(
+        self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
+    ) -> _Result:
+        def within() -> _Result:
+            connection = self._writable()[0] if write else self._opened()
+            with transaction(connection, write=write):
+                return work(connection)
 
-        return await self._run(work)
+        return await self._run(within)
 
     # What follows runs on the journal's thread.
 
@@ -250,39 +234,24 @@ class Journal:
             raise StorageError("The journal was opened for reading only.")
         return self._opened(), self._process
 
+    def _write(self, connection: sqlite3.Connection, records: Sequence[Record]) -> bool:
+        """Write `records`. Gives whether any of them was put in the outbox."""
+        _, process = self._writable()
+        enqueued = [
+            write_record(connection, record, process_id=process.id, outbox=self._ships)
+            for record in records
+        ]
+        return any(enqueued)
+
     def _close_orphans(self) -> list[UUID]:
         connection, process = self._writable()
         with self._turn(), transaction(connection, write=True):
-            living = {str(process_id) for process_id in process.living()}
-            unended = connection.execute(_UNENDED_SESSIONS).fetchall()
-            orphans = [row for row in unended if row["process_id"] not in living]
-            in_use = {row["conversation_id"] for row in unended if row["process_id"] in living}
-            failed = {
-                row["conversation_id"]
-                for row in orphans
-                if row["status"] == ConversationStatus.ACTIVE
-            } - in_use
-            records: list[Record] = [
-                SessionUpdate.model_validate(
-                    {
-                        "id": row["id"],
-                        "ended_at": row["last_seen_at"],
-                        "end_reason": EndReason.CRASHED,
-                    }
+            orphans = find_orphans(connection, process.living())
+            for record, ships in orphans.records:
+                write_record(
+                    connection, record, process_id=process.id, outbox=self._ships and ships
                 )
-                for row in orphans
-            ]
-            records += [
-                ConversationUpdate(
-                    id=UUID(conversation_id),
-                    status=EndReason.CRASHED.status,
-                    updated_at=utc_now(),
-                )
-                for conversation_id in sorted(failed)
-            ]
-            for record in records:
-                write_record(connection, record, process_id=process.id, outbox=self._outbox)
-        return [UUID(row["id"]) for row in orphans]
+        return orphans.session_ids
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

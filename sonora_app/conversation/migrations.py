@@ -131,7 +131,52 @@ _TRIGGERS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_TABLES, *_INDEXES, *_TRIGGERS),)
+# The outbox holds what waits, in order; what was refused for good lies in `set_aside`.
+#   shipping  of a row: 0 it never was in the outbox, 1 it was or is, 2 shipping it was given up
+#   shipped   the latest that was shipped, for the processes that another one ships for
+_SHIPPING = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN shipping INTEGER NOT NULL DEFAULT 0"
+        for table in ("conversations", "sessions", "messages", "transitions")
+    ),
+    *(
+        f"UPDATE {table} SET shipping = 1 WHERE id IN ("  # noqa: S608  # names of ours
+        f"SELECT row_id FROM outbox WHERE table_name = '{table}' AND operation = 'insert')"
+        for table in ("conversations", "sessions", "messages", "transitions")
+    ),
+    "ALTER TABLE outbox ADD COLUMN conversation_id TEXT",
+    """
+    UPDATE outbox SET conversation_id = CASE table_name
+        WHEN 'conversations' THEN row_id
+        WHEN 'sessions' THEN (SELECT conversation_id FROM sessions WHERE sessions.id = row_id)
+        ELSE json_extract(payload, '$.conversation_id')
+    END
+    """,
+    "CREATE INDEX outbox_of_conversation ON outbox (conversation_id)",
+    """
+    CREATE TABLE set_aside (
+        position INTEGER PRIMARY KEY,
+        table_name TEXT NOT NULL,
+        row_id TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        conversation_id TEXT,
+        reason TEXT NOT NULL,
+        set_aside_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX set_aside_of_conversation ON set_aside (conversation_id)",
+    """
+    CREATE TABLE shipped (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        table_name TEXT NOT NULL,
+        row_id TEXT NOT NULL
+    )
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_TABLES, *_INDEXES, *_TRIGGERS), _SHIPPING)
 """The statements of each migration, the first migration first."""
 
 

@@ -681,7 +681,7 @@ async def abandon(journal: Journal) -> None:
 
 
 async def test_orphans_end_at_their_last_message(path: Path):
-    died = await Journal.connect(path)
+    died = await Journal.connect(path, outbox=True)
     talked, silent, done = (conversation() for _ in range(3))
     calls = [session(talked), session(silent, started_at=at(3)), session(done, started_at=at(4))]
     ended = SessionUpdate(id=calls[2].id, ended_at=at(9), end_reason=EndReason.GOODBYE)
@@ -708,7 +708,7 @@ async def test_orphans_end_at_their_last_message(path: Path):
         done.id: ConversationStatus.COMPLETED,
     }
     shipped = rows(path, "SELECT table_name, operation FROM outbox ORDER BY position")
-    assert [tuple(row.values()) for row in shipped] == [
+    assert [tuple(row.values()) for row in shipped[-4:]] == [
         ("sessions", "update"),
         ("sessions", "update"),
         ("conversations", "update"),

@@ -1,0 +1,143 @@
+"""A store of two: the journal, which everything is written to first, and Supabase behind it.
+
+Writing is done when the journal has it; a shipper brings it to Supabase in its own time. What is
+read comes from Supabase, where other calls and the text-chat API leave what they write, together
+with what the journal has and Supabase has not yet.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from loguru import logger
+
+from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.recorder import StorageHealth
+from sonora_app.conversation.records import Message, Record
+from sonora_app.conversation.shipper import Shipper
+from sonora_app.conversation.store import Listing, Opening, Transcript
+from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.errors import StorageError
+
+OnStored = Callable[[Sequence[UUID]], None]
+OnHealth = Callable[[StorageHealth, int], None]
+
+
+class MirroredStore:
+    """A `Store` whose journal is shipped to Supabase from here on.
+
+    Args:
+        journal: The journal, opened with its outbox on.
+        api: The Supabase project.
+        keep: How long the journal keeps calls that are stored there.
+    """
+
+    def __init__(self, journal: Journal, api: SupabaseApi, *, keep: timedelta | None) -> None:
+        """Start to ship what is in the outbox."""
+        self._journal = journal
+        self._api = api
+        self._listeners: dict[object, tuple[OnStored, OnHealth]] = {}
+        self._backlog = 0
+        self._shipper = Shipper(
+            journal, api, on_stored=self._stored, on_health=self._health_changed, keep=keep
+        )
+        self._shipping = asyncio.create_task(self._shipper.run(), name="sonora-shipper")
+
+    def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
+        """Be told what reaches Supabase, and how shipping goes: now, if badly, and on a change.
+
+        Returns:
+            Ends the subscription.
+        """
+        key = object()
+        self._listeners[key] = (on_stored, on_health)
+        if self._shipper.health != "ok":
+            on_health(self._shipper.health, self._backlog)
+        return lambda: self._listeners.pop(key, None) and None
+
+    async def settle(self, *, timeout_secs: float) -> int:
+        """Wait for what was written to reach Supabase. Gives how many records did not in time."""
+        return await self._shipper.drain(timeout_secs)
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """See `Store.write`: done when the journal has them."""
+        await self._journal.write(records)
+
+    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
+        """See `Store.open`.
+
+        When Supabase does not answer, a conversation that the journal knows opens from there. One
+        that it does not know may be somebody else's, so it does not open.
+        """
+        here, there = await asyncio.gather(
+            self._journal.open(conversation_id, message_limit=message_limit),
+            self._api.open(conversation_id, message_limit=message_limit),
+            return_exceptions=True,
+        )
+        if isinstance(here, BaseException):
+            raise here
+        if isinstance(there, StorageError) and here is not None:
+            logger.warning(f"A conversation is opened from the journal alone: {there}")
+            return here
+        if isinstance(there, BaseException):
+            raise there
+        if there is None:
+            return here
+        if here is None:
+            # What this call writes belongs to it, and the journal holds no record of nothing.
+            await self._journal.write([there.conversation])
+            return there
+        return _joined(here, there, message_limit)
+
+    async def transcript(self, conversation_id: UUID) -> Transcript | None:
+        """See `Store.transcript`: from Supabase, or the journal when it is not there yet."""
+        return await self._api.transcript(conversation_id) or await self._journal.transcript(
+            conversation_id
+        )
+
+    async def conversations(
+        self, *, user_id: str | None = None, limit: int = 50
+    ) -> tuple[Listing, ...]:
+        """See `Store.conversations`: from Supabase, or the journal when that does not answer."""
+        try:
+            listings = await self._api.conversations(user_id=user_id, limit=limit)
+        except StorageError as error:
+            logger.warning(f"Conversations are listed from the journal alone: {error}")
+            listings = ()
+        return listings or await self._journal.conversations(user_id=user_id, limit=limit)
+
+    async def aclose(self) -> None:
+        """Stop shipping, and let go of both. What is in the outbox stays there."""
+        self._shipping.cancel()
+        await asyncio.gather(self._shipping, return_exceptions=True)
+        await self._api.aclose()
+        await self._journal.aclose()
+
+    def _stored(self, ids: Sequence[UUID]) -> None:
+        for on_stored, _ in [*self._listeners.values()]:
+            on_stored(ids)
+
+    def _health_changed(self, health: StorageHealth, pending: int) -> None:
+        self._backlog = pending
+        for _, on_health in [*self._listeners.values()]:
+            on_health(health, pending)
+
+
+def _joined(here: Opening, there: Opening, message_limit: int) -> Opening:
+    by_id: dict[UUID, Message] = {m.id: m for m in (*here.messages, *there.messages)}
+    messages = sorted(by_id.values(), key=lambda m: (m.created_at, m.seq or 0))
+    known = max(
+        here.older_messages + len(here.messages),
+        there.older_messages + len(there.messages),
+        len(messages),
+    )
+    newest = tuple(messages[-message_limit:]) if message_limit else ()
+    return Opening(
+        # The owner is whom Supabase names; what the journal says later of the rest is on its way.
+        conversation=there.conversation,
+        messages=newest,
+        older_messages=known - len(newest),
+        last_message_seq=max(here.last_message_seq, there.last_message_seq),
+        last_transition_seq=max(here.last_transition_seq, there.last_transition_seq),
+    )
