@@ -29,6 +29,7 @@ from sonora_app.page import ScreenedRTVIProcessor
 from sonora_app.protocol import (
     ConversationEnded,
     MessageRecorded,
+    MessageStored,
     NodeChanged,
     SetConversationId,
     StorageState,
@@ -75,6 +76,8 @@ class Call:
         self._store = store
         self._worker: PipelineWorker | None = None
         self._hung_up = False
+        self._recorded: set[UUID] = set()
+        self._storage: StorageState | None = None
 
     def connect(self, worker: PipelineWorker) -> None:
         """Give the call the worker that runs its pipeline."""
@@ -137,8 +140,10 @@ class Call:
             self.failure = error
             return False
         self.summary = opened.summary
+        if self._storage is not None:
+            self.page.tell_soon(self._storage)
         self.recorder = Recorder(
-            self._store, opened, on_written=self._written, on_health=self._storage_changed
+            self._store, opened, on_written=self._written, on_health=self.storage_changed
         )
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
@@ -237,6 +242,7 @@ class Call:
 
     def _written(self, record: Record) -> None:
         if isinstance(record, Message):
+            self._recorded.add(record.id)
             self.page.tell_soon(
                 MessageRecorded(
                     id=record.id,
@@ -246,8 +252,17 @@ class Call:
                 )
             )
 
-    def _storage_changed(self, health: StorageHealth, pending: int) -> None:
-        self.page.tell_soon(StorageState(state=health, pending=pending))
+    def stored(self, ids: Sequence[UUID]) -> None:
+        """Tell the page which of this call's turns have reached Supabase."""
+        for message_id in self._recorded.intersection(ids):
+            self._recorded.discard(message_id)
+            self.page.tell_soon(MessageStored(id=message_id))
+
+    def storage_changed(self, health: StorageHealth, pending: int) -> None:
+        """Tell the page how storage is doing, now or once its conversation is open."""
+        self._storage = StorageState(state=health, pending=pending)
+        if self.opened is not None:
+            self.page.tell_soon(self._storage)
 
     def _fitting(self, line: str) -> str:
         if line == "farewell":

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
 
 from loguru import logger
 
@@ -26,12 +27,26 @@ async def process_store(settings: Settings) -> Store:
     global _store
     async with _opening:
         if _store is None:
-            journal = await Journal.connect(settings.journal_path)
-            closed = await journal.close_orphans()
-            if closed:
-                logger.warning(f"Closed {len(closed)} sessions that an earlier process left open")
-            _store = journal
+            _store = await _open_store(settings)
         return _store
+
+
+async def _open_store(settings: Settings) -> Store:
+    journal = await Journal.connect(settings.journal_path, outbox=settings.uses_supabase)
+    closed = await journal.close_orphans()
+    if closed:
+        logger.warning(f"Closed {len(closed)} sessions that an earlier process left open")
+    if not settings.uses_supabase:
+        return journal
+
+    from sonora_app.conversation.mirrored import MirroredStore
+    from sonora_app.conversation.supabase import SupabaseApi
+
+    return MirroredStore(
+        journal,
+        await SupabaseApi.connect(settings),
+        keep=timedelta(days=settings.journal_keep_days),
+    )
 
 
 @contextlib.asynccontextmanager

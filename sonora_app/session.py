@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from sonora_app.actions.conversation_handler import ConversationHandler
 from sonora_app.call import Call
 from sonora_app.closing import describe_conversation
+from sonora_app.conversation.mirrored import MirroredStore
 from sonora_app.conversation.records import EndReason
 from sonora_app.conversation.store import Store
 from sonora_app.errors import ErrorCode, SonoraError
@@ -68,6 +69,7 @@ class Session:
         self._client_connected = asyncio.Event()
         self._client_left = False
         self._worker: PipelineWorker | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Hold the call until it ends, and keep what was said in it."""
@@ -94,6 +96,8 @@ class Session:
             idle_secs=settings.idle_secs,
         )
         watcher.watch(aggregators)
+        if isinstance(self._store, MirroredStore):
+            self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
         worker = PipelineWorker(
             build_pipeline(self._transport, services, aggregators),
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
@@ -210,6 +214,11 @@ class Session:
             if description is not None:
                 recorder.describe(**description.model_dump())
         await recorder.aclose(timeout_secs=self._settings.drain_secs)
+        self._unsubscribe()
+        if isinstance(self._store, MirroredStore):
+            left = await self._store.settle(timeout_secs=self._settings.drain_secs)
+            if left:
+                logger.warning(f"{left} records stay in the journal until Supabase takes them")
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
 
