@@ -79,6 +79,13 @@ class SupabaseApi:
                 "Supabase is not configured: SUPABASE_URL and SUPABASE_SECRET_KEY are not set.",
                 hint="Set both to keep conversations there. Without them they stay in the journal.",
             )
+        key = settings.supabase_key.get_secret_value().strip()
+        unusable = SettingsError(
+            "SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used.",
+            hint="The URL is https://<project>.supabase.co; the key has no spaces in it.",
+        )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise unusable
         trusted = await asyncio.to_thread(_load)
         from supabase import AsyncClientOptions, acreate_client
 
@@ -91,7 +98,7 @@ class SupabaseApi:
         try:
             client = await acreate_client(
                 settings.supabase_url.strip(),
-                settings.supabase_key.get_secret_value().strip(),
+                key,
                 AsyncClientOptions(
                     httpx_client=http,
                     auto_refresh_token=False,
@@ -99,14 +106,11 @@ class SupabaseApi:
                     postgrest_client_retry=False,
                 ),
             )
-            # Built on first use, with headers that a bad key does not fit into.
+            # Built on first use: a URL that cannot be used is told now.
             _ = client.postgrest
         except Exception:  # noqa: BLE001  # it may quote the key
             await http.aclose()
-            raise SettingsError(
-                "SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used.",
-                hint="The URL is https://<project>.supabase.co; the key has no spaces in it.",
-            ) from None
+            raise unusable from None
         return cls(client, http, timeout_secs)
 
     async def apply(self, entries: Sequence[Entry]) -> tuple[Refusal | None, ...]:
