@@ -183,7 +183,7 @@ async def test_an_id_sent_again_changes_nothing_and_another_is_refused(bot: BotP
             assert refusal["data"]["code"] == "already_open"
         again = await client.action("set_conversation_id", user_id="ana")
         assert again["data"]["d"]["conversation_id"] == conversation_id
-    transcript = await transcript_of(bot, conversation_id)
+    transcript = await settled(bot, conversation_id)
     assert [t.trigger for t in transcript.transitions] == [
         "set_conversation_id",
         "greeting_finished",
