@@ -82,12 +82,8 @@ class MirroredStore:
             return here
         if isinstance(there, BaseException):
             raise there
-        if there is None:
-            return here
-        if here is None:
-            # What this call writes belongs to it, and the journal holds no record of nothing.
-            await self._journal.write([there.conversation])
-            return there
+        if here is None or there is None:
+            return there or here
         return _joined(here, there, message_limit)
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:

@@ -121,12 +121,14 @@ async def open_conversation(
         language = claim.language or _spoken(previous.language) or settings.language
         conversation_id = previous.id
         records = [
+            # The store may have it from elsewhere, and what this call writes belongs to it.
+            previous,
             ConversationUpdate(
                 id=conversation_id,
                 status=ConversationStatus.ACTIVE,
                 language=language,
                 updated_at=now,
-            )
+            ),
         ]
         resumed = True
 

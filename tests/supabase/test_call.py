@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.store import Transcript
 from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.settings import Settings
@@ -71,6 +72,9 @@ async def test_a_call_is_kept_in_supabase_and_resumed_on_another_machine(tmp_pat
                     "set_conversation_id", user_id="thief", conversation_id=conversation_id
                 )
                 assert refusal["data"]["code"] == "conversation_refused"
+                journal = await Journal.connect(tmp_path / "second/journal.db", read_only=True)
+                assert await journal.transcript(UUID(conversation_id)) is None
+                await journal.aclose()
                 again = await client.action(
                     "set_conversation_id", user_id=user, conversation_id=conversation_id
                 )
