@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from sonora_app.commands import conversations, doctor, flow
+from sonora_app.commands import conversations, doctor, flow, sync
 from sonora_app.commands.output import SonoraGroup
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Look after the Sonora voice agent: check it, see its flow, read what was said.",
 )
 app.add_typer(conversations.app, name="conversations")
+app.add_typer(sync.app, name="sync")
 app.command()(doctor.doctor)
 app.command()(flow.flow)
 

@@ -87,6 +87,8 @@ class Shipper:
         self._pruned_at: float | None = None
         self.last_error: SupabaseError | None = None
         """Why the last attempt failed; None when it did not."""
+        self.ships = False
+        """Whether it is this one that ships, and not another process."""
 
     @property
     def health(self) -> StorageHealth:
@@ -97,9 +99,11 @@ class Shipper:
         """Ship whatever comes, until cancelled."""
         try:
             await self._wait_for_turn()
+            self.ships = True
             while True:
                 await self._step()
         finally:
+            self.ships = False
             self._outbox.release()
 
     async def drain(self, timeout_secs: float) -> int:

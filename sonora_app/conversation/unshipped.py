@@ -1,12 +1,18 @@
-"""The last resort for what could not be shipped: the log."""
+"""The last resort for what could not be shipped: the log, and the way back from there."""
 
 import json
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+from uuid import UUID
 
 from loguru import logger
 
 from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.outbox_rows import Entry
 
 _PAGE = 100
+_MARK = '{"unshipped": '
+"""What such a line has, after whatever the log puts in front of it."""
 
 
 async def log_unshipped(journal: Journal) -> int:
@@ -39,3 +45,32 @@ async def log_unshipped(journal: Journal) -> int:
             lines += len(page)
             position = page[-1][0].position
     return lines
+
+
+def read_unshipped(lines: Iterable[str]) -> Iterator[Entry]:
+    """The entries that `log_unshipped` wrote to a log, in order. Other lines are passed over.
+
+    Args:
+        lines: The lines of the log. The position of an entry is the number of its line.
+
+    Raises:
+        ValueError: A line was cut. The words name only its number.
+    """
+    for number, line in enumerate(lines, start=1):
+        start = line.find(_MARK)
+        if start < 0:
+            continue
+        try:
+            written = cast(dict[str, Any], json.JSONDecoder().raw_decode(line, start)[0])
+            conversation_id = written["conversation_id"]
+            yield Entry(
+                position=number,
+                table=str(written["table"]),
+                row_id=UUID(written["payload"]["id"]),
+                operation=str(written["unshipped"]),
+                conversation_id=UUID(conversation_id) if conversation_id else None,
+                user_id=written["user_id"],
+                payload=written["payload"],
+            )
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"line {number} is cut or changed") from None

@@ -292,6 +292,36 @@ async def test_each_kind_of_no_is_waited_out(
     assert await journal.outbox.counts() == Counts(0, 0)
 
 
+async def test_two_machines_on_one_conversation(
+    journal: Journal, proxy: FaultProxy, lite: Lite, tmp_path: Path
+):
+    """Each with a journal of its own; together they make the conversation."""
+    other = await Journal.connect(tmp_path / "other" / "journal.db", outbox=True)
+    talk, same = Talk(), Talk()
+    same.conversation = talk.conversation
+    proxy.choose = at_random(5, rate=0.3)
+    async with connected(proxy.url, lite, 0.5) as api, connected(lite.url, lite) as direct:
+        shippers = Shipper(journal, api), Shipper(other, api)
+        async with shipping(shippers[0]), shipping(shippers[1]):
+            for mine, theirs in zip(talk.call(40), same.call(40), strict=True):
+                await asyncio.gather(journal.write(mine), other.write(theirs))
+                await asyncio.sleep(0.01)
+            proxy.always(HEALTHY)
+            assert [await shipper.drain(20) for shipper in shippers] == [0, 0]
+        merged = await direct.transcript(talk.conversation.id)
+        halves = [await each.transcript(talk.conversation.id) for each in (journal, other)]
+    await other.aclose()
+    assert merged is not None
+    assert len(merged.sessions) == 2
+    assert len(merged.messages) == len({message.id for message in merged.messages}) == 80
+    for half in halves:
+        assert half is not None
+        mine = {session.id for session in half.sessions}
+        assert tuple(m for m in merged.messages if m.session_id in mine) == half.messages
+        assert tuple(s for s in merged.transitions if s.session_id in mine) == half.transitions
+        assert half.conversation.metadata.items() <= merged.conversation.metadata.items()
+
+
 @pytest.mark.slow
 async def test_ten_thousand_messages_are_caught_up_with(
     journal: Journal, proxy: FaultProxy, lite: Lite
