@@ -102,6 +102,6 @@ class RecordRefusedError(StorageError):
 
 
 class NotFoundError(SonoraError):
-    """There is no such conversation."""
+    """There is nothing of this id."""
 
     code = ErrorCode.NOT_FOUND

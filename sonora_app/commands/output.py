@@ -13,10 +13,13 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from sonora_app.errors import SonoraError, StorageError
+from sonora_app.errors import NotFoundError, SonoraError, StorageError
 
 FAILED = 1
 """Exit code of a command that could not do its work."""
+
+BAD_INPUT = 2
+"""Exit code of a command that was asked for what there is not; typer's own for wrong usage."""
 
 _NARROWEST_PIPE = 160
 """Columns to lay a table out for when it goes to a file or another program."""
@@ -27,13 +30,13 @@ _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class SonoraGroup(TyperGroup):
-    """A group whose commands may raise `SonoraError`: told on stderr, with exit code 1."""
+    """A group whose commands may raise `SonoraError`: told on stderr, with exit code 1 or 2."""
 
     def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]  # typer's public name for the class its base method names
         """Run the command that was asked for.
 
         Raises:
-            typer.Exit: It failed in an expected way.
+            typer.Exit: It failed in an expected way, or was asked for what there is not.
         """
         try:
             return super().invoke(ctx)
@@ -41,7 +44,7 @@ class SonoraGroup(TyperGroup):
             typer.echo(error.message, err=True)
             if error.hint:
                 typer.echo(error.hint, err=True)
-            raise typer.Exit(FAILED) from None
+            raise typer.Exit(BAD_INPUT if isinstance(error, NotFoundError) else FAILED) from None
 
 
 def console() -> Console:

@@ -46,6 +46,8 @@ Number = Annotated[
 def sync(ctx: typer.Context, json_output: AsJson = False) -> None:
     """Ship what waits. Exits with 1 when something still waits or was refused."""
     if ctx.invoked_subcommand is not None:
+        if json_output:
+            raise typer.BadParameter("Put --json behind the subcommand.")
         return
     settings = load_settings()
     shipped, left, refused = asyncio.run(_ship(settings))
@@ -61,9 +63,7 @@ def sync(ctx: typer.Context, json_output: AsJson = False) -> None:
 
 @app.command("list")
 def list_entries(
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help="How many that wait, and that were refused.")
-    ] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of each at most.")] = 50,
     json_output: AsJson = False,
 ) -> None:
     """List what was refused, and why, and then what waits."""
@@ -90,7 +90,7 @@ def list_entries(
 def retry(
     number: Annotated[
         int | None,
-        typer.Argument(metavar="[ID]", help="The entry's id; `sonora sync list` has it."),
+        typer.Argument(metavar="ID", help="The entry's id; `sonora sync list` has it."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were refused.")] = False,
 ) -> None:
@@ -114,7 +114,13 @@ def discard(number: Number) -> None:
 @app.command()
 def restore(
     log: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A log with what SONORA_LOG_UNSHIPPED wrote.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A log with what SONORA_LOG_UNSHIPPED wrote.",
+        ),
     ],
 ) -> None:
     """Bring to Supabase what a process that ended wrote to its log. May be repeated."""

@@ -197,14 +197,22 @@ def test_retry_and_discard(machine: Path):
     assert counts(machine) == Counts(9, 0)
     for arguments in (("retry", str(third)), ("discard", "999"), ("retry", "999")):
         result = run(*arguments)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "is set aside" in result.stderr
     assert run("retry", "--all").exit_code == 0
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("retry",), ("retry", "1", "--all"), ("retry", "x"), ("discard",), ("list", "--limit", "0")],
+    [
+        ("retry",),
+        ("retry", "1", "--all"),
+        ("retry", "x"),
+        ("discard",),
+        ("list", "--limit", "0"),
+        ("--json", "list"),
+        ("restore", "none.log"),
+    ],
 )
 def test_bad_input_exits_with_2(machine: Path, arguments: tuple[str, ...]):
     write(machine)
@@ -287,4 +295,3 @@ def test_what_went_to_the_log_comes_back(machine: Path, configured: Lite, tmp_pa
     broken = run("restore", str(cut))
     assert broken.exit_code == 1
     assert "line 245" in broken.stderr
-    assert run("restore", str(tmp_path / "none.log")).exit_code == 1

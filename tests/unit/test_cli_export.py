@@ -125,11 +125,11 @@ def test_an_unknown_format_is_2(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "export"])
-def test_an_unknown_conversation_is_1(kept: Kept, command: str) -> None:
+def test_an_unknown_conversation_is_2(kept: Kept, command: str) -> None:
     identifier = str(uuid7())
     result = run(command, identifier)
 
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         f"There is no conversation {identifier}.\n"
         "`sonora conversations list` shows which there are.\n"

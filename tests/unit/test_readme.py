@@ -244,7 +244,7 @@ def starting(*start: str) -> list[Command]:
 def assert_parses(command: Command, root: Any, arguments: tuple[str, ...]) -> list[str]:
     """Hold `arguments` against the commands under `root`; the way to the command comes back."""
     way: list[str] = []
-    rest = [str(uuid4()) if word == "ID" else word for word in arguments]
+    rest = list(arguments)
     while rest and hasattr(root, "commands"):
         assert rest[0] in root.commands, command
         root = root.commands[rest[0]]
@@ -252,9 +252,18 @@ def assert_parses(command: Command, root: Any, arguments: tuple[str, ...]) -> li
     known = {option for parameter in root.params for option in parameter.opts}
     assert known.issuperset([*OPTION.findall(" ".join(rest)), *command.mentioned]), command
     if command.whole:
-        assert not hasattr(root, "commands"), command
-        root.make_context(way[-1], rest)
+        assert not hasattr(root, "commands") or root.invoke_without_command, command
+        root.make_context(way[-1], [placeholder(word, way) for word in rest])
     return way
+
+
+def placeholder(word: str, way: list[str]) -> str:
+    """Something that may stand where the README has `ID` or `FILE`."""
+    if word == "FILE":
+        return str(PROJECT / ENGLISH)
+    if word == "ID":
+        return "1" if way[0] == "sync" else str(uuid4())
+    return word
 
 
 def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
