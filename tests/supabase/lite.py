@@ -5,8 +5,6 @@ each set of migrations, a database that has them. A server is started on a copy,
 """
 
 import base64
-import fcntl
-import hashlib
 import hmac
 import json
 import os
@@ -18,16 +16,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from tests.clients import npm
 from tests.supabase.schema import migrations
 
 _NODE_FILES = Path(__file__).with_name("node")
-_OLDEST_NODE = 20
 _PORT = re.compile(r"(?m)^port = \d+$")
 _JWT_SECRET = re.compile(r'(?m)^jwt_secret = "(.*)"$')
 
@@ -166,27 +164,13 @@ def running_lite(files: Iterable[Path] | None = None) -> Generator[Lite]:
 
 
 def _command() -> list[str]:
-    return [_program("node"), str(_installed() / "node_modules/@supabase/lite/dist/cli/index.js")]
+    lite = npm.installed(_NODE_FILES) / "node_modules/@supabase/lite/dist/cli/index.js"
+    return [npm.program("node"), str(lite)]
 
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SUPABASE_")}
     return kept | {"LITE_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
-
-
-def _installed() -> Path:
-    """The folder with lite in it."""
-    lock = (_NODE_FILES / "package-lock.json").read_bytes()
-
-    def install(folder: Path) -> None:
-        version = _run([_program("node"), "--version"], folder)
-        if int(version.lstrip("v").split(".")[0]) < _OLDEST_NODE:
-            raise RuntimeError(f"These tests need Node {_OLDEST_NODE} or newer; this is {version}")
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_NODE_FILES / name, folder)
-        _run([_program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
-
-    return _kept(f"lite-{_digest(lock)}", install)
 
 
 def _database(files: tuple[Path, ...]) -> Path:
@@ -195,7 +179,7 @@ def _database(files: tuple[Path, ...]) -> Path:
     contents = [part for file in files for part in (file.name.encode(), file.read_bytes())]
 
     def make(project: Path) -> None:
-        _run([*_command(), "init", "--pglite"], project)
+        npm.run([*_command(), "init", "--pglite"], project, env=_environment())
         config = project / "supabase" / "config.toml"
         secret = f'jwt_secret = "{secrets.token_urlsafe(40)}"'
         config.write_text(_JWT_SECRET.sub(secret, config.read_text(encoding="utf-8"), count=1))
@@ -203,61 +187,9 @@ def _database(files: tuple[Path, ...]) -> Path:
         target.mkdir(exist_ok=True)
         for file in files:
             shutil.copy(file, target)
-        _run([*_command(), "migration", "up"], project)
+        npm.run([*_command(), "migration", "up"], project, env=_environment())
 
-    return _kept(f"database-{_digest(lock, *contents)}", make)
-
-
-def _kept(name: str, make: Callable[[Path], None]) -> Path:
-    """The folder of this name in the cache; made by one process while the others wait for it."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonora-tests"
-    cache.mkdir(parents=True, exist_ok=True)
-    wanted = cache / name
-    if wanted.exists():
-        return wanted
-    with (cache / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not wanted.exists():
-            unfinished = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache))
-            try:
-                make(unfinished)
-                unfinished.rename(wanted)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-    return wanted
-
-
-def _digest(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
-    return digest.hexdigest()[:16]
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise RuntimeError(
-            f"These tests need Node {_OLDEST_NODE} or newer, and {name} is not on the PATH."
-        )
-    return found
-
-
-def _run(command: list[str], folder: Path) -> str:
-    finished = subprocess.run(
-        command,
-        cwd=folder,
-        env=_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if finished.returncode != 0:
-        shown = " ".join(command)
-        raise RuntimeError(f"{shown} failed:\n{finished.stdout}{finished.stderr}")
-    return finished.stdout
+    return npm.kept(f"database-{npm.digest(lock, *contents)}", make)
 
 
 def _read_env(file: Path) -> dict[str, str]:
