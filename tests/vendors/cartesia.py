@@ -100,6 +100,14 @@ class CartesiaVendor(WebSocketVendor):
         """How long `text` takes to say."""
         return sum(len(word) * self.char_secs + PAUSE_SECS for word in text.split())
 
+    def due(self, text: str, said_secs: float) -> Fault | None:
+        """What goes wrong now, in the middle of `text`, after `said_secs` of its context."""
+        fault = self.fault
+        if fault is None or said_secs < fault.after_secs:
+            return None
+        self.fault = None
+        return fault
+
     async def attend(self, connection: ServerConnection) -> None:
         """Speak until the client closes."""
         contexts: dict[str, _Context] = {}
@@ -162,7 +170,7 @@ class _Context:
         await asyncio.sleep(self._vendor.first_byte_secs)
         while (text := await self._texts.get()) is not None:
             for word in text.split():
-                await self._break_if_due()
+                await self._break_if_due(text)
                 await self._say(word)
             self._flushes += 1
             await self._send("flush_done", flush_done=True, flush_id=self._flushes)
@@ -186,15 +194,14 @@ class _Context:
         self._said_secs += len(samples) / self._rate
         self._words.append(word)
 
-    async def _break_if_due(self) -> None:
-        fault = self._vendor.fault
-        if fault is None or self._said_secs < fault.after_secs:
+    async def _break_if_due(self, text: str) -> None:
+        fault = self._vendor.due(text, self._said_secs)
+        if fault is None:
             return
-        self._vendor.fault = None
         self._vendor.log.add("broken", context=self._name, words=list(self._words))
         match fault.how:
             case Breakage.DROP:
-                self._vendor.drop()
+                self._connection.transport.abort()
             case Breakage.CLOSE:
                 await self._connection.close()
             case Breakage.ERROR:

@@ -9,6 +9,7 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,21 @@ LOUD = 300.0
 
 QUIET_SECS = 0.4
 """Silence after which Flux takes a turn for ended."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Sound between two silences.
+
+    Parameters:
+        samples: 16-bit mono, from the first sound to the end of what was sent.
+        rate: How many of them there are in a second.
+        connection: What it came in by.
+    """
+
+    samples: np.ndarray
+    rate: int
+    connection: ServerConnection
 
 
 class DeepgramVendor(WebSocketVendor):
@@ -52,6 +68,10 @@ class DeepgramVendor(WebSocketVendor):
     def shown_key(self, request: Request) -> str:
         """The key of `Authorization: Token`."""
         return request.headers.get("Authorization", "").removeprefix("Token ")
+
+    async def recognise(self, stretch: Stretch) -> str:
+        """What a stretch of sound is heard as."""
+        return self.hears.popleft() if self.hears else ""
 
     async def attend(self, connection: ServerConnection) -> None:
         """Listen until the client closes."""
@@ -77,6 +97,7 @@ class _Listener:
         self.speech_at: float | None = None
         """Where, in seconds of audio, the present stretch of speech began."""
         self.loud_at = 0.0
+        self._stretch: list[np.ndarray] = []
 
     async def run(self) -> None:
         await self.begin()
@@ -106,8 +127,9 @@ class _Listener:
 
     async def heard(self) -> str:
         """The transcript of the stretch that ended, once it is due."""
-        text = self.vendor.hears.popleft() if self.vendor.hears else ""
-        self.speech_at = None
+        samples = np.concatenate(self._stretch)
+        self.speech_at, self._stretch = None, []
+        text = await self.vendor.recognise(Stretch(samples, self.rate, self.connection))
         await asyncio.sleep(self.vendor.final_secs)
         self.vendor.log.add("final", transcript=text)
         return text
@@ -125,7 +147,8 @@ class _Listener:
         ]
 
     async def _audio(self, audio: bytes) -> None:
-        samples = np.frombuffer(audio, np.int16).astype(np.float32)
+        pcm = np.frombuffer(audio, np.int16)
+        samples = pcm.astype(np.float32)
         self.heard_secs += len(samples) / self.rate
         if float(np.sqrt(np.mean(samples**2))) > LOUD:
             self.loud_at = self.heard_secs
@@ -133,6 +156,8 @@ class _Listener:
                 self.speech_at = self.heard_secs
                 self.vendor.log.add("speech")
                 await self.started()
+        if self.speech_at is not None:
+            self._stretch.append(pcm)
         await self.went_on()
 
 
