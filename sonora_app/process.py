@@ -41,11 +41,13 @@ async def _open_store(settings: Settings) -> Store:
 
     from sonora_app.conversation.mirrored import MirroredStore
     from sonora_app.conversation.supabase import SupabaseApi
+    from sonora_app.conversation.unshipped import UnshippedLog
 
     return MirroredStore(
         journal,
         await SupabaseApi.connect(settings),
         keep=timedelta(days=settings.journal_keep_days),
+        unshipped=UnshippedLog(journal) if settings.log_unshipped else None,
     )
 
 

@@ -18,6 +18,7 @@ from sonora_app.conversation.records import Message, Record
 from sonora_app.conversation.shipper import Shipper
 from sonora_app.conversation.store import Listing, Opening, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.conversation.unshipped import UnshippedLog
 from sonora_app.errors import StorageError
 
 OnStored = Callable[[Sequence[UUID]], None]
@@ -31,12 +32,21 @@ class MirroredStore:
         journal: The journal, opened with its outbox on.
         api: The Supabase project.
         keep: How long the journal keeps calls that are stored there.
+        unshipped: Where what does not get there by the end of a call is written as well.
     """
 
-    def __init__(self, journal: Journal, api: SupabaseApi, *, keep: timedelta | None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        api: SupabaseApi,
+        *,
+        keep: timedelta | None,
+        unshipped: UnshippedLog | None = None,
+    ) -> None:
         """Start to ship what is in the outbox."""
         self._journal = journal
         self._api = api
+        self._unshipped = unshipped
         self._listeners: dict[object, tuple[OnStored, OnHealth]] = {}
         self._backlog = 0
         self._shipper = Shipper(
@@ -58,7 +68,11 @@ class MirroredStore:
 
     async def settle(self, *, timeout_secs: float) -> int:
         """Wait for what was written to reach Supabase. Gives how many records did not in time."""
-        return await self._shipper.drain(timeout_secs)
+        # What later calls write meanwhile has not been waited for.
+        until = await self._journal.outbox.last_position()
+        left = await self._shipper.drain(timeout_secs)
+        await self._log_unshipped(until)
+        return left
 
     async def write(self, records: Sequence[Record]) -> None:
         """See `Store.write`: done when the journal has them."""
@@ -107,8 +121,23 @@ class MirroredStore:
         """Stop shipping, and let go of both. What is in the outbox stays there."""
         self._shipping.cancel()
         await asyncio.gather(self._shipping, return_exceptions=True)
+        await self._log_unshipped()
         await self._api.aclose()
         await self._journal.aclose()
+
+    async def _log_unshipped(self, until: int | None = None) -> None:
+        if self._unshipped is None:
+            return
+        try:
+            lines = await self._unshipped.write(until)
+        except StorageError as error:
+            logger.error(f"What could not be shipped cannot be written to the log: {error}")
+        else:
+            if lines:
+                logger.warning(
+                    f"Wrote {lines} records to the log that Supabase does not have. "
+                    "`sonora sync restore` brings them there."
+                )
 
     def _stored(self, ids: Sequence[UUID]) -> None:
         for on_stored, _ in [*self._listeners.values()]:

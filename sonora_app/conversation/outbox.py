@@ -117,12 +117,13 @@ class Outbox:
         return await self._transact(work, write=False)
 
     async def last_position(self) -> int:
-        """The position of the entry that was put there last; 0 when none waits."""
+        """The position of the last entry that waits or was set aside; 0 when there is none."""
+        query = (
+            "SELECT max((SELECT coalesce(max(position), 0) FROM outbox),"
+            " (SELECT coalesce(max(position), 0) FROM set_aside))"
+        )
         return await self._transact(
-            lambda connection: (
-                connection.execute("SELECT max(position) FROM outbox").fetchone()[0] or 0
-            ),
-            write=False,
+            lambda connection: connection.execute(query).fetchone()[0], write=False
         )
 
     async def pending_until(self, position: int, *, limit: int = 100_000) -> int:
@@ -154,25 +155,31 @@ class Outbox:
         return await self._transact(work, write=False)
 
     async def after(
-        self, position: int, *, set_aside: bool, limit: int
+        self, position: int, *, until: int | None = None, limit: int
     ) -> tuple[tuple[Entry, str | None], ...]:
-        """Entries after `position`, whole, with the reasons of those that were set aside.
+        """Entries after `position`, in order and whole: those that wait, and those set aside.
 
         Args:
             position: Where to go on from; 0 begins.
-            set_aside: Whether to read those that were set aside, or those that wait.
+            until: The last position to read; None is the end.
             limit: How many at most.
+
+        Returns:
+            Each with the reason why it was set aside, or None.
         """
-        table = "set_aside" if set_aside else "outbox"
         query = (
-            f"SELECT {table}.*, conversations.user_id FROM {table}"  # noqa: S608  # names of ours
-            f" LEFT JOIN conversations ON conversations.id = {table}.conversation_id"
-            f" WHERE position > ? ORDER BY position LIMIT ?"
+            "SELECT entries.*, conversations.user_id FROM ("  # noqa: S608  # names of ours
+            f"SELECT {COLUMNS}, NULL AS reason FROM outbox"
+            f" UNION ALL SELECT {COLUMNS}, reason FROM set_aside"
+            ") AS entries LEFT JOIN conversations ON conversations.id = entries.conversation_id"
+            " WHERE position > :after AND (:until IS NULL OR position <= :until)"
+            " ORDER BY position LIMIT :limit"
         )
+        values = {"after": position, "until": until, "limit": limit}
 
         def work(connection: sqlite3.Connection) -> tuple[tuple[Entry, str | None], ...]:
-            rows = connection.execute(query, (position, limit))
-            return tuple((to_entry(row), row["reason"] if set_aside else None) for row in rows)
+            rows = connection.execute(query, values)
+            return tuple((to_entry(row), row["reason"]) for row in rows)
 
         return await self._transact(work, write=False)
 

@@ -18,7 +18,7 @@ from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.outbox_rows import Counts
 from sonora_app.conversation.store import Transcript
 from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.conversation.unshipped import log_unshipped
+from sonora_app.conversation.unshipped import UnshippedLog
 from sonora_app.settings import load_settings
 from tests.supabase.lite import Lite
 from tests.supabase.test_shipper_faults import Talk
@@ -281,7 +281,7 @@ def test_what_went_to_the_log_comes_back(machine: Path, configured: Lite, tmp_pa
     log = tmp_path / "bot.log"
     sink = logger.add(log, level="INFO", format="{time} {message}")
     logger.info("Something else {")
-    assert journal(machine, log_unshipped) == 244
+    assert journal(machine, lambda opened: UnshippedLog(opened).write()) == 244
     logger.remove(sink)
     # As a log collector puts it: something in front.
     log.write_text(re.sub("(?m)^", "2026-11-24T18:00:00 pod ", log.read_text("utf-8")), "utf-8")

@@ -167,7 +167,7 @@ async def test_what_is_settled_is_gone_and_what_is_refused_is_aside(path: Path, 
     (aside, waiting) = await journal.outbox.listed(limit=10)
     assert (aside.position, aside.reason) == (entries[2].position, "a reason")
     assert (waiting.position, waiting.reason) == (entries[3].position, None)
-    ((whole, reason),) = await journal.outbox.after(0, set_aside=True, limit=10)
+    ((whole, reason),) = await journal.outbox.after(0, until=aside.position, limit=10)
     assert (whole, reason) == (entries[2], "a reason")
     # It stays readable here, whatever becomes of it there.
     transcript = await journal.transcript(call.conversation.id)

@@ -32,7 +32,7 @@ from sonora_app.conversation.supabase_errors import (
     unanswered,
     unreachable,
 )
-from sonora_app.conversation.unshipped import log_unshipped
+from sonora_app.conversation.unshipped import UnshippedLog
 from sonora_app.errors import ErrorCode, StorageError
 from tests.unit.test_outbox import Call
 
@@ -642,13 +642,20 @@ async def test_as_a_last_resort_it_goes_to_the_log(there: Setting):
     await there.journal.write([first, second])
     entries = await there.journal.outbox.batch(10)
     await there.journal.outbox.settle([entries[1]], {entries[2].position: "no"})
-    assert await log_unshipped(there.journal) == 3
+    log = UnshippedLog(there.journal)
+    assert await log.write(entries[0].position) == 1
+    assert await log.write() == 2
+    assert await log.write() == 0
+    await there.journal.outbox.retry(None)
+    await there.journal.write([call.said("cuatro")])
+    assert await log.write() == 1
     logger.remove(sink)
     lines = [json.loads(line) for line in raw]
     assert [(line["table"], line["reason"]) for line in lines] == [
         ("conversations", None),
-        ("messages", None),
         ("messages", "no"),
+        ("messages", None),
+        ("messages", None),
     ]
-    assert lines[2]["payload"]["content"] == "uno\n{dos}"
+    assert lines[1]["payload"]["content"] == "uno\n{dos}"
     assert {line["user_id"] for line in lines} == {"ana"}
