@@ -1,1 +1,4 @@
-"""Measurements of Sonora, each a program: `uv run python -m benchmarks.NAME`."""
+"""Sonora beside the bot that `pipecat init` scaffolds, on the same simulated vendors.
+
+uv run python -m benchmarks --help
+"""

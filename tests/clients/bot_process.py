@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,27 +72,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_bot(
-    data_dir: Path, *, program: str = "bot.py", **environment: str
+def serving(
+    command: Sequence[str], folder: Path, *, env: Mapping[str, str], cwd: Path
 ) -> Generator[BotProcess]:
-    """Start a bot in rehearsal, wait until it serves, and stop it in the end.
+    """Start a program on Pipecat's development runner, wait until it serves, and stop it at last.
 
     Args:
-        data_dir: The folder of its journal; its log goes there too.
-        program: What to run.
-        **environment: Settings, by the names of their environment variables.
+        command: What to run; the runner's flags for a free port of loopback are added.
+        folder: Its log goes there.
+        env: Its whole environment.
+        cwd: Its working folder.
     """
     port = free_port()
-    log = data_dir / f"bot-{port}.log"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    env = {name: value for name, value in os.environ.items() if name not in _CLEARED}
-    # Deprecated calls of ours end up in the log, where `running_bot` finds them.
-    env |= {"PYTHONWARNINGS": "default::DeprecationWarning"}
-    env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"bot-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, program, "--local", "--host", "127.0.0.1", "--port", str(port)],
-            cwd=PROJECT,
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=cwd,
             env=env,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -103,5 +100,24 @@ def running_bot(
         yield bot
     finally:
         bot.stop()
+
+
+@contextmanager
+def running_bot(
+    data_dir: Path, *, program: str = "bot.py", **environment: str
+) -> Generator[BotProcess]:
+    """Start a bot in rehearsal, wait until it serves, and stop it in the end.
+
+    Args:
+        data_dir: The folder of its journal; its log goes there too.
+        program: What to run.
+        **environment: Settings, by the names of their environment variables.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in _CLEARED}
+    # Deprecated calls of ours end up in the log, where `running_bot` finds them.
+    env |= {"PYTHONWARNINGS": "default::DeprecationWarning"}
+    env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
+    with serving([sys.executable, program, "--local"], data_dir, env=env, cwd=PROJECT) as bot:
+        yield bot
     deprecated = _OUR_DEPRECATIONS.findall(bot.logged())
     assert not deprecated, deprecated

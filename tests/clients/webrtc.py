@@ -25,7 +25,12 @@ LOUD = 300.0
 
 
 class Microphone(MediaStreamTrack):
-    """Plays what `say` is given, in real time."""
+    """Plays what `say` is given, in real time.
+
+    Attributes:
+        began_at: When the first frame of what was said last was sent, in monotonic seconds.
+        ended_at: When its last frame was sent.
+    """
 
     kind = "audio"
 
@@ -36,6 +41,8 @@ class Microphone(MediaStreamTrack):
         self._started: float | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._speaking = False
+        self.began_at = self.ended_at = 0.0
 
     def say(self, pcm: np.ndarray) -> None:
         """Play 48 kHz mono samples after what is already waiting."""
@@ -52,6 +59,11 @@ class Microphone(MediaStreamTrack):
         samples = int(MIC_RATE * FRAME_SECS)
         self._started = self._started or time.monotonic()
         await asyncio.sleep(max(0.0, self._started + self._played / MIC_RATE - time.monotonic()))
+        if len(self._pcm):
+            self.ended_at = time.monotonic()
+            if not self._speaking:
+                self.began_at = self.ended_at
+        self._speaking = len(self._pcm) > 0
         chunk, self._pcm = self._pcm[:samples], self._pcm[samples:]
         if len(self._pcm) == 0:
             self._idle.set()

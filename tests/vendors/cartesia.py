@@ -68,8 +68,9 @@ class CartesiaVendor(WebSocketVendor):
         first_byte_secs: From a text to its first audio.
         real_time_factor: How long making a second of audio takes, in seconds.
         fault: What goes wrong next; None: nothing.
-        log: Also `message` (each message as received), `spoken` (context, text: all its audio
-            left), `cancelled` (context), `broken` (context, words whose audio left).
+        log: Also `message` (each message as received), `begun` (context: its first audio left),
+            `spoken` (context, text: all its audio left), `cancelled` (context), `broken`
+            (context, words whose audio left).
     """
 
     paths = ("/tts/websocket",)
@@ -167,8 +168,9 @@ class _Context:
         self._speaking.cancel()
 
     async def _speak(self) -> None:
-        await asyncio.sleep(self._vendor.first_byte_secs)
         while (text := await self._texts.get()) is not None:
+            if not self._words:
+                await asyncio.sleep(self._vendor.first_byte_secs)
             for word in text.split():
                 await self._break_if_due(text)
                 await self._say(word)
@@ -191,6 +193,8 @@ class _Context:
             chunk = samples[start : start + size]
             await asyncio.sleep(self._vendor.real_time_factor * len(chunk) / self._rate)
             await self._send("chunk", data=base64.b64encode(chunk.tobytes()).decode())
+            if not self._words and not start:
+                self._vendor.log.add("begun", context=self._name)
         self._said_secs += len(samples) / self._rate
         self._words.append(word)
 

@@ -6,6 +6,7 @@ What is recognised is a script: each stretch of sound between silences is heard 
 
 import asyncio
 import json
+import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
@@ -53,6 +54,7 @@ class DeepgramVendor(WebSocketVendor):
     Attributes:
         hears: What the next stretches of speech are heard as; when it is empty, as nothing.
         final_secs: From the end of speech, as the client or Flux finds it, to the transcript.
+        sound_at: When sound came in last, in monotonic seconds.
         log: Also `speech` (a stretch began), `finalize`, `keepalive`, `configure`, `close`,
             `final` (transcript).
     """
@@ -64,6 +66,7 @@ class DeepgramVendor(WebSocketVendor):
         super().__init__(key)
         self.hears: deque[str] = deque()
         self.final_secs = 0.0
+        self.sound_at = 0.0
 
     def shown_key(self, request: Request) -> str:
         """The key of `Authorization: Token`."""
@@ -152,6 +155,7 @@ class _Listener:
         self.heard_secs += len(samples) / self.rate
         if float(np.sqrt(np.mean(samples**2))) > LOUD:
             self.loud_at = self.heard_secs
+            self.vendor.sound_at = time.monotonic()
             if self.speech_at is None:
                 self.speech_at = self.heard_secs
                 self.vendor.log.add("speech")

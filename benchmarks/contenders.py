@@ -1,0 +1,180 @@
+"""The two bots: how each is started, and how a client gets it to talk."""
+
+import asyncio
+import os
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from benchmarks.scaffold import make_scaffold
+from benchmarks.vendors import KEY, Vendors
+from tests.clients.bot_process import PROJECT, BotProcess, serving
+from tests.clients.webrtc import Page
+
+_PREFIXES = ("SONORA_", "SUPABASE_", "DEEPGRAM_", "OPENAI_", "CARTESIA_")
+"""Settings of the machine's own that would reach the bots."""
+
+KEYS = {name: KEY for name in ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")}
+
+_REPLIED_SECS = 10.0
+SETTLED_SECS = 0.7
+"""Silence after which a bot has finished what it was saying."""
+
+
+class Contender(ABC):
+    """A bot to measure.
+
+    Args:
+        folder: Its working folder.
+    """
+
+    name: str
+
+    def __init__(self, folder: Path) -> None:
+        """Set up; `running` starts it."""
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What to run."""
+
+    @abstractmethod
+    def environment(self, vendors: Vendors) -> dict[str, str]:
+        """Its settings, for these vendors."""
+
+    @abstractmethod
+    async def open(self, page: Page) -> float:
+        """Have it greet a connected client; returns when it was asked to, in monotonic seconds."""
+
+    async def join(self, page: Page) -> float:
+        """Have it greet, and hear the greeting out; returns seconds to its first sound."""
+        asked_at = await self.open(page)
+        heard_at = await page.sound(since=asked_at, timeout_secs=_REPLIED_SECS)
+        await page.silence(SETTLED_SECS)
+        return heard_at - asked_at
+
+    @asynccontextmanager
+    async def running(self, vendors: Vendors, **settings: str) -> AsyncGenerator[BotProcess]:
+        """Run it until the block ends.
+
+        Args:
+            vendors: Whom it talks to.
+            **settings: More of its environment.
+        """
+        process = serving(
+            self.command,
+            self._folder,
+            env={**clean_environment(), **self.environment(vendors), **settings},
+            cwd=self._folder,
+        )
+        # In a thread, since the vendors serve on this one.
+        bot = await asyncio.to_thread(process.__enter__)
+        try:
+            yield bot
+        finally:
+            await asyncio.to_thread(process.__exit__, None, None, None)
+
+
+class Sonora(Contender):
+    """This project's bot.
+
+    Args:
+        folder: Its working folder, and its journal's.
+        extra: More of its settings.
+    """
+
+    name = "Sonora"
+
+    def __init__(self, folder: Path, extra: Mapping[str, str] | None = None) -> None:
+        """Set up; `running` starts it."""
+        super().__init__(folder)
+        self._extra = dict(extra or {})
+
+    @property
+    def command(self) -> list[str]:
+        """As README says."""
+        return [sys.executable, str(PROJECT / "bot.py"), "--local"]
+
+    def environment(self, vendors: Vendors) -> dict[str, str]:
+        """Every vendor by its address; time enough to open a conversation."""
+        return {
+            **KEYS,
+            "ENV": "local",
+            "DEEPGRAM_BASE_URL": vendors.deepgram.url,
+            "OPENAI_BASE_URL": vendors.openai.url,
+            "CARTESIA_BASE_URL": vendors.cartesia.url,
+            "SONORA_DATA_DIR": str(self._folder),
+            "SONORA_WAITING_SECS": "60",
+            **self._extra,
+        }
+
+    async def open(self, page: Page) -> float:
+        """Say client-ready, then `set_conversation_id`, which is what it is timed from."""
+        await page.ready()
+        asked_at = time.monotonic()
+        answer = await page.action("set_conversation_id", user_id=str(uuid4()))
+        if answer["type"] != "server-response":
+            raise RuntimeError(f"the conversation was not opened: {answer['data']}")
+        return asked_at
+
+
+class Scaffold(Contender):
+    """What `pipecat init` makes."""
+
+    name = "scaffold"
+
+    def __init__(self, folder: Path) -> None:
+        """Have it made."""
+        super().__init__(folder)
+        self._bot = make_scaffold(folder / "project")
+
+    @property
+    def command(self) -> list[str]:
+        """The launcher that points it at the vendors."""
+        return [sys.executable, "-m", "benchmarks.scaffold", str(self._bot)]
+
+    def environment(self, vendors: Vendors) -> dict[str, str]:
+        """What the launcher and the scaffold's services read."""
+        return {
+            **KEYS,
+            "PYTHONPATH": str(PROJECT),
+            "DEEPGRAM_BASE_URL": vendors.deepgram.url,
+            "OPENAI_BASE_URL": vendors.openai.url,
+            "CARTESIA_URL": f"{vendors.cartesia.url}/tts/websocket",
+        }
+
+    async def open(self, page: Page) -> float:
+        """Say client-ready, to which it greets."""
+        asked_at = time.monotonic()
+        await page.ready()
+        return asked_at
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment, without settings that would reach the bots."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_PREFIXES)}
+
+
+@asynccontextmanager
+async def both_running(
+    folder: Path, vendors: Vendors, sonora: Mapping[str, str] | None = None
+) -> AsyncGenerator[list[tuple[Contender, BotProcess]]]:
+    """Run both bots until the block ends, the scaffold first in the list.
+
+    Args:
+        folder: For what they write.
+        vendors: Whom they talk to.
+        sonora: More of Sonora's settings.
+    """
+    contenders = [Scaffold(folder / "scaffold"), Sonora(folder / "sonora", sonora)]
+    async with AsyncExitStack() as stack:
+        yield [
+            (contender, await stack.enter_async_context(contender.running(vendors)))
+            for contender in contenders
+        ]

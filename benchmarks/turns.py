@@ -1,0 +1,169 @@
+"""One turn of a conversation: said by the client, answered by a bot, and what took how long."""
+
+import asyncio
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from benchmarks.contenders import SETTLED_SECS
+from benchmarks.vendors import Vendors
+from tests.clients.speech import speech
+from tests.clients.webrtc import LOUD, MIC_RATE, Page
+from tests.vendors.log import Entry
+
+PARTS = (
+    "uplink",
+    "endpointing",
+    "STT",
+    "turn decision",
+    "LLM",
+    "sentence aggregation",
+    "TTS",
+    "output",
+)
+"""What a turn's latency is made of, in order; see `Turn.parts_secs`."""
+
+ANSWER_SECS = 12.0
+"""The longest wait for an answer."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Something to say.
+
+    Parameters:
+        text: In words, as it will be recognised.
+        pcm: As sound, at the microphone's rate.
+    """
+
+    text: str
+    pcm: np.ndarray
+
+    @property
+    def tail_secs(self) -> float:
+        """How much of the sound comes after its last voiced frame."""
+        frame = MIC_RATE // 50
+        frames = self.pcm[: len(self.pcm) // frame * frame].reshape(-1, frame)
+        loud = np.flatnonzero(np.sqrt(np.mean(frames.astype(np.float32) ** 2, axis=1)) > LOUD)
+        return (len(self.pcm) - (loud[-1] + 1) * frame) / MIC_RATE
+
+    @classmethod
+    async def spoken(cls, text: str, *, voice: str = "es-419") -> "Utterance":
+        """`text`, by espeak-ng."""
+        return cls(text, await speech(text, voice=voice))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn that was answered.
+
+    Parameters:
+        total_secs: From the end of speech, as sent, to the first sound of the answer, as heard.
+        marks_secs: When each of `PARTS` ended, counted from the end of speech.
+        requests: How often the model was asked.
+        cut: Whether the bot began to answer before the speech had ended.
+    """
+
+    total_secs: float
+    marks_secs: tuple[float, ...]
+    requests: int
+    cut: bool
+
+    @property
+    def parts_secs(self) -> dict[str, float]:
+        """How long each part took; they add up to the total.
+
+        - uplink: the last sound's way from the client's microphone to the recogniser.
+        - endpointing: until the bot tells the recogniser that speech has ended.
+        - STT: the recogniser's transcript.
+        - turn decision: until the model is asked.
+        - LLM: its first token.
+        - sentence aggregation: until the voice is sent a text.
+        - TTS: its first audio.
+        - output: the way of the audio to the client's ear.
+
+        A part that was over before the one in front of it, as when the model is asked on a guess,
+        counts as nothing.
+        """
+        bounds = pairwise((0.0, *self.marks_secs))
+        return {part: end - start for part, (start, end) in zip(PARTS, bounds, strict=True)}
+
+
+async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
+    """Say something, hear the answer out, and tell what took how long.
+
+    Args:
+        page: A connected client, in silence.
+        vendors: Whom the bot talks to.
+        utterance: What to say; the recogniser hears its text.
+
+    Raises:
+        TimeoutError: There was no answer.
+    """
+    logs = (vendors.deepgram.log, vendors.openai.log, vendors.cartesia.log)
+    seen = [len(log.entries) for log in logs]
+    sounds = len(page.sounds)
+    vendors.deepgram.hears.clear()
+    vendors.deepgram.hears.append(utterance.text)
+    page.microphone.say(utterance.pcm)
+    await page.microphone.said()
+    ended_at = page.microphone.ended_at - utterance.tail_secs
+    cut = len(page.sounds) > sounds
+    heard_at = await page.sound(since=ended_at, timeout_secs=ANSWER_SECS)
+    deepgram, openai, cartesia = (log.entries[n:] for log, n in zip(logs, seen, strict=True))
+    marks = _marks(vendors.deepgram.sound_at, heard_at, deepgram, openai, cartesia)
+    turn = Turn(
+        total_secs=heard_at - ended_at,
+        marks_secs=_in_order([mark - ended_at for mark in marks], heard_at - ended_at),
+        requests=sum(entry.what == "request" for entry in openai),
+        cut=cut,
+    )
+    await page.silence(SETTLED_SECS)
+    # What the bot says of the end of its speech comes a little later.
+    await asyncio.sleep(0.2)
+    return turn
+
+
+def _marks(
+    sound_at: float,
+    heard_at: float,
+    deepgram: list[Entry],
+    openai: list[Entry],
+    cartesia: list[Entry],
+) -> list[float]:
+    """When each part ended, found backwards from the first sound of the answer."""
+    voiced = _last(cartesia, "begun", heard_at)
+    text = next(
+        (
+            e.at_secs
+            for e in cartesia
+            if e.what == "message"
+            and e.facts.get("transcript")
+            and voiced is not None
+            and e["context_id"] == voiced["context"]
+        ),
+        heard_at,
+    )
+    token = _at(_last(openai, "begun", text), text)
+    request = _at(_last(openai, "request", token), token)
+    final = _at(_last(deepgram, "final", heard_at), request)
+    finalize = _at(_last(deepgram, "finalize", final), final)
+    return [sound_at, finalize, final, request, token, text, _at(voiced, text), heard_at]
+
+
+def _last(entries: list[Entry], what: str, until: float) -> Entry | None:
+    found = [entry for entry in entries if entry.what == what and entry.at_secs <= until]
+    return found[-1] if found else None
+
+
+def _at(entry: Entry | None, default: float) -> float:
+    return default if entry is None else entry.at_secs
+
+
+def _in_order(marks: list[float], end: float) -> tuple[float, ...]:
+    """Marks that never go back, nor past the end."""
+    ordered: list[float] = []
+    for mark in marks:
+        ordered.append(min(max(mark, ordered[-1] if ordered else 0.0), end))
+    return tuple(ordered)
