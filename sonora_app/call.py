@@ -4,6 +4,7 @@
 `actions/conversation_handler.py`) act on the call through it and nothing else.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,11 +20,13 @@ from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app import __version__
 from sonora_app.conversation.opening import OpenedConversation, open_conversation
+from sonora_app.conversation.reading import Reading
 from sonora_app.conversation.recorder import Recorder, StorageHealth
 from sonora_app.conversation.records import EndReason, Message, Record, utc_now
 from sonora_app.conversation.store import Store
 from sonora_app.errors import SonoraError
 from sonora_app.flow_driver import FlowDriver, Move
+from sonora_app.late_history import load_late
 from sonora_app.lines import Lines
 from sonora_app.page import ScreenedRTVIProcessor
 from sonora_app.protocol import (
@@ -73,8 +76,10 @@ class Call:
         self.reply_by_voice = True
         self.undescribed = False
         self.on_move: Callable[[str], None] = lambda node: None
+        self.reading = Reading(store, settings)
         self._store = store
         self._worker: PipelineWorker | None = None
+        self._late: asyncio.Task[None] | None = None
         self._hung_up = False
         self._recorded: set[UUID] = set()
         self._storage: StorageState | None = None
@@ -128,9 +133,9 @@ class Call:
             language=Language(language) if language else None,
         )
         try:
-            self.opened = opened = await open_conversation(
+            self.opened = opened = open_conversation(
                 claim,
-                store=self._store,
+                await self.reading.found(claim.conversation_id, user_id),
                 settings=self.settings,
                 transport=self.transport,
                 app_version=__version__,
@@ -151,6 +156,8 @@ class Call:
             await self.worker.queue_frame(
                 LLMMessagesAppendFrame(messages=list[Any](opened.history), run_llm=False)
             )
+        if not opened.complete:
+            self._late = asyncio.create_task(load_late(self, claim), name="sonora-late-history")
         return True
 
     def prompt_facts(self) -> dict[str, str]:
@@ -211,6 +218,12 @@ class Call:
             ConversationEnded(reason=reason, status=reason.status, summary=self.summary)
         )
         await self.worker.queue_frame(EndFrame())
+
+    def stop_reading(self) -> None:
+        """The call is over: what was said earlier is of no use any more."""
+        self.reading.close()
+        if self._late is not None:
+            self._late.cancel()
 
     def user_spoke(self, node: str) -> None:
         """The user said something. An answer to the summing-up changes nothing about it."""

@@ -17,6 +17,9 @@ from sonora_app.settings import Language
 MAX_MESSAGE_BYTES = 16_384
 """The largest message a page may send, as JSON in UTF-8."""
 
+HistoryState = Literal["loaded", "delayed"]
+"""Whether what was said earlier is known to the bot."""
+
 MAX_TEXT_CHARS = 4_000
 """The longest text a page may send for the user, in characters."""
 
@@ -71,12 +74,16 @@ class Outbound(BaseModel):
 
 
 class Ready(Outbound):
-    """The answer to `set_conversation_id`: the conversation is open and the bot will greet."""
+    """The answer to `set_conversation_id`: the conversation is open and the bot will greet.
+
+    With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
+    """
 
     status: Literal["ready"] = "ready"
     conversation_id: UUID
     session_id: UUID
     resumed: bool
+    history: HistoryState
     node: str
 
 
@@ -146,12 +153,20 @@ class TurnLatency(Event):
 
 
 class ConversationOpened(Event):
-    """The bot opened a conversation of its own, because no page named one in time."""
+    """A conversation was opened, or is kept as another, without the page asking just then."""
 
     event: Literal["conversation-opened"] = "conversation-opened"
     conversation_id: UUID
     session_id: UUID
     resumed: bool
+    history: HistoryState
+
+
+class HistoryLoaded(Event):
+    """What was said earlier, and was delayed, is known to the bot. `messages` counts the newest."""
+
+    event: Literal["history-loaded"] = "history-loaded"
+    messages: int
 
 
 class Notice(Event):

@@ -196,6 +196,7 @@ class Session:
         aggregators: LLMContextAggregatorPair,
         metrics: CallMetrics,
     ) -> None:
+        call.stop_reading()
         recorder = call.recorder
         if recorder is None:
             return

@@ -139,6 +139,12 @@ class Settings(BaseSettings):
         validation_alias="SONORA_SUPABASE_TIMEOUT_SECS",
         description="How long one attempt to read or write in Supabase may take.",
     )
+    history_secs: Seconds = Field(
+        1.5,
+        validation_alias="SONORA_HISTORY_SECS",
+        description="How long opening a conversation waits for Supabase. After that the call "
+        "starts without what was said earlier, and gets it when it comes.",
+    )
     journal_keep_days: float = Field(
         30.0,
         validation_alias="SONORA_JOURNAL_KEEP_DAYS",

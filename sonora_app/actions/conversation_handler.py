@@ -184,6 +184,7 @@ class ConversationHandler:
                 conversation_id=ready.conversation_id,
                 session_id=ready.session_id,
                 resumed=ready.resumed,
+                history=ready.history,
             )
         )
 

@@ -5,6 +5,7 @@ conversation or a user, the request's counts.
 """
 
 import asyncio
+import contextlib
 
 from loguru import logger
 
@@ -15,6 +16,7 @@ from sonora_app.errors import (
     ConversationRefusedError,
     ErrorCode,
     MessageError,
+    SonoraError,
     TokenRefusedError,
 )
 from sonora_app.identity import establish_user
@@ -48,9 +50,14 @@ class Opener:
         self._opening = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Fetch what checking an identity needs, before the first one comes."""
+        """Fetch what is needed before it is: what identities are checked by, and the history."""
         if self._verifier is not None:
             await self._verifier.prepare()
+        if self._start is not None:
+            # Whoever may not open it is told so when it is to be opened.
+            with contextlib.suppress(SonoraError):
+                user_id = await self._established_user(self._start)
+                self._call.reading.begin(self._start.conversation_id, user_id)
 
     async def open_start(self) -> Ready:
         """Open the conversation that the `/start` request names.
@@ -142,7 +149,11 @@ class Opener:
     async def _check_same(self, claim: SetConversationId) -> None:
         """Refuse a claim to another conversation, or by another user, than the open one."""
         opened = self._call.opened
-        if claim.conversation_id not in (None, opened and opened.conversation_id):
+        if opened and claim.conversation_id not in (
+            None,
+            opened.asked_for,
+            opened.conversation_id,
+        ):
             raise _already_open()
         user_id = claim.user_id
         if self._verifier is not None and claim.access_token is not None:
@@ -156,9 +167,10 @@ class Opener:
         if opened is None:
             raise MessageError(ErrorCode.NOT_READY, "There is no conversation yet.")
         return Ready(
-            conversation_id=opened.conversation_id,
+            conversation_id=opened.asked_for or opened.conversation_id,
             session_id=opened.session_id,
             resumed=opened.resumed,
+            history="loaded" if opened.complete else "delayed",
             node=self._call.driver.node,
         )
 

@@ -32,8 +32,8 @@ from sonora_app.conversation.orphans import find_orphans
 from sonora_app.conversation.outbox import Outbox
 from sonora_app.conversation.records import Record
 from sonora_app.conversation.row_writes import write_record
-from sonora_app.conversation.rows import read_listings, read_opening, read_transcript
-from sonora_app.conversation.store import Listing, Opening, Transcript
+from sonora_app.conversation.rows import read_found, read_listings, read_transcript
+from sonora_app.conversation.store import Found, Listing, Transcript
 from sonora_app.errors import StorageError
 
 _Result = TypeVar("_Result")
@@ -103,19 +103,18 @@ class Journal:
         if await self._transact(lambda connection: self._write(connection, batch), write=True):
             self.outbox.enqueued.set()
 
-    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
-        """Read what resuming a conversation needs, or None when there is no such conversation.
-
-        Args:
-            conversation_id: Which conversation.
-            message_limit: How many of its newest messages to read.
-
-        Raises:
-            StorageError: It cannot be read.
-        """
+    async def look_up(
+        self,
+        conversation_id: UUID | None,
+        user_id: str,
+        *,
+        message_limit: int,
+        deadline_secs: float | None = None,
+    ) -> Found:
+        """See `Store.look_up`. It is on this machine, so there is no deadline to keep."""
         return await self._transact(
-            lambda connection: read_opening(
-                connection, conversation_id, message_limit=message_limit
+            lambda connection: read_found(
+                connection, conversation_id, user_id, message_limit=message_limit
             ),
             write=False,
         )
@@ -147,6 +146,19 @@ class Journal:
         return await self._transact(
             lambda connection: read_listings(connection, user_id=user_id, limit=limit),
             write=False,
+        )
+
+    async def set_owner(self, conversation_id: UUID, user_id: str | None) -> None:
+        """Note whose a conversation is, as the store behind this one says. Nothing is shipped.
+
+        Raises:
+            StorageError: It could not be noted.
+        """
+        await self._transact(
+            lambda connection: connection.execute(
+                "UPDATE conversations SET user_id = ? WHERE id = ?", (user_id, str(conversation_id))
+            ),
+            write=True,
         )
 
     async def close_orphans(self) -> list[UUID]:

@@ -176,7 +176,25 @@ _SHIPPING = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_TABLES, *_INDEXES, *_TRIGGERS), _SHIPPING)
+# See provisional.py.
+#   asked_for  the conversation that was asked for
+#   kept_as    where it belongs: null while that is unknown, and its entries are held back
+_PROVISIONAL = (
+    """
+    CREATE TABLE provisional (
+        conversation_id TEXT PRIMARY KEY NOT NULL,
+        asked_for TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        kept_as TEXT
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_TABLES, *_INDEXES, *_TRIGGERS),
+    _SHIPPING,
+    _PROVISIONAL,
+)
 """The statements of each migration, the first migration first."""
 
 

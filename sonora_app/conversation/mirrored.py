@@ -7,6 +7,7 @@ with what the journal has and Supabase has not yet.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import Message, Record
 from sonora_app.conversation.shipper import Shipper
-from sonora_app.conversation.store import Listing, Opening, Transcript
+from sonora_app.conversation.store import Found, Listing, Opening, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.conversation.unshipped import UnshippedLog
 from sonora_app.errors import StorageError
@@ -78,27 +79,38 @@ class MirroredStore:
         """See `Store.write`: done when the journal has them."""
         await self._journal.write(records)
 
-    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
-        """See `Store.open`.
-
-        When Supabase does not answer, a conversation that the journal knows opens from there. One
-        that it does not know may be somebody else's, so it does not open.
-        """
-        here, there = await asyncio.gather(
-            self._journal.open(conversation_id, message_limit=message_limit),
-            self._api.open(conversation_id, message_limit=message_limit),
-            return_exceptions=True,
+    async def look_up(
+        self,
+        conversation_id: UUID | None,
+        user_id: str,
+        *,
+        message_limit: int,
+        deadline_secs: float | None = None,
+    ) -> Found:
+        """See `Store.look_up`. Past the deadline it gives what the journal has."""
+        here = asyncio.create_task(
+            self._journal.look_up(conversation_id, user_id, message_limit=message_limit)
         )
-        if isinstance(here, BaseException):
-            raise here
-        if isinstance(there, StorageError) and here is not None:
-            logger.warning(f"A conversation is opened from the journal alone: {there}")
-            return here
-        if isinstance(there, BaseException):
-            raise there
-        if here is None or there is None:
-            return there or here
-        return _joined(here, there, message_limit)
+        try:
+            async with asyncio.timeout(deadline_secs):
+                there = await self._api.look_up(
+                    conversation_id, user_id, message_limit=message_limit
+                )
+        except (TimeoutError, StorageError) as error:
+            if deadline_secs is None:
+                raise
+            logger.warning(
+                "A conversation is opened without what Supabase has of it: "
+                f"{str(error) or f'no answer within {deadline_secs:g} s'}"
+            )
+            return replace(await here, complete=False)
+        finally:
+            await asyncio.wait([here])
+        known, named = here.result().opening, there.opening
+        if known and named and known.conversation.user_id != named.conversation.user_id:
+            # An account became part of another, or the journal's word was never more than a claim.
+            await self._journal.set_owner(named.conversation.id, named.conversation.user_id)
+        return _joined(here.result(), there, message_limit)
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """See `Store.transcript`: from Supabase, or the journal when it is not there yet."""
@@ -149,7 +161,23 @@ class MirroredStore:
             on_health(health, pending)
 
 
-def _joined(here: Opening, there: Opening, message_limit: int) -> Opening:
+def _joined(here: Found, there: Found, message_limit: int) -> Found:
+    previous = max(
+        (one.previous for one in (here, there) if one.previous is not None),
+        key=lambda conversation: conversation.last_message_at or conversation.created_at,
+        default=None,
+    )
+    if here.opening is None or there.opening is None:
+        opening = there.opening or here.opening
+    elif here.opening.conversation.user_id != there.opening.conversation.user_id:
+        # What the journal has is of another time, or of another user.
+        opening = there.opening
+    else:
+        opening = _joined_opening(here.opening, there.opening, message_limit)
+    return Found(opening, deleted=there.deleted, previous=previous)
+
+
+def _joined_opening(here: Opening, there: Opening, message_limit: int) -> Opening:
     by_id: dict[UUID, Message] = {m.id: m for m in (*here.messages, *there.messages)}
     messages = sorted(by_id.values(), key=lambda m: (m.created_at, m.seq or 0))
     known = max(
@@ -159,7 +187,7 @@ def _joined(here: Opening, there: Opening, message_limit: int) -> Opening:
     )
     newest = tuple(messages[-message_limit:]) if message_limit else ()
     return Opening(
-        # The owner is whom Supabase names; what the journal says later of the rest is on its way.
+        # What the journal says later of it is on its way there.
         conversation=there.conversation,
         messages=newest,
         older_messages=known - len(newest),

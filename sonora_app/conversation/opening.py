@@ -9,13 +9,14 @@ from sonora_app.conversation.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
+    ProvisionalConversation,
     Record,
     Session,
     utc_now,
     uuid7,
 )
-from sonora_app.conversation.store import Opening, Store
-from sonora_app.errors import ErrorCode, MessageError
+from sonora_app.conversation.store import Found, Opening
+from sonora_app.errors import ErrorCode, MessageError, NotFoundError
 from sonora_app.identity import check_may_open
 from sonora_app.protocol import SetConversationId
 from sonora_app.settings import Language, Settings
@@ -35,7 +36,10 @@ class OpenedConversation:
     """A conversation that this call may talk in.
 
     Parameters:
-        conversation_id: Its id.
+        conversation_id: What it is kept as.
+        asked_for: The conversation that it stands in for, whose owner is not known yet; or None.
+        owner_id: Whose it is, as far as is known; None is nobody's.
+        complete: Whether all that there was of it was read in time.
         session_id: The id of this call.
         resumed: Whether it existed before this call.
         returning: Whether this user has talked with Sonora before, here or elsewhere.
@@ -49,6 +53,9 @@ class OpenedConversation:
     """
 
     conversation_id: UUID
+    asked_for: UUID | None
+    owner_id: str | None
+    complete: bool
     session_id: UUID
     resumed: bool
     returning: bool
@@ -61,10 +68,10 @@ class OpenedConversation:
     records: tuple[Record, ...]
 
 
-async def open_conversation(
+def open_conversation(
     claim: SetConversationId,
+    found: Found,
     *,
-    store: Store,
     settings: Settings,
     transport: str,
     app_version: str,
@@ -72,12 +79,11 @@ async def open_conversation(
 ) -> OpenedConversation:
     """Open the conversation that `claim` names, or a new one.
 
-    Reads the store; writes nothing itself, so that the caller can speak before anything is
-    written.
+    Writes nothing itself, so that the caller can speak before anything is written.
 
     Args:
         claim: Which conversation, and for whom: the user that `identity.py` has established.
-        store: Where conversations are kept.
+        found: What there is of it.
         settings: The settings.
         transport: The name of the transport, kept with the call.
         app_version: The version of Sonora, kept with the call.
@@ -86,41 +92,46 @@ async def open_conversation(
     Raises:
         MessageError: The claim names no user.
         ConversationRefusedError: This user may not open the conversation.
-        StorageError: The store cannot be read.
+        NotFoundError: They deleted it.
     """
     user_id = claim.user_id
     if user_id is None:
         raise MessageError(ErrorCode.USER_REQUIRED, "Nobody asks for the conversation.")
-    opening = None
-    if claim.conversation_id is not None:
-        opening = await store.open(claim.conversation_id, message_limit=settings.history_messages)
     now = utc_now()
     session_id = uuid7()
-
+    opening = found.opening
+    records: list[Record] = []
     if opening is None:
-        previous = await _previous_conversation(store, user_id)
+        previous = found.previous
         language = claim.language or settings.language
-        conversation_id = claim.conversation_id or uuid7()
-        records: list[Record] = [
-            Conversation(
-                id=conversation_id,
-                user_id=user_id,
-                language=language,
-                metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
-                created_at=now,
-                updated_at=now,
+        is_provisional = claim.conversation_id is not None and not found.complete
+        conversation_id = uuid7() if is_provisional else claim.conversation_id or uuid7()
+        if is_provisional and claim.conversation_id is not None:
+            records.append(
+                ProvisionalConversation(
+                    id=conversation_id, asked_for=claim.conversation_id, user_id=user_id
+                )
             )
-        ]
-        opening = Opening(
-            Conversation(id=conversation_id, user_id=user_id, created_at=now, updated_at=now)
+        conversation = Conversation(
+            id=conversation_id,
+            user_id=user_id,
+            language=language,
+            metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
+            created_at=now,
+            updated_at=now,
         )
-        resumed = False
+        records.append(conversation)
+        opening = Opening(conversation)
     else:
         previous = opening.conversation
         check_may_open(previous, user_id, settings.identity)
+        if found.deleted:
+            raise NotFoundError(
+                "This conversation was deleted.", hint="Leave its id out to start a new one."
+            )
         language = claim.language or _spoken(previous.language) or settings.language
         conversation_id = previous.id
-        records = [
+        records += [
             # The store may have it from elsewhere, and what this call writes belongs to it.
             previous,
             ConversationUpdate(
@@ -130,7 +141,6 @@ async def open_conversation(
                 updated_at=now,
             ),
         ]
-        resumed = True
 
     records.append(
         Session(
@@ -143,8 +153,11 @@ async def open_conversation(
     )
     return OpenedConversation(
         conversation_id=conversation_id,
+        asked_for=claim.conversation_id if claim.conversation_id != conversation_id else None,
+        owner_id=opening.conversation.user_id,
+        complete=found.complete,
         session_id=session_id,
-        resumed=resumed,
+        resumed=found.opening is not None,
         returning=previous is not None and previous.last_message_at is not None,
         language=language,
         history=tuple(context_messages(opening.messages, max_chars=settings.history_chars)),
@@ -154,11 +167,6 @@ async def open_conversation(
         last_transition_seq=opening.last_transition_seq,
         records=tuple(records),
     )
-
-
-async def _previous_conversation(store: Store, user_id: str) -> Conversation | None:
-    listings = await store.conversations(user_id=user_id, limit=1)
-    return listings[0].conversation if listings else None
 
 
 def _facts(previous: Conversation | None) -> GreetingFacts:

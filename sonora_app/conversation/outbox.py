@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from sonora_app.conversation import provisional
 from sonora_app.conversation.database import Transact, storage_errors
 from sonora_app.conversation.outbox_rows import (
     COLUMNS,
@@ -26,6 +27,7 @@ from sonora_app.conversation.outbox_rows import (
     to_entry,
     to_listed,
 )
+from sonora_app.conversation.provisional import Provisional
 from sonora_app.conversation.pruning import prune_some
 from sonora_app.conversation.records import utc_now
 
@@ -47,6 +49,8 @@ class Outbox:
 
     async def batch(self, limit: int) -> tuple[Entry, ...]:
         """The entries that wait longest, in order; at least one, if there is one.
+
+        Those of conversations that have no place yet are left out.
 
         Args:
             limit: How many at most. Large ones make it fewer.
@@ -104,6 +108,21 @@ class Outbox:
             return latest, tuple(UUID(row["row_id"]) for row in rows)
 
         return await self._transact(work, write=False)
+
+    async def unplaced(self) -> tuple[Provisional, ...]:
+        """The conversations that are held back, since their place is not known yet."""
+        return await self._transact(provisional.unplaced, write=False)
+
+    async def place(self, held: Provisional, place: UUID) -> None:
+        """Give one of them its place; what waits of it may then be shipped.
+
+        Args:
+            held: Which.
+            place: What its own `place` gave.
+        """
+        await self._transact(
+            lambda connection: provisional.settle(connection, held, place), write=True
+        )
 
     async def counts(self) -> Counts:
         """How many entries there are."""

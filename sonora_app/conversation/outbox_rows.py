@@ -38,6 +38,10 @@ COLUMNS = "position, table_name, row_id, operation, payload, created_at, convers
 _BATCH = """
     SELECT outbox.*, conversations.user_id
     FROM outbox LEFT JOIN conversations ON conversations.id = outbox.conversation_id
+    WHERE NOT EXISTS (
+        SELECT 1 FROM provisional
+        WHERE provisional.conversation_id = outbox.conversation_id AND kept_as IS NULL
+    )
     ORDER BY outbox.position LIMIT ?
 """
 _ENQUEUE = """

@@ -6,7 +6,6 @@ of another shape.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -23,27 +22,11 @@ from sonora_app.conversation.records import (
     Session,
     Transition,
 )
-from sonora_app.conversation.store import Opening
+from sonora_app.conversation.store import Found, Opening
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What opening a conversation finds, in one round trip.
-
-    Parameters:
-        opening: The conversation, or None when there is none with this id. Of another user's
-            it has no more than whose it is.
-        deleted: Whether its owner deleted it.
-        previous: The conversation that this user talked in last, other than this one.
-    """
-
-    opening: Opening | None
-    deleted: bool = False
-    previous: Conversation | None = None
 
 
 def rows_in(answer: object) -> list[dict[str, Any]]:
@@ -69,7 +52,7 @@ def found_in(answer: object) -> Found:
     previous = to_conversation(parts["previous"]) if parts["previous"] else None
     conversation = parts["conversation"]
     if conversation is None:
-        return Found(None, previous=previous)
+        return Found(previous=previous)
     return Found(
         Opening(
             conversation=to_conversation(conversation),

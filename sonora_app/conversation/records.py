@@ -108,6 +108,19 @@ class ConversationUpdate(Record):
     updated_at: AwareDatetime
 
 
+class ProvisionalConversation(Record):
+    """That a conversation stands in for another, until it is known whose that is.
+
+    It never leaves the journal. See `provisional.py`.
+    """
+
+    table: ClassVar[str] = "provisional"
+
+    id: UUID
+    asked_for: UUID
+    user_id: str
+
+
 class Session(Record):
     """One call."""
 

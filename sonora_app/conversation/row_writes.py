@@ -17,10 +17,12 @@ from sonora_app.conversation.outbox_rows import (
     disown,
     enqueue,
 )
+from sonora_app.conversation.provisional import begin, in_its_place
 from sonora_app.conversation.records import (
     Conversation,
     ConversationUpdate,
     Message,
+    ProvisionalConversation,
     Record,
     Session,
     SessionUpdate,
@@ -107,6 +109,10 @@ def write_record(
         sqlite3.Error: It cannot be written.
         ValueError: It holds a value that JSON has no words for.
     """
+    if isinstance(record, ProvisionalConversation):
+        begin(connection, record)
+        return False
+    record = in_its_place(connection, record)
     row = {name: _to_sql(value) for name, value in record}
     conversation_id = _conversation_of(connection, record)
     if outbox:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 from uuid import UUID
 
+from sonora_app.conversation.provisional import provisional_for
 from sonora_app.conversation.records import Conversation, Message, Record, Session, Transition
-from sonora_app.conversation.store import Listing, Opening, Transcript
+from sonora_app.conversation.store import Found, Listing, Opening, Transcript
 
 # Rows without a seq come first among those of one moment, in both directions: SQLite holds
 # null to be the smallest value. A limit of -1 is none.
@@ -26,35 +27,38 @@ _CONVERSATIONS_OF_USER = """
     ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT :limit
 """
 
+_PREVIOUS = """
+    SELECT * FROM conversations
+    WHERE user_id = :user_id AND last_message_at IS NOT NULL AND id IS NOT :id
+    ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT 1
+"""
+
 _JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
 
-def read_opening(
-    connection: sqlite3.Connection, conversation_id: UUID, *, message_limit: int
-) -> Opening | None:
-    """What `Store.open` gives, within the caller's transaction.
+def read_found(
+    connection: sqlite3.Connection,
+    conversation_id: UUID | None,
+    user_id: str,
+    *,
+    message_limit: int,
+) -> Found:
+    """What `Store.look_up` gives, within the caller's transaction.
 
     What it costs does not grow with the conversation.
     """
-    key = {"id": str(conversation_id), "limit": max(0, message_limit)}
-    row = _conversation_row(connection, conversation_id)
-    if row is None:
-        return None
-    messages = _oldest_first(connection, key)
-    message_seq, transition_seq = connection.execute(
-        "SELECT (SELECT max(seq) FROM messages WHERE conversation_id = :id),"
-        " (SELECT max(seq) FROM transitions WHERE conversation_id = :id)",
-        key,
+    row = None
+    if conversation_id is not None:
+        row = _conversation_row(connection, conversation_id)
+        if row is None and (kept := provisional_for(connection, conversation_id, user_id)):
+            row = _conversation_row(connection, kept)
+    opening = None if row is None else _opening(connection, row, message_limit)
+    previous = connection.execute(
+        _PREVIOUS, {"user_id": user_id, "id": row["id"] if row else None}
     ).fetchone()
-    return Opening(
-        conversation=_to_record(Conversation, row),
-        messages=messages,
-        older_messages=row["message_count"] - len(messages),
-        last_message_seq=message_seq or 0,
-        last_transition_seq=transition_seq or 0,
-    )
+    return Found(opening, previous=_to_record(Conversation, previous) if previous else None)
 
 
 def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Transcript | None:
@@ -88,6 +92,23 @@ def read_listings(
         {"user_id": user_id, "limit": max(0, limit)},
     )
     return tuple(Listing(_to_record(Conversation, row), row["message_count"]) for row in rows)
+
+
+def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: int) -> Opening:
+    key = {"id": row["id"], "limit": max(0, message_limit)}
+    messages = _oldest_first(connection, key)
+    message_seq, transition_seq = connection.execute(
+        "SELECT (SELECT max(seq) FROM messages WHERE conversation_id = :id),"
+        " (SELECT max(seq) FROM transitions WHERE conversation_id = :id)",
+        key,
+    ).fetchone()
+    return Opening(
+        conversation=_to_record(Conversation, row),
+        messages=messages,
+        older_messages=row["message_count"] - len(messages),
+        last_message_seq=message_seq or 0,
+        last_transition_seq=transition_seq or 0,
+    )
 
 
 def _conversation_row(connection: sqlite3.Connection, conversation_id: UUID) -> sqlite3.Row | None:

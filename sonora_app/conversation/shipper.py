@@ -15,9 +15,11 @@ from loguru import logger
 from sonora_app.conversation.circuit import Circuit
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.outbox_rows import Entry
+from sonora_app.conversation.provisional import Provisional
 from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import utc_now
-from sonora_app.conversation.supabase_errors import Refusal, SupabaseError
+from sonora_app.conversation.store import Found
+from sonora_app.conversation.supabase_errors import Refusal, SupabaseError, Trouble
 from sonora_app.errors import StorageError
 
 LARGEST_BATCH = 100
@@ -41,6 +43,12 @@ class Destination(Protocol):
 
     async def schema_version(self) -> int:
         """Answer something that depends on no content, or raise `SupabaseError`."""
+        ...
+
+    async def look_up(
+        self, conversation_id: UUID | None, user_id: str | None, *, message_limit: int
+    ) -> Found:
+        """Say what there is of a conversation, or raise `SupabaseError`."""
         ...
 
 
@@ -139,9 +147,14 @@ class Shipper:
             return
         self._outbox.enqueued.clear()
         try:
+            for held in await self._outbox.unplaced():
+                await self._outbox.place(held, await self._place(held))
             entries = await self._outbox.batch(self._limit)
             if not entries:
                 await self._prune()
+        except SupabaseError as error:
+            await self._back_off(error)
+            return
         except StorageError as error:
             logger.warning(f"The outbox cannot be read: {error}")
             await self._sleep(_LOOK_SECS)
@@ -156,6 +169,16 @@ class Shipper:
             await self._failed(entries, error)
         else:
             await self._settle(entries, refusals)
+
+    async def _place(self, held: Provisional) -> UUID:
+        try:
+            found = await self._api.look_up(held.asked_for, held.user_id, message_limit=0)
+        except SupabaseError as error:
+            if error.trouble is not Trouble.REFUSED:
+                raise
+            # It would be asked in vain for ever, and hold up everything else.
+            return held.conversation_id
+        return held.place(found)
 
     async def _settle(self, entries: Sequence[Entry], refusals: Sequence[Refusal | None]) -> None:
         """Note in the journal what became of a batch that was answered."""
@@ -195,6 +218,9 @@ class Shipper:
             if found is None:
                 return
             error = found
+        await self._back_off(error)
+
+    async def _back_off(self, error: SupabaseError) -> None:
         self.last_error = error
         self._circuit.failed(error.retry_after_secs)
         failing = self._circuit.is_open or error.is_misconfigured

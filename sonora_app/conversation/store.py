@@ -38,6 +38,25 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What there is when a conversation is to be opened.
+
+    Parameters:
+        opening: The conversation, or None when there is none with this id. Of another user's
+            it may have no more than whose it is.
+        deleted: Whether its owner deleted it.
+        previous: The conversation that this user talked in last, other than this one.
+        complete: Whether everything was read. If not, there may be a conversation where
+            `opening` is None, and more of it, or a later one, where it is not.
+    """
+
+    opening: Opening | None = None
+    deleted: bool = False
+    previous: Conversation | None = None
+    complete: bool = True
+
+
+@dataclass(frozen=True)
 class Listing:
     """A conversation as a list shows it."""
 
@@ -67,12 +86,24 @@ class Store(Protocol):
         """
         ...
 
-    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
-        """Read what resuming a conversation needs, or None when there is no such conversation.
+    async def look_up(
+        self,
+        conversation_id: UUID | None,
+        user_id: str,
+        *,
+        message_limit: int,
+        deadline_secs: float | None = None,
+    ) -> Found:
+        """Read what opening a conversation needs.
+
+        Whether this user may open it is for the caller to say.
 
         Args:
-            conversation_id: Which conversation.
+            conversation_id: Which conversation; None is a new one.
+            user_id: Who asks.
             message_limit: How many of its newest messages to read.
+            deadline_secs: When to do without what is not on this machine, or cannot be read:
+                what is found then is not complete. None never does without.
 
         Raises:
             StorageError: It cannot be read.

@@ -15,7 +15,6 @@ import httpx
 
 from sonora_app.conversation.outbox_rows import Entry
 from sonora_app.conversation.received import (
-    Found,
     found_in,
     rows_in,
     to_conversation,
@@ -23,7 +22,7 @@ from sonora_app.conversation.received import (
     to_session,
     to_transition,
 )
-from sonora_app.conversation.store import Listing, Opening, Transcript
+from sonora_app.conversation.store import Found, Listing, Transcript
 from sonora_app.conversation.supabase_errors import (
     Refusal,
     SupabaseError,
@@ -172,10 +171,6 @@ class SupabaseApi:
             },
         )
         return _read(lambda: found_in(answer))
-
-    async def open(self, conversation_id: UUID, *, message_limit: int) -> Opening | None:
-        """What `Store.open` gives."""
-        return (await self.look_up(conversation_id, None, message_limit=message_limit)).opening
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """What `Store.transcript` gives, a page of rows at a time."""

@@ -138,7 +138,7 @@ async def test_a_killed_writer_loses_nothing_that_it_was_told_is_kept(path: Path
     in_batch.update(one.arguments["batch"] for one in transitions)
     assert set(in_batch.values()) <= {3}
     assert [one.seq for one in messages] == list(range(1, len(messages) + 1))
-    opening = await reopened.open(conversation_id, message_limit=0)
+    opening = (await reopened.look_up(conversation_id, "ana", message_limit=0)).opening
     assert opening is not None
     assert opening.last_message_seq == opening.older_messages == len(messages)
     assert opening.last_transition_seq == len(transitions)

@@ -150,8 +150,8 @@ async def assert_same_rows(journal: Journal, direct: SupabaseApi, talk: Talk) ->
     assert there == here
     assert [message.seq for message in there.messages] == list(range(1, talk.seq + 1))
     assert len({message.id for message in there.messages}) == talk.seq
-    opening = await direct.open(talk.conversation.id, message_limit=5)
-    assert opening == await journal.open(talk.conversation.id, message_limit=5)
+    opening = (await direct.look_up(talk.conversation.id, "ana", message_limit=5)).opening
+    assert opening == (await journal.look_up(talk.conversation.id, "ana", message_limit=5)).opening
 
 
 @pytest.mark.slow

@@ -107,9 +107,10 @@ async def conversation_of(journal: Journal, user_id: str | None) -> Conversation
 async def opened(
     journal: Journal, mode: Identity, user_id: str, conversation: Conversation | None
 ) -> OpenedConversation:
-    return await open_conversation(
-        claim(user_id=user_id, conversation_id=conversation and conversation.id),
-        store=journal,
+    asked_for = conversation and conversation.id
+    return open_conversation(
+        claim(user_id=user_id, conversation_id=asked_for),
+        await journal.look_up(asked_for, user_id, message_limit=40),
         settings=settings_of(mode),
         transport="test",
         app_version="0",

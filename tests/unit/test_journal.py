@@ -33,7 +33,7 @@ from sonora_app.conversation.records import (
     Transition,
     uuid7,
 )
-from sonora_app.conversation.rows import read_opening
+from sonora_app.conversation.rows import read_found
 from sonora_app.conversation.store import Store
 from sonora_app.errors import ErrorCode, StorageError
 
@@ -167,7 +167,7 @@ async def test_what_was_written_is_there_after_reopening(path: Path):
     await first.write([kept])
     await first.aclose()
     second = await Journal.connect(path)
-    opening = await second.open(kept.id, message_limit=5)
+    opening = (await second.look_up(kept.id, "ana", message_limit=5)).opening
     assert opening is not None
     assert opening.conversation == kept
     await second.aclose()
@@ -337,7 +337,7 @@ async def test_two_writers_of_one_conversation_do_not_undo_each_other(path: Path
             for journal, key in ((one, f"one-{n}"), (other, f"other-{n}"))
         )
     )
-    opening = await one.open(kept.id, message_limit=0)
+    opening = (await one.look_up(kept.id, "ana", message_limit=0)).opening
     assert opening is not None
     assert len(opening.conversation.metadata) == 20
     await one.aclose()
@@ -443,7 +443,7 @@ async def test_values_are_never_read_as_sql(journal: Journal):
 
 
 async def test_what_is_not_kept_is_none(journal: Journal):
-    assert await journal.open(uuid7(), message_limit=10) is None
+    assert (await journal.look_up(uuid7(), "ana", message_limit=10)).opening is None
     assert await journal.transcript(uuid7()) is None
     assert await journal.conversations() == ()
 
@@ -455,16 +455,16 @@ async def test_opening_gives_the_newest_messages_oldest_first(journal: Journal):
     steps = [transition(call, seq) for seq in (1, 2, 3)]
     elsewhere = [message(other, 50, seq=99)]
     await journal.write([kept, other, call, *reversed(said), *steps, *elsewhere])
-    opening = await journal.open(kept.id, message_limit=4)
+    opening = (await journal.look_up(kept.id, "ana", message_limit=4)).opening
     assert opening is not None
     assert opening.messages == tuple(said[-4:])
     assert opening.older_messages == 6
     assert opening.last_message_seq == 10
     assert opening.last_transition_seq == 3
-    nothing = await journal.open(kept.id, message_limit=0)
+    nothing = (await journal.look_up(kept.id, "ana", message_limit=0)).opening
     assert nothing is not None
     assert (nothing.messages, nothing.older_messages) == ((), 10)
-    empty = await journal.open(other.id, message_limit=10)
+    empty = (await journal.look_up(other.id, "ana", message_limit=10)).opening
     assert empty is not None
     assert (empty.last_message_seq, empty.last_transition_seq) == (99, 0)
 
@@ -484,7 +484,7 @@ async def test_order_is_by_time_then_seq_and_rows_without_seq_come_first(journal
     assert transcript is not None
     assert transcript.messages == tuple(ordered)
     for limit in range(7):
-        opening = await journal.open(kept.id, message_limit=limit)
+        opening = (await journal.look_up(kept.id, "ana", message_limit=limit)).opening
         assert opening is not None
         assert opening.messages == tuple(ordered[len(ordered) - limit :])
 
@@ -528,7 +528,7 @@ async def test_deleted_messages_are_left_out_but_their_seq_is_not_used_again(
         {"id": str(said[0].id)},
     )
     execute(path, "DELETE FROM messages WHERE id = :id", {"id": str(said[1].id)})
-    opening = await journal.open(kept.id, message_limit=10)
+    opening = (await journal.look_up(kept.id, "ana", message_limit=10)).opening
     transcript = await journal.transcript(kept.id)
     (listing,) = await journal.conversations()
     assert opening is not None
@@ -547,7 +547,7 @@ async def test_rows_of_the_text_chat_api_are_read(path: Path, journal: Journal):
         """ (:id, :conversation, 'agent', NULL, '[{"url": "a"}, "b"]', '2026-03-01T12:00:01Z')""",
         values,
     )
-    opening = await journal.open(kept.id, message_limit=10)
+    opening = (await journal.look_up(kept.id, "ana", message_limit=10)).opening
     assert opening is not None
     theirs = opening.messages[0]
     assert theirs == Message(
@@ -626,7 +626,7 @@ async def test_opening_a_long_conversation_costs_what_a_short_one_does(path: Pat
         costs: list[int] = []
         for kept, older, last in ((short, 0, 20), (long, 19_980, 20_000), (purged, 0, 5_000)):
             steps.clear()
-            opening = read_opening(connection, kept.id, message_limit=20)
+            opening = read_found(connection, kept.id, "ana", message_limit=20).opening
             costs.append(len(steps))
             assert opening is not None
             assert (len(opening.messages), opening.older_messages) == (20, older)
@@ -649,7 +649,7 @@ async def test_no_query_of_a_call_scans_a_table(path: Path):
     call = session(kept)
     await journal.write([kept, call, message(kept, 1, session_id=call.id), transition(call, 1)])
     await journal.write([ConversationUpdate(id=kept.id, title="T", updated_at=at(1))])
-    await journal.open(kept.id, message_limit=40)
+    await journal.look_up(kept.id, "ana", message_limit=40)
     await journal.conversations(user_id="ana")
     await journal.aclose()
     with closing(sqlite3.connect(path)) as connection:
@@ -826,7 +826,7 @@ async def test_reading_while_another_writes(path: Path):
     counts: list[int] = []
     for seq in range(1, 30):
         await writer.write([message(kept, seq, seq=seq)])
-        opening = await reader.open(kept.id, message_limit=100)
+        opening = (await reader.look_up(kept.id, "ana", message_limit=100)).opening
         assert opening is not None
         assert opening.last_message_seq == len(opening.messages)
         counts.append(len(opening.messages))

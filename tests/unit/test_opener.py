@@ -12,6 +12,7 @@ from sonora_app.access_tokens import TokenVerifier
 from sonora_app.actions.opener import MAX_REFUSALS, Opener
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.opening import OpenedConversation, open_conversation
+from sonora_app.conversation.reading import Reading
 from sonora_app.conversation.records import Conversation, EndReason, utc_now
 from sonora_app.errors import SonoraError, StorageError, TokenRefusedError
 from sonora_app.protocol import SetConversationId
@@ -62,7 +63,7 @@ class StubCall:
     """The parts of a call that opening uses, on a real journal."""
 
     def __init__(self, journal: Journal, mode: Identity) -> None:
-        self.journal = journal
+        self.reading = Reading(journal, settings_of(mode))
         self.mode = mode
         self.opened: OpenedConversation | None = None
         self.driver = StubDriver()
@@ -73,10 +74,12 @@ class StubCall:
         self.requests.append(request)
         if self.failing:
             raise StorageError("The store cannot be read.")
-        self.opened = await open_conversation(
+        settings = settings_of(self.mode)
+        found = await self.reading.found(request.conversation_id, request.user_id or "")
+        self.opened = open_conversation(
             request,
-            store=self.journal,
-            settings=settings_of(self.mode),
+            found,
+            settings=settings,
             transport="test",
             app_version="0",
         )

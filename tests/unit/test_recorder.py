@@ -23,9 +23,10 @@ SETTINGS = Settings.model_validate({"ENV": "local"})
 
 
 async def opened(store: Journal, **claim: object) -> OpenedConversation:
-    return await open_conversation(
-        SetConversationId.model_validate({"user_id": "ana", **claim}),
-        store=store,
+    asked = SetConversationId.model_validate({"user_id": "ana", **claim})
+    return open_conversation(
+        asked,
+        await store.look_up(asked.conversation_id, asked.user_id or "", message_limit=40),
         settings=SETTINGS,
         transport="test",
         app_version="0",

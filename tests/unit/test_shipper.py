@@ -21,6 +21,7 @@ from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.outbox_rows import Counts, Entry
 from sonora_app.conversation.records import utc_now
 from sonora_app.conversation.shipper import Shipper
+from sonora_app.conversation.store import Found
 from sonora_app.conversation.supabase_errors import (
     Refusal,
     SupabaseError,
@@ -66,6 +67,8 @@ class Memory:
         self.always: Fault = None
         self.lose_answers = 0
         self.answers_otherwise: SupabaseError | None = None
+        self.found = Found()
+        self.looked_up = 0
         self.refuse: dict[UUID, Refusal] = {}
         self.rows: dict[UUID, dict[str, Any]] = {}
         self.order: list[int] = []
@@ -93,6 +96,14 @@ class Memory:
         if self.answers_otherwise is not None:
             raise self.answers_otherwise
         return 2
+
+    async def look_up(
+        self, conversation_id: UUID | None, user_id: str | None, *, message_limit: int
+    ) -> Found:
+        self.looked_up += 1
+        if self.answers_otherwise is not None:
+            raise self.answers_otherwise
+        return self.found
 
     def _apply(self, entry: Entry) -> None:
         if entry.operation == "insert":
