@@ -21,7 +21,8 @@ import psycopg
 
 from tests.supabase.schema import migrations
 
-_DEBIAN_BINARIES = Path("/usr/lib/postgresql/15/bin")
+_DEBIAN_BINARIES = Path("/usr/lib/postgresql")
+_OLDEST = 15
 _PRELUDE = Path(__file__).with_name("prelude.sql")
 _SUPERUSER = "supabase_admin"
 _TEMPLATE = "supabase"
@@ -151,12 +152,17 @@ def running_postgres() -> Generator[Cluster]:
 
 
 def _binary(name: str) -> str:
-    debian = _DEBIAN_BINARIES / name
-    found = str(debian) if debian.exists() else shutil.which(name)
+    versions = (int(each.name) for each in _DEBIAN_BINARIES.glob("[0-9][0-9]"))
+    # The oldest that serves, as most projects have it.
+    for version in sorted(version for version in versions if version >= _OLDEST):
+        debian = _DEBIAN_BINARIES / str(version) / "bin" / name
+        if debian.exists():
+            return str(debian)
+    found = shutil.which(name)
     if found is None:
         raise RuntimeError(
-            f"These tests need PostgreSQL 15, and {name} is not here."
-            " Install it: apt-get install postgresql-15."
+            f"These tests need PostgreSQL {_OLDEST} or newer, and {name} is not here."
+            " scripts/test installs it."
         )
     return found
 

@@ -201,7 +201,7 @@ def lock(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("script", [".ci/run", "scripts/lock"])
+@pytest.mark.parametrize("script", [".ci/run", "scripts/lock", "scripts/test"])
 def test_scripts_can_be_run(script: str) -> None:
     path = PROJECT / script
 
