@@ -55,6 +55,10 @@ class WarmUp(threading.Thread):
             from sonora_app.warmup import warm_up
 
             warm_up(self.settings)
+
+            from sonora_app.supabase_checks import report_schema_aside
+
+            report_schema_aside(self.settings)
         except SonoraError as error:
             self.error = error
             logger.error(f"Sonora cannot take calls. {error}")

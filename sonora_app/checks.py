@@ -1,7 +1,7 @@
 """What can be told of this installation without a call: is everything there that one needs?
 
-Nothing is changed, no vendor is asked (the Supabase project is, for its public keys), and no secret
-appears in what is found.
+Nothing is changed, and no secret appears in what is found. No vendor is asked; the Supabase project
+is, for its public keys and its schema.
 """
 
 import asyncio
@@ -25,9 +25,10 @@ import yaml
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.migrations import MIGRATIONS
 from sonora_app.errors import SettingsError, SonoraError
-from sonora_app.identity import examine_identity
+from sonora_app.identity import Finding, examine_identity
 from sonora_app.lines import FLOWS_DIR
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor, load_settings
+from sonora_app.supabase_checks import examine_outbox, examine_project
 
 PYTHON = ((3, 11), (3, 14))
 """The oldest Python that Sonora runs on, and the first that it does not."""
@@ -86,11 +87,13 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list
         *(_key(settings, vendor) for vendor in Vendor),
         *_base_urls(settings),
         *_voice_stand_in(settings),
-        await _identity(settings),
+        _found("Identity", await examine_identity(settings)),
+        _found("Supabase", await examine_project(settings)),
         await asyncio.to_thread(_flow),
         _lines(root / "flows" / "lines"),
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),
+        *_found_if_any("Outbox", await examine_outbox(settings)),
         _port(port),
         _deployment(root / "pcc-deploy.toml", settings),
     ]
@@ -178,9 +181,14 @@ def _voice_stand_in(settings: Settings) -> Iterator[Check]:
         yield Check("Stand-in voice", CheckState.OK, "espeak-ng")
 
 
-async def _identity(settings: Settings) -> Check:
-    state, found, advice = await examine_identity(settings)
-    return Check("Identity", CheckState(state), found, advice)
+def _found(name: str, finding: Finding) -> Check:
+    state, found, advice = finding
+    return Check(name, CheckState(state), found, advice)
+
+
+def _found_if_any(name: str, finding: Finding | None) -> Iterator[Check]:
+    if finding is not None:
+        yield _found(name, finding)
 
 
 def _flow() -> Check:

@@ -303,12 +303,13 @@ class Settings(BaseSettings):
         return [_KEYS[vendor][1] for vendor in Vendor if self.key(vendor) is None]
 
     def check_deployable(self) -> None:
-        """Refuse to run a deployment with stand-ins, or to check identities against nothing.
+        """Refuse to run a deployment with stand-ins, or with settings that need another.
 
         Raises:
-            SettingsError: A key is missing and this is not a developer's machine, or identity
-                is `verified` without a project.
+            SettingsError: A key is missing and this is not a developer's machine, identity is
+                `verified` without a project, or Supabase is set by half.
         """
+        _ = self.uses_supabase
         if self.identity is Identity.VERIFIED:
             _ = self.auth_url
         missing = self.missing_keys()

@@ -25,6 +25,8 @@ def warm_up(settings: Settings) -> float:
     started = time.monotonic()
     importlib.import_module("sonora_app.session")
     importlib.import_module("flows.handlers")
+    if settings.uses_supabase:
+        importlib.import_module("supabase")
     _warm_up_transport(settings)
     from sonora_app.closing import load_summary_request
     from sonora_app.flow_driver import load_flow_config

@@ -19,6 +19,11 @@ from sonora_app.errors import ErrorCode, StorageError
 LONGEST_WAIT_SECS = 300.0
 """The longest that a server's Retry-After is believed, in seconds."""
 
+MIGRATE = (
+    "Apply the migrations: `supabase db push` in the folder of Sonora. See supabase/README.md."
+)
+"""What to do about a schema that is too old."""
+
 
 class Trouble(StrEnum):
     """What went wrong. All of it may pass, but for REFUSED."""
@@ -103,7 +108,7 @@ def old_schema() -> SupabaseError:
     return SupabaseError(
         Trouble.OLD_SCHEMA,
         "The Supabase project does not have the schema that this version of Sonora needs.",
-        hint="Apply the migrations: `supabase db push` in the folder of Sonora.",
+        hint=MIGRATE,
     )
 
 

@@ -29,7 +29,7 @@ SECRET = "sentinel-5f1c"
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A developer's machine with no key and no `.env`; gives its data folder."""
     monkeypatch.chdir(tmp_path)
-    for variable in KEYS:
+    for variable in (*KEYS, "SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("ENV", "local")
     monkeypatch.setenv("SONORA_DATA_DIR", "data")
@@ -58,6 +58,7 @@ def test_a_fresh_machine_has_no_problem() -> None:
         "Settings",
         "Stand-in voice",
         "Identity",
+        "Supabase",
         "Flow",
         "Lines",
         "Data folder",
@@ -202,6 +203,27 @@ def test_the_journal_and_its_schema(machine: Path) -> None:
     assert written == Check("Journal", CheckState.OK, f"data/journal.db, schema {version}")
     assert newer.state is CheckState.PROBLEM
     assert "newer" in newer.found
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [("SUPABASE_URL", "SUPABASE_SECRET_KEY"), ("SUPABASE_SECRET_KEY", "SUPABASE_URL")],
+)
+def test_supabase_set_by_half(monkeypatch: pytest.MonkeyPatch, given: str, lacking: str) -> None:
+    monkeypatch.setenv(given, SECRET)
+
+    check = look("Supabase")
+    assert check.state is CheckState.PROBLEM
+    assert check.found == f"{given} is set, but {lacking} is not."
+    assert SECRET not in check.advice
+
+
+def test_a_deployment_without_supabase_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "production")
+
+    check = look("Supabase")
+    assert check.state is CheckState.NOTE
+    assert "SUPABASE_SECRET_KEY" in check.advice
 
 
 def test_a_port_in_use_is_a_note() -> None:
