@@ -59,6 +59,11 @@ async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
     Raises:
         ValueError: It is one that Sonora does not run on.
     """
+    connection = getattr(runner_args, "webrtc_connection", None)
+    if connection is not None:
+        from sonora_app.jitter import shorten_jitter_buffers
+
+        shorten_jitter_buffers(connection.pc)
     return await create_transport(runner_args, TRANSPORT_PARAMS)
 
 

@@ -1,0 +1,89 @@
+"""What a bot receives is handed over at once, and a loss holds it up only shortly."""
+
+from collections.abc import Iterator
+
+import pytest
+from aiortc import RTCPeerConnection
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtp import RtpPacket
+
+from sonora_app import jitter
+from sonora_app.jitter import CAPACITY_PACKETS, shorten_jitter_buffers
+
+pytestmark = pytest.mark.unit
+
+
+def _buffer(connection: RTCPeerConnection) -> JitterBuffer:
+    (transceiver,) = connection.getTransceivers()
+    return vars(transceiver.receiver)["_RTCRtpReceiver__jitter_buffer"]
+
+
+def _packet(number: int) -> RtpPacket:
+    packet = RtpPacket(payload_type=96, sequence_number=number, timestamp=number * 960)
+    vars(packet)["_data"] = bytes([number])  # as the receiver does once it has taken it apart
+    return packet
+
+
+def _lags(buffer: JitterBuffer, packets: Iterator[int]) -> list[int]:
+    """By how many packets each frame comes out later than it went in."""
+    lags: list[int] = []
+    for number in packets:
+        packet = _packet(number)
+        _, frame = buffer.add(packet)
+        if frame is not None:
+            lags.append(number - frame.timestamp // 960)
+    return lags
+
+
+async def _taken_offer() -> RTCPeerConnection:
+    page, bot = RTCPeerConnection(), RTCPeerConnection()
+    page.addTrack(AudioStreamTrack())
+    await page.setLocalDescription(await page.createOffer())
+    await bot.setRemoteDescription(page.localDescription)
+    await page.close()
+    return bot
+
+
+async def test_frames_come_out_with_the_next_packet() -> None:
+    bot = await _taken_offer()
+    before = max(_lags(_buffer(bot), iter(range(40))))
+    assert shorten_jitter_buffers(bot) == 1
+    after = max(_lags(_buffer(bot), iter(range(40))))
+    assert (before, after) == (4, 1)
+    await bot.close()
+
+
+async def test_after_a_loss_the_lag_stays_short() -> None:
+    bot = await _taken_offer()
+    stock = _buffer(bot)
+    shorten_jitter_buffers(bot)
+    survived = [number for number in range(200) if number != 50]
+    assert _lags(stock, iter(survived))[-1] > 2 * CAPACITY_PACKETS
+    assert _lags(_buffer(bot), iter(survived))[-1] < CAPACITY_PACKETS
+    await bot.close()
+
+
+async def test_packets_that_overtake_each_other_are_put_in_order() -> None:
+    bot = await _taken_offer()
+    shorten_jitter_buffers(bot)
+    buffer = _buffer(bot)
+    order = [0, 1, 3, 2, 4, 6, 7, 5, 8, 9, 10, 11]
+    frames: list[int] = []
+    for number in order:
+        packet = _packet(number)
+        _, frame = buffer.add(packet)
+        if frame is not None:
+            frames.append(frame.data[0])
+    assert frames == sorted(frames)
+    assert len(frames) >= len(order) - CAPACITY_PACKETS
+    await bot.close()
+
+
+async def test_another_aiortc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jitter, "_FIELD", "_RTCRtpReceiver__moved_elsewhere")
+    bot = await _taken_offer()
+    stock = _buffer(bot)
+    assert shorten_jitter_buffers(bot) == 0
+    assert _buffer(bot) is stock
+    await bot.close()
