@@ -30,6 +30,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language as PipecatLanguage
 from pipecat.utils.text.transforms import strip_markdown
 
+from sonora_app.clauses import ClauseAggregator
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
 
 NATIVE_VOICES = {
@@ -61,6 +62,8 @@ class HeardCartesiaTTSService(CartesiaTTSService):
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service; it connects when it is set up."""
         super().__init__(**kwargs)
+        # Where Cartesia's service sets its own.
+        self._text_aggregator = ClauseAggregator(aggregation_type=self._text_aggregation_mode)
         # Of the context that plays: whether Cartesia said that all of it is there, and whether a
         # text of it could not be sent.
         self._complete = False

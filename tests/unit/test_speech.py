@@ -386,7 +386,11 @@ async def test_the_language_changes_in_the_middle_of_an_answer(cartesia: Cartesi
         await rig.get(TTSStoppedFrame, 2)
     assert spoken(rig) == "Bueno, cambio. Now in English."
     assert {m["voice"]["id"] for m in cartesia.messages} == {"my-voice"}
-    assert [m["language"] for m in cartesia.messages if m["transcript"]] == ["es", "en"]
+    assert [(m["transcript"], m["language"]) for m in cartesia.messages if m["transcript"]] == [
+        ("Bueno,", "es"),
+        ("cambio.", "es"),
+        ("Now in English.", "en"),
+    ]
     assert not rig.all(ErrorFrame)
 
 
