@@ -68,12 +68,12 @@ class Check:
     advice: str = ""
 
 
-async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list[Check]:
+async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) -> list[Check]:
     """Look at everything, in the order in which one would mend it.
 
     Args:
         root: The project's folder: its lines and its deployment file are looked at.
-        port: Where the bot would serve.
+        port: Where the bot would serve; None when it does already, and need not be asked.
     """
     checks = [_python()]
     try:
@@ -94,7 +94,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int = PORT) -> list
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),
         *_found_if_any("Outbox", await examine_outbox(settings)),
-        _port(port),
+        *(() if port is None else (_port(port),)),
         _deployment(root / "pcc-deploy.toml", settings),
     ]
 

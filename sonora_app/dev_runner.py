@@ -46,6 +46,8 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
 
     from pipecat.runner import run as runner
 
+    from sonora_app.console.routes import add_console
+
     parser = argparse.ArgumentParser(description="Sonora, on Pipecat's development runner")
     parser.add_argument(
         "--local", action="store_true", help="Talk over SmallWebRTC on this machine (default)"
@@ -53,6 +55,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
     _wrap_lifespan(runner.app, settings, warm_up)
+    add_console(runner.app, settings, lambda: process_store(settings))
     runner.main(parser)
 
 

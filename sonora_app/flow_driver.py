@@ -27,6 +27,9 @@ from pipecat.flows import (
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.lines import FLOWS_DIR
 
+FLOW_FILE = FLOWS_DIR / "sonora.yaml"
+"""The flow, as data."""
+
 EVENT_ONLY = "(event)"
 """How the description of a function ends that only events take."""
 
@@ -58,7 +61,7 @@ class Move:
 @cache
 def load_flow_config() -> FlowConfig:
     """The flow as data, read once per process."""
-    return FlowConfig.from_file(FLOWS_DIR / "sonora.yaml")
+    return FlowConfig.from_file(FLOW_FILE)
 
 
 class FlowDriver:

@@ -104,10 +104,29 @@ def _drawn(layout: Layout) -> Iterator[str]:
         yield from _label(line.label)
 
 
-def _path(line: Line) -> str:
+def path_data(line: Line) -> str:
+    """The data of an SVG path along a line."""
     points = line.points
     straight = len(points) == 2
-    data = _curve(*points) if straight else _rounded(points)  # pyright: ignore[reportArgumentType]
+    return _curve(*points) if straight else _rounded(points)  # pyright: ignore[reportArgumentType]
+
+
+def label_places(label: Label) -> Iterator[tuple[float, float, str, str]]:
+    """Where a label's texts stand: x, y, the function, and its case; either may be empty."""
+    if label.beside:
+        for index, edge in enumerate(label.edges):
+            yield label.x, label.y + LINE - 4 + index * LINE, *label_text(edge)
+        return
+    above = label.y - 6 - LINE * (len(label.edges) - 1)
+    for index, edge in enumerate(label.edges):
+        name, case = label_text(edge)
+        yield label.x, above + index * LINE, name, ""
+        if case:
+            yield label.x, label.y + 15, "", case
+
+
+def _path(line: Line) -> str:
+    data = path_data(line)
     tip = f' marker-end="url(#{line.by})"' if line.arrow else ""
     return f'<path class="line {line.by}" d="{data}"{tip}/>'
 
@@ -167,20 +186,12 @@ def _caps(box: Box) -> Iterator[str]:
 
 
 def _label(label: Label) -> Iterator[str]:
-    if label.beside:
-        y = label.y + LINE - 4
-        for edge in label.edges:
-            name, case = label_text(edge)
-            inner = escape(name) + (f' <tspan class="case">{escape(case)}</tspan>' if case else "")
-            yield _text("label halo", label.x, y, label.anchor, inner, ready=True)
-            y += LINE
-        return
-    above = label.y - 6 - LINE * (len(label.edges) - 1)
-    for index, edge in enumerate(label.edges):
-        name, case = label_text(edge)
-        yield _text("label halo", label.x, above + index * LINE, label.anchor, name)
-        if case:
-            yield _text("case halo", label.x, label.y + 15, label.anchor, case)
+    for x, y, name, case in label_places(label):
+        if name and case:
+            inner = f'{escape(name)} <tspan class="case">{escape(case)}</tspan>'
+            yield _text("label halo", x, y, label.anchor, inner, ready=True)
+        else:
+            yield _text("label halo" if name else "case halo", x, y, label.anchor, name or case)
 
 
 def _legend(top: float) -> Iterator[str]:

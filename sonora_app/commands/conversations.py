@@ -64,7 +64,7 @@ def list_conversations(
     """List conversations, the one talked in last first."""
     listings = _read(lambda store: store.conversations(user_id=user, limit=limit))
     if json_output:
-        print_json([_listing_data(listing) for listing in listings])
+        print_json([listing_data(listing) for listing in listings])
     elif listings:
         console().print(_table(listings))
     else:
@@ -110,7 +110,8 @@ def transcript_data(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _listing_data(listing: Listing) -> dict[str, Any]:
+def listing_data(listing: Listing) -> dict[str, Any]:
+    """A conversation as the data of a list: its fields, and how many messages it has."""
     return {**listing.conversation.model_dump(mode="json"), "messages": listing.messages}
 
 

@@ -18,17 +18,19 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
 )
+_DEVICES = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
 @asynccontextmanager
-async def running_chromium(microphone: Path | None = None) -> AsyncGenerator[Browser]:
+async def running_chromium(
+    microphone: Path | None = None, *, devices: bool = True
+) -> AsyncGenerator[Browser]:
     """Start a browser that grants the microphone unasked, and close it in the end.
 
     Args:
         microphone: A WAV file that it plays over and over; without one it beeps.
+        devices: Without, there is no microphone, and nobody to allow one.
 
     Raises:
         RuntimeError: There is no Chromium on the PATH.
@@ -36,7 +38,7 @@ async def running_chromium(microphone: Path | None = None) -> AsyncGenerator[Bro
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         raise RuntimeError("These tests need Chromium, and it is not on the PATH.")
-    flags = list(_FLAGS)
+    flags = [*_FLAGS, *(_DEVICES if devices else ())]
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}")
     async with async_playwright() as playwright:

@@ -1,0 +1,1 @@
+"""The console: the page that the development runner serves, and its API."""

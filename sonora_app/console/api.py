@@ -1,0 +1,122 @@
+"""What the console asks: conversations, the flow, and how things stand. JSON, for the page alone.
+
+Conversations come from the store that the bot itself writes to. No answer names a path of the disk.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from sonora_app import __version__
+from sonora_app.checks import CheckState, run_checks
+from sonora_app.commands.conversations import listing_data, transcript_data
+from sonora_app.commands.readable import as_markdown
+from sonora_app.console.flow import flow_data
+from sonora_app.console.guard import HEADERS, LocalPagesOnly
+from sonora_app.conversation.records import JsonObject
+from sonora_app.conversation.store import Store, Transcript
+from sonora_app.errors import ErrorCode, NotFoundError, SonoraError, StorageError
+from sonora_app.flow_diagram import load_graph
+from sonora_app.settings import Settings
+
+# A folder and what is in it, anywhere in a sentence; not the path of a URL.
+_PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")
+
+
+def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> FastAPI:
+    """The API, to be mounted.
+
+    Args:
+        settings: The settings of the bot.
+        store: Gives the bot's store.
+    """
+    api = FastAPI(openapi_url=None)
+    api.add_exception_handler(SonoraError, _failed)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _unknown)
+    api.add_middleware(LocalPagesOnly)
+
+    @api.get("/conversations")
+    async def conversations(
+        user_id: Annotated[str | None, Query(max_length=200)] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> JSONResponse:
+        listings = await (await store()).conversations(user_id=user_id, limit=limit)
+        return _answer([listing_data(listing) for listing in listings])
+
+    @api.get("/conversations/{conversation_id}")
+    async def conversation(conversation_id: UUID) -> JSONResponse:
+        return _answer(transcript_data(await _transcript(await store(), conversation_id)))
+
+    @api.get("/conversations/{conversation_id}/markdown")
+    async def markdown(conversation_id: UUID) -> JSONResponse:
+        transcript = await _transcript(await store(), conversation_id)
+        return _answer({"markdown": as_markdown(transcript)})
+
+    @api.get("/flow")
+    def flow() -> JSONResponse:
+        return _answer(flow_data(load_graph()))
+
+    @api.get("/health")
+    async def health() -> JSONResponse:
+        return _answer(await _health(settings))
+
+    # Registered by their decorators.
+    del conversations, conversation, markdown, flow, health
+    return api
+
+
+async def _transcript(store: Store, conversation_id: UUID) -> Transcript:
+    transcript = await store.transcript(conversation_id)
+    if transcript is None:
+        raise NotFoundError(f"There is no conversation {conversation_id}.")
+    return transcript
+
+
+async def _health(settings: Settings) -> JsonObject:
+    checks = await run_checks(port=None)
+    return {
+        "ok": all(check.state is not CheckState.PROBLEM for check in checks),
+        "version": __version__,
+        "language": settings.language.value,
+        "supabase": settings.uses_supabase,
+        "stand_ins": sorted(settings.stand_ins()),
+        "checks": [
+            {name: without_paths(value) for name, value in asdict(check).items()}
+            for check in checks
+        ],
+    }
+
+
+def without_paths(text: str) -> str:
+    """`text` with each absolute path cut down to its last name."""
+    return _PATH.sub(r"…/\1", text)
+
+
+def _answer(data: Any, status: int = 200) -> JSONResponse:  # noqa: ANN401  # JSON
+    return JSONResponse(data, status_code=status, headers=HEADERS)
+
+
+_STATUS = {NotFoundError: 404, StorageError: 503}
+
+
+def _failed(_: Request, error: Exception) -> JSONResponse:
+    code = error.code if isinstance(error, SonoraError) else ErrorCode.INTERNAL
+    status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
+    return _answer({"code": code, "message": without_paths(str(error))}, status)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    return _answer({"code": "invalid", "message": "The request cannot be read."}, 422)
+
+
+def _unknown(_: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _answer({"code": "unknown", "message": "There is nothing here."}, status)

@@ -1,0 +1,64 @@
+"""The running flow, as the console draws it."""
+
+from typing import Any
+
+from sonora_app.conversation.records import JsonObject
+from sonora_app.flow_diagram import Edge, Graph
+from sonora_app.flow_driver import FLOW_FILE
+from sonora_app.flow_layout import Box, Line, lay_out
+from sonora_app.flow_svg import label_places, path_data
+
+EDITOR = "https://flows.pipecat.ai"
+"""Where the YAML can be opened, seen and changed."""
+
+
+def flow_data(graph: Graph) -> JsonObject:
+    """The flow for the page: its YAML, and where each part stands in its picture."""
+    layout = lay_out(graph)
+    return {
+        "yaml": FLOW_FILE.read_text("utf-8"),
+        "editor": EDITOR,
+        "drawing": {
+            # The picture of `sonora flow` has a legend below; the page has its own.
+            "width": layout.width,
+            "height": layout.height,
+            "boxes": [_box(box) for box in layout.boxes],
+            "lines": [_line(line) for line in layout.lines],
+        },
+    }
+
+
+def _box(box: Box) -> dict[str, Any]:
+    return {
+        "name": box.node.name,
+        "x": box.x,
+        "y": box.y,
+        "width": box.width,
+        "height": box.height,
+        "subtitle": box.subtitle,
+        "model": box.node.model,
+        "initial": box.node.initial,
+        "final": box.node.final,
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "path": path_data(line),
+        "by": line.by.value,
+        "arrow": line.arrow,
+        "edges": [_edge(edge) for edge in line.label.edges],
+        "labels": [
+            {"x": x, "y": y, "anchor": line.label.anchor, "name": name, "case": case}
+            for x, y, name, case in label_places(line.label)
+        ],
+    }
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    return {
+        "from": edge.source,
+        "to": edge.target,
+        "function": edge.function,
+        "case": edge.case,
+    }

@@ -1,0 +1,54 @@
+"""Puts the console on the development runner: the page at `/`, its API below `/sonora/api`."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+from sonora_app.console.api import build_api
+from sonora_app.conversation.store import Store
+from sonora_app.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+"""The built page, see `build.mjs`."""
+
+# Nothing from outside, nothing inline. Sound comes as a stream, which no directive names.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def add_console(app: FastAPI, settings: Settings, store: Callable[[], Awaitable[Store]]) -> None:
+    """Serve the console on `app`. Before the runner's own routes, since it has one for `/`.
+
+    Args:
+        app: The runner's application.
+        settings: The settings of the bot.
+        store: Gives the bot's store.
+    """
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers=_HEADERS)
+
+    # Registered by its decorator.
+    del page
+    app.mount("/sonora/api", build_api(settings, store))
+    app.mount("/sonora/static", StaticFiles(directory=STATIC))

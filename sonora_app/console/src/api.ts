@@ -1,0 +1,102 @@
+/** A conversation, as a list shows it. */
+export interface Listing {
+  id: string;
+  user_id: string | null;
+  title: string | null;
+  summary: string | null;
+  status: string;
+  language: string | null;
+  created_at: string;
+  last_message_at: string | null;
+  messages: number;
+}
+
+/** A message, as it is kept. */
+export interface StoredMessage {
+  id: string;
+  role: string;
+  content: string | null;
+  modality: "voice" | "text";
+  interrupted: boolean;
+  node: string | null;
+  created_at: string;
+  deleted_at: string | null;
+}
+
+/** All that is kept of a conversation, as `sonora conversations show --json` gives it. */
+export interface Transcript {
+  conversation: Omit<Listing, "messages">;
+  messages: StoredMessage[];
+}
+
+/** A way from one node to another. */
+export interface FlowEdge {
+  from: string;
+  to: string;
+  function: string;
+  case: string | null;
+}
+
+/** The running flow, and where its parts stand in the picture. */
+export interface Flow {
+  yaml: string;
+  editor: string;
+  drawing: {
+    width: number;
+    height: number;
+    boxes: {
+      name: string;
+      x: number;
+      y: number;
+      width: number;
+      height: number;
+      subtitle: string[];
+      model: boolean;
+      initial: boolean;
+      final: boolean;
+    }[];
+    lines: {
+      path: string;
+      by: "model" | "event";
+      arrow: boolean;
+      edges: FlowEdge[];
+      labels: { x: number; y: number; anchor: "start" | "end"; name: string; case: string }[];
+    }[];
+  };
+}
+
+/** What `sonora doctor` found, and what this run is made of. */
+export interface Health {
+  ok: boolean;
+  version: string;
+  language: string;
+  supabase: boolean;
+  stand_ins: string[];
+  checks: { name: string; state: "ok" | "note" | "problem"; found: string; advice: string }[];
+}
+
+/** A request that the bot's server refused, or did not answer. */
+export class ApiError extends Error {}
+
+export const api = {
+  conversations: (userId: string | null): Promise<Listing[]> =>
+    request(`conversations${userId ? `?user_id=${encodeURIComponent(userId)}` : ""}`),
+  transcript: (id: string): Promise<Transcript> => request(`conversations/${id}`),
+  markdown: async (id: string): Promise<string> =>
+    (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
+  remove: (id: string): Promise<unknown> => request(`conversations/${id}`, "DELETE"),
+  flow: (): Promise<Flow> => request("flow"),
+  health: (): Promise<Health> => request("health"),
+};
+
+async function request<Answer>(path: string, method = "GET"): Promise<Answer> {
+  let response: Response;
+  try {
+    response = await fetch(`/sonora/api/${path}`, { method, cache: "no-store" });
+  } catch {
+    throw new ApiError("");
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new ApiError(String(answer.message ?? response.status));
+  return answer as Answer;
+}

@@ -1,0 +1,143 @@
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { api, type Flow, type Health, type Listing, type Transcript } from "./api";
+import type { Call } from "./call/call";
+import { usePreference } from "./preferences";
+import { type CallState, isOn } from "./state/model";
+import type { Happened } from "./state/reduce";
+import type { Store } from "./state/store";
+import { Conversations } from "./views/conversations";
+import { Events } from "./views/events";
+import { FlowView } from "./views/flow";
+import { Header, type Theme } from "./views/header";
+import { HealthView } from "./views/health";
+import { LatencyView } from "./views/latency";
+import { Nav, type View } from "./views/nav";
+import { Talk } from "./views/talk";
+import { browserLanguage, type Language, WORDS, WordsIn } from "./words";
+
+interface Props {
+  store: Store<CallState, Happened>;
+  call: Call;
+}
+
+/** The whole page: what is shown of the call, and what is kept. */
+export function App({ store, call }: Props) {
+  const state = useStore(store);
+  const [language, setLanguage] = usePreference<Language>("language", browserLanguage());
+  const [theme, setTheme] = usePreference<Theme>("theme", "system");
+  const [userId, setUserId] = usePreference<string>("user", "developer");
+  const [view, setView] = useState<View>("talk");
+  const [drawer, setDrawer] = useState(false);
+  const [past, setPast] = useState<Transcript | null>(null);
+  const [listings, setListings] = useState<Listing[] | null>(null);
+  const [onlyMine, setOnlyMine] = useState(false);
+  const [health, setHealth] = useState<Health | null>(null);
+  const [flow, setFlow] = useState<Flow | null>(null);
+  const words = WORDS[language];
+
+  useEffect(() => {
+    document.documentElement.lang = language;
+    document.documentElement.dataset.theme = theme;
+  }, [language, theme]);
+
+  const refresh = useCallback(() => {
+    api.conversations(onlyMine ? userId : null).then(setListings, () => setListings(null));
+  }, [onlyMine, userId]);
+  const examine = useCallback(() => {
+    setHealth(null);
+    api.health().then(setHealth, () => setHealth(null));
+  }, []);
+  useEffect(examine, [examine]);
+  useEffect(() => void api.flow().then(setFlow, () => setFlow(null)), []);
+
+  // The list changes with the call: when it opens a conversation, and when it ends.
+  useEffect(refresh, [refresh, state.conversationId, state.phase === "live"]);
+
+  const select = async (id: string): Promise<void> => {
+    const transcript = await api.transcript(id).catch(() => null);
+    if (isOn(state.phase)) return;
+    store.dispatch({ what: "cleared" });
+    setPast(transcript);
+    if (transcript?.conversation.user_id) setUserId(transcript.conversation.user_id);
+    setView("talk");
+  };
+  const fresh = (): void => {
+    if (isOn(state.phase)) return;
+    store.dispatch({ what: "cleared" });
+    setPast(null);
+    setView("talk");
+  };
+  // What was said in the call that is over belongs to the history of the next.
+  const resume = async (): Promise<void> => {
+    if (state.conversationId) await select(state.conversationId);
+  };
+
+  const panel = view === "talk" || view === "conversations" ? "flow" : view;
+  return (
+    <WordsIn value={words}>
+      <a class="skip" href="#talk">
+        {words.skip}
+      </a>
+      <Header
+        language={language}
+        onLanguage={setLanguage}
+        theme={theme}
+        onTheme={setTheme}
+        health={health}
+      />
+      <div class="views" data-view={view}>
+        <Conversations
+          listings={listings}
+          userId={userId}
+          onlyMine={onlyMine}
+          onOnlyMine={setOnlyMine}
+          current={state.conversationId ?? past?.conversation.id ?? null}
+          busy={isOn(state.phase)}
+          onSelect={select}
+          onFresh={fresh}
+          onChanged={(removed) => {
+            if (removed === past?.conversation.id) setPast(null);
+            if (removed === state.conversationId && !isOn(state.phase)) fresh();
+            refresh();
+          }}
+          language={language}
+        />
+        <Talk
+          state={state}
+          call={call}
+          past={past}
+          health={health}
+          userId={userId}
+          onUserId={setUserId}
+          onFresh={fresh}
+          onResume={resume}
+          onHealth={() => setView("health")}
+          onDismiss={() => store.dispatch({ what: "dismissed" })}
+        />
+        <section class="inspector" aria-label={words.nav.label}>
+          <Nav view={view} shown={panel} onView={setView} kind="tabs" />
+          <div class="panel">
+            {panel === "flow" && <FlowView flow={flow} state={state} />}
+            {panel === "latency" && (
+              <LatencyView
+                state={state}
+                supabase={health?.supabase ?? false}
+                language={language}
+                onEvents={() => setDrawer(true)}
+              />
+            )}
+            {panel === "health" && <HealthView health={health} onAgain={examine} />}
+          </div>
+        </section>
+      </div>
+      <Nav view={view} shown={panel} onView={setView} kind="bar" />
+      <Events log={state.log} open={drawer} onOpen={setDrawer} />
+    </WordsIn>
+  );
+}
+
+function useStore(store: Store<CallState, Happened>): CallState {
+  const [state, setState] = useState(store.state);
+  useEffect(() => store.watch(() => setState(store.state)), [store]);
+  return state;
+}

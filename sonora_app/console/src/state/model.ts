@@ -1,0 +1,112 @@
+import type { MicrophoneProblem } from "../call/microphone";
+
+/** Where a call stands. */
+export type Phase = "idle" | "microphone" | "connecting" | "waiting" | "live" | "ended" | "failed";
+
+/** How far a message has come. */
+export type Kept = "heard" | "journalled" | "stored";
+
+/** A piece of speech, or what was typed. */
+export interface Segment {
+  id: number;
+  /** What was said so far. */
+  said: string;
+  /** What is still to be said, or may still change. */
+  coming: string;
+}
+
+/** One turn of one speaker. */
+export interface Entry {
+  key: number;
+  role: string;
+  modality: "voice" | "text";
+  segments: Segment[];
+  node: string | null;
+  /** The other speaker cut in. */
+  interrupted: boolean;
+  /** Nothing more is added to it. */
+  closed: boolean;
+  kept: Kept;
+  id: string | null;
+  /** Why the bot did not take it. */
+  refused: string | null;
+}
+
+/** A step of the flow. */
+export interface Step {
+  from: string;
+  to: string;
+  trigger: string;
+  at: number;
+}
+
+/** How long an answer took, and its parts, in milliseconds. */
+export interface TurnLatency {
+  totalMs: number;
+  partsMs: Record<string, number>;
+}
+
+/** A message of the protocol, as it came or went. */
+export interface Logged {
+  key: number;
+  at: number;
+  out: boolean;
+  type: string;
+  data: unknown;
+}
+
+/** What went wrong: a code of the protocol, or one of the page's own, and the bot's words. */
+export interface Problem {
+  code: string;
+  message: string;
+}
+
+/** Everything that is known of the call. */
+export interface CallState {
+  phase: Phase;
+  problem: Problem | null;
+  notice: Problem | null;
+  microphone: "off" | "on" | "muted";
+  microphoneProblem: MicrophoneProblem | null;
+  conversationId: string | null;
+  userId: string | null;
+  resumed: boolean;
+  node: string | null;
+  path: Step[];
+  entries: Entry[];
+  userSpeaking: boolean;
+  botSpeaking: boolean;
+  thinking: boolean;
+  latencies: TurnLatency[];
+  storage: { state: "ok" | "delayed" | "failing"; pending: number } | null;
+  ended: { reason: string; summary: string | null } | null;
+  log: Logged[];
+  nextKey: number;
+}
+
+export const NO_CALL: CallState = {
+  phase: "idle",
+  problem: null,
+  notice: null,
+  microphone: "off",
+  microphoneProblem: null,
+  conversationId: null,
+  userId: null,
+  resumed: false,
+  node: null,
+  path: [],
+  entries: [],
+  userSpeaking: false,
+  botSpeaking: false,
+  thinking: false,
+  latencies: [],
+  storage: null,
+  ended: null,
+  log: [],
+  nextKey: 1,
+};
+
+/** Whether a call is being set up or held. */
+export function isOn(phase: Phase): boolean {
+  return phase === "microphone" || phase === "connecting" || phase === "waiting" || phase === "live";
+}

@@ -1,0 +1,191 @@
+import type { MicrophoneProblem } from "../call/microphone";
+import { type CallState, type Logged, NO_CALL, type Phase, type Problem } from "./model";
+import {
+  botCutOff,
+  botSaid,
+  recorded,
+  stored,
+  typedRefused,
+  userSaid,
+  userTurn,
+  userTyped,
+} from "./transcript";
+
+/** What can happen to a call. */
+export type Happened =
+  | { what: "started"; userId: string; conversationId: string | null }
+  | { what: "microphone"; problem: MicrophoneProblem | null }
+  | { what: "muted"; muted: boolean }
+  | { what: "phase"; phase: Phase }
+  | { what: "opened"; conversationId: string; resumed: boolean }
+  | { what: "failed"; problem: Problem }
+  | { what: "left"; reason: "hung_up" | "lost" }
+  | { what: "typed"; key: number; text: string }
+  | { what: "refused"; key: number; reason: string }
+  | { what: "dismissed" }
+  | { what: "cleared" }
+  | { what: "message"; out: boolean; type: string; data: unknown; at: number };
+
+/** The longest log that is kept: that of a long call, without filling the memory. */
+const LOG_LENGTH = 4000;
+
+/** The state of the call after something happened. */
+export function reduce(state: CallState, event: Happened): CallState {
+  switch (event.what) {
+    case "started":
+      return {
+        ...NO_CALL,
+        phase: "microphone",
+        userId: event.userId,
+        conversationId: event.conversationId,
+      };
+    case "microphone":
+      return {
+        ...state,
+        microphone: event.problem ? "off" : "on",
+        microphoneProblem: event.problem,
+      };
+    case "muted":
+      return { ...state, microphone: event.muted ? "muted" : "on" };
+    case "phase":
+      return { ...state, phase: event.phase };
+    case "opened":
+      return {
+        ...state,
+        phase: "live",
+        conversationId: event.conversationId,
+        resumed: event.resumed,
+      };
+    case "failed":
+      return { ...quiet(state), phase: "failed", problem: event.problem };
+    case "left":
+      return left(state, event.reason);
+    case "typed":
+      return { ...userTyped(state, event.key, event.text), thinking: true, notice: null };
+    case "refused":
+      return { ...typedRefused(state, event.key, event.reason), thinking: false };
+    case "dismissed":
+      return { ...state, notice: null };
+    case "cleared":
+      return NO_CALL;
+    case "message": {
+      const next = logged(state, event);
+      return event.out ? next : received(next, event.type, (event.data ?? {}) as Fields, event.at);
+    }
+  }
+}
+
+type Fields = Record<string, unknown>;
+
+function logged(state: CallState, event: Omit<Logged, "key">): CallState {
+  const { at, out, type, data } = event;
+  const log = [...state.log, { key: state.nextKey, at, out, type, data }].slice(-LOG_LENGTH);
+  return { ...state, log, nextKey: state.nextKey + 1 };
+}
+
+function left(state: CallState, reason: "hung_up" | "lost"): CallState {
+  if (state.phase === "failed" || state.phase === "ended" || state.phase === "idle") return state;
+  const over = { ...quiet(state), microphone: "off" as const };
+  if (reason === "lost" && !state.ended) {
+    return { ...over, phase: "failed", problem: { code: "lost", message: "" } };
+  }
+  return { ...over, phase: "ended", ended: state.ended ?? { reason, summary: null } };
+}
+
+function quiet(state: CallState): CallState {
+  return { ...state, userSpeaking: false, botSpeaking: false, thinking: false };
+}
+
+/** One message from the bot. */
+function received(state: CallState, type: string, data: Fields, at: number): CallState {
+  switch (type) {
+    case "user-started-speaking":
+      return { ...state, userSpeaking: true, thinking: false };
+    case "user-stopped-speaking":
+      return { ...state, userSpeaking: false, thinking: true };
+    case "bot-llm-started":
+      return { ...state, thinking: true };
+    case "bot-started-speaking":
+      return { ...state, botSpeaking: true, thinking: false };
+    case "bot-stopped-speaking":
+      return { ...state, botSpeaking: false };
+    case "bot-interrupted":
+      return { ...botCutOff(state), botSpeaking: false };
+    case "bot-output":
+      return data.will_be_spoken === true ? botSaid(state, segmentOf(data)) : state;
+    case "user-transcription":
+      return userSaid(state, String(data.text ?? ""), data.final === true);
+    case "user-llm-text":
+      return userTurn(state, String(data.text ?? ""));
+    case "server-message":
+      return data.type === "sonora" ? told(state, data, at) : state;
+    default:
+      return state;
+  }
+}
+
+function segmentOf(data: Fields): { id: number; said: string; coming: string } {
+  const text = String(data.text ?? "");
+  const id = Number(data.segment_id ?? 0);
+  if (data.spoken_status === "completed") return { id, said: text, coming: "" };
+  const progress = data.spoken_progress as Record<string, string> | undefined;
+  if (data.spoken_status === "new" || !progress) return { id, said: "", coming: text };
+  return {
+    id,
+    said: progress.accumulated_text ?? "",
+    coming: progress.remaining_text ?? "",
+  };
+}
+
+/** One of Sonora's own events; docs/protocol.md has them all. */
+function told(state: CallState, data: Fields, at: number): CallState {
+  switch (data.event) {
+    case "node-changed": {
+      const [from, to, trigger] = [data.previous, data.node, data.trigger].map(String);
+      if (from === undefined || to === undefined || trigger === undefined) return state;
+      return { ...state, node: to, path: [...state.path, { from, to, trigger, at }] };
+    }
+    case "message-recorded":
+      return recorded(state, {
+        id: String(data.id),
+        role: String(data.role),
+        interrupted: data.interrupted === true,
+      });
+    case "message-stored":
+      return stored(state, String(data.id));
+    case "storage":
+      return {
+        ...state,
+        storage: {
+          state: data.state as "ok" | "delayed" | "failing",
+          pending: Number(data.pending),
+        },
+      };
+    case "turn-latency": {
+      const turn = {
+        totalMs: Number(data.total_ms),
+        partsMs: data.parts_ms as Record<string, number>,
+      };
+      return { ...state, latencies: [...state.latencies, turn] };
+    }
+    case "conversation-opened":
+      return {
+        ...state,
+        phase: "live",
+        conversationId: String(data.conversation_id),
+        resumed: data.resumed === true,
+      };
+    case "notice":
+      return { ...state, notice: { code: String(data.code), message: String(data.message) } };
+    case "conversation-ended":
+      return {
+        ...state,
+        ended: {
+          reason: String(data.reason),
+          summary: data.summary === undefined ? null : String(data.summary),
+        },
+      };
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,132 @@
+import type { CallState, Entry, Segment } from "./model";
+
+/*
+ * The transcript, built from what the bot reports. Each function gives the state after one report.
+ *
+ * A report that a turn was recorded names no words. It belongs to the oldest turn of that role that
+ * has no record yet: turns are recorded in the order they were spoken.
+ */
+
+/** What the bot is about to say, or how far it has come with it. */
+export function botSaid(state: CallState, segment: Segment): CallState {
+  const { state: next, entry } = open(state, "assistant", "voice");
+  const known = entry.segments.some((each) => each.id === segment.id);
+  return replace(next, {
+    ...entry,
+    segments: known
+      ? entry.segments.map((each) => (each.id === segment.id ? segment : each))
+      : [...entry.segments, segment],
+  });
+}
+
+/** The user cut in: what was not said never will be. */
+export function botCutOff(state: CallState): CallState {
+  const entry = state.entries.findLast((each) => each.role === "assistant" && !each.closed);
+  if (!entry) return state;
+  if (!entry.segments.some((segment) => segment.said)) return remove(state, entry);
+  const interrupted = entry.segments.some((segment) => segment.coming);
+  return replace(state, { ...entry, interrupted, closed: interrupted || entry.closed });
+}
+
+/** What was understood of what the user says. */
+export function userSaid(state: CallState, text: string, final: boolean): CallState {
+  const { state: next, entry } = open(state, "user", "voice");
+  const finals = entry.segments.filter((segment) => !segment.coming);
+  const segment = { id: finals.length, said: final ? text : "", coming: final ? "" : text };
+  return replace(next, { ...entry, segments: [...finals, segment] });
+}
+
+/** All that the user said in a turn, as the model gets it. */
+export function userTurn(state: CallState, text: string): CallState {
+  const entry = state.entries.findLast(
+    (each) => each.role === "user" && each.modality === "voice" && !each.closed,
+  );
+  if (!entry) return state;
+  return replace(state, { ...entry, segments: [{ id: 0, said: text, coming: "" }], closed: true });
+}
+
+/** The user typed something. */
+export function userTyped(state: CallState, key: number, text: string): CallState {
+  const entry: Entry = {
+    ...blank(state, "user", "text"),
+    key,
+    segments: [{ id: 0, said: text, coming: "" }],
+    closed: true,
+  };
+  return { ...state, entries: [...state.entries, entry], nextKey: Math.max(state.nextKey, key + 1) };
+}
+
+/** The bot did not take what the user typed. */
+export function typedRefused(state: CallState, key: number, reason: string): CallState {
+  const entry = state.entries.find((each) => each.key === key);
+  return entry ? replace(state, { ...entry, refused: reason }) : state;
+}
+
+/** A turn is in the journal. */
+export function recorded(
+  state: CallState,
+  report: { id: string; role: string; interrupted: boolean },
+): CallState {
+  const entry = state.entries.find(
+    (each) => each.role === report.role && each.id === null && each.refused === null,
+  );
+  if (!entry) return state;
+  const { id, interrupted } = report;
+  return replace(state, { ...entry, id, interrupted, closed: true, kept: "journalled" });
+}
+
+/** A turn is in Supabase. */
+export function stored(state: CallState, id: string): CallState {
+  const entry = state.entries.find((each) => each.id === id);
+  return entry ? replace(state, { ...entry, kept: "stored" }) : state;
+}
+
+/** The words of an entry, and those that may still come. */
+export function wordsOf(entry: Entry): { said: string; coming: string } {
+  const said = entry.segments.map((segment) => segment.said);
+  const coming = entry.segments.map((segment) => segment.coming);
+  return { said: joined(said), coming: joined(coming) };
+}
+
+function joined(parts: string[]): string {
+  return parts
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .join(" ");
+}
+
+function open(
+  state: CallState,
+  role: string,
+  modality: Entry["modality"],
+): { state: CallState; entry: Entry } {
+  const last = state.entries.findLast((each) => each.role === role && each.modality === modality);
+  if (last && !last.closed) return { state, entry: last };
+  const entry = blank(state, role, modality);
+  const next = { ...state, entries: [...state.entries, entry], nextKey: state.nextKey + 1 };
+  return { state: next, entry };
+}
+
+function blank(state: CallState, role: string, modality: Entry["modality"]): Entry {
+  return {
+    key: state.nextKey,
+    role,
+    modality,
+    segments: [],
+    node: state.node,
+    interrupted: false,
+    closed: false,
+    kept: "heard",
+    id: null,
+    refused: null,
+  };
+}
+
+function replace(state: CallState, entry: Entry): CallState {
+  const entries = state.entries.map((each) => (each.key === entry.key ? entry : each));
+  return { ...state, entries };
+}
+
+function remove(state: CallState, entry: Entry): CallState {
+  return { ...state, entries: state.entries.filter((each) => each.key !== entry.key) };
+}

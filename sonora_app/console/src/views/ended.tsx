@@ -1,0 +1,39 @@
+import type { CallState } from "../state/model";
+import { useWords } from "../words";
+
+interface Props {
+  state: CallState;
+  onFresh: () => void;
+  onResume: () => Promise<void>;
+  onRetry: () => void;
+}
+
+/** After a call: why it is over, and what one can do next. */
+export function Ended({ state, onFresh, onResume, onRetry }: Props) {
+  const words = useWords();
+  const { problem, ended } = state;
+  const why = problem
+    ? (words.problem[problem.code] ?? problem.message)
+    : (words.ended[ended?.reason ?? ""] ?? "");
+  return (
+    <section class="over" role={problem ? "alert" : undefined}>
+      <p class="why">{why}</p>
+      {problem?.message && words.problem[problem.code] && <p class="detail">{problem.message}</p>}
+      {ended?.summary && <p class="summary">{ended.summary}</p>}
+      <div class="begin">
+        {state.conversationId ? (
+          <button type="button" class="primary" onClick={() => void onResume()}>
+            {words.talk.again}
+          </button>
+        ) : (
+          <button type="button" class="primary" onClick={onRetry}>
+            {words.talk.retry}
+          </button>
+        )}
+        <button type="button" class="secondary" onClick={onFresh}>
+          {words.talk.fresh}
+        </button>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,73 @@
+import type { ComponentChildren } from "preact";
+import type { Health, Transcript } from "../api";
+import { useWords } from "../words";
+
+interface Props {
+  resumed: Transcript | null;
+  health: Health | null;
+  userId: string;
+  onUserId: (userId: string) => void;
+  language: string;
+  onLanguage: (language: string) => void;
+  onStart: (withMicrophone: boolean) => void;
+  onHealth: () => void;
+  children: ComponentChildren;
+}
+
+const NAMES: Record<string, string> = { es: "Español", en: "English" };
+
+/** Before a call: who talks, how, and the button that begins it. */
+export function Invitation(props: Props) {
+  const { resumed, health } = props;
+  const words = useWords();
+  return (
+    <section class={resumed ? "invitation resuming" : "invitation"}>
+      <h1>{resumed ? words.talk.resumeTitle : words.talk.title}</h1>
+      <p class="lead">{resumed ? words.talk.resumeLead : words.talk.lead}</p>
+      <div class="begin">
+        <button type="button" class="primary" onClick={() => props.onStart(true)}>
+          {resumed ? words.talk.resume : words.talk.start}
+        </button>
+        <button type="button" class="plain" onClick={() => props.onStart(false)}>
+          {words.talk.typeOnly}
+        </button>
+      </div>
+      <div class="fields">
+        <label class="field">
+          <span>{words.talk.user}</span>
+          <input
+            value={props.userId}
+            maxLength={200}
+            spellcheck={false}
+            autocomplete="off"
+            title={words.talk.userHint}
+            onInput={(event) => props.onUserId(event.currentTarget.value)}
+          />
+        </label>
+        <label class="field">
+          <span>{words.talk.speaks}</span>
+          <select
+            value={props.language}
+            onChange={(event) => props.onLanguage(event.currentTarget.value)}
+          >
+            <option value="">
+              {words.talk.speaksAuto(NAMES[health?.language ?? "es"] ?? "")}
+            </option>
+            <option value="es">{NAMES.es}</option>
+            <option value="en">{NAMES.en}</option>
+          </select>
+        </label>
+        {props.children}
+      </div>
+      {health && health.stand_ins.length > 0 && (
+        <p class="rehearsal">
+          <strong>{words.talk.rehearsal(health.stand_ins.length)}</strong>{" "}
+          {health.stand_ins.includes("stt") && words.talk.rehearsalStt}{" "}
+          <button type="button" class="plain" onClick={props.onHealth}>
+            {words.talk.rehearsalMore}
+          </button>
+        </p>
+      )}
+    </section>
+  );
+}

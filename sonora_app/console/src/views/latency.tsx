@@ -1,0 +1,131 @@
+import { useState } from "preact/hooks";
+import type { CallState, Kept, TurnLatency } from "../state/model";
+import { useWords } from "../words";
+
+interface Props {
+  state: CallState;
+  supabase: boolean;
+  language: string;
+  onEvents: () => void;
+}
+
+/** How long answers took and what of, and how storage is doing. */
+export function LatencyView({ state, supabase, language, onEvents }: Props) {
+  const words = useWords();
+  const [chosen, setChosen] = useState<number | null>(null);
+  const turns = state.latencies;
+  const shown = chosen ?? turns.length - 1;
+  const totals = turns.map((turn) => turn.totalMs);
+  const longest = Math.max(...totals, 1);
+  const ms = (value: number): string => `${Math.round(value).toLocaleString(language)} ms`;
+  const turn = turns[shown];
+  return (
+    <section class="latency" aria-labelledby="latency-title">
+      <h2 id="latency-title">{words.latency.title}</h2>
+      <p class="lead">{words.latency.lead}</p>
+      {turns.length === 0 ? (
+        <p class="nothing">{words.latency.none}</p>
+      ) : (
+        <>
+          <dl class="figures">
+            <Figure name={words.latency.median} value={ms(percentile(totals, 0.5))} />
+            <Figure name={words.latency.p95} value={ms(percentile(totals, 0.95))} />
+            <Figure name={words.latency.turns} value={String(turns.length)} />
+          </dl>
+          <ol class="bars">
+            {turns.map((each, index) => (
+              <li key={index}>
+                <button
+                  type="button"
+                  aria-pressed={index === shown}
+                  aria-label={`${words.latency.turn(index + 1)}: ${ms(each.totalMs)}`}
+                  onClick={() => setChosen(index)}
+                >
+                  <span class="number">{index + 1}</span>
+                  <Bar turn={each} longest={longest} />
+                  <span class="total">{ms(each.totalMs)}</span>
+                </button>
+              </li>
+            ))}
+          </ol>
+          {turn && (
+            <table class="parts">
+              <caption>{words.latency.of(shown + 1)}</caption>
+              <tbody>
+                {Object.entries(turn.partsMs).map(([part, value], index) => (
+                  <tr key={part}>
+                    <th scope="row">
+                      <span class="swatch" data-part={index % 8} aria-hidden="true" />
+                      {words.latency.parts[part] ?? part}
+                    </th>
+                    <td>{ms(value)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )}
+        </>
+      )}
+      <Storage state={state} supabase={supabase} />
+      <button type="button" class="secondary" onClick={onEvents}>
+        {words.events.open(state.log.length)}
+      </button>
+    </section>
+  );
+}
+
+function Figure({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Bar({ turn, longest }: { turn: TurnLatency; longest: number }) {
+  const parts = Object.entries(turn.partsMs);
+  const sum = parts.reduce((total, [, value]) => total + value, 0) || 1;
+  return (
+    <span class="bar" style={{ width: `${(100 * turn.totalMs) / longest}%` }} aria-hidden="true">
+      {parts.map(([part, value], index) => (
+        <span key={part} data-part={index % 8} style={{ flexGrow: value / sum }} />
+      ))}
+    </span>
+  );
+}
+
+function Storage({ state, supabase }: { state: CallState; supabase: boolean }) {
+  const words = useWords();
+  const { storage } = state;
+  const count = (kept: Kept): number =>
+    state.entries.filter((entry) => entry.kept === kept && entry.refused === null).length;
+  const how =
+    storage && storage.state !== "ok"
+      ? words.storage[storage.state]
+      : supabase
+        ? words.storage.ok
+        : words.storage.journal;
+  return (
+    <div class="storage" data-state={storage?.state ?? "ok"}>
+      <h3>{words.storage.title}</h3>
+      <p>
+        <span class="dot" aria-hidden="true" /> {how}
+      </p>
+      <p class="hint">
+        {words.storage.pending(storage?.pending ?? 0)} ·{" "}
+        {words.storage.counts(count("heard"), count("journalled"), count("stored"))}
+      </p>
+    </div>
+  );
+}
+
+/** The value that a share of them do not exceed (nearest rank; the mean of two for the median). */
+export function percentile(values: number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  if (share === 0.5 && sorted.length % 2 === 0) {
+    const half = sorted.length / 2;
+    return ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2;
+  }
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}

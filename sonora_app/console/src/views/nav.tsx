@@ -1,0 +1,36 @@
+import { useWords } from "../words";
+
+export type View = "talk" | "conversations" | "flow" | "latency" | "health";
+
+const ALL: View[] = ["talk", "conversations", "flow", "latency", "health"];
+
+interface Props {
+  view: View;
+  /** The panel that stands beside the talk where there is room for it. */
+  shown: View;
+  onView: (view: View) => void;
+  /** Tabs over the panels, or a bar of everything at the foot of a narrow page. */
+  kind: "tabs" | "bar";
+}
+
+/** What is looked at. */
+export function Nav({ view, shown, onView, kind }: Props) {
+  const words = useWords();
+  const current = kind === "bar" ? view : shown;
+  return (
+    <nav class={kind} aria-label={words.nav.label}>
+      {ALL.filter((each) => kind === "bar" || (each !== "talk" && each !== "conversations")).map(
+        (each) => (
+          <button
+            key={each}
+            type="button"
+            aria-current={each === current ? "page" : undefined}
+            onClick={() => onView(each)}
+          >
+            {words.nav[each]}
+          </button>
+        ),
+      )}
+    </nav>
+  );
+}

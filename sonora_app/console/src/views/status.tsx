@@ -1,0 +1,38 @@
+import type { Call } from "../call/call";
+import type { CallState } from "../state/model";
+import { useWords, type Words } from "../words";
+import { Meter } from "./meter";
+
+/** What is happening now, in a word, and how loud it is. */
+export function Status({ state, call }: { state: CallState; call: Call }) {
+  const words = useWords();
+  const doing = activity(state);
+  return (
+    <div class="status" data-activity={doing}>
+      <p class="doing" role="status">
+        <span class="dot" aria-hidden="true" />
+        {words.phase[doing]}
+      </p>
+      {state.node && state.phase === "live" && <p class="node">{state.node}</p>}
+      {state.phase === "live" && (
+        <div class="meters">
+          {state.microphone !== "off" && (
+            <Meter label={words.talk.you} level={call.microphone.level} />
+          )}
+          <Meter label={words.talk.bot} level={call.speaker.level} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** The word of `Words.phase` for what is going on. */
+export function activity(state: CallState): keyof Words["phase"] {
+  if (state.phase !== "live") return state.phase;
+  if (state.ended) return "ending";
+  if (state.botSpeaking) return "speaking";
+  if (state.userSpeaking) return "hearing";
+  if (state.thinking) return "thinking";
+  if (state.microphone === "muted") return "muted";
+  return state.microphone === "off" ? "typing" : "listening";
+}

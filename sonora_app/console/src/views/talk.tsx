@@ -1,0 +1,176 @@
+import { useEffect, useState } from "preact/hooks";
+import type { Health, Transcript } from "../api";
+import type { Call } from "../call/call";
+import { devices } from "../call/microphone";
+import { usePreference } from "../preferences";
+import { type CallState, isOn } from "../state/model";
+import { useWords } from "../words";
+import { Composer } from "./composer";
+import { Ended } from "./ended";
+import { Invitation } from "./invitation";
+import { Status } from "./status";
+import { TranscriptView } from "./transcript";
+
+interface Props {
+  state: CallState;
+  call: Call;
+  past: Transcript | null;
+  health: Health | null;
+  userId: string;
+  onUserId: (userId: string) => void;
+  onFresh: () => void;
+  onResume: () => Promise<void>;
+  onHealth: () => void;
+  onDismiss: () => void;
+}
+
+/** Where one talks: before, during and after a call. */
+export function Talk(props: Props) {
+  const { state, call, past, health, userId } = props;
+  const words = useWords();
+  const [microphoneId, setMicrophoneId] = usePreference<string>("microphone", "");
+  const [speakerId, setSpeakerId] = usePreference<string>("speaker", "");
+  const [language, setLanguage] = usePreference<string>("speaks", "");
+  const audio = useDevices(state.phase);
+  const on = isOn(state.phase);
+
+  const start = (withMicrophone: boolean): void => {
+    void call.speaker.choose(speakerId);
+    void call.start({
+      conversationId: past?.conversation.id ?? null,
+      userId: userId.trim() || "developer",
+      language: language || null,
+      microphoneId: audio.inputs.some((each) => each.deviceId === microphoneId) ? microphoneId : "",
+      withMicrophone,
+    });
+  };
+  const pickers = (
+    <Devices
+      inputs={audio.inputs}
+      outputs={call.speaker.canChoose ? audio.outputs : []}
+      microphoneId={microphoneId}
+      speakerId={speakerId}
+      onMicrophone={(id) => {
+        setMicrophoneId(id);
+        void call.chooseMicrophone(id);
+      }}
+      onSpeaker={(id) => {
+        setSpeakerId(id);
+        void call.speaker.choose(id);
+      }}
+    />
+  );
+
+  return (
+    <main class="talk" id="talk" tabIndex={-1} data-phase={state.phase}>
+      {state.phase !== "idle" && <Status state={state} call={call} />}
+      {state.notice && (
+        <p class="notice" role="alert">
+          <span>{state.notice.message}</span>
+          <button type="button" class="plain" onClick={props.onDismiss}>
+            {words.talk.dismiss}
+          </button>
+        </p>
+      )}
+      {(state.phase !== "idle" || past) && (
+        <TranscriptView state={state} past={past?.messages ?? []} />
+      )}
+      {state.phase === "idle" && (
+        <Invitation
+          resumed={past}
+          health={health}
+          userId={userId}
+          onUserId={props.onUserId}
+          language={language}
+          onLanguage={setLanguage}
+          onStart={start}
+          onHealth={props.onHealth}
+        >
+          {pickers}
+        </Invitation>
+      )}
+      {on && <Composer state={state} call={call} pickers={pickers} />}
+      {(state.phase === "ended" || state.phase === "failed") && (
+        <Ended
+          state={state}
+          onFresh={props.onFresh}
+          onResume={props.onResume}
+          onRetry={() => start(state.microphoneProblem !== "skipped")}
+        />
+      )}
+    </main>
+  );
+}
+
+interface DevicesProps {
+  inputs: MediaDeviceInfo[];
+  outputs: MediaDeviceInfo[];
+  microphoneId: string;
+  speakerId: string;
+  onMicrophone: (id: string) => void;
+  onSpeaker: (id: string) => void;
+}
+
+function Devices(props: DevicesProps) {
+  const words = useWords();
+  return (
+    <>
+      <Picker
+        label={words.talk.microphone}
+        from={props.inputs}
+        value={props.microphoneId}
+        onChange={props.onMicrophone}
+      />
+      {props.outputs.length > 0 && (
+        <Picker
+          label={words.talk.speaker}
+          from={props.outputs}
+          value={props.speakerId}
+          onChange={props.onSpeaker}
+        />
+      )}
+    </>
+  );
+}
+
+interface PickerProps {
+  label: string;
+  from: MediaDeviceInfo[];
+  value: string;
+  onChange: (id: string) => void;
+}
+
+function Picker({ label, from, value, onChange }: PickerProps) {
+  const words = useWords();
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+        <option value="">{words.talk.automatic}</option>
+        {from
+          .filter((device) => device.deviceId !== "default")
+          .map((device) => (
+            <option key={device.deviceId} value={device.deviceId}>
+              {device.label}
+            </option>
+          ))}
+      </select>
+    </label>
+  );
+}
+
+/** The devices there are. Their names are known once the user has allowed one. */
+function useDevices(phase: string): { inputs: MediaDeviceInfo[]; outputs: MediaDeviceInfo[] } {
+  const [found, setFound] = useState<{ inputs: MediaDeviceInfo[]; outputs: MediaDeviceInfo[] }>({
+    inputs: [],
+    outputs: [],
+  });
+  useEffect(() => {
+    const look = async (): Promise<void> =>
+      setFound({ inputs: await devices("audioinput"), outputs: await devices("audiooutput") });
+    void look();
+    navigator.mediaDevices?.addEventListener("devicechange", look);
+    return () => navigator.mediaDevices?.removeEventListener("devicechange", look);
+  }, [phase === "connecting"]);
+  return found;
+}

@@ -1,0 +1,117 @@
+import { useEffect, useRef } from "preact/hooks";
+import type { StoredMessage } from "../api";
+import type { CallState, Entry } from "../state/model";
+import { wordsOf } from "../state/transcript";
+import { useWords } from "../words";
+
+/** How near to the end one has read for the end to be kept in sight, in pixels. */
+const NEAR = 120;
+
+/** What was said: earlier, and in this call as it is being said. */
+export function TranscriptView({ state, past }: { state: CallState; past: StoredMessage[] }) {
+  const words = useWords();
+  const box = useRef<HTMLDivElement>(null);
+  const follow = useRef(true);
+  useEffect(() => {
+    if (follow.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [state.entries, past, state.phase]);
+  const shown = past.filter((message) => message.content && !message.deleted_at);
+  const finished = state.entries.findLast((entry) => entry.closed && entry.id);
+  return (
+    <div
+      class="transcript"
+      role="region"
+      aria-label={words.transcript.label}
+      tabIndex={0}
+      ref={box}
+      onScroll={(event) => {
+        const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
+        follow.current = scrollHeight - scrollTop - clientHeight < NEAR;
+      }}
+    >
+      {shown.length > 0 && state.phase !== "idle" && (
+        <p class="divider">
+          <span>{words.transcript.earlier}</span>
+        </p>
+      )}
+      {state.phase === "idle" && shown.length === 0 && (
+        <p class="nothing">{words.transcript.empty}</p>
+      )}
+      <ol class={state.phase === "idle" ? "" : "past"}>
+        {shown.map((message) => (
+          <Past key={message.id} message={message} />
+        ))}
+      </ol>
+      {shown.length > 0 && state.phase !== "idle" && (
+        <p class="divider">
+          <span>{words.transcript.now}</span>
+        </p>
+      )}
+      <ol>
+        {state.entries.map((entry) => (
+          <Said key={entry.key} entry={entry} />
+        ))}
+      </ol>
+      {/* Whole turns are read out; words as they come would be a stammer. */}
+      <p class="hidden" aria-live="polite">
+        {finished && `${speaker(words, finished.role)}: ${wordsOf(finished).said}`}
+      </p>
+    </div>
+  );
+}
+
+function Past({ message }: { message: StoredMessage }) {
+  const words = useWords();
+  return (
+    <li class={`said ${side(message.role)}`}>
+      <p class="who">
+        {speaker(words, message.role)}
+        {message.modality === "text" && message.role === "user" && (
+          <span class="mark">{words.transcript.typed}</span>
+        )}
+        {message.interrupted && <span class="mark cut">{words.transcript.interrupted}</span>}
+      </p>
+      <p class="words">{message.content}</p>
+    </li>
+  );
+}
+
+function Said({ entry }: { entry: Entry }) {
+  const words = useWords();
+  const { said, coming } = wordsOf(entry);
+  if (!said && !coming) return null;
+  return (
+    <li class={`said ${side(entry.role)}`} data-kept={entry.kept}>
+      <p class="who">
+        {speaker(words, entry.role)}
+        {entry.modality === "text" && <span class="mark">{words.transcript.typed}</span>}
+        {entry.interrupted && <span class="mark cut">{words.transcript.interrupted}</span>}
+        {entry.refused !== null ? (
+          <span class="mark cut">{words.transcript.refused}</span>
+        ) : (
+          <span
+            class={`kept ${entry.kept}`}
+            role="img"
+            aria-label={words.transcript[entry.kept]}
+            title={words.transcript[entry.kept]}
+          />
+        )}
+      </p>
+      <p class="words">
+        {said}
+        {said && coming && " "}
+        {coming && (entry.interrupted ? <s>{coming}</s> : <span class="coming">{coming}</span>)}
+      </p>
+      {entry.refused && <p class="detail">{entry.refused}</p>}
+    </li>
+  );
+}
+
+function side(role: string): string {
+  return role === "user" || role === "human" ? "user" : "bot";
+}
+
+function speaker(words: ReturnType<typeof useWords>, role: string): string {
+  if (role === "user" || role === "human") return words.transcript.user;
+  return role === "assistant" ? words.transcript.assistant : role;
+}

@@ -1,0 +1,33 @@
+"""What the browser tests share: a bot in rehearsal, and a browser whose microphone speaks Spanish."""
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.clients.bot_process import BotProcess, running_bot
+from tests.clients.browser import running_chromium
+from tests.clients.visit import write_microphone
+
+CONSOLE = Path(__file__).resolve().parents[2] / "sonora_app" / "console"
+
+
+@pytest.fixture(scope="module")
+def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
+    """A bot in rehearsal, as `bot.py --local` starts it."""
+    with running_bot(tmp_path_factory.mktemp("bot"), SONORA_WAITING_SECS="60") as process:
+        yield process
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncGenerator[Browser]:
+    """A browser whose microphone says the same sentence over and over."""
+    said = await write_microphone(tmp_path / "said.wav", "Quiero planear un viaje a Oaxaca.")
+    async with running_chromium(said) as chromium:
+        yield chromium
+
+
+def address(bot: BotProcess) -> str:
+    """Where a person opens the console."""
+    return f"http://localhost:{bot.port}/"

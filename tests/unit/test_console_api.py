@@ -1,0 +1,202 @@
+"""The console's API: what it answers, and whom."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from sonora_app.console.api import without_paths
+from sonora_app.console.routes import add_console
+from sonora_app.conversation.journal import Journal
+from sonora_app.settings import Settings, load_settings
+from tests.clients.kept_journal import Kept, write_journal
+
+pytestmark = pytest.mark.unit
+
+HOST = "localhost:7860"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
+    for name in ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY", "SUPABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return load_settings()
+
+
+@pytest.fixture
+async def kept(settings: Settings) -> Kept:
+    settings.data_dir.mkdir()
+    return await asyncio.to_thread(write_journal, settings.journal_path)
+
+
+@asynccontextmanager
+async def console(
+    settings: Settings, client: tuple[str, int] = ("127.0.0.1", 50_000)
+) -> AsyncGenerator[httpx.AsyncClient]:
+    """What a page of the runner's own sends, to the console on the settings' journal."""
+    app = FastAPI()
+    journal = await Journal.connect(settings.journal_path)
+
+    async def store() -> Journal:
+        return journal
+
+    add_console(app, settings, store)
+    transport = httpx.ASGITransport(app, client=client)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
+            yield http
+    finally:
+        await journal.aclose()
+
+
+async def test_it_lists_conversations_and_shows_one(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        listed = (await http.get("/sonora/api/conversations")).json()
+        anas = (await http.get("/sonora/api/conversations", params={"user_id": "ana"})).json()
+        shown = (await http.get(f"/sonora/api/conversations/{kept.talk}")).json()
+        markdown = (await http.get(f"/sonora/api/conversations/{kept.talk}/markdown")).json()
+
+    assert {each["id"] for each in listed} == {str(kept.talk), str(kept.other)}
+    assert [(each["title"], each["messages"]) for each in anas] == [("Un viaje a Oaxaca", 4)]
+    assert shown["conversation"]["user_id"] == "ana"
+    assert [message["content"] for message in shown["messages"]][:2] == [
+        "Hola, Ana.",
+        "Quiero ir a Oaxaca",
+    ]
+    assert shown["messages"][0]["interrupted"] is True
+    assert [step["trigger"] for step in shown["transitions"]] == [
+        "set_conversation_id",
+        "greeting_finished",
+    ]
+    assert markdown["markdown"].startswith("# Un viaje a Oaxaca")
+
+
+async def test_what_is_not_there_is_told_as_json(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        unknown = await http.get(f"/sonora/api/conversations/{uuid4()}")
+        malformed = await http.get("/sonora/api/conversations/7")
+        nowhere = await http.get("/sonora/api/secrets")
+
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    assert (malformed.status_code, nowhere.status_code) == (422, 404)
+    assert all(answer.json()["message"] for answer in (unknown, malformed, nowhere))
+
+
+async def test_the_flow_is_the_running_one(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        flow = (await http.get("/sonora/api/flow")).json()
+
+    drawing = flow["drawing"]
+    boxes = {box["name"]: box for box in drawing["boxes"]}
+    assert boxes.keys() == {"waiting", "greeting", "conversation", "wrap_up", "farewell"}
+    assert boxes["waiting"]["initial"]
+    assert boxes["farewell"]["final"]
+    edges = [
+        (edge["from"], edge["to"], edge["function"])
+        for line in drawing["lines"]
+        for edge in line["edges"]
+    ]
+    assert ("greeting", "conversation", "greeting_finished") in edges
+    assert "initial_node: waiting" in flow["yaml"]
+
+
+async def test_health_is_what_the_doctor_finds_without_a_path(
+    settings: Settings, kept: Kept
+) -> None:
+    async with console(settings) as http:
+        health = (await http.get("/sonora/api/health")).json()
+
+    checks = {check["name"]: check for check in health["checks"]}
+    assert health["stand_ins"] == ["llm", "stt", "tts"]
+    assert (health["supabase"], health["language"]) == (False, "es")
+    assert checks["Voice"]["state"] == "note"
+    assert "…/journal.db" in checks["Journal"]["found"]
+    assert "Port" not in checks
+    assert str(settings.data_dir) not in json.dumps(health)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example:7860"},
+        {"host": "localhost.evil.example"},
+        {"host": ""},
+        {"host": "[::1"},
+        {"origin": "https://evil.example"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "null"},
+        {"origin": "http://evil.example:7860", "host": "evil.example:7860"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+async def test_other_pages_and_other_names_are_refused(
+    settings: Settings, kept: Kept, headers: dict[str, str]
+) -> None:
+    async with console(settings) as http:
+        answers = [
+            await http.request(method, f"/sonora/api/{path}", headers=headers)
+            for method, path in (
+                ("GET", "conversations"),
+                ("GET", f"conversations/{kept.talk}"),
+                ("GET", "health"),
+                ("DELETE", f"conversations/{kept.talk}"),
+            )
+        ]
+
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert all("Oaxaca" not in answer.text for answer in answers)
+
+
+async def test_other_machines_are_refused(settings: Settings, kept: Kept) -> None:
+    async with console(settings, client=("192.168.1.20", 50_000)) as http:
+        answer = await http.get("/sonora/api/conversations")
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "[::1]:7860"])
+async def test_the_page_itself_may_ask(settings: Settings, kept: Kept, host: str) -> None:
+    own = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    async with console(settings) as http:
+        answer = await http.get("/sonora/api/conversations", headers=own)
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_the_page_may_load_nothing_from_outside(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        page = await http.get("/")
+        script = await http.get("/sonora/static/console.js")
+        style = await http.get("/sonora/static/console.css")
+
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "console.js" in page.text
+    assert (script.status_code, style.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/home/ana/sonora/.sonora/journal.db, schema 5", "…/journal.db, schema 5"),
+        ("'/var/lib/x/y' cannot be written to", "'…/y' cannot be written to"),
+        ("https://example.org/a/b answers", "https://example.org/a/b answers"),
+        ("3/4 of it and/or more", "3/4 of it and/or more"),
+    ],
+)
+def test_paths_are_cut_down(text: str, told: str) -> None:
+    assert without_paths(text) == told
