@@ -1,4 +1,4 @@
-"""What the browser tests share: a bot in rehearsal, and a browser whose microphone speaks Spanish."""
+"""What the browser tests share: a bot in rehearsal, and a browser with a Spanish microphone."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
