@@ -2,6 +2,7 @@
 
     uv run python -m benchmarks                        # everything; takes about half an hour
     uv run python -m benchmarks voice-to-voice --quick # one measurement, with fewer repetitions
+    uv run python -m benchmarks publish                # results into docs/benchmarks.md
 
 Both bots run on this machine, against the same simulated vendors, with the same client, and take
 turns. Results are kept as JSON; what was measured earlier stays there until it is measured again.
@@ -10,37 +11,77 @@ turns. Results are kept as JSON; what was measured earlier stays there until it 
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
-from benchmarks import voice_to_voice
+from benchmarks import barge_in, endpointing, joining, resources, start, voice_to_voice
 from benchmarks.figures import Measurement, Results, this_machine
-from benchmarks.report import table
+from benchmarks.report import publish, table
 from benchmarks.vendors import NONE, REALISTIC
 
 Quick = bool
 
-MEASUREMENTS: dict[str, Callable[[Quick], Awaitable[Measurement]]] = {
+_DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+MEASUREMENTS: dict[str, Callable[[Quick], Coroutine[Any, Any, Measurement]]] = {
     "voice-to-voice": lambda quick: voice_to_voice.measure(
         REALISTIC, rounds=1 if quick else 3, target=0.65
     ),
     "voice-to-voice-no-delay": lambda quick: voice_to_voice.measure(
         NONE, rounds=1 if quick else 3, target=0.7
     ),
+    "joining": lambda quick: joining.measure(repetitions=2 if quick else 10),
+    "barge-in": lambda quick: barge_in.measure(rounds=1 if quick else 5),
+    "pauses": lambda quick: endpointing.measure(
+        endpointing.PAUSES, title="Endpointing: pauses", voices=1 if quick else 2
+    ),
+    "endpointing": lambda quick: endpointing.measure(
+        endpointing.OTHERS, title="Endpointing: other turns", voices=1 if quick else 2
+    ),
+    "cpu": lambda quick: resources.measure_cpu(rounds=1 if quick else 3),
+    "memory": lambda quick: resources.measure_memory(calls=4 if quick else 20),
+    "start": lambda quick: start.measure(processes=1 if quick else 5),
 }
 """Every measurement, by its name on the command line, in the order of the report."""
 
 
+_PUBLISH = "publish"
+
+
 def main() -> None:
     """Measure what the command line names, print it and keep it."""
+    logger.remove()
+    logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
+    arguments = _arguments()
+    names: list[str] = arguments.names or list(MEASUREMENTS)
+    for name in names:
+        results = Results.load(arguments.results)
+        if name == _PUBLISH:
+            publish(results, _DOCS)
+            continue
+        measurement = asyncio.run(MEASUREMENTS[name](arguments.quick))
+        results.machine = this_machine()
+        results.measurements[name] = measurement
+        results.save(arguments.results)
+        sys.stdout.write(f"\n## {measurement.title}\n\n{table(measurement.figures)}\n")
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MEASUREMENTS))
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join(MEASUREMENTS)}; or {_PUBLISH}, which brings docs/benchmarks.md up to "
+        "date with the results that are kept (default: every measurement)",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
     parser.add_argument(
         "--results",
@@ -49,18 +90,10 @@ def main() -> None:
         help="where results are kept (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(MEASUREMENTS)
+    unknown = set(arguments.names) - {*MEASUREMENTS, _PUBLISH}
     if unknown:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
-    logger.remove()
-    logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
-    for name in arguments.names or MEASUREMENTS:
-        measurement = asyncio.run(MEASUREMENTS[name](arguments.quick))
-        results = Results.load(arguments.results)
-        results.machine = this_machine()
-        results.measurements[name] = measurement
-        results.save(arguments.results)
-        sys.stdout.write(f"\n## {measurement.title}\n\n{table(measurement)}\n")
+    return arguments
 
 
 if __name__ == "__main__":

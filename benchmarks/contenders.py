@@ -41,6 +41,11 @@ class Contender(ABC):
 
     @property
     @abstractmethod
+    def bot_file(self) -> Path:
+        """The module that the runner calls."""
+
+    @property
+    @abstractmethod
     def command(self) -> list[str]:
         """What to run."""
 
@@ -97,9 +102,14 @@ class Sonora(Contender):
         self._extra = dict(extra or {})
 
     @property
+    def bot_file(self) -> Path:
+        """The one in this project."""
+        return PROJECT / "bot.py"
+
+    @property
     def command(self) -> list[str]:
         """As README says."""
-        return [sys.executable, str(PROJECT / "bot.py"), "--local"]
+        return [sys.executable, str(self.bot_file), "--local"]
 
     def environment(self, vendors: Vendors) -> dict[str, str]:
         """Every vendor by its address; time enough to open a conversation."""
@@ -114,14 +124,40 @@ class Sonora(Contender):
             **self._extra,
         }
 
+    @property
+    def has_database(self) -> bool:
+        """Whether conversations are kept in Supabase, too."""
+        return "SUPABASE_URL" in self._extra
+
     async def open(self, page: Page) -> float:
         """Say client-ready, then `set_conversation_id`, which is what it is timed from."""
+        asked_at, _ = await self.open_conversation(page, user_id=str(uuid4()))
+        return asked_at
+
+    async def open_conversation(
+        self, page: Page, *, user_id: str, conversation_id: str | None = None
+    ) -> tuple[float, str]:
+        """Say client-ready, then name a conversation.
+
+        Args:
+            page: A connected client.
+            user_id: Whose conversation it is.
+            conversation_id: An earlier one to go on with.
+
+        Returns:
+            When it was named, in monotonic seconds, and its id.
+
+        Raises:
+            RuntimeError: It was not opened.
+        """
         await page.ready()
         asked_at = time.monotonic()
-        answer = await page.action("set_conversation_id", user_id=str(uuid4()))
+        answer = await page.action(
+            "set_conversation_id", user_id=user_id, conversation_id=conversation_id
+        )
         if answer["type"] != "server-response":
             raise RuntimeError(f"the conversation was not opened: {answer['data']}")
-        return asked_at
+        return asked_at, answer["data"]["d"]["conversation_id"]
 
 
 class Scaffold(Contender):
@@ -133,6 +169,11 @@ class Scaffold(Contender):
         """Have it made."""
         super().__init__(folder)
         self._bot = make_scaffold(folder / "project")
+
+    @property
+    def bot_file(self) -> Path:
+        """The one that the tool has made."""
+        return self._bot
 
     @property
     def command(self) -> list[str]:

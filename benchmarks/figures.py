@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -50,13 +51,17 @@ class Measurement(BaseModel):
         title: What was measured, as a heading.
         how: How, in a sentence or two.
         figures: What came of it.
+        date: The day it was measured.
         traces: When each part of a typical turn ended, in milliseconds, by the bot's name.
+        series: Values in the order they were taken, by the bot's name.
     """
 
     title: str
     how: str
     figures: list[Figure]
+    date: str = Field(default_factory=lambda: date.today().isoformat())
     traces: dict[str, dict[str, float]] = Field(default_factory=dict)
+    series: dict[str, list[float]] = Field(default_factory=dict)
 
 
 class Results(BaseModel):

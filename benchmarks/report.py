@@ -1,13 +1,78 @@
-"""Results as Markdown."""
+"""Results as Markdown tables and pictures, and where they go in docs/benchmarks.md."""
 
-from benchmarks.figures import SCAFFOLD, SONORA, Figure, Measurement
+import re
+from pathlib import Path
+
+from benchmarks.charts import ranges, series, timeline
+from benchmarks.figures import SCAFFOLD, SONORA, Figure, Measurement, Results
+
+_BLOCK = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+SUMMARY, MACHINE = "summary", "machine"
+"""Blocks that are not a measurement: every figure that has a target, and what it was run on."""
 
 
-def table(measurement: Measurement) -> str:
-    """A measurement's figures: median and range for each bot, and the ratio of the medians."""
+def publish(results: Results, docs: Path) -> None:
+    """Bring the page, its pictures and its data up to date.
+
+    What is not between the marks `<!-- results: NAME -->` and `<!-- end -->` stays as it is.
+
+    Args:
+        results: What was measured.
+        docs: The folder with `benchmarks.md`.
+    """
+    folder = docs / "benchmarks"
+    folder.mkdir(exist_ok=True)
+    results.save(folder / "results.json")
+    for name, measurement in results.measurements.items():
+        for file, picture in _pictures(name, measurement).items():
+            (folder / file).write_text(picture, encoding="utf-8")
+
+    def filled(match: re.Match[str]) -> str:
+        begin, name, end = match.groups()
+        return f"{begin}\n{_block(name, results)}\n\n{end}"
+
+    page = docs / "benchmarks.md"
+    page.write_text(_BLOCK.sub(filled, page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def table(figures: list[Figure]) -> str:
+    """Median and range for each bot, the ratio of the medians, and what it may be at most."""
     rows = ["| figure | scaffold | Sonora | ratio | target |", "|---|---|---|---|---|"]
-    rows += [_row(figure) for figure in measurement.figures]
+    rows += [_row(figure) for figure in figures]
     return "\n".join(rows)
+
+
+def _block(name: str, results: Results) -> str:
+    if name == MACHINE:
+        return ", ".join(f"{what} {value}" for what, value in results.machine.items()) + "."
+    if name == SUMMARY:
+        aimed = [f for m in results.measurements.values() for f in m.figures if f.target]
+        return table(aimed)
+    measurement = results.measurements.get(name)
+    if measurement is None:
+        return "Not measured yet."
+    pictures = (
+        f"![{measurement.title}](benchmarks/{file})" for file in _pictures(name, measurement)
+    )
+    parts = (
+        f"{measurement.how} Measured on {measurement.date}.",
+        table(measurement.figures),
+        *pictures,
+    )
+    return "\n\n".join(parts)
+
+
+def _pictures(name: str, measurement: Measurement) -> dict[str, str]:
+    """A measurement's pictures, by the names of their files."""
+    pictures: dict[str, str] = {}
+    if any(figure.unit == "ms" for figure in measurement.figures):
+        pictures[f"{name}.svg"] = ranges(measurement, "ms")
+    if measurement.traces:
+        pictures[f"{name}-turn.svg"] = timeline(measurement)
+    if measurement.series:
+        pictures[f"{name}-series.svg"] = series(measurement, "MB")
+    return pictures
 
 
 def _row(figure: Figure) -> str:
@@ -19,8 +84,7 @@ def _row(figure: Figure) -> str:
 
 
 def _spread(figure: Figure, name: str) -> str:
-    values = figure.values.get(name)
-    middle = figure.median(name)
+    values, middle = figure.values.get(name), figure.median(name)
     if not values or middle is None:
         return "–"
     unit = f" {figure.unit}" if figure.unit else ""
@@ -30,4 +94,4 @@ def _spread(figure: Figure, name: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.2g}"
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -11,7 +11,6 @@ import os
 import runpy
 import subprocess
 import sys
-from functools import partialmethod
 from pathlib import Path
 
 _OPTIONS = (
@@ -54,8 +53,8 @@ def run_scaffold() -> None:
         (DeepgramSTTService, "base_url", "DEEPGRAM_BASE_URL"),
         (CartesiaTTSService, "url", "CARTESIA_URL"),
     ):
-        init = partialmethod(service.__init__, **{argument: os.environ[variable]})
-        service.__init__ = init  # pyright: ignore[reportAttributeAccessIssue]
+        defaults = service.__init__.__kwdefaults__ or {}
+        service.__init__.__kwdefaults__ = {**defaults, argument: os.environ[variable]}
     del sys.argv[0]
     sys.path.insert(0, str(Path(sys.argv[0]).parent))
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,113 +1,99 @@
-"""What the first caller of a process waits for, in rehearsal, over real WebRTC.
+"""What a process costs before its first call, and what its first caller waits for."""
 
-    uv run python -m benchmarks.start [--processes 5] [--greetings 10]
-
-Measures, on this machine: a process's start to serving; connecting to bot-ready, for the first
-call of a process and the ones after it; and `set_conversation_id` to the greeting, once as the
-first audio frame leaves the bot (RTVI's bot-started-speaking) and once as sound is heard.
-Prints a Markdown table, and JSON to standard output with `--json`.
-"""
-
-import argparse
 import asyncio
-import json
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
-from uuid import uuid4
 
-from tests.clients.bot_process import BotProcess, running_bot
+from loguru import logger
+
+from benchmarks.contenders import Contender, Scaffold, Sonora, clean_environment
+from benchmarks.figures import Figure, Measurement, milliseconds
+from benchmarks.vendors import serving_vendors
+from tests.clients.bot_process import BotProcess
 from tests.clients.webrtc import page
 
-_CALLS = 4
-"""Calls per process: the first, and three to compare it with."""
+_START_TARGET = 0.7
+_CALLS = 3
+"""Calls per process: the first, and some to compare it with."""
+
+_START = "process start to serving"
+_IMPORT = "importing the bot's module"
+_CONNECT = "connecting to bot-ready, {} call of a process"
 
 
-async def connect_to_ready_secs(bot: BotProcess) -> float:
-    """Connect, say client-ready, and time bot-ready, in seconds."""
-    started = time.monotonic()
-    async with page(bot.url) as client:
-        await client.ready()
-        return time.monotonic() - started
+async def measure(*, processes: int) -> Measurement:
+    """Start both bots by turns.
 
-
-async def greeting_secs(bot: BotProcess) -> tuple[float, float]:
-    """Open a conversation, and time the greeting leaving the bot and being heard, in seconds."""
-    async with page(bot.url) as client:
-        await client.ready()
-        started = time.monotonic()
-        client.send(
-            "client-message",
-            {
-                "t": "action",
-                "d": {"action": "set_conversation_id", "arguments": {"user_id": str(uuid4())}},
-            },
-        )
-        left = await client.wait_for(lambda message: message["type"] == "bot-started-speaking")
-        heard = await client.sound(since=started)
-        return left["received_at"] - started, heard - started
-
-
-async def measure(processes: int, greetings: int) -> dict[str, list[float]]:
-    """Run everything; gives each figure's values in milliseconds."""
-    figures: dict[str, list[float]] = {
-        "process start to serving": [],
-        "first call: connect to bot-ready": [],
-        "second call: connect to bot-ready": [],
-        "later calls: connect to bot-ready": [],
-        "set_conversation_id to the greeting's first frame": [],
-        "set_conversation_id to sound at the client": [],
-    }
-
-    def note(figure: str, secs: float) -> None:
-        figures[figure].append(round(secs * 1000, 1))
-
+    Args:
+        processes: How many of each, besides one that is not counted.
+    """
+    values: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        with running_bot(Path(folder) / "client") as bot:
-            # The client, too, is slower in its first call: it is not what is measured.
-            await connect_to_ready_secs(bot)
-        for number in range(processes):
-            with running_bot(Path(folder) / str(number), SONORA_WAITING_SECS="60") as bot:
-                note("process start to serving", bot.ready_after_secs)
-                for call in range(_CALLS):
-                    figure = ("first call", "second call")[call] if call < 2 else "later calls"
-                    note(f"{figure}: connect to bot-ready", await connect_to_ready_secs(bot))
-                    await asyncio.sleep(0.5)
-        with running_bot(Path(folder) / "greetings", SONORA_WAITING_SECS="60") as bot:
-            for _ in range(greetings):
-                left, heard = await greeting_secs(bot)
-                note("set_conversation_id to the greeting's first frame", left)
-                note("set_conversation_id to sound at the client", heard)
-                await asyncio.sleep(0.5)
-    return figures
+        async with serving_vendors() as vendors:
+            contenders: list[Contender] = [
+                Scaffold(Path(folder) / "scaffold"),
+                Sonora(Path(folder) / "sonora"),
+            ]
+            for number in range(processes + 1):
+                for contender in contenders if number % 2 else reversed(contenders):
+                    taken = {_IMPORT: await asyncio.to_thread(_import_secs, contender.bot_file)}
+                    async with contender.running(vendors) as bot:
+                        taken[_START] = bot.ready_after_secs
+                        for call in range(_CALLS):
+                            taken[_CONNECT.format(_ORDINALS[call])] = await _connect_secs(bot)
+                    if number:
+                        for name, secs in taken.items():
+                            of_both = values.setdefault(name, {})
+                            of_both.setdefault(contender.name, []).append(secs)
+                    shown = ", ".join(f"{secs * 1000:.0f}" for secs in taken.values())
+                    logger.info(f"{contender.name}, process {number}: {shown} ms")
+    return Measurement(
+        title="Start",
+        how="Both serve Pipecat's development runner; serving is when it answers. Sonora imports "
+        "itself in a thread beside it, and serves when that is done.",
+        figures=[
+            Figure(
+                name=name,
+                unit="ms",
+                values={bot: milliseconds(secs) for bot, secs in of_both.items()},
+                target=_START_TARGET if name == _START else None,
+            )
+            for name, of_both in values.items()
+        ],
+    )
 
 
-def table(figures: dict[str, list[float]]) -> str:
-    """The figures as Markdown: median, range and count."""
-    rows = ["| figure | median ms | range ms | n |", "|---|---|---|---|"]
-    for name, values in figures.items():
-        rows.append(
-            f"| {name} | {median(values):.0f} | {min(values):.0f}–{max(values):.0f} "
-            f"| {len(values)} |"
-        )
-    first = figures["first call: connect to bot-ready"]
-    second = figures["second call: connect to bot-ready"]
-    rows.append(f"\nFirst call / second call: {median(first) / median(second):.2f}")
-    return "\n".join(rows)
+_ORDINALS = ("first", "second", "third")
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--processes", type=int, default=5)
-    parser.add_argument("--greetings", type=int, default=10)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    figures = asyncio.run(measure(arguments.processes, arguments.greetings))
-    sys.stdout.write((json.dumps(figures) if arguments.json else table(figures)) + "\n")
+def _import_secs(bot_file: Path) -> float:
+    """How long a fresh interpreter takes to import a module, in seconds."""
+    program = (
+        "import sys, time; started = time.perf_counter(); import bot; "
+        "sys.stdout.write(str(time.perf_counter() - started)); sys.stdout.flush(); "
+        # Not waiting for what it has begun in the background.
+        "import os; os._exit(0)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=bot_file.parent,
+        env={**clean_environment(), "ENV": "local"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return float(finished.stdout)
 
 
-if __name__ == "__main__":
-    main()
+async def _connect_secs(bot: BotProcess) -> float:
+    """Connect, say client-ready, and time bot-ready, in seconds."""
+    started_at = time.monotonic()
+    async with page(bot.url) as client:
+        await client.ready()
+        elapsed = time.monotonic() - started_at
+    await asyncio.sleep(0.5)
+    return elapsed

@@ -1,6 +1,7 @@
 """One turn of a conversation: said by the client, answered by a bot, and what took how long."""
 
 import asyncio
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,8 +9,8 @@ import numpy as np
 
 from benchmarks.contenders import SETTLED_SECS
 from benchmarks.vendors import Vendors
-from tests.clients.speech import speech
-from tests.clients.webrtc import LOUD, MIC_RATE, Page
+from tests.clients.speech import Spoken, spoken
+from tests.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE, Page
 from tests.vendors.log import Entry
 
 PARTS = (
@@ -33,25 +34,51 @@ class Utterance:
     """Something to say.
 
     Parameters:
-        text: In words, as it will be recognised.
         pcm: As sound, at the microphone's rate.
+        words: Its words, each with the seconds from the first sound to the word's end.
     """
 
-    text: str
     pcm: np.ndarray
+    words: tuple[tuple[str, float], ...]
+
+    @classmethod
+    async def spoken(cls, *parts: str | float, voice: str = "es-419") -> "Utterance":
+        """Texts, by espeak-ng, with the pauses between them that the numbers say, in seconds."""
+        samples: list[np.ndarray] = []
+        words: list[tuple[str, float]] = []
+        secs = 0.0
+        for part in parts:
+            if isinstance(part, str):
+                said = await spoken(part, voice=voice)
+                words += [(word, secs + end) for word, end in said.words]
+            else:
+                said = Spoken(np.zeros(int(part * MIC_RATE), np.int16), ())
+            samples.append(said.samples)
+            secs += len(said.samples) / MIC_RATE
+        return cls(np.concatenate(samples), tuple(words))
+
+    @property
+    def text(self) -> str:
+        """Its words."""
+        return " ".join(word for word, _ in self.words)
+
+    @property
+    def lead_secs(self) -> float:
+        """How much of the sound comes before its first voiced frame."""
+        return float(self._voiced[0]) * FRAME_SECS
 
     @property
     def tail_secs(self) -> float:
-        """How much of the sound comes after its last voiced frame."""
-        frame = MIC_RATE // 50
-        frames = self.pcm[: len(self.pcm) // frame * frame].reshape(-1, frame)
-        loud = np.flatnonzero(np.sqrt(np.mean(frames.astype(np.float32) ** 2, axis=1)) > LOUD)
-        return (len(self.pcm) - (loud[-1] + 1) * frame) / MIC_RATE
+        """From sending its last voiced frame to sending its last frame."""
+        frames = math.ceil(len(self.pcm) / MIC_RATE / FRAME_SECS)
+        return (frames - 1 - float(self._voiced[-1])) * FRAME_SECS
 
-    @classmethod
-    async def spoken(cls, text: str, *, voice: str = "es-419") -> "Utterance":
-        """`text`, by espeak-ng."""
-        return cls(text, await speech(text, voice=voice))
+    @property
+    def _voiced(self) -> np.ndarray:
+        """The numbers of the frames that count as sound."""
+        size = int(MIC_RATE * FRAME_SECS)
+        frames = self.pcm[: len(self.pcm) // size * size].reshape(-1, size).astype(np.float32)
+        return np.flatnonzero(np.sqrt(np.mean(frames**2, axis=1)) > LOUD)
 
 
 @dataclass(frozen=True)
@@ -62,13 +89,25 @@ class Turn:
         total_secs: From the end of speech, as sent, to the first sound of the answer, as heard.
         marks_secs: When each of `PARTS` ended, counted from the end of speech.
         requests: How often the model was asked.
-        cut: Whether the bot began to answer before the speech had ended.
+        told_as: As how many messages of the user's the model was told it.
+        early: Whether the bot was heard before the speech had ended.
     """
 
     total_secs: float
     marks_secs: tuple[float, ...]
     requests: int
-    cut: bool
+    told_as: int
+    early: bool
+
+    @property
+    def cut(self) -> bool:
+        """Whether the bot took a part of it for the whole."""
+        return self.early or self.told_as > 1
+
+    def __str__(self) -> str:
+        """For a log line."""
+        cut = f", cut ({self.told_as}{' early' if self.early else ''})" if self.cut else ""
+        return f"{self.total_secs * 1000:.0f} ms, {self.requests} requests{cut}"
 
     @property
     def parts_secs(self) -> dict[str, float]:
@@ -103,13 +142,12 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
     """
     logs = (vendors.deepgram.log, vendors.openai.log, vendors.cartesia.log)
     seen = [len(log.entries) for log in logs]
-    sounds = len(page.sounds)
-    vendors.deepgram.hears.clear()
-    vendors.deepgram.hears.append(utterance.text)
+    sounds, messages = len(page.sounds), _user_messages(vendors)
+    vendors.deepgram.expect(utterance.words)
     page.microphone.say(utterance.pcm)
     await page.microphone.said()
     ended_at = page.microphone.ended_at - utterance.tail_secs
-    cut = len(page.sounds) > sounds
+    early = len(page.sounds) > sounds
     heard_at = await page.sound(since=ended_at, timeout_secs=ANSWER_SECS)
     deepgram, openai, cartesia = (log.entries[n:] for log, n in zip(logs, seen, strict=True))
     marks = _marks(vendors.deepgram.sound_at, heard_at, deepgram, openai, cartesia)
@@ -117,12 +155,19 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
         total_secs=heard_at - ended_at,
         marks_secs=_in_order([mark - ended_at for mark in marks], heard_at - ended_at),
         requests=sum(entry.what == "request" for entry in openai),
-        cut=cut,
+        told_as=_user_messages(vendors) - messages,
+        early=early,
     )
     await page.silence(SETTLED_SECS)
     # What the bot says of the end of its speech comes a little later.
     await asyncio.sleep(0.2)
     return turn
+
+
+def _user_messages(vendors: Vendors) -> int:
+    """How many of the user's messages the model was told of in its last request."""
+    bodies = vendors.openai.bodies
+    return sum(message["role"] == "user" for message in bodies[-1]["messages"]) if bodies else 0
 
 
 def _marks(

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from benchmarks.dictation import DictatedDeepgram
 from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.deepgram import DeepgramVendor
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply
 
 KEY = "benchmark-key"
@@ -50,18 +50,19 @@ class Vendors:
     """Deepgram, OpenAI and Cartesia, serving.
 
     Attributes:
-        answers: What the model answers, by what the user said last; anything else is answered
-            with `GREETING`.
+        answers: What the model answers, by what the user said last.
+        otherwise: What it answers to anything else.
     """
 
     def __init__(self) -> None:
         """Create vendors that do not serve yet, with no delays."""
-        self.deepgram = DeepgramVendor(KEY)
+        self.deepgram = DictatedDeepgram(KEY)
         self.openai = OpenAIVendor(KEY)
         self.cartesia = CartesiaVendor(KEY)
         # Quick speech, so that a run does not spend its time listening to answers.
         self.cartesia.char_secs = 0.03
         self.answers: Mapping[str, str] = {}
+        self.otherwise = GREETING
         self.openai.model = self._answer
         self._delays = NONE
 
@@ -75,7 +76,7 @@ class Vendors:
         if not request.body.get("stream"):
             return Reply(_DESCRIPTION, first_token_secs=self._delays.first_token)
         return Reply(
-            self.answers.get(request.last_said, GREETING),
+            self.answers.get(request.last_said, self.otherwise),
             first_token_secs=self._delays.first_token,
             token_secs=self._delays.token,
         )

@@ -1,0 +1,34 @@
+"""The benchmarks measure what they say: a turn with each bot, its parts adding up to the whole."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.contenders import Contender, Scaffold, Sonora
+from benchmarks.turns import PARTS, Utterance, take_turn
+from benchmarks.vendors import REALISTIC, serving_vendors
+from tests.clients.webrtc import page
+
+pytestmark = [pytest.mark.session, pytest.mark.slow]
+
+_SAID = "Quiero viajar a Oaxaca en abril"
+
+
+@pytest.mark.parametrize("bot", [Scaffold, Sonora])
+async def test_a_turn_is_timed_part_by_part(bot: type[Contender], tmp_path: Path) -> None:
+    async with serving_vendors() as vendors:
+        vendors.delay(REALISTIC)
+        vendors.answers = {_SAID: "Muy buena idea."}
+        contender = bot(tmp_path)
+        said = await Utterance.spoken(_SAID)
+        async with contender.running(vendors) as process, page(process.url) as client:
+            assert await contender.join(client) > 0
+            turn = await take_turn(client, vendors, said)
+        assert vendors.deepgram.log.of("final"), "the bot heard nothing"
+    assert vendors.openai.bodies, "the model was not asked"
+    assert not turn.cut, turn
+    assert list(turn.parts_secs) == list(PARTS)
+    assert sum(turn.parts_secs.values()) == pytest.approx(turn.total_secs)
+    # What the vendors take for themselves is found where it belongs.
+    assert turn.total_secs > REALISTIC.first_token + REALISTIC.first_byte
+    assert turn.parts_secs["TTS"] >= REALISTIC.first_byte
