@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from sonora_app.commands import conversations, doctor, flow, sync
+from sonora_app.commands import conversations, doctor, flow, protocol, sync
 from sonora_app.commands.output import SonoraGroup
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(conversations.app, name="conversations")
 app.add_typer(sync.app, name="sync")
 app.command()(doctor.doctor)
 app.command()(flow.flow)
+app.command()(protocol.protocol)
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ the data of a `client-message`; what it gets is a `server-response`, an `error-r
 `server-message` whose data is one of the events below.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -184,3 +186,32 @@ class ConversationEnded(Event):
     reason: EndReason
     status: ConversationStatus
     summary: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action that a page may ask for: how its arguments and its answer look."""
+
+    arguments: type[Inbound]
+    answer: type[Outbound]
+
+
+ACTIONS: Mapping[str, Action] = {
+    "set_conversation_id": Action(SetConversationId, Ready),
+    "end_conversation": Action(EndConversation, Accepted),
+    "user_text_message": Action(UserTextMessage, Accepted),
+}
+"""The actions by the names that a page sends. `actions/conversation_handler.py` does them."""
+
+EVENTS: tuple[type[Event], ...] = (
+    NodeChanged,
+    MessageRecorded,
+    MessageStored,
+    StorageState,
+    TurnLatency,
+    ConversationOpened,
+    HistoryLoaded,
+    Notice,
+    ConversationEnded,
+)
+"""The server-messages."""

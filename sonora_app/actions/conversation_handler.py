@@ -1,13 +1,12 @@
 """What the page's messages do.
 
-One table says which actions there are and how their arguments look. Messages are acted on one
-after the other, in the order they came, by one consumer; each is answered.
+`protocol.ACTIONS` says which actions there are and how their arguments look. Messages are acted on
+one after the other, in the order they came, by one consumer; each is answered.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from loguru import logger
 from pipecat.processors.frameworks.rtvi import models as rtvi
@@ -20,6 +19,7 @@ from sonora_app.errors import ErrorCode, MessageError, SonoraError
 from sonora_app.identity import token_verifier
 from sonora_app.page import RtviMessage
 from sonora_app.protocol import (
+    ACTIONS,
     MAX_TEXT_CHARS,
     Accepted,
     ActionMessage,
@@ -40,14 +40,6 @@ _TEXT_TYPES = frozenset({"user_text_message", "user-text-message"})
 _LET_THROUGH = frozenset({"client-ready", "disconnect-bot", "client-message", "send-text"})
 """The RTVI messages a page may send. The others reach into the pipeline (raw audio, function
 results, files, DTMF) and no page of ours sends them."""
-
-
-@dataclass(frozen=True)
-class Action(Generic[Arguments]):
-    """An action of the page: how its arguments look, and what it does."""
-
-    arguments: type[Arguments]
-    run: Callable[[Arguments], Awaitable[Outbound]]
 
 
 class ConversationHandler:
@@ -71,10 +63,10 @@ class ConversationHandler:
         self._send_text = send_text
         self._queue: asyncio.Queue[rtvi.ClientMessage] = asyncio.Queue()
         self._opener = Opener(call, start=start, verifier=token_verifier(call.settings))
-        self._actions: Mapping[str, Action[Any]] = {
-            "set_conversation_id": Action(SetConversationId, self._set_conversation_id),
-            "end_conversation": Action(EndConversation, self._end_conversation),
-            "user_text_message": Action(UserTextMessage, self._user_text_message),
+        self._runs: Mapping[str, Callable[[Any], Awaitable[Outbound]]] = {
+            "set_conversation_id": self._set_conversation_id,
+            "end_conversation": self._end_conversation,
+            "user_text_message": self._user_text_message,
         }
 
     # --- Before a message enters
@@ -145,15 +137,15 @@ class ConversationHandler:
                 "There is no such message.",
                 hint='Send t: "action" with d: {action, arguments}.',
             )
-        action = self._actions.get(request.action)
+        action = ACTIONS.get(request.action)
         if action is None:
             raise MessageError(
                 ErrorCode.UNKNOWN_ACTION,
                 "There is no such action.",
-                hint=f"The actions are {', '.join(sorted(self._actions))}.",
+                hint=f"The actions are {', '.join(sorted(ACTIONS))}.",
             )
         arguments = _parse(action.arguments, request.arguments)
-        return await action.run(arguments)
+        return await self._runs[request.action](arguments)
 
     # --- The actions
 

@@ -1,0 +1,103 @@
+"use client";
+
+import { PipecatClientAudio, PipecatClientProvider } from "@pipecat-ai/client-react";
+import { useEffect, useState, type FormEvent } from "react";
+
+import type { Remedy } from "@/sonora/errors";
+import { getSonora, useCall, type Sonora } from "./use-sonora";
+
+const ADVICE: Record<Remedy, string> = {
+  retry: "Try again in a moment.",
+  call_again: "Start another call: the conversation goes on where it was.",
+  new_conversation: "Start a new conversation.",
+  sign_in: "Sign in again.",
+  wait: "",
+  report: "Tell us what you did.",
+};
+
+export function Talk({ conversationId }: { conversationId: string | null }) {
+  // Made in the browser only: on the server there is neither a microphone nor WebRTC.
+  const [sonora, setSonora] = useState<Sonora>();
+  useEffect(() => {
+    setSonora(getSonora());
+    return () => void getSonora().call.hangUp();
+  }, []);
+  if (!sonora) return null;
+  return (
+    <PipecatClientProvider client={sonora.client}>
+      <Conversation sonora={sonora} conversationId={conversationId} />
+      <PipecatClientAudio />
+    </PipecatClientProvider>
+  );
+}
+
+function Conversation({ sonora, conversationId }: { sonora: Sonora; conversationId: string | null }) {
+  const { call, client } = sonora;
+  const state = useCall(call);
+  const [text, setText] = useState("");
+  const [refused, setRefused] = useState("");
+  const quiet = ["idle", "ended", "failed"].includes(state.phase);
+  // Kept in the state and not in the address alone: a dropped call goes on with it.
+  const resumable = state.conversationId ?? conversationId;
+
+  const begin = (id: string | null) => void call.start(id).catch(() => undefined); // see `problem`
+
+  async function send(event: FormEvent) {
+    event.preventDefault();
+    try {
+      await call.sendText(text);
+      setText("");
+      setRefused("");
+    } catch (error) {
+      setRefused((error as Error).message);
+    }
+  }
+
+  return (
+    <main>
+      <p role="status">
+        {state.phase}
+        {state.node && ` · ${state.node}`}
+        {state.storage !== "ok" && " · saving is delayed"}
+        {client.mediaState.mic.state === "error" && " · no microphone: type instead"}
+      </p>
+      {state.problem && (
+        <p role="alert">
+          {state.problem.message} {ADVICE[state.problem.remedy]}
+        </p>
+      )}
+      {state.notice && <p>{state.notice.message}</p>}
+      {state.end?.summary && <p>{state.end.summary}</p>}
+
+      <ol>
+        {state.lines.map((line) => (
+          <li key={line.key} data-role={line.role} data-state={line.state}>
+            {line.text}
+          </li>
+        ))}
+      </ol>
+
+      {quiet ? (
+        <>
+          <button onClick={() => begin(null)}>New conversation</button>
+          {resumable && <button onClick={() => begin(resumable)}>Go on</button>}
+        </>
+      ) : (
+        <>
+          <form onSubmit={(event) => void send(event)}>
+            <input
+              value={text}
+              onChange={(event) => setText(event.target.value)}
+              maxLength={4000}
+              aria-label="Message"
+            />
+            <button disabled={state.phase !== "open" || !text.trim()}>Send</button>
+          </form>
+          {refused && <p role="alert">{refused}</p>}
+          <button onClick={() => void call.end().catch(() => undefined)}>Say goodbye</button>
+          <button onClick={() => void call.hangUp()}>Hang up</button>
+        </>
+      )}
+    </main>
+  );
+}

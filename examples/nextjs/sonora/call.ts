@@ -1,0 +1,279 @@
+/** One conversation with Sonora, over any number of calls: the logic of a page, without the page. */
+
+import { RTVIEvent, type PipecatClient, type RTVIMessage } from "@pipecat-ai/client-js";
+
+import { asCallError, CallError, type CallErrorCode } from "./errors";
+import type {
+  Actions,
+  ConversationEnded,
+  Language,
+  Notice,
+  Ready,
+  SonoraEvent,
+  StorageState,
+} from "./protocol";
+import {
+  withBotOutput,
+  withInterruption,
+  withSpoken,
+  withTyped,
+  type Lines,
+} from "./transcript";
+
+/** A new instance loads the bot before it answers: that is the longest part of a first call. */
+const READY_MS = 45_000;
+const ANSWER_MS = 10_000;
+const ATTEMPTS = 3;
+
+export interface CallOptions {
+  /** Has a bot started for the call; gives what the client's transport connects with. */
+  start: (conversation: { conversation_id: string | null; language: Language | null }) => Promise<unknown>;
+  /** The user's Supabase access token; a new one if `fresh`. Null where none is asked for. */
+  accessToken: (fresh: boolean) => Promise<string | null>;
+  language?: Language;
+}
+
+export type Phase =
+  | "idle"
+  | "starting" // asking for the microphone and for a bot
+  | "connecting" // on the way to the bot, and until it is ready
+  | "opening" // saying whose conversation this is
+  | "open"
+  | "reconnecting" // the connection was lost; the next attempt follows
+  | "ended"
+  | "failed"; // `problem` says why
+
+export interface CallState {
+  readonly phase: Phase;
+  readonly conversationId: string | null;
+  readonly resumed: boolean;
+  /** Where the flow is: a node of flows/sonora.yaml. */
+  readonly node: string | null;
+  readonly lines: Lines;
+  readonly storage: StorageState["state"];
+  readonly notice: Notice | null;
+  readonly end: ConversationEnded | null;
+  readonly problem: CallError | null;
+}
+
+const IDLE: CallState = {
+  phase: "idle",
+  conversationId: null,
+  resumed: false,
+  node: null,
+  lines: [],
+  storage: "ok",
+  notice: null,
+  end: null,
+  problem: null,
+};
+
+export class SonoraCall {
+  #state = IDLE;
+  #listeners = new Set<() => void>();
+  #calls = 0;
+  /** Aborted, with the reason, when the present connection is gone. */
+  #connection = new AbortController();
+
+  constructor(
+    private readonly client: PipecatClient,
+    private readonly options: CallOptions,
+  ) {
+    client.on(RTVIEvent.ServerMessage, (message: SonoraEvent) => this.#onEvent(message));
+    client.on(RTVIEvent.UserTranscript, (data) =>
+      this.#update({ lines: withSpoken(this.#state.lines, data) }),
+    );
+    client.on(RTVIEvent.BotOutput, (data) =>
+      this.#update({ lines: withBotOutput(this.#state.lines, data, this.#calls) }),
+    );
+    client.on(RTVIEvent.Disconnected, () => this.#onGone());
+    client.on(RTVIEvent.Error, (message: RTVIMessage) => {
+      if ((message.data as { fatal?: boolean } | null)?.fatal) this.#onGone();
+    });
+  }
+
+  // Both are arrow functions, to be handed to React's useSyncExternalStore.
+  readonly state = (): CallState => this.#state;
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /**
+   * Start a call: a new conversation, or one to go on with.
+   *
+   * Throws a CallError; the same is then in the state.
+   */
+  async start(conversationId: string | null = null): Promise<Ready> {
+    const goesOn = conversationId !== null && conversationId === this.#state.conversationId;
+    this.#update({ ...IDLE, conversationId, lines: goesOn ? this.#state.lines : [] });
+    try {
+      return await this.#connect();
+    } catch (thrown) {
+      throw this.#failed(thrown);
+    }
+  }
+
+  /** Send what the user typed. The answer is spoken, or with `audioResponse` false only written. */
+  async sendText(text: string, { audioResponse = true } = {}): Promise<void> {
+    await this.#request("user_text_message", { text, audio_response: audioResponse });
+    this.#update({ lines: withTyped(this.#state.lines, text) });
+  }
+
+  /** Ask the bot to wind up: it sums up and says goodbye, and then ends the call itself. */
+  async end(): Promise<void> {
+    await this.#request("end_conversation", {});
+  }
+
+  /** Hang up at once. */
+  async hangUp(): Promise<void> {
+    if (["idle", "ended", "failed"].includes(this.#state.phase)) return;
+    this.#connection.abort(new CallError("hung_up", "You hung up."));
+    this.#update({ phase: "ended" });
+    await this.client.disconnect();
+  }
+
+  async #connect(): Promise<Ready> {
+    const connection = (this.#connection = new AbortController());
+    this.#calls += 1;
+    this.#update({ phase: "starting", problem: null, notice: null, node: null });
+    // Without a microphone one can still type; `client.mediaState` tells why there is none.
+    await this.client.initDevices().catch(() => undefined);
+    const { conversationId } = this.#state;
+    const wish = { conversation_id: conversationId, language: this.options.language ?? null };
+    const found = await this.options.start(wish).catch((thrown: unknown) => {
+      throw asCallError(thrown, "start_failed");
+    });
+    connection.signal.throwIfAborted();
+    this.#update({ phase: "connecting" });
+    // `connect` of its own never gives up on a bot that does not get ready.
+    await this.#unlessGone(this.client.connect(found), READY_MS, "bot_not_ready");
+    this.#update({ phase: "opening" });
+    const ready = await this.#open();
+    this.#update({
+      phase: "open",
+      conversationId: ready.conversation_id,
+      resumed: ready.resumed,
+      node: ready.node,
+      notice: null, // of what went wrong before
+    });
+    return ready;
+  }
+
+  /** Say whose conversation this is. Sent again it is answered the same, so it may be repeated. */
+  async #open(): Promise<Ready> {
+    let fresh = false;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#request("set_conversation_id", {
+          conversation_id: this.#state.conversationId,
+          access_token: await this.options.accessToken(fresh),
+          language: this.options.language ?? null,
+        });
+      } catch (thrown) {
+        const problem = asCallError(thrown, "internal");
+        fresh = problem.code === "token_refused";
+        if (attempt === ATTEMPTS || !(fresh || problem.remedy === "retry")) throw problem;
+        await pause(attempt * 1_000);
+      }
+    }
+  }
+
+  async #request<Name extends keyof Actions>(
+    action: Name,
+    args: Actions[Name]["arguments"],
+  ): Promise<Actions[Name]["answer"]> {
+    const answer = this.#answered(action, args);
+    return (await this.#unlessGone(answer, ANSWER_MS, "no_answer")) as Actions[Name]["answer"];
+  }
+
+  async #answered(action: string, args: unknown): Promise<unknown> {
+    if (this.client.state !== "ready") throw new CallError("not_ready", "There is no call yet.");
+    try {
+      return await this.client.sendClientRequest("action", { action, arguments: args }, ANSWER_MS);
+    } catch (thrown) {
+      throw asCallError(thrown, "no_answer");
+    }
+  }
+
+  /** What `work` gives, unless it takes too long or the connection goes, of which it need not hear. */
+  #unlessGone<T>(work: Promise<T>, limitMs: number, late: CallErrorCode): Promise<T> {
+    const gone = this.#connection.signal;
+    return new Promise((resolve, reject) => {
+      const over = () => reject(gone.aborted ? gone.reason : new CallError(late, late));
+      if (gone.aborted) over();
+      AbortSignal.any([gone, AbortSignal.timeout(limitMs)]).addEventListener("abort", over);
+      work.then(resolve, reject);
+    });
+  }
+
+  #onGone(): void {
+    const wasOpen = this.#state.phase === "open";
+    this.#connection.abort(new CallError("call_dropped", "The connection was lost."));
+    if (!wasOpen) return; // still connecting, which fails now, or ended
+    if (this.#state.end) this.#update({ phase: "ended" });
+    else void this.#reconnect();
+  }
+
+  async #reconnect(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      this.#update({ phase: "reconnecting" });
+      await this.client.disconnect().catch(() => undefined);
+      await pause(attempt * 1_000);
+      if (this.#state.phase !== "reconnecting") return; // hung up, or started anew, meanwhile
+      try {
+        await this.#connect();
+        return;
+      } catch (thrown) {
+        const problem = asCallError(thrown, "internal");
+        const again = problem.remedy === "call_again" || problem.remedy === "retry";
+        if (attempt < ATTEMPTS && again) continue;
+        this.#failed(problem);
+        return;
+      }
+    }
+  }
+
+  #failed(thrown: unknown): CallError {
+    const problem = asCallError(thrown, "internal");
+    if (problem.code !== "hung_up") this.#update({ phase: "failed", problem });
+    this.client.disconnect().catch(() => undefined); // what fails there was gone already
+    return problem;
+  }
+
+  #onEvent(message: SonoraEvent): void {
+    if (message.type !== "sonora") return;
+    switch (message.event) {
+      case "node-changed":
+        return this.#update({ node: message.node });
+      case "message-recorded":
+        if (message.role === "assistant" && message.interrupted) {
+          this.#update({ lines: withInterruption(this.#state.lines) });
+        }
+        return;
+      case "conversation-opened":
+        return this.#update({ conversationId: message.conversation_id, resumed: message.resumed });
+      case "storage":
+        return this.#update({ storage: message.state });
+      case "notice":
+        return this.#update({ notice: message });
+      case "conversation-ended":
+        return this.#update({ end: message });
+      case "message-stored":
+      case "history-loaded":
+      case "turn-latency":
+        return; // this page does not show them
+      default:
+        message satisfies never; // an event that is missing above does not compile
+    }
+  }
+
+  #update(change: Partial<CallState>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

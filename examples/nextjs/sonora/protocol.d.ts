@@ -1,0 +1,193 @@
+// What a page and Sonora's bot say to each other: docs/protocol.md tells of each.
+// Generated from sonora_app/protocol.py by `sonora protocol --format typescript`. Do not edit.
+
+/** The answer to any other action: it is being done. */
+export interface Accepted {
+  status: "accepted";
+}
+
+/** The data of a client message whose `t` is `action`. */
+export interface ActionMessage {
+  action: string; // at most 64 characters
+  arguments?: Record<string, unknown>;
+}
+
+/** The call is over; nothing follows. */
+export interface ConversationEnded {
+  type: "sonora";
+  event: "conversation-ended";
+  reason: EndReason;
+  status: ConversationStatus;
+  summary?: string;
+}
+
+/** A conversation was opened, or is kept as another, without the page asking just then. */
+export interface ConversationOpened {
+  type: "sonora";
+  event: "conversation-opened";
+  conversation_id: string; // a UUID
+  session_id: string; // a UUID
+  resumed: boolean;
+  history: "loaded" | "delayed";
+}
+
+/** Where a conversation stands. */
+export type ConversationStatus = "active" | "completed" | "abandoned" | "failed";
+
+/** Wind the conversation up; sent again while it is being wound up, say goodbye. */
+export type EndConversation = Record<string, never>;
+
+/** Why a call ended. */
+export type EndReason =
+  | "goodbye"
+  | "user_request"
+  | "user_idle"
+  | "time_limit"
+  | "no_conversation"
+  | "client_left"
+  | "shutdown"
+  | "error"
+  | "crashed";
+
+/** Stable codes of the errors a page or a script can meet. Never renamed. */
+export type ErrorCode =
+  | "not_ready"
+  | "unknown_action"
+  | "unsupported_message"
+  | "invalid_message"
+  | "message_too_large"
+  | "out_of_turn"
+  | "already_open"
+  | "conversation_refused"
+  | "user_required"
+  | "token_required"
+  | "token_refused"
+  | "identity_unavailable"
+  | "too_many_attempts"
+  | "storage_unavailable"
+  | "conversation_ending"
+  | "not_found"
+  | "misconfigured"
+  | "internal";
+
+/** What was said earlier, and was delayed, is known to the bot. `messages` counts the newest. */
+export interface HistoryLoaded {
+  type: "sonora";
+  event: "history-loaded";
+  messages: number;
+}
+
+/** The languages Sonora speaks. */
+export type Language = "es" | "en";
+
+/** A turn is in the journal: it survives a crash from here on. */
+export interface MessageRecorded {
+  type: "sonora";
+  event: "message-recorded";
+  id: string; // a UUID
+  seq: number;
+  role: string;
+  interrupted: boolean;
+}
+
+/** A turn reached Supabase. */
+export interface MessageStored {
+  type: "sonora";
+  event: "message-stored";
+  id: string; // a UUID
+}
+
+/** The flow moved. */
+export interface NodeChanged {
+  type: "sonora";
+  event: "node-changed";
+  node: string;
+  previous: string;
+  trigger: string;
+}
+
+/** Something the user should know that answers no message, such as speaking too early. */
+export interface Notice {
+  type: "sonora";
+  event: "notice";
+  code: ErrorCode;
+  message: string;
+}
+
+/**
+ * The data of an error-response.
+ *
+ * `error` repeats the sentence under the name that RTVI clients look for.
+ */
+export interface Problem {
+  code: ErrorCode;
+  message: string;
+  error: string;
+}
+
+/**
+ * The answer to `set_conversation_id`: the conversation is open and the bot will greet.
+ *
+ * With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
+ */
+export interface Ready {
+  status: "ready";
+  conversation_id: string; // a UUID
+  session_id: string; // a UUID
+  resumed: boolean;
+  history: "loaded" | "delayed";
+  node: string;
+}
+
+/**
+ * Open a conversation: the page's first message, or the `/start` request's body.
+ *
+ * Without `conversation_id` a new conversation is opened, and its id returned.
+ */
+export interface SetConversationId {
+  conversation_id?: string | null; // a UUID
+  user_id?: string | null; // 1 to 200 characters
+  access_token?: string | null; // at most 8192 characters
+  language?: Language | null;
+}
+
+/** How storage is doing, sent when it changes. `pending` counts records not yet written. */
+export interface StorageState {
+  type: "sonora";
+  event: "storage";
+  state: "ok" | "delayed" | "failing";
+  pending: number;
+}
+
+/** How long the answer to one turn took to be heard, and its parts, in milliseconds. */
+export interface TurnLatency {
+  type: "sonora";
+  event: "turn-latency";
+  total_ms: number;
+  parts_ms: Record<string, number>;
+}
+
+/** Something the user typed. `audio_response` false asks for the answer in text only. */
+export interface UserTextMessage {
+  text: string; // 1 to 4000 characters
+  audio_response?: boolean;
+}
+
+/** The actions of a page, by name. A message has at most 16384 bytes of JSON. */
+export interface Actions {
+  set_conversation_id: { arguments: SetConversationId; answer: Ready };
+  end_conversation: { arguments: EndConversation; answer: Accepted };
+  user_text_message: { arguments: UserTextMessage; answer: Accepted };
+}
+
+/** What a server-message of Sonora's holds, told apart by `event`. */
+export type SonoraEvent =
+  | NodeChanged
+  | MessageRecorded
+  | MessageStored
+  | StorageState
+  | TurnLatency
+  | ConversationOpened
+  | HistoryLoaded
+  | Notice
+  | ConversationEnded;

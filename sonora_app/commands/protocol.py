@@ -1,0 +1,32 @@
+"""`sonora protocol`: the page's messages, as types for a front end."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sonora_app.commands.output import deliver
+
+
+class TypesFormat(StrEnum):
+    """What `sonora protocol` writes."""
+
+    TYPESCRIPT = "typescript"
+    JSON = "json"
+
+
+def protocol(
+    types_format: Annotated[
+        TypesFormat, typer.Option("--format", help="TypeScript types, or JSON Schema.")
+    ] = TypesFormat.TYPESCRIPT,
+    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; stdout if not given.")
+    ] = None,
+) -> None:
+    """Write the types of the page's messages, for a front end."""
+    from sonora_app.protocol_types import as_json, as_typescript
+
+    as_schema = json_output or types_format is TypesFormat.JSON
+    deliver(as_json() if as_schema else as_typescript(), output)
