@@ -246,6 +246,11 @@ class Settings(BaseSettings):
         return 5.0 if self.is_local and self.identity is Identity.CLAIMED else 60.0
 
     @property
+    def longest_call_secs(self) -> float:
+        """The longest that a call can take until it is kept, in seconds."""
+        return self.max_call_secs + 2 * self.closing_secs + self.summary_secs + 2 * self.drain_secs
+
+    @property
     def auth_url(self) -> str:
         """The auth server of the Supabase project, which is also what its tokens' issuer is.
 

@@ -1,7 +1,9 @@
-"""`sonora conversations`: what was said, from the journal."""
+"""`sonora conversations`: what was said, from the journal and Supabase; and its removal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,11 +13,24 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from sonora_app.commands.output import SonoraGroup, as_json, console, deliver, plain, print_json
+from sonora_app.commands.output import (
+    SonoraGroup,
+    as_json,
+    console,
+    deliver,
+    plain,
+    print_json,
+    waiting,
+)
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
+from sonora_app.commands.stores import check_schema, opened, read_listings, read_transcript
+from sonora_app.conversation import removal
 from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.store import Listing, Store, Transcript
-from sonora_app.errors import NotFoundError
+from sonora_app.conversation.records import utc_now
+from sonora_app.conversation.store import Listing, Transcript
+from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.conversation.supabase_errors import SupabaseError
+from sonora_app.errors import NotFoundError, StorageError
 from sonora_app.settings import load_settings
 
 _Result = TypeVar("_Result")
@@ -24,7 +39,7 @@ app = typer.Typer(
     cls=SonoraGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Read the conversations kept in the journal.",
+    help="Read the conversations that are kept, here and in Supabase; delete them.",
 )
 
 
@@ -53,6 +68,7 @@ ConversationId = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("list")
@@ -62,7 +78,7 @@ def list_conversations(
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
-    listings = _read(lambda store: store.conversations(user_id=user, limit=limit))
+    listings = _read(lambda journal, api: read_listings(journal, api, user_id=user, limit=limit))
     if json_output:
         print_json([listing_data(listing) for listing in listings])
     elif listings:
@@ -98,6 +114,62 @@ def export(
         deliver(as_json(transcript_data(transcript)), output)
     else:
         deliver(as_markdown(transcript), output)
+
+
+@app.command()
+def delete(
+    conversation_id: ConversationId,
+    yes: Yes = False,
+) -> None:
+    """Delete a conversation for good, from the journal and from Supabase."""
+
+    async def deleting() -> None:
+        async with _removable() as stores:
+            messages = await removal.count_messages(stores, conversation_id)
+            if messages is None:
+                raise _no_such_conversation(conversation_id)
+            _confirm(
+                f"Delete {conversation_id} with its {messages} messages{_where(stores)}?",
+                yes,
+            )
+            await removal.delete(stores, conversation_id)
+
+    asyncio.run(deleting())
+    typer.echo("Deleted.")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        int,
+        typer.Option(
+            "--older-than",
+            metavar="DAYS",
+            min=1,
+            help="Those whose last message is older than this many days.",
+        ),
+    ],
+    yes: Yes = False,
+    json_output: AsJson = False,
+) -> None:
+    """Delete old conversations for good, from the journal and from Supabase."""
+    before = utc_now() - timedelta(days=older_than)
+
+    async def pruning() -> int:
+        async with _removable() as stores:
+            _confirm(
+                f"Delete every conversation last talked in before {local_time(before)}"
+                f"{_where(stores)}?",
+                yes,
+            )
+            with waiting("Deleting"):
+                return await removal.prune(stores, before)
+
+    removed = asyncio.run(pruning())
+    if json_output:
+        print_json({"deleted": removed})
+    else:
+        typer.echo(f"Deleted: {removed}.")
 
 
 def transcript_data(transcript: Transcript) -> dict[str, Any]:
@@ -138,21 +210,44 @@ def _table(listings: tuple[Listing, ...]) -> Table:
 
 
 def _transcript(conversation_id: UUID) -> Transcript:
-    transcript = _read(lambda store: store.transcript(conversation_id))
+    transcript = _read(lambda journal, api: read_transcript(journal, api, conversation_id))
     if transcript is None:
-        raise NotFoundError(
-            f"There is no conversation {conversation_id}.",
-            hint="`sonora conversations list` shows which there are.",
-        )
+        raise _no_such_conversation(conversation_id)
     return transcript
 
 
-def _read(read: Callable[[Store], Awaitable[_Result]]) -> _Result:
+def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
+    return NotFoundError(
+        f"There is no conversation {conversation_id}.",
+        hint="`sonora conversations list` shows which there are.",
+    )
+
+
+def _read(read: Callable[[Journal | None, SupabaseApi | None], Awaitable[_Result]]) -> _Result:
     async def reading() -> _Result:
-        store = await Journal.connect(load_settings().journal_path, read_only=True)
-        try:
-            return await read(store)
-        finally:
-            await store.aclose()
+        async with opened(load_settings(), read_only=True) as (journal, api):
+            return await read(journal, api)
 
     return asyncio.run(reading())
+
+
+@asynccontextmanager
+async def _removable() -> AsyncGenerator[removal.Stores]:
+    settings = load_settings()
+    async with opened(settings, read_only=False) as (journal, api):
+        if api is not None:
+            try:
+                await check_schema(api)
+            except SupabaseError as error:
+                hint = error.hint or "Run it again when Supabase can be reached."
+                raise StorageError(f"{error.message} Nothing was deleted.", hint=hint) from None
+        yield removal.Stores(journal, api, timedelta(seconds=settings.longest_call_secs))
+
+
+def _where(stores: removal.Stores) -> str:
+    return ", here and in Supabase" if stores.api else ""
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if not yes:
+        typer.confirm(f"{question} It cannot be brought back.", abort=True, err=True)

@@ -15,12 +15,12 @@ from rich.text import Text
 
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json
 from sonora_app.commands.readable import local_time
+from sonora_app.commands.stores import check_schema
 from sonora_app.conversation.database import nothing_kept
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.outbox_rows import Counts, Listed
 from sonora_app.conversation.shipper import LARGEST_BATCH, Shipper
-from sonora_app.conversation.supabase import REQUIRED_SCHEMA, SupabaseApi
-from sonora_app.conversation.supabase_errors import old_schema
+from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.conversation.unshipped import read_unshipped
 from sonora_app.errors import NotFoundError, StorageError
 from sonora_app.settings import Settings, load_settings
@@ -225,8 +225,7 @@ async def _connected(settings: Settings) -> SupabaseApi:
     """The project, when it answers and has the schema it needs."""
     api = await SupabaseApi.connect(settings)
     try:
-        if await api.schema_version() < REQUIRED_SCHEMA:
-            raise old_schema()
+        await check_schema(api)
     except BaseException:
         await api.aclose()
         raise

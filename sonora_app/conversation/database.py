@@ -158,6 +158,8 @@ def prepare_to_write(connection: sqlite3.Connection) -> None:
     # Without this, macOS leaves what was synced in the disk's own cache.
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten: what somebody said does not stay behind in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

@@ -10,7 +10,7 @@ once per batch and on the journal's own thread, where a call does not notice it.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,13 +26,14 @@ from sonora_app.conversation.database import (
     storage_errors,
     transaction,
 )
+from sonora_app.conversation.erasure import Erasure
 from sonora_app.conversation.locks import ProcessLock, turn
 from sonora_app.conversation.migrations import MIGRATIONS, migrate, schema_version
 from sonora_app.conversation.orphans import find_orphans
 from sonora_app.conversation.outbox import Outbox
 from sonora_app.conversation.records import Record
 from sonora_app.conversation.row_writes import write_record
-from sonora_app.conversation.rows import read_found, read_listings, read_transcript
+from sonora_app.conversation.rows import read_found, read_listings, read_transcript, read_unshipped
 from sonora_app.conversation.store import Found, Listing, Transcript
 from sonora_app.errors import StorageError
 
@@ -47,11 +48,13 @@ class Journal:
 
     Parameters:
         outbox: What waits to be shipped from it.
+        erasure: Takes conversations out of it.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
         """Set up the thread; `connect` opens the file on it."""
         self.outbox = Outbox(path, self._transact)
+        self.erasure = Erasure(self._transact, self._in_turn, self._truncate)
         self._path = path
         self._ships = outbox
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sonora-journal")
@@ -129,6 +132,16 @@ class Journal:
         """
         return await self._transact(
             lambda connection: read_transcript(connection, conversation_id), write=False
+        )
+
+    async def unshipped(self, conversation_id: UUID) -> frozenset[UUID]:
+        """The ids of a conversation's rows that are kept nowhere else for sure.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        return await self._transact(
+            lambda connection: read_unshipped(connection, conversation_id), write=False
         )
 
     async def conversations(
@@ -209,6 +222,20 @@ class Journal:
                 return work(connection)
 
         return await self._run(within)
+
+    async def _in_turn(self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]) -> _Result:
+        def within() -> _Result:
+            connection, process = self._writable()
+            with self._turn(), transaction(connection, write=True):
+                return work(connection, process.living())
+
+        return await self._run(within)
+
+    async def _truncate(self) -> None:
+        # As far as nobody reads what is in it; the next checkpoint does the rest.
+        await self._run(
+            lambda: self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        )
 
     # What follows runs on the journal's thread.
 

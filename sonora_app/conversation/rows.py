@@ -33,6 +33,16 @@ _PREVIOUS = """
     ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT 1
 """
 
+_UNSHIPPED = (
+    "SELECT row_id FROM outbox WHERE conversation_id = :id AND operation = 'insert'",
+    "SELECT row_id FROM set_aside WHERE conversation_id = :id AND operation = 'insert'",
+    "SELECT id FROM conversations WHERE id = :id AND shipping <> 1",
+    *(
+        f"SELECT id FROM {table} WHERE conversation_id = :id AND shipping <> 1"  # noqa: S608  # ours
+        for table in ("sessions", "messages", "transitions")
+    ),
+)
+
 _JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
@@ -81,6 +91,17 @@ def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Tr
         messages=_oldest_first(connection, key),
         transitions=_to_records(Transition, transitions),
     )
+
+
+def read_unshipped(connection: sqlite3.Connection, conversation_id: UUID) -> frozenset[UUID]:
+    """The rows of a conversation that only the journal is sure to have: the ids of those that wait
+    to be shipped, were refused or given up, or never were to be shipped.
+    """
+    key = {"id": str(conversation_id)}
+    found: set[UUID] = set()
+    for query in _UNSHIPPED:
+        found |= {UUID(row[0]) for row in connection.execute(query, key)}
+    return frozenset(found)
 
 
 def read_listings(

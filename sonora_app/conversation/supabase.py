@@ -48,10 +48,12 @@ _PAGE = 1_000
 _Result = TypeVar("_Result")
 
 
-class _Request(Protocol):
+class SupabaseRequest(Protocol):
     """A request of the client's, ready to be sent."""
 
-    async def execute(self) -> Any: ...  # noqa: ANN401  # the client's answers have no common type
+    async def execute(self) -> Any:  # noqa: ANN401  # the client's answers have no common type
+        """Send it, and give the answer."""
+        ...
 
 
 class SupabaseApi:
@@ -213,14 +215,15 @@ class SupabaseApi:
 
         return tuple([await listing(row) for row in rows])
 
-    async def delete_conversation(self, conversation_id: UUID) -> bool:
-        """Delete a conversation with all that belongs to it. Gives whether there was one."""
-        key = str(conversation_id)
-        # Where the older table has no foreign key, they would stay behind.
-        await self._ask(self._client.table("messages").delete().eq("conversation_id", key))
-        return bool(
-            await self._read_rows(self._client.table("conversations").delete().eq("id", key))
-        )
+    async def rows(
+        self, request: Callable[["AsyncClient"], SupabaseRequest]
+    ) -> list[dict[str, Any]]:
+        """The rows that a request gives.
+
+        Args:
+            request: Makes it, of the client.
+        """
+        return await self._read_rows(request(self._client))
 
     async def aclose(self) -> None:
         """Close the connections. Safe to call twice."""
@@ -248,17 +251,17 @@ class SupabaseApi:
         query = query.eq("conversation_id", str(conversation_id)).is_("deleted_at", "null")
         return (await self._execute(query)).count or 0
 
-    async def _read_rows(self, request: _Request) -> list[dict[str, Any]]:
+    async def _read_rows(self, request: SupabaseRequest) -> list[dict[str, Any]]:
         answer = await self._ask(request)
         return _read(lambda: rows_in(answer))
 
     async def _call(self, function: str, values: dict[str, object]) -> object:
         return await self._ask(self._client.rpc(function, values))
 
-    async def _ask(self, request: _Request) -> object:
+    async def _ask(self, request: SupabaseRequest) -> object:
         return (await self._execute(request)).data
 
-    async def _execute(self, request: _Request) -> Any:  # noqa: ANN401  # see _Request
+    async def _execute(self, request: SupabaseRequest) -> Any:  # noqa: ANN401  # see SupabaseRequest
         try:
             # The client's own limit is for each read, which a trickle of bytes never reaches.
             async with asyncio.timeout(self._timeout_secs):

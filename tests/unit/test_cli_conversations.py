@@ -125,6 +125,20 @@ def test_show_reads_as_a_transcript(kept: Kept) -> None:
     assert lines[second_call + 2] == "12:02:00 agent ¿Algo más?"
 
 
+def test_delete_leaves_nothing_of_it_in_the_files(kept: Kept, machine: Path) -> None:
+    def found() -> bool:
+        return any(b"Quiero ir" in file.read_bytes() for file in machine.glob("journal.db*"))
+
+    assert found()
+    result = run("delete", str(kept.talk), "--yes")
+
+    assert (result.exit_code, result.stdout) == (0, "Deleted.\n")
+    assert not found()
+    assert [item["id"] for item in json.loads(run("list", "--json").stdout)] == [str(kept.other)]
+    assert run("delete", str(kept.talk), "--yes").exit_code == 2
+    assert run("prune", "--older-than", "0", "--yes").exit_code == 2
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_as_a_process(kept: Kept, monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
     """From the shell: data alone on stdout, in UTF-8 whatever the locale."""
