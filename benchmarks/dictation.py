@@ -13,6 +13,10 @@ from tests.vendors.deepgram import DeepgramVendor, Stretch
 _SLACK_SECS = 0.03
 """How much earlier than by its words' times a stretch may seem to end, by jitter on the way."""
 
+_ENDPOINTING_SECS = 0.35
+"""Silence after which it tells a final result unasked. Deepgram's default is 10 ms of what it
+takes for silence; here it is more than the bots take to ask, so that they are always in time."""
+
 
 class DictatedDeepgram(DeepgramVendor):
     """Deepgram, hearing one utterance at a time.
@@ -24,6 +28,7 @@ class DictatedDeepgram(DeepgramVendor):
     def __init__(self, key: str) -> None:
         """Create a recogniser that expects nothing yet."""
         super().__init__(key)
+        self.endpointing_secs = _ENDPOINTING_SECS
         self._words: deque[tuple[str, float]] = deque()
         self._seen = 0
 

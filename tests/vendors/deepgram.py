@@ -54,6 +54,7 @@ class DeepgramVendor(WebSocketVendor):
     Attributes:
         hears: What the next stretches of speech are heard as; when it is empty, as nothing.
         final_secs: From the end of speech, as the client or Flux finds it, to the transcript.
+        endpointing_secs: Silence after which Nova tells a final result unasked; None: never.
         sound_at: When sound came in last, in monotonic seconds.
         log: Also `speech` (a stretch began), `finalize`, `keepalive`, `configure`, `close`,
             `final` (transcript).
@@ -66,6 +67,7 @@ class DeepgramVendor(WebSocketVendor):
         super().__init__(key)
         self.hears: deque[str] = deque()
         self.final_secs = 0.0
+        self.endpointing_secs: float | None = None
         self.sound_at = 0.0
 
     def shown_key(self, request: Request) -> str:
@@ -173,12 +175,19 @@ class _Nova(_Listener):
         if text:
             await self._result(text[: len(text) // 2], final=False)
 
+    async def went_on(self) -> None:
+        silence = self.vendor.endpointing_secs
+        if silence is None or self.speech_at is None:
+            return
+        if self.heard_secs - self.loud_at >= silence:
+            await self._result(await self.heard(), final=True)
+
     async def command(self, command: dict[str, Any]) -> None:
         if command["type"] == "Finalize":
             text = await self.heard() if self.speech_at is not None else ""
-            await self._result(text, final=True)
+            await self._result(text, final=True, from_finalize=True)
 
-    async def _result(self, text: str, *, final: bool) -> None:
+    async def _result(self, text: str, *, final: bool, from_finalize: bool = False) -> None:
         alternative = {"transcript": text, "confidence": 0.99, "words": self.words(text)}
         await self.send(
             ListenV1Results(
@@ -187,7 +196,7 @@ class _Nova(_Listener):
                 start=self.speech_at or self.heard_secs,
                 is_final=final,
                 speech_final=final,
-                from_finalize=final,
+                from_finalize=from_finalize,
                 channel={"alternatives": [alternative]},  # pyright: ignore[reportArgumentType]
                 metadata={  # pyright: ignore[reportArgumentType]
                     "request_id": self.request_id,
