@@ -28,21 +28,23 @@ _DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 MEASUREMENTS: dict[str, Callable[[Quick], Coroutine[Any, Any, Measurement]]] = {
     "voice-to-voice": lambda quick: voice_to_voice.measure(
-        REALISTIC, rounds=1 if quick else 3, target=0.65
+        REALISTIC, rounds=1 if quick else 2, target=0.65
     ),
     "voice-to-voice-no-delay": lambda quick: voice_to_voice.measure(
-        NONE, rounds=1 if quick else 3, target=0.7
+        NONE, rounds=1 if quick else 2, target=0.7
     ),
     "joining": lambda quick: joining.measure(repetitions=2 if quick else 10),
-    "barge-in": lambda quick: barge_in.measure(rounds=1 if quick else 5),
+    "barge-in": lambda quick: barge_in.measure(rounds=1 if quick else 2),
     "pauses": lambda quick: endpointing.measure(
-        endpointing.PAUSES, title="Endpointing: pauses", voices=1 if quick else 2
+        endpointing.PAUSES, title="Endpointing: a pause in mid-sentence", voices=1 if quick else 3
     ),
-    "endpointing": lambda quick: endpointing.measure(
-        endpointing.OTHERS, title="Endpointing: other turns", voices=1 if quick else 2
+    "short-turns": lambda quick: endpointing.measure(
+        endpointing.SHORT, title="Endpointing: short turns", voices=1 if quick else 2
     ),
-    "cpu": lambda quick: resources.measure_cpu(rounds=1 if quick else 3),
-    "memory": lambda quick: resources.measure_memory(calls=4 if quick else 20),
+    "long-turns": lambda quick: endpointing.measure(
+        endpointing.LONG, title="Endpointing: long turns", voices=1 if quick else 2
+    ),
+    "memory": lambda quick: resources.measure(calls=4 if quick else 20),
     "start": lambda quick: start.measure(processes=1 if quick else 5),
 }
 """Every measurement, by its name on the command line, in the order of the report."""

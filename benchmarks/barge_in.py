@@ -6,20 +6,25 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import SETTLED_SECS, both_running
+from benchmarks.contenders import both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.turns import ANSWER_SECS, Utterance
-from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
+from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
 from tests.clients.webrtc import Page, page
 
-_QUESTION = "Quiero viajar a Oaxaca en abril"
 _LONG_ANSWER = (
     "Oaxaca en abril es un viaje muy bonito. Puedes empezar por el centro y sus mercados, seguir "
     "con las ruinas de la montaña, y terminar con unos días en la costa. Para comer hay mucho que "
     "elegir, desde el mole de las fondas hasta los restaurantes nuevos. Si quieres caminar, los "
     "pueblos de la sierra tienen senderos para todos, y guías que los conocen bien."
 )
-_INTERRUPTIONS = ("Espera un momento por favor", "Oye mejor hablemos de la playa")
+_INTERRUPTIONS = (
+    "Espera un momento por favor",
+    "Oye mejor hablemos de la playa",
+    "No perdona quería decir otra cosa",
+    "Disculpa tengo otra pregunta",
+    "Vale ya lo tengo muchas gracias",
+)
 
 _SPEAKING_SECS = 1.0
 """How long the bot has been speaking when it is interrupted."""
@@ -34,27 +39,28 @@ async def measure(*, rounds: int) -> Measurement:
     """Interrupt both bots by turns.
 
     Args:
-        rounds: How many calls each bot has, of two interruptions, besides one not counted.
+        rounds: How many calls each bot has.
     """
     values: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
-            vendors.answers = {_QUESTION: _LONG_ANSWER}
+            # Nothing was said yet when it greets; whatever is said is answered at length.
+            vendors.answers = {"": GREETING}
+            vendors.otherwise = _LONG_ANSWER
             vendors.delay(REALISTIC)
-            question = await Utterance.spoken(_QUESTION)
             interruptions = [await Utterance.spoken(text) for text in _INTERRUPTIONS]
-            for number in range(rounds + 1):
+            for number in range(rounds):
                 for contender, bot in bots if number % 2 else reversed(bots):
                     async with page(bot.url) as client:
                         await contender.join(client)
+                        await _say(client, vendors, interruptions[0])
                         taken = [
-                            await _interrupt(client, vendors, question, each)
-                            for each in interruptions
+                            await _interrupt(client, vendors, each)
+                            for each in (interruptions[-1], *interruptions)
                         ]
-                    if number:
-                        values.setdefault(contender.name, []).extend(taken)
+                    values.setdefault(contender.name, []).extend(taken[1:])
                     shown = ", ".join(f"{secs * 1000:.0f}" for secs in taken)
-                    logger.info(f"{contender.name}, call {number}: {shown} ms")
+                    logger.info(f"{contender.name}, call {number + 1}: {shown} ms")
     return Measurement(
         title="Barge-in",
         how="From the first voiced sound of an interruption that the client sent, a second into a "
@@ -70,23 +76,20 @@ async def measure(*, rounds: int) -> Measurement:
     )
 
 
-async def _interrupt(
-    client: Page, vendors: Vendors, question: Utterance, interruption: Utterance
-) -> float:
-    """Ask something, cut the answer off, and tell how long it went on, in seconds."""
-    vendors.deepgram.expect(question.words)
-    client.microphone.say(question.pcm)
+async def _say(client: Page, vendors: Vendors, utterance: Utterance) -> None:
+    vendors.deepgram.expect(utterance.words)
+    client.microphone.say(utterance.pcm)
     await client.microphone.said()
-    await client.sound(since=client.microphone.ended_at, timeout_secs=ANSWER_SECS)
-    await asyncio.sleep(_SPEAKING_SECS)
-    vendors.deepgram.expect(interruption.words)
-    client.microphone.say(interruption.pcm)
-    await client.microphone.said()
-    began_at = client.microphone.began_at + interruption.lead_secs
-    # It may still be speaking; what is heard after the interruption answers it.
-    await client.silence(SETTLED_SECS)
+
+
+async def _interrupt(client: Page, vendors: Vendors, interruption: Utterance) -> float:
+    """Wait for an answer, cut it off, and tell how long it went on, in seconds."""
     await client.sound(since=client.microphone.ended_at + _PAUSE_SECS, timeout_secs=ANSWER_SECS)
-    await client.silence(SETTLED_SECS)
+    await asyncio.sleep(_SPEAKING_SECS)
+    await _say(client, vendors, interruption)
+    began_at = client.microphone.began_at + interruption.lead_secs
+    # What it says from here on answers the interruption.
+    await client.silence(_PAUSE_SECS)
     return _end_of_speech(client.sounds, began_at) - began_at
 
 

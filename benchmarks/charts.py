@@ -6,8 +6,9 @@ from itertools import pairwise
 
 from benchmarks.figures import SCAFFOLD, SONORA, Figure, Measurement
 
-_WIDTH, _MARGIN, _LABEL, _ROW = 760, 16, 300, 40
-_PLOT = _WIDTH - 2 * _MARGIN - _LABEL
+_WIDTH, _MARGIN, _LABEL, _ROW = 820, 16, 360, 40
+_RIGHT = _WIDTH - _MARGIN
+_PLOT = _RIGHT - _MARGIN - _LABEL
 _BAR = 26
 
 # Rules without variables: not every program that shows an SVG knows those.
@@ -108,10 +109,10 @@ def series(measurement: Measurement, unit: str) -> str:
     body = [_text(_MARGIN, 28, f"{measurement.title}, {unit}", "title")]
     for number in range(int(end / step) + 1):
         y = floor - height * number * step / end
-        body.append(f'<line class="grid" x1="{left}" y1="{_n(y)}" x2="744" y2="{_n(y)}"/>')
+        body.append(f'<line class="grid" x1="{left}" y1="{_n(y)}" x2="{_RIGHT}" y2="{_n(y)}"/>')
         body.append(_text(left - 8, y + 4, _n(number * step), "small", anchor="end"))
     for name, values in measurement.series.items():
-        across = (744 - left) / max(1, len(values) - 1)
+        across = (_RIGHT - left) / max(1, len(values) - 1)
         points = " ".join(
             f"{_n(left + number * across)},{_n(floor - height * value / end)}"
             for number, value in enumerate(values)
@@ -119,7 +120,7 @@ def series(measurement: Measurement, unit: str) -> str:
         body.append(f'<polyline class="{name} line" points="{points}"/>')
     body.append(_text(left, floor + 16, "before the first call", "small"))
     last = max(len(values) for values in measurement.series.values()) - 1
-    body.append(_text(744, floor + 16, f"after {last} calls", "small", anchor="end"))
+    body.append(_text(_RIGHT, floor + 16, f"after {last} calls", "small", anchor="end"))
     body += _legend(floor + 40, ((SCAFFOLD, SCAFFOLD), (SONORA, SONORA)))
     return _document(measurement.title, floor + 56, body)
 

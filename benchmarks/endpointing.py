@@ -42,18 +42,16 @@ PAUSES = (
             ("Ayer fui al médico y", 0.8, "me dijo que todo estaba bien"),
         ),
     ),
+)
+SHORT = (
     Kind(
         "left hanging, then nothing",
         (("Hola, quisiera saber…",), ("Pues mira, es que…",), ("Quiero hablar de…",)),
         wait_target=0.5,
     ),
-)
-OTHERS = (
-    Kind(
-        "a plain sentence",
-        (("Busco un hotel cerca del centro",), ("Me gusta mucho la comida picante",)),
-    ),
     Kind("a short answer", (("Sí",), ("No",), ("Ajá",), ("Claro que sí",))),
+)
+LONG = (
     Kind(
         "a list with commas",
         (

@@ -60,7 +60,7 @@ class Vendors:
         self.openai = OpenAIVendor(KEY)
         self.cartesia = CartesiaVendor(KEY)
         # Quick speech, so that a run does not spend its time listening to answers.
-        self.cartesia.char_secs = 0.03
+        self.cartesia.char_secs = 0.02
         self.answers: Mapping[str, str] = {}
         self.otherwise = GREETING
         self.openai.model = self._answer

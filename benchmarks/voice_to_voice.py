@@ -1,14 +1,18 @@
 """From the end of the user's speech to the first sound of the answer, at the client's ear."""
 
 import tempfile
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import both_running
+from benchmarks.contenders import Contender, both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
+from benchmarks.resources import cpu_secs
 from benchmarks.turns import PARTS, Turn, Utterance, take_turn
-from benchmarks.vendors import Delays, serving_vendors
+from benchmarks.vendors import Delays, Vendors, serving_vendors
+from tests.clients.bot_process import BotProcess
 from tests.clients.webrtc import page
 
 ANSWERS = {
@@ -16,10 +20,25 @@ ANSWERS = {
     "Busco un hotel cerca del centro": "En el centro hay varios hoteles buenos. ¿Cuál prefieres?",
     "Prefiero viajar por la mañana temprano": "Perfecto, buscamos algo temprano. ¿Vas en avión?",
     "Me gusta mucho la comida picante": "Allí la comida es famosa por el mole. ¿Lo has probado?",
+    "Necesito un coche para dos semanas": "De acuerdo, miremos qué hay. ¿Para cuántas personas?",
 }
-"""What is said, and what the model answers: half of the answers begin with a short clause."""
+"""What is said, and what the model answers: some answers begin with a short clause."""
 
 _NAME = "voice to voice"
+_CPU_TARGET = 0.8
+
+
+@dataclass
+class _Calls:
+    """What was measured of one bot.
+
+    Parameters:
+        turns: The turns that count.
+        cpu: Processor seconds per minute, of each call.
+    """
+
+    turns: list[Turn] = field(default_factory=list[Turn])
+    cpu: list[float] = field(default_factory=list[float])
 
 
 async def measure(delays: Delays, *, rounds: int, target: float) -> Measurement:
@@ -27,36 +46,52 @@ async def measure(delays: Delays, *, rounds: int, target: float) -> Measurement:
 
     Args:
         delays: What the vendors take for themselves.
-        rounds: How many calls each bot has, besides one that is not counted.
+        rounds: How many calls each bot has.
         target: The ratio that Sonora may have at most.
     """
-    turns: dict[str, list[Turn]] = {}
+    calls: dict[str, _Calls] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
             vendors.answers = ANSWERS
             vendors.delay(delays)
             utterances = [await Utterance.spoken(text) for text in ANSWERS]
-            for number in range(rounds + 1):
+            for number in range(rounds):
                 # Each goes first as often as the other.
                 for contender, bot in bots if number % 2 else reversed(bots):
-                    async with page(bot.url) as client:
-                        await contender.join(client)
-                        taken = [await take_turn(client, vendors, each) for each in utterances]
-                    if number:
-                        turns.setdefault(contender.name, []).extend(taken)
-                    shown = ", ".join(f"{turn.total_secs * 1000:.0f}" for turn in taken)
-                    logger.info(f"{contender.name}, call {number}: {shown} ms")
+                    taken, cpu = await _call(contender, bot, vendors, utterances)
+                    of_bot = calls.setdefault(contender.name, _Calls())
+                    of_bot.turns += taken
+                    of_bot.cpu.append(round(cpu, 2))
+                    shown = "; ".join(str(turn) for turn in taken)
+                    logger.info(f"{contender.name}, call {number + 1}: {shown}")
     return Measurement(
         title=f"Voice to voice ({delays})",
         how="From the last voiced sound that the client sent to the first sound of the answer "
-        f"that it heard. {rounds} calls of {len(ANSWERS)} turns with each bot, in turn; one call "
-        "before that is not counted.",
-        figures=_figures(turns, target),
-        traces={name: _trace(taken) for name, taken in turns.items()},
+        f"that it heard. {rounds} calls of {len(ANSWERS)} turns with each bot, in turn; one turn "
+        "before those of a call is not counted. Processor time is that of the bot's process in "
+        "these calls; each logs as it comes, the scaffold at DEBUG and Sonora at INFO.",
+        figures=_figures(calls, target),
+        traces={name: _trace(of_bot.turns) for name, of_bot in calls.items()},
     )
 
 
-def _figures(turns: dict[str, list[Turn]], target: float) -> list[Figure]:
+async def _call(
+    contender: Contender, bot: BotProcess, vendors: Vendors, utterances: list[Utterance]
+) -> tuple[list[Turn], float]:
+    """A call: its turns but the first, and its processor seconds per minute."""
+    async with page(bot.url) as client:
+        await contender.join(client)
+        before, started_at = cpu_secs(bot), time.monotonic()
+        taken = [
+            await take_turn(client, vendors, utterance)
+            for utterance in (utterances[0], *utterances)
+        ]
+        used, elapsed = cpu_secs(bot) - before, time.monotonic() - started_at
+    return taken[1:], used / elapsed * 60
+
+
+def _figures(calls: dict[str, _Calls], target: float) -> list[Figure]:
+    turns = {name: of_bot.turns for name, of_bot in calls.items()}
     # A turn that was cut in two has no end of speech to count from.
     whole = {name: [turn for turn in taken if not turn.cut] for name, taken in turns.items()}
     total = Figure(
@@ -85,7 +120,17 @@ def _figures(turns: dict[str, list[Turn]], target: float) -> list[Figure]:
             name: [float(sum(turn.cut for turn in taken))] for name, taken in turns.items()
         },
     }
-    return [total, *parts, *(Figure(name=n, unit="", values=v) for n, v in counts.items())]
+    return [
+        total,
+        *parts,
+        *(Figure(name=name, unit="", values=values) for name, values in counts.items()),
+        Figure(
+            name="CPU seconds per minute of conversation",
+            unit="s",
+            values={name: of_bot.cpu for name, of_bot in calls.items()},
+            target=_CPU_TARGET,
+        ),
+    ]
 
 
 def _trace(turns: list[Turn]) -> dict[str, float]:
