@@ -46,6 +46,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
 
     from pipecat.runner import run as runner
 
+    from sonora_app.console.guard import LocalOriginsOnly
     from sonora_app.console.routes import add_console
 
     parser = argparse.ArgumentParser(description="Sonora, on Pipecat's development runner")
@@ -56,6 +57,9 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
         sys.argv += ["--transport", "webrtc"]
     _wrap_lifespan(runner.app, settings, warm_up)
     add_console(runner.app, settings, lambda: process_store(settings))
+    if "--allowed-origins" not in sys.argv and not os.environ.get("PIPECAT_ALLOWED_ORIGINS"):
+        # The runner's own default is everybody, and its own limit refuses `pipecat eval`.
+        runner.app.add_middleware(LocalOriginsOnly)
     runner.main(parser)
 
 

@@ -1,8 +1,7 @@
 """`sonora conversations`: what was said, from the journal and Supabase; and its removal."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -23,14 +22,13 @@ from sonora_app.commands.output import (
     waiting,
 )
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
-from sonora_app.commands.stores import check_schema, opened, read_listings, read_transcript
+from sonora_app.commands.stores import opened, read_listings, read_transcript, removable
 from sonora_app.conversation import removal
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.records import utc_now
 from sonora_app.conversation.store import Listing, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.conversation.supabase_errors import SupabaseError
-from sonora_app.errors import NotFoundError, StorageError
+from sonora_app.errors import NotFoundError
 from sonora_app.settings import load_settings
 
 _Result = TypeVar("_Result")
@@ -124,7 +122,7 @@ def delete(
     """Delete a conversation for good, from the journal and from Supabase."""
 
     async def deleting() -> None:
-        async with _removable() as stores:
+        async with removable(load_settings()) as stores:
             messages = await removal.count_messages(stores, conversation_id)
             if messages is None:
                 raise _no_such_conversation(conversation_id)
@@ -156,7 +154,7 @@ def prune(
     before = utc_now() - timedelta(days=older_than)
 
     async def pruning() -> int:
-        async with _removable() as stores:
+        async with removable(load_settings()) as stores:
             _confirm(
                 f"Delete every conversation last talked in before {local_time(before)}"
                 f"{_where(stores)}?",
@@ -229,19 +227,6 @@ def _read(read: Callable[[Journal | None, SupabaseApi | None], Awaitable[_Result
             return await read(journal, api)
 
     return asyncio.run(reading())
-
-
-@asynccontextmanager
-async def _removable() -> AsyncGenerator[removal.Stores]:
-    settings = load_settings()
-    async with opened(settings, read_only=False) as (journal, api):
-        if api is not None:
-            try:
-                await check_schema(api)
-            except SupabaseError as error:
-                hint = error.hint or "Run it again when Supabase can be reached."
-                raise StorageError(f"{error.message} Nothing was deleted.", hint=hint) from None
-        yield removal.Stores(journal, api, timedelta(seconds=settings.longest_call_secs))
 
 
 def _where(stores: removal.Stores) -> str:

@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 import typer
 
+from sonora_app.conversation import removal
 from sonora_app.conversation.database import nothing_kept
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.records import Message, Session, Transition
 from sonora_app.conversation.store import Listing, Transcript
 from sonora_app.conversation.supabase import REQUIRED_SCHEMA, SupabaseApi
 from sonora_app.conversation.supabase_errors import SupabaseError, old_schema
+from sonora_app.errors import StorageError
 from sonora_app.settings import Settings
 
 _Row = TypeVar("_Row", Session, Message, Transition)
@@ -51,6 +53,24 @@ async def check_schema(api: SupabaseApi) -> None:
     """
     if await api.schema_version() < REQUIRED_SCHEMA:
         raise old_schema()
+
+
+@asynccontextmanager
+async def removable(settings: Settings) -> AsyncGenerator[removal.Stores]:
+    """The stores, opened to remove conversations from.
+
+    Raises:
+        StorageError: There is none, or one cannot be used; nothing was deleted.
+        SettingsError: Supabase is set by half, or not as it can be used.
+    """
+    async with opened(settings, read_only=False) as (journal, api):
+        if api is not None:
+            try:
+                await check_schema(api)
+            except SupabaseError as error:
+                hint = error.hint or "Run it again when Supabase can be reached."
+                raise StorageError(f"{error.message} Nothing was deleted.", hint=hint) from None
+        yield removal.Stores(journal, api, timedelta(seconds=settings.longest_call_secs))
 
 
 async def read_transcript(

@@ -18,8 +18,10 @@ from sonora_app import __version__
 from sonora_app.checks import CheckState, run_checks
 from sonora_app.commands.conversations import listing_data, transcript_data
 from sonora_app.commands.readable import as_markdown
+from sonora_app.commands.stores import removable
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
+from sonora_app.conversation import removal
 from sonora_app.conversation.records import JsonObject
 from sonora_app.conversation.store import Store, Transcript
 from sonora_app.errors import ErrorCode, NotFoundError, SonoraError, StorageError
@@ -60,6 +62,15 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
         transcript = await _transcript(await store(), conversation_id)
         return _answer({"markdown": as_markdown(transcript)})
 
+    @api.delete("/conversations/{conversation_id}")
+    async def delete(conversation_id: UUID) -> JSONResponse:
+        # Connections of its own: while it works, it keeps the bot from shipping.
+        async with removable(settings) as stores:
+            if await removal.count_messages(stores, conversation_id) is None:
+                raise _no_such_conversation(conversation_id)
+            await removal.delete(stores, conversation_id)
+        return _answer({"deleted": str(conversation_id)})
+
     @api.get("/flow")
     def flow() -> JSONResponse:
         return _answer(flow_data(load_graph()))
@@ -69,15 +80,19 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
         return _answer(await _health(settings))
 
     # Registered by their decorators.
-    del conversations, conversation, markdown, flow, health
+    del conversations, conversation, markdown, delete, flow, health
     return api
 
 
 async def _transcript(store: Store, conversation_id: UUID) -> Transcript:
     transcript = await store.transcript(conversation_id)
     if transcript is None:
-        raise NotFoundError(f"There is no conversation {conversation_id}.")
+        raise _no_such_conversation(conversation_id)
     return transcript
+
+
+def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
+    return NotFoundError(f"There is no conversation {conversation_id}.")
 
 
 async def _health(settings: Settings) -> JsonObject:

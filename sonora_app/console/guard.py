@@ -1,8 +1,8 @@
-"""Lets only this machine's own page through to the console's API.
+"""Says which pages may ask the development runner for something.
 
-The runner answers every origin (it has to serve front ends on other ports), and any page that a
-developer has open can send requests to localhost. So what reads conversations looks at where a
-request comes from.
+The runner answers every origin, and any page that a developer has open can send requests to
+localhost. A call can be started by pages of this machine, such as a front end on another port;
+conversations can be read by the console alone.
 """
 
 import ipaddress
@@ -44,6 +44,38 @@ class LocalPagesOnly:
             return
         refused = {"code": "refused", "message": reason or "There are no sockets here."}
         await JSONResponse(refused, status_code=403, headers=HEADERS)(scope, receive, send)
+
+
+class LocalOriginsOnly:
+    """ASGI middleware that answers 403 to pages of other sites.
+
+    What sends no origin is no page, and passes: programs, and pages opened by hand.
+
+    Args:
+        app: What is protected.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Protect `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "lifespan" or _is_known(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        refused = {
+            "code": "refused",
+            "message": "Pages of other sites may not ask; see --allowed-origins.",
+        }
+        await JSONResponse(refused, status_code=403, headers=HEADERS)(scope, receive, send)
+
+
+def _is_known(headers: Headers) -> bool:
+    origin = headers.get("origin")
+    if origin is None or _hostname(origin) in _NAMES:
+        return True
+    return origin in {f"{scheme}://{headers.get('host')}" for scheme in ("http", "https")}
 
 
 def refusal(headers: Headers, client: tuple[str, int] | None) -> str | None:

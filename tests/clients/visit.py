@@ -68,7 +68,7 @@ class Visit:
         local = ("localhost", "127.0.0.1", None)
         return [url for url in self.requests if urlsplit(url).hostname not in local]
 
-    async def heard(self, *, after_ms: float = 0.0, timeout_secs: float = 15.0) -> float:
+    async def heard(self, *, after_ms: float = 0.0, timeout_secs: float = 30.0) -> float:
         """Wait for sound from the bot; returns when it came, in ms of the page's clock."""
         handle = await self.page.wait_for_function(
             "after => window.heardAt.find(moment => moment > after)",
@@ -89,11 +89,9 @@ class Visit:
         )
         return float(await handle.json_value())
 
-    async def say(self, secs: float) -> None:
-        """Let the microphone's file be heard for a while."""
-        await self.page.evaluate("speak(true)")
-        await self.page.wait_for_timeout(secs * 1000)
-        await self.page.evaluate("speak(false)")
+    async def speak(self, on: bool) -> None:
+        """Let the microphone's file be heard from now on, or no more."""
+        await self.page.evaluate("on => window.speak(on)", on)
 
     async def now(self) -> float:
         """The page's clock, in ms since it was opened."""
@@ -137,5 +135,9 @@ async def visiting(browser: Browser, url: str, **options: Any) -> AsyncGenerator
     try:
         await page.goto(url)
         yield visit
+    except BaseException as error:
+        shown = await page.locator("body").inner_text()
+        error.add_note(f"The page showed:\n{shown}\nIts errors: {visit.errors}")
+        raise
     finally:
         await context.close()

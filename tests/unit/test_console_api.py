@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from sonora_app.console.api import without_paths
+from sonora_app.console.guard import LocalOriginsOnly
 from sonora_app.console.routes import add_console
 from sonora_app.conversation.journal import Journal
 from sonora_app.settings import Settings, load_settings
@@ -90,6 +91,18 @@ async def test_what_is_not_there_is_told_as_json(settings: Settings, kept: Kept)
     assert all(answer.json()["message"] for answer in (unknown, malformed, nowhere))
 
 
+async def test_a_deleted_conversation_is_gone(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        deleted = await http.delete(f"/sonora/api/conversations/{kept.talk}")
+        again = await http.delete(f"/sonora/api/conversations/{kept.talk}")
+        shown = await http.get(f"/sonora/api/conversations/{kept.talk}")
+        listed = (await http.get("/sonora/api/conversations")).json()
+
+    assert (deleted.status_code, deleted.json()) == (200, {"deleted": str(kept.talk)})
+    assert (again.status_code, shown.status_code) == (404, 404)
+    assert [each["id"] for each in listed] == [str(kept.other)]
+
+
 async def test_the_flow_is_the_running_one(settings: Settings, kept: Kept) -> None:
     async with console(settings) as http:
         flow = (await http.get("/sonora/api/flow")).json()
@@ -154,6 +167,36 @@ async def test_other_pages_and_other_names_are_refused(
 
     assert [answer.status_code for answer in answers] == [403] * 4
     assert all("Oaxaca" not in answer.text for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://localhost:3000"}, 200),
+        ({"origin": f"http://{HOST}"}, 200),
+        ({"host": "sonora.example", "origin": "https://sonora.example"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "https://localhost.evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://[::1"}, 403),
+    ],
+)
+async def test_only_pages_of_this_machine_start_a_call(
+    headers: dict[str, str], status: int
+) -> None:
+    app = FastAPI()
+    app.add_middleware(LocalOriginsOnly)
+
+    @app.post("/start")
+    async def start() -> dict[str, str]:
+        return {"sessionId": "7"}
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
+        answer = await http.post("/start", json={}, headers=headers)
+
+    assert answer.status_code == status
 
 
 async def test_other_machines_are_refused(settings: Settings, kept: Kept) -> None:

@@ -15,6 +15,9 @@ import { Nav, type View } from "./views/nav";
 import { Talk } from "./views/talk";
 import { browserLanguage, type Language, WORDS, WordsIn } from "./words";
 
+/** When to look for the title of a call that has ended. */
+const SUMMARY_MS = [1_500, 4_000, 9_000];
+
 interface Props {
   store: Store<CallState, Happened>;
   call: Call;
@@ -50,8 +53,14 @@ export function App({ store, call }: Props) {
   useEffect(examine, [examine]);
   useEffect(() => void api.flow().then(setFlow, () => setFlow(null)), []);
 
-  // The list changes with the call: when it opens a conversation, and when it ends.
-  useEffect(refresh, [refresh, state.conversationId, state.phase === "live"]);
+  // The list changes with the call: when it opens a conversation, and when it has ended, whose
+  // summary takes a moment.
+  useEffect(() => {
+    refresh();
+    if (state.phase !== "ended") return;
+    const timers = SUMMARY_MS.map((ms) => setTimeout(refresh, ms));
+    return () => timers.forEach(clearTimeout);
+  }, [refresh, state.conversationId, state.phase === "live"]);
 
   const select = async (id: string): Promise<void> => {
     const transcript = await api.transcript(id).catch(() => null);
@@ -67,10 +76,6 @@ export function App({ store, call }: Props) {
     setPast(null);
     setView("talk");
   };
-  // What was said in the call that is over belongs to the history of the next.
-  const resume = async (): Promise<void> => {
-    if (state.conversationId) await select(state.conversationId);
-  };
 
   const panel = view === "talk" || view === "conversations" ? "flow" : view;
   return (
@@ -85,7 +90,7 @@ export function App({ store, call }: Props) {
         onTheme={setTheme}
         health={health}
       />
-      <div class="views" data-view={view}>
+      <main class="views" data-view={view}>
         <Conversations
           listings={listings}
           userId={userId}
@@ -110,7 +115,7 @@ export function App({ store, call }: Props) {
           userId={userId}
           onUserId={setUserId}
           onFresh={fresh}
-          onResume={resume}
+          onResume={select}
           onHealth={() => setView("health")}
           onDismiss={() => store.dispatch({ what: "dismissed" })}
         />
@@ -129,7 +134,7 @@ export function App({ store, call }: Props) {
             {panel === "health" && <HealthView health={health} onAgain={examine} />}
           </div>
         </section>
-      </div>
+      </main>
       <Nav view={view} shown={panel} onView={setView} kind="bar" />
       <Events log={state.log} open={drawer} onOpen={setDrawer} />
     </WordsIn>

@@ -32,6 +32,7 @@ export class Microphone extends WavMediaManager {
   async open(deviceId: string, wanted: boolean): Promise<MicrophoneProblem | null> {
     await this.disconnect();
     this.context = new AudioContext();
+    void this.context.resume();
     this.output = this.context.createMediaStreamDestination();
     this._micEnabled = true;
     if (!wanted) return "skipped";

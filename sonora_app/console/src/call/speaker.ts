@@ -5,6 +5,7 @@ export class Speaker {
   private readonly element = new Audio();
   private context: AudioContext | undefined;
   private meter: Level | undefined;
+  private track: MediaStreamTrack | undefined;
 
   /** How loud the bot is. */
   readonly level: Level = { read: () => this.meter?.read() ?? 0 };
@@ -15,16 +16,20 @@ export class Speaker {
 
   /** Play a track until another one comes or `stop` is called. */
   play(track: MediaStreamTrack): void {
+    if (this.track === track) return;
     this.stop();
+    this.track = track;
     const stream = new MediaStream([track]);
     this.element.srcObject = stream;
     void this.element.play().catch(() => undefined);
     this.context = new AudioContext();
+    void this.context.resume();
     this.meter = levelOf(this.context.createMediaStreamSource(stream));
   }
 
   /** Fall silent. */
   stop(): void {
+    this.track = undefined;
     this.element.srcObject = null;
     void this.context?.close();
     this.context = undefined;

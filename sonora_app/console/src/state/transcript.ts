@@ -9,14 +9,15 @@ import type { CallState, Entry, Segment } from "./model";
 
 /** What the bot is about to say, or how far it has come with it. */
 export function botSaid(state: CallState, segment: Segment): CallState {
+  const known = state.entries.findLast(
+    (each) => each.role === "assistant" && each.segments.some(({ id }) => id === segment.id),
+  );
+  if (known) {
+    const segments = known.segments.map((each) => (each.id === segment.id ? segment : each));
+    return replace(state, { ...known, segments });
+  }
   const { state: next, entry } = open(state, "assistant", "voice");
-  const known = entry.segments.some((each) => each.id === segment.id);
-  return replace(next, {
-    ...entry,
-    segments: known
-      ? entry.segments.map((each) => (each.id === segment.id ? segment : each))
-      : [...entry.segments, segment],
-  });
+  return replace(next, { ...entry, segments: [...entry.segments, segment] });
 }
 
 /** The user cut in: what was not said never will be. */
@@ -25,7 +26,7 @@ export function botCutOff(state: CallState): CallState {
   if (!entry) return state;
   if (!entry.segments.some((segment) => segment.said)) return remove(state, entry);
   const interrupted = entry.segments.some((segment) => segment.coming);
-  return replace(state, { ...entry, interrupted, closed: interrupted || entry.closed });
+  return replace(state, { ...entry, interrupted, closed: true });
 }
 
 /** What was understood of what the user says. */
@@ -70,7 +71,8 @@ export function recorded(
   const entry = state.entries.find(
     (each) => each.role === report.role && each.id === null && each.refused === null,
   );
-  if (!entry) return state;
+  // Of a turn that was cut off at its first word, nothing is shown.
+  if (!entry || (report.interrupted && !entry.closed)) return state;
   const { id, interrupted } = report;
   return replace(state, { ...entry, id, interrupted, closed: true, kept: "journalled" });
 }

@@ -4,14 +4,14 @@ import { useWords } from "../words";
 interface Props {
   state: CallState;
   onFresh: () => void;
-  onResume: () => Promise<void>;
+  onResume: (id: string) => void;
   onRetry: () => void;
 }
 
 /** After a call: why it is over, and what one can do next. */
 export function Ended({ state, onFresh, onResume, onRetry }: Props) {
   const words = useWords();
-  const { problem, ended } = state;
+  const { problem, ended, conversationId } = state;
   const why = problem
     ? (words.problem[problem.code] ?? problem.message)
     : (words.ended[ended?.reason ?? ""] ?? "");
@@ -21,8 +21,8 @@ export function Ended({ state, onFresh, onResume, onRetry }: Props) {
       {problem?.message && words.problem[problem.code] && <p class="detail">{problem.message}</p>}
       {ended?.summary && <p class="summary">{ended.summary}</p>}
       <div class="begin">
-        {state.conversationId ? (
-          <button type="button" class="primary" onClick={() => void onResume()}>
+        {conversationId ? (
+          <button type="button" class="primary" onClick={() => onResume(conversationId)}>
             {words.talk.again}
           </button>
         ) : (

@@ -16,12 +16,12 @@ export function Header({ language, onLanguage, theme, onTheme, health }: Props) 
   const words = useWords();
   return (
     <header class="header">
-      <p class="wordmark">
+      <h1 class="wordmark">
         <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
           <path d="M6 13v6M11.5 8v16M17 4v24M22.500 10v12M28 14v4" />
         </svg>
         Sonora
-      </p>
+      </h1>
       <p class="tagline">
         {words.tagline}
         {health && <span class="version"> · {health.version}</span>}

@@ -22,7 +22,7 @@ export function Invitation(props: Props) {
   const words = useWords();
   return (
     <section class={resumed ? "invitation resuming" : "invitation"}>
-      <h1>{resumed ? words.talk.resumeTitle : words.talk.title}</h1>
+      <h2>{resumed ? words.talk.resumeTitle : words.talk.title}</h2>
       <p class="lead">{resumed ? words.talk.resumeLead : words.talk.lead}</p>
       <div class="begin">
         <button type="button" class="primary" onClick={() => props.onStart(true)}>
@@ -32,7 +32,7 @@ export function Invitation(props: Props) {
           {words.talk.typeOnly}
         </button>
       </div>
-      <div class="fields">
+      <Choices folded={resumed !== null} label={words.talk.options}>
         <label class="field">
           <span>{words.talk.user}</span>
           <input
@@ -58,7 +58,7 @@ export function Invitation(props: Props) {
           </select>
         </label>
         {props.children}
-      </div>
+      </Choices>
       {health && health.stand_ins.length > 0 && (
         <p class="rehearsal">
           <strong>{words.talk.rehearsal(health.stand_ins.length)}</strong>{" "}
@@ -69,5 +69,23 @@ export function Invitation(props: Props) {
         </p>
       )}
     </section>
+  );
+}
+
+interface ChoicesProps {
+  folded: boolean;
+  label: string;
+  children: ComponentChildren;
+}
+
+/** What one may choose before a call; folded away where the history needs the room. */
+function Choices({ folded, label, children }: ChoicesProps) {
+  const fields = <div class="fields">{children}</div>;
+  if (!folded) return fields;
+  return (
+    <details class="choices">
+      <summary>{label}</summary>
+      {fields}
+    </details>
   );
 }

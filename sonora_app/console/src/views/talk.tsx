@@ -19,7 +19,7 @@ interface Props {
   userId: string;
   onUserId: (userId: string) => void;
   onFresh: () => void;
-  onResume: () => Promise<void>;
+  onResume: (id: string) => Promise<void>;
   onHealth: () => void;
   onDismiss: () => void;
 }
@@ -34,10 +34,10 @@ export function Talk(props: Props) {
   const audio = useDevices(state.phase);
   const on = isOn(state.phase);
 
-  const start = (withMicrophone: boolean): void => {
+  const start = (withMicrophone: boolean, conversationId = past?.conversation.id ?? null): void => {
     void call.speaker.choose(speakerId);
     void call.start({
-      conversationId: past?.conversation.id ?? null,
+      conversationId,
       userId: userId.trim() || "developer",
       language: language || null,
       microphoneId: audio.inputs.some((each) => each.deviceId === microphoneId) ? microphoneId : "",
@@ -62,7 +62,13 @@ export function Talk(props: Props) {
   );
 
   return (
-    <main class="talk" id="talk" tabIndex={-1} data-phase={state.phase}>
+    <section
+      class="talk"
+      id="talk"
+      tabIndex={-1}
+      aria-label={words.nav.talk}
+      data-phase={state.phase}
+    >
       {state.phase !== "idle" && <Status state={state} call={call} />}
       {state.notice && (
         <p class="notice" role="alert">
@@ -94,11 +100,13 @@ export function Talk(props: Props) {
         <Ended
           state={state}
           onFresh={props.onFresh}
-          onResume={props.onResume}
+          onResume={(id) =>
+            void props.onResume(id).then(() => start(state.microphoneProblem !== "skipped", id))
+          }
           onRetry={() => start(state.microphoneProblem !== "skipped")}
         />
       )}
-    </main>
+    </section>
   );
 }
 

@@ -7,6 +7,10 @@ import { useWords } from "../words";
 /** How near to the end one has read for the end to be kept in sight, in pixels. */
 const NEAR = 120;
 
+/** The speakers, with the names that the text-chat API has for them. */
+const USER = new Set(["user", "human"]);
+const ASSISTANT = new Set(["assistant", "agent"]);
+
 /** What was said: earlier, and in this call as it is being said. */
 export function TranscriptView({ state, past }: { state: CallState; past: StoredMessage[] }) {
   const words = useWords();
@@ -108,10 +112,10 @@ function Said({ entry }: { entry: Entry }) {
 }
 
 function side(role: string): string {
-  return role === "user" || role === "human" ? "user" : "bot";
+  return USER.has(role) ? "user" : "bot";
 }
 
 function speaker(words: ReturnType<typeof useWords>, role: string): string {
-  if (role === "user" || role === "human") return words.transcript.user;
-  return role === "assistant" ? words.transcript.assistant : role;
+  if (USER.has(role)) return words.transcript.user;
+  return ASSISTANT.has(role) ? words.transcript.assistant : role;
 }
