@@ -10,6 +10,7 @@ turns. Results are kept as JSON; what was measured earlier stays there until it 
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -55,6 +56,8 @@ _PUBLISH = "publish"
 
 def main() -> None:
     """Measure what the command line names, print it and keep it."""
+    # A run that is ended ends what it has started: bots, and the database's server.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logger.remove()
     logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
     arguments = _arguments()

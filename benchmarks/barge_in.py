@@ -58,8 +58,9 @@ async def measure(*, rounds: int) -> Measurement:
                             await _interrupt(client, vendors, each)
                             for each in (interruptions[-1], *interruptions)
                         ]
-                    values.setdefault(contender.name, []).extend(taken[1:])
-                    shown = ", ".join(f"{secs * 1000:.0f}" for secs in taken)
+                    cut_off = [secs for secs in taken[1:] if secs is not None]
+                    values.setdefault(contender.name, []).extend(cut_off)
+                    shown = ", ".join(f"{secs * 1000:.0f}" for secs in cut_off)
                     logger.info(f"{contender.name}, call {number + 1}: {shown} ms")
     return Measurement(
         title="Barge-in",
@@ -82,23 +83,28 @@ async def _say(client: Page, vendors: Vendors, utterance: Utterance) -> None:
     await client.microphone.said()
 
 
-async def _interrupt(client: Page, vendors: Vendors, interruption: Utterance) -> float:
-    """Wait for an answer, cut it off, and tell how long it went on, in seconds."""
+async def _interrupt(client: Page, vendors: Vendors, interruption: Utterance) -> float | None:
+    """Wait for an answer, cut it off, and tell how long it went on, in seconds.
+
+    None where the bot was silent as the interruption began, so that there was nothing to cut off.
+    """
     await client.sound(since=client.microphone.ended_at + _PAUSE_SECS, timeout_secs=ANSWER_SECS)
     await asyncio.sleep(_SPEAKING_SECS)
     await _say(client, vendors, interruption)
     began_at = client.microphone.began_at + interruption.lead_secs
     # What it says from here on answers the interruption.
     await client.silence(_PAUSE_SECS)
-    return _end_of_speech(client.sounds, began_at) - began_at
+    return went_on_secs(client.sounds, began_at)
 
 
-def _end_of_speech(sounds: list[float], since: float) -> float:
-    """When the sound that goes on at `since` ends for longer than a pause between words."""
-    last = max((moment for moment in sounds if moment <= since), default=since)
-    for moment in sounds:
-        if moment > since:
-            if moment - last > _PAUSE_SECS:
-                break
-            last = moment
-    return last
+def went_on_secs(sounds: list[float], since: float) -> float | None:
+    """How long the sound at `since` goes on, until a silence longer than between words."""
+    before = [moment for moment in sounds if moment <= since]
+    if not before or since - before[-1] > _PAUSE_SECS:
+        return None
+    last = before[-1]
+    for moment in sounds[len(before) :]:
+        if moment - last > _PAUSE_SECS:
+            break
+        last = moment
+    return max(0.0, last - since)

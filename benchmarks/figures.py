@@ -85,7 +85,7 @@ class Results(BaseModel):
     def save(self, file: Path) -> None:
         """Write to `file`."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.model_dump(exclude_defaults=True), ensure_ascii=False, indent=1)
+        text = json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False, indent=1)
         file.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,114 @@
+"""What the benchmarks measured, as tables and pictures in a page."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.barge_in import went_on_secs
+from benchmarks.dictation import DictatedDeepgram
+from benchmarks.figures import Figure, Measurement, Results
+from benchmarks.report import publish, table
+from benchmarks.turns import PARTS, Turn
+
+pytestmark = pytest.mark.unit
+
+_PAGE = """# Title
+
+Before.
+
+<!-- results: voice-to-voice -->
+Stale figures.
+<!-- end -->
+
+<!-- results: summary -->
+<!-- end -->
+
+After.
+"""
+
+
+def _results() -> Results:
+    whole = Figure(
+        name="voice to voice",
+        unit="ms",
+        values={"scaffold": [1200.0, 1100.0, 1300.0], "Sonora": [600.0, 700.0, 500.0]},
+        target=0.65,
+    )
+    part = Figure(
+        name="uplink",
+        unit="ms",
+        values={"scaffold": [90.0], "Sonora": [40.5]},
+        part_of="voice to voice",
+    )
+    measured = Measurement(
+        title="Voice to voice",
+        how="By ear.",
+        figures=[whole, part],
+        traces={
+            name: {part: each * (number + 1) for number, part in enumerate(PARTS)}
+            for name, each in (("scaffold", 150.0), ("Sonora", 75.0))
+        },
+        series={"scaffold": [170.0, 260.0], "Sonora": [180.0, 181.0]},
+    )
+    return Results(machine={"cores": "2"}, measurements={"voice-to-voice": measured})
+
+
+def test_a_row_has_medians_ranges_and_their_ratio() -> None:
+    rows = table(_results().measurements["voice-to-voice"].figures).splitlines()
+    assert rows[2] == (
+        "| voice to voice | 1,200 ms [1,100–1,300] | 600 ms [500–700] | 0.50 | ≤ 0.65 |"
+    )
+    assert rows[3] == "| · uplink | 90 ms | 40.5 ms |  |  |"
+
+
+def test_results_go_between_the_marks_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    page.write_text(_PAGE, encoding="utf-8")
+    for _ in range(2):  # the second time into what the first has written
+        publish(_results(), tmp_path)
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith("# Title\n\nBefore.\n")
+        assert text.endswith("<!-- end -->\n\nAfter.\n")
+        assert text.count("| voice to voice |") == 2  # in its own table and in the summary
+        assert text.count("| · uplink |") == 1
+        assert "Stale figures." not in text
+    kept = (tmp_path / "benchmarks" / "results.json").read_text(encoding="utf-8")
+    assert '"date"' in kept, "it would seem measured on the day that it is read"
+    assert Results.load(tmp_path / "benchmarks" / "results.json") == _results()
+    pictures = sorted((tmp_path / "benchmarks").glob("*.svg"))
+    assert [picture.name for picture in pictures] == [
+        "voice-to-voice-series.svg",
+        "voice-to-voice-turn.svg",
+        "voice-to-voice.svg",
+    ]
+    for picture in pictures:
+        ElementTree.parse(picture)
+        assert f"](benchmarks/{picture.name})" in text
+
+
+def test_a_turn_is_cut_when_the_model_is_told_it_as_two() -> None:
+    marks = (0.1, 0.3, 0.45, 0.46, 0.8, 0.9, 1.0, 1.1)
+    whole = Turn(total_secs=1.1, marks_secs=marks, requests=2, told_as=1, early=False)
+    assert not whole.cut
+    assert whole.parts_secs["endpointing"] == pytest.approx(0.2)
+    assert sum(whole.parts_secs.values()) == pytest.approx(whole.total_secs)
+    assert Turn(total_secs=1.1, marks_secs=marks, requests=2, told_as=2, early=False).cut
+    assert Turn(total_secs=1.1, marks_secs=marks, requests=1, told_as=1, early=True).cut
+
+
+def test_an_answer_goes_on_until_a_silence_longer_than_between_words() -> None:
+    sounds = [9.7, 9.9, 10.1, 10.15, 11.5]
+    assert went_on_secs(sounds, 10.0) == pytest.approx(0.15)
+    assert went_on_secs(sounds, 9.95) == pytest.approx(0.2)
+    assert went_on_secs(sounds, 10.9) is None, "there was nothing to cut off"
+
+
+async def test_what_is_dictated_is_heard_up_to_the_moment_of_asking() -> None:
+    vendor = DictatedDeepgram("key")
+    vendor.expect((("Hola", 0.0), ("Ana", 60.0)))
+    vendor.log.add("speech")
+    unused = None  # the words are found by the clock, not in the sound
+    assert await vendor.recognise(unused) == "Hola"  # type: ignore[arg-type]
+    assert list(vendor.hears) == ["Ana"]
+    assert await vendor.recognise(unused) == ""  # type: ignore[arg-type]
