@@ -1,0 +1,116 @@
+"""What the console says when something is missing or fails, and to whom it says nothing."""
+
+import functools
+import threading
+from collections.abc import AsyncGenerator, Generator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.conftest import address
+from tests.clients.bot_process import PROJECT, BotProcess, running_bot
+from tests.clients.browser import running_chromium
+from tests.clients.visit import visiting
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+async def bare_browser() -> AsyncGenerator[Browser]:
+    """A browser on a machine without a microphone."""
+    async with running_chromium(devices=False) as chromium:
+        yield chromium
+
+
+async def test_without_a_microphone_one_types_to_the_end(
+    bot: BotProcess, bare_browser: Browser
+) -> None:
+    async with visiting(bare_browser, address(bot), locale="es-ES") as visit:
+        page = visit.page
+        await page.get_by_role("button", name="Empezar a hablar").click()
+        await expect(page.locator(".composer .hint")).to_contain_text("micrófono")
+        write = page.get_by_label("Escribe un mensaje")
+        await expect(page.locator(".node")).to_have_text("conversation")
+        for text, node in (("Eso es todo, adiós.", "wrap_up"), ("No, gracias.", "farewell")):
+            await write.fill(text)
+            await page.keyboard.press("Enter")
+            await expect(page.locator(".node")).to_have_text(node)
+        await expect(page.locator(".why")).to_have_text("Te despediste.")
+        await expect(page.locator(".summary")).not_to_be_empty()
+        assert visit.outside() == []
+        assert visit.errors == []
+
+
+async def test_a_bot_that_fails_at_the_start_is_told_of(
+    tmp_path: Path, bare_browser: Browser
+) -> None:
+    program = str(Path(__file__).with_name("failing_bot.py").relative_to(PROJECT))
+    with running_bot(tmp_path, program=program) as broken:
+        async with visiting(bare_browser, address(broken), locale="en-GB") as visit:
+            page = visit.page
+            await page.get_by_role("button", name="Type only").click()
+            await expect(page.locator(".why")).to_contain_text(
+                "did not become ready", timeout=20_000
+            )
+            await expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+async def test_a_bot_that_dies_is_told_of(tmp_path: Path, bare_browser: Browser) -> None:
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as doomed:
+        async with visiting(bare_browser, address(doomed), locale="en-GB") as visit:
+            page = visit.page
+            await page.get_by_role("button", name="Type only").click()
+            await expect(page.locator(".node")).to_have_text("conversation")
+            doomed.stop()
+            await expect(page.locator(".why")).to_contain_text(
+                "connection was lost", timeout=20_000
+            )
+
+
+async def test_a_page_from_elsewhere_reads_nothing(
+    bot: BotProcess, bare_browser: Browser, elsewhere: str
+) -> None:
+    async with visiting(bare_browser, elsewhere) as visit:
+        for path in ("conversations", "health", "flow"):
+            for mode in ("cors", "no-cors"):
+                read = await visit.page.evaluate(
+                    """async ([url, mode]) => {
+                      try {
+                        const answer = await fetch(url, { mode });
+                        return [answer.status, await answer.text()];
+                      } catch (error) {
+                        return [0, ""];
+                      }
+                    }""",
+                    [f"{address(bot)}sonora/api/{path}", mode],
+                )
+                assert read[0] in (0, 403), path
+                assert "conversation" not in read[1]
+        framed = await visit.page.evaluate(
+            """url => new Promise(resolve => {
+              const frame = document.createElement("iframe");
+              frame.onload = () => {
+                try { resolve(frame.contentDocument?.body?.innerText ?? ""); }
+                catch (error) { resolve(""); }
+              };
+              frame.src = url;
+              document.body.append(frame);
+            })""",
+            f"{address(bot)}sonora/api/conversations",
+        )
+        assert framed == ""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Generator[str]:
+    """A page of another site."""
+    (tmp_path / "index.html").write_text("<!doctype html><title>Elsewhere</title><p>Hello")
+    serve = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
