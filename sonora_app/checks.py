@@ -134,7 +134,9 @@ def _base_urls(settings: Settings) -> Iterator[Check]:
     for variable, url, schemes in (
         ("DEEPGRAM_BASE_URL", settings.deepgram_base_url, sockets if flux else (*sockets, *web)),
         ("OPENAI_BASE_URL", settings.openai_base_url, web),
+        ("OPENAI_FALLBACK_BASE_URL", settings.openai_fallback_base_url, web),
         ("CARTESIA_BASE_URL", settings.cartesia_base_url, sockets),
+        ("CARTESIA_FALLBACK_BASE_URL", settings.cartesia_fallback_base_url, sockets),
     ):
         if url:
             yield _base_url(variable, url, schemes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from loguru import logger
+from pipecat.pipeline.llm_switcher import LLMSwitcher
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.services.openai.llm import OpenAILLMService
 from pydantic import BaseModel, Field, ValidationError
@@ -26,7 +27,11 @@ class Description(BaseModel):
 
 
 async def describe_conversation(
-    llm: OpenAILLMService, context: LLMContext, *, language: str, timeout_secs: float
+    llm: OpenAILLMService | LLMSwitcher[Any],
+    context: LLMContext,
+    *,
+    language: str,
+    timeout_secs: float,
 ) -> Description | None:
     """Have the model describe a conversation, in one bounded request.
 

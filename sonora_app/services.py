@@ -12,12 +12,15 @@ from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnal
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer
 from pipecat.frames.frames import Frame
+from pipecat.pipeline.llm_switcher import LLMSwitcher
+from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies, UserTurnStrategies
 
+from sonora_app.failover import FailoverAtOnce
 from sonora_app.lines import Lines
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
 
@@ -28,8 +31,8 @@ class CallServices:
 
     Parameters:
         stt: Speech recognition.
-        llm: The language model.
-        tts: Speech synthesis.
+        llm: The language model, with its fallback if there is one.
+        tts: Speech synthesis, with its fallback if there is one.
         vad: Tells speech from silence.
         turns: Decide when the user's turn starts and ends.
         lines: The fixed lines, in the call's language.
@@ -39,8 +42,8 @@ class CallServices:
     """
 
     stt: STTService
-    llm: OpenAILLMService
-    tts: TTSService
+    llm: OpenAILLMService | LLMSwitcher[FailoverAtOnce]
+    tts: TTSService | ServiceSwitcher[FailoverAtOnce]
     vad: VADAnalyzer
     turns: UserTurnStrategies
     lines: Lines
@@ -56,7 +59,7 @@ class CallServices:
             if vendor in self.stand_ins:
                 set_lines = cast(Callable[[Lines], None], service.set_lines)  # pyright: ignore
                 set_lines(self.lines)
-        return language_frames(self.settings, self.stt, language)
+        return language_frames(self.settings, self.stt, self.tts, language)
 
 
 async def build_services(settings: Settings, language: Language) -> CallServices:
@@ -109,7 +112,9 @@ def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTS
     return build_stt(settings, lines.language)
 
 
-def _llm(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> OpenAILLMService:
+def _llm(
+    settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]
+) -> OpenAILLMService | LLMSwitcher[FailoverAtOnce]:
     if Vendor.LLM in stand_ins:
         from sonora_app.rehearsal.llm import RehearsalLLMService
 
@@ -119,7 +124,9 @@ def _llm(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> Open
     return build_llm(settings)
 
 
-def _tts(settings: Settings, language: Language, stand_ins: frozenset[Vendor]) -> TTSService:
+def _tts(
+    settings: Settings, language: Language, stand_ins: frozenset[Vendor]
+) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
     if Vendor.TTS in stand_ins:
         from sonora_app.rehearsal.tts import RehearsalTTSService
 

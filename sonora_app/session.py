@@ -25,6 +25,7 @@ from sonora_app.conversation.mirrored import MirroredStore
 from sonora_app.conversation.records import EndReason
 from sonora_app.conversation.store import Store
 from sonora_app.errors import ErrorCode, SonoraError
+from sonora_app.failures import Failures
 from sonora_app.floor import Floor
 from sonora_app.limits import CallLimits
 from sonora_app.metrics import CallMetrics, UsageObserver, latency_observer
@@ -88,8 +89,9 @@ class Session:
         page.gatekeeper = handler
         floor, metrics = Floor(), CallMetrics()
         limits = CallLimits(call, floor, open_unasked=handler.open_unasked)
-        call.on_move = lambda node: _moved(call, limits, node)
-        watcher = TurnWatcher(call, limits)
+        failures = Failures(call)
+        call.on_move = lambda node: _moved(limits, failures, node)
+        watcher = TurnWatcher(call, limits, failures)
         aggregators = build_aggregators(
             services,
             mute=FlowMute(lambda: call.user_muted, on_speech=lambda: _spoke_too_early(call)),
@@ -113,7 +115,7 @@ class Session:
         )
         self._worker = worker
         call.connect(worker)
-        self._follow(worker, call, handler, limits)
+        self._follow(worker, call, handler, limits, failures)
 
         runner = WorkerRunner(
             handle_sigint=self._runner_args.handle_sigint,
@@ -150,6 +152,7 @@ class Session:
         call: Call,
         handler: ConversationHandler,
         limits: CallLimits,
+        failures: Failures,
     ) -> None:
         async def connected(*_: object) -> None:
             limits.client_connected()
@@ -166,7 +169,7 @@ class Session:
             handler.submit(message)
 
         async def failed(_: object, frame: ErrorFrame) -> None:
-            await _answer_failure(call, frame)
+            await failures.failed(frame)
 
         self._transport.add_event_handler("on_client_connected", connected)
         self._transport.add_event_handler("on_client_disconnected", disconnected)
@@ -279,29 +282,9 @@ def _answered(page: ScreenedRTVIProcessor, total_secs: float, parts_secs: dict[s
     )
 
 
-def _moved(call: Call, limits: CallLimits, node: str) -> None:
+def _moved(limits: CallLimits, failures: Failures, node: str) -> None:
     limits.moved_to(node)
-    if node == "greeting" and not (call.services.llm.is_usable and call.services.tts.is_usable):
-        # It failed for good while the call waited for its conversation, where nothing is said.
-        call.page.create_task(_end_unusable(call), "end_unusable")
-
-
-async def _end_unusable(call: Call) -> None:
-    await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
-    if call.driver.node == "farewell" and not call.services.tts.is_usable:
-        # The call ends when its farewell was heard, which this one never is.
-        await call.hang_up()
-
-
-async def _answer_failure(call: Call, frame: ErrorFrame) -> None:
-    """Say something when the model or the voice fails, rather than fall silent."""
-    services = call.services
-    if frame.processor not in (services.llm, services.tts):
-        return
-    if not frame.processor.is_usable:
-        await _end_unusable(call)
-    elif frame.processor is services.llm and not call.user_muted:
-        await call.say(call.lines.text("apology"))
+    failures.moved_to(node)
 
 
 @contextlib.asynccontextmanager

@@ -101,6 +101,36 @@ class Settings(BaseSettings):
     )
 
     openai_model: str = Field("gpt-4.1", validation_alias="OPENAI_MODEL")
+    openai_fallback_model: str = Field(
+        "",
+        validation_alias="OPENAI_FALLBACK_MODEL",
+        description="The model that answers when the first cannot.",
+    )
+    openai_fallback_base_url: str = Field(
+        "",
+        validation_alias="OPENAI_FALLBACK_BASE_URL",
+        description="Where the fallback model is; empty: where the first is.",
+    )
+    openai_fallback_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="OPENAI_FALLBACK_API_KEY",
+        description="The fallback's key; empty: the first one's.",
+    )
+    cartesia_fallback_voice_id: str = Field(
+        "",
+        validation_alias="CARTESIA_FALLBACK_VOICE_ID",
+        description="The voice that speaks when the first cannot; empty: the same.",
+    )
+    cartesia_fallback_model: str = Field(
+        "",
+        validation_alias="CARTESIA_FALLBACK_MODEL",
+        description="The fallback voice's speech model; empty: the same.",
+    )
+    cartesia_fallback_base_url: str = Field(
+        "",
+        validation_alias="CARTESIA_FALLBACK_BASE_URL",
+        description="Where the fallback voice is; empty: where the first is.",
+    )
     speech_model: SpeechModel = Field(
         SpeechModel.NOVA, validation_alias=AliasChoices("SONORA_STT", "DEEPGRAM_MODEL")
     )
@@ -298,6 +328,18 @@ class Settings(BaseSettings):
         """The API key for `vendor`, or None when there is none."""
         value: SecretStr | None = getattr(self, _KEYS[vendor][0])
         return value if value is not None and value.get_secret_value().strip() else None
+
+    def has_fallback(self, vendor: Vendor) -> bool:
+        """Whether anything is set for what takes over when `vendor` fails."""
+        return {
+            Vendor.STT: False,
+            Vendor.LLM: bool(self.openai_fallback_model or self.openai_fallback_base_url),
+            Vendor.TTS: bool(
+                self.cartesia_fallback_voice_id
+                or self.cartesia_fallback_model
+                or self.cartesia_fallback_base_url
+            ),
+        }[vendor]
 
     def stand_ins(self) -> frozenset[Vendor]:
         """The vendors that have no key, and so are stood in for."""

@@ -3,8 +3,7 @@
 What is set on purpose, and why:
 
 - The language, always: Deepgram and Cartesia take English when none is given.
-- Deepgram connects while the call is set up, and by itself again after a drop, with growing
-  pauses; a key that is refused gives up at once.
+- Deepgram connects while the call is set up, and again after a drop or a refusal (`hearing.py`).
 - Cartesia's word timestamps are on (Pipecat asks for them), so that what is remembered of an
   answer is what was heard of it, also when Cartesia breaks off in mid-sentence.
 - Markdown that the model lets slip is taken out before it is spoken.
@@ -22,6 +21,7 @@ from pipecat.frames.frames import (
     TTSTextFrame,
     TTSUpdateSettingsFrame,
 )
+from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 from pipecat.services.deepgram.stt import DeepgramSTTService
@@ -29,8 +29,11 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language as PipecatLanguage
 from pipecat.utils.text.transforms import strip_markdown
+from websockets.protocol import State
 
 from sonora_app.clauses import ClauseAggregator
+from sonora_app.failover import SPEECH_LOST, FailoverAtOnce
+from sonora_app.hearing import LastingDeepgramSTTService, LastingFluxSTTService
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
 
 NATIVE_VOICES = {
@@ -44,6 +47,13 @@ NATIVE_VOICES = {
 
 FLUX_MODEL = "flux-general-multi"
 """The Flux model that knows Spanish."""
+
+
+MAX_LOST = 3
+"""How much speech in a row may be lost before the voice counts as out of order."""
+
+CONNECT_SECS = 2.0
+"""How long connecting to Cartesia may take; the start of a call waits for it."""
 
 
 class HeardCartesiaTTSService(CartesiaTTSService):
@@ -68,6 +78,7 @@ class HeardCartesiaTTSService(CartesiaTTSService):
         # text of it could not be sent.
         self._complete = False
         self._failed = False
+        self._lost_in_a_row = 0
         self._connecting = asyncio.Lock()
 
     async def _connect_websocket(self) -> None:
@@ -115,7 +126,23 @@ class HeardCartesiaTTSService(CartesiaTTSService):
             # After the last word, as Pipecat has it when Cartesia tells the end.
             stopped.pts = self._word_timestamp_tracker.last_pts
             await self.push_frame(stopped)
+            if self._websocket is not None and self._websocket.state is State.OPEN:
+                # Nothing comes by a connection that is open: the next text gets a fresh one.
+                self._websocket.transport.abort()
         await super()._end_audio_context(context_id, playback)
+
+    async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
+        # Pipecat reports speech of which nothing was heard; speech that broke off is lost as well.
+        if self._complete:
+            self._lost_in_a_row = 0
+        elif self.is_usable:
+            self._lost_in_a_row += 1
+            await self.push_error(
+                SPEECH_LOST, force_treat_as_permanent=self._lost_in_a_row >= MAX_LOST
+            )
+
+    async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:  # noqa: ANN401
+        return await super()._websocket_connect(uri, open_timeout=CONNECT_SECS, **kwargs)
 
 
 def build_stt(settings: Settings, language: Language) -> STTService:
@@ -128,14 +155,14 @@ def build_stt(settings: Settings, language: Language) -> STTService:
     key = _key(settings, Vendor.STT)
     if settings.speech_model is SpeechModel.FLUX:
         base = settings.deepgram_base_url.rstrip("/") or "wss://api.deepgram.com"
-        return DeepgramFluxSTTService(
+        return LastingFluxSTTService(
             api_key=key,
             url=f"{base}/v2/listen",
             settings=DeepgramFluxSTTService.Settings(
                 model=FLUX_MODEL, language_hints=[PipecatLanguage(language)]
             ),
         )
-    return DeepgramSTTService(
+    return LastingDeepgramSTTService(
         api_key=key,
         base_url=settings.deepgram_base_url,
         settings=DeepgramSTTService.Settings(
@@ -149,37 +176,66 @@ def build_stt(settings: Settings, language: Language) -> STTService:
     )
 
 
-def build_tts(settings: Settings, language: Language) -> TTSService:
-    """Speech synthesis by Cartesia, with a native voice of `language`.
+def build_tts(
+    settings: Settings, language: Language
+) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
+    """Speech synthesis by Cartesia, with a native voice of `language`, and its fallback if the
+    settings name one.
 
     Args:
         settings: Must hold a key for it.
         language: What is spoken.
     """
-    base = settings.cartesia_base_url.rstrip("/") or "wss://api.cartesia.ai"
+    first = _voice(
+        settings,
+        language,
+        base_url=settings.cartesia_base_url,
+        model=settings.cartesia_model,
+        voice_id=voice(settings, language),
+    )
+    if not settings.has_fallback(Vendor.TTS):
+        return first
+    second = _voice(
+        settings,
+        language,
+        base_url=settings.cartesia_fallback_base_url or settings.cartesia_base_url,
+        model=settings.cartesia_fallback_model or settings.cartesia_model,
+        voice_id=voice(settings, language, fallback=True),
+    )
+    return ServiceSwitcher([first, second], FailoverAtOnce)
+
+
+def _voice(
+    settings: Settings, language: Language, *, base_url: str, model: str, voice_id: str
+) -> TTSService:
     return HeardCartesiaTTSService(
         api_key=_key(settings, Vendor.TTS),
-        url=f"{base}/tts/websocket",
+        url=f"{base_url.rstrip('/') or 'wss://api.cartesia.ai'}/tts/websocket",
         text_transforms=[("*", strip_markdown)],
         settings=HeardCartesiaTTSService.Settings(
-            model=settings.cartesia_model,
-            voice=voice(settings, language),
-            language=PipecatLanguage(language),
+            model=model, voice=voice_id, language=PipecatLanguage(language)
         ),
     )
 
 
-def voice(settings: Settings, language: Language) -> str:
-    """The id of Cartesia's voice for `language`."""
-    return settings.cartesia_voice_id or NATIVE_VOICES[language]
+def voice(settings: Settings, language: Language, *, fallback: bool = False) -> str:
+    """The id of Cartesia's voice for `language`, or of the one that speaks when it cannot."""
+    chosen = settings.cartesia_voice_id or NATIVE_VOICES[language]
+    return (settings.cartesia_fallback_voice_id or chosen) if fallback else chosen
 
 
-def language_frames(settings: Settings, stt: STTService, language: Language) -> list[Frame]:
+def language_frames(
+    settings: Settings,
+    stt: STTService,
+    tts: TTSService | ServiceSwitcher[FailoverAtOnce],
+    language: Language,
+) -> list[Frame]:
     """What tells the vendors, in the middle of a call, to hear and speak `language`.
 
     Args:
         settings: The settings.
         stt: The call's recogniser, since Flux takes hints rather than a language.
+        tts: The call's voice, since a fallback is told as well, and has a voice of its own.
         language: What is spoken from here on.
     """
     spoken = PipecatLanguage(language)
@@ -187,10 +243,17 @@ def language_frames(settings: Settings, stt: STTService, language: Language) -> 
         heard = DeepgramFluxSTTService.Settings(language_hints=[spoken])
     else:
         heard = DeepgramSTTService.Settings(language=spoken)
+    voices = tts.services if isinstance(tts, ServiceSwitcher) else [tts]
     return [
         STTUpdateSettingsFrame(delta=heard),
-        TTSUpdateSettingsFrame(
-            delta=CartesiaTTSService.Settings(language=spoken, voice=voice(settings, language))
+        *(
+            TTSUpdateSettingsFrame(
+                service=service,
+                delta=CartesiaTTSService.Settings(
+                    language=spoken, voice=voice(settings, language, fallback=number > 0)
+                ),
+            )
+            for number, service in enumerate(voices)
         ),
     ]
 

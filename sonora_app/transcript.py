@@ -16,6 +16,7 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy
 
 from sonora_app.call import Call
 from sonora_app.conversation.records import JsonObject, Modality, Role
+from sonora_app.failures import Failures
 from sonora_app.limits import CallLimits
 from sonora_app.settings import Vendor
 
@@ -28,12 +29,14 @@ class TurnWatcher:
     Args:
         call: The call.
         limits: Told when the user does something.
+        failures: Told when somebody was heard.
     """
 
-    def __init__(self, call: Call, limits: CallLimits) -> None:
+    def __init__(self, call: Call, limits: CallLimits, failures: Failures) -> None:
         """Create a watcher that watches nothing yet."""
         self._call = call
         self._limits = limits
+        self._failures = failures
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
 
@@ -45,6 +48,7 @@ class TurnWatcher:
             _: object, strategy: BaseUserTurnStopStrategy | None, turn: UserTurnStoppedMessage
         ) -> None:
             if turn.content:
+                self._failures.user_heard()
                 self._reply_modality = Modality.VOICE
                 self._user_said(turn.content, Modality.VOICE, _moment(turn.timestamp))
             await self._limits.user_active()
@@ -54,6 +58,8 @@ class TurnWatcher:
 
         async def assistant_stopped(_: object, turn: AssistantTurnStoppedMessage) -> None:
             self._assistant_said(turn)
+            if turn.content and not turn.interrupted:
+                self._failures.speech_heard()
             if self._reply_modality is Modality.TEXT:
                 await self._limits.user_active()
             if self._assistant_node == "greeting":

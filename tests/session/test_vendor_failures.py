@@ -260,7 +260,7 @@ async def test_the_model_fails_and_recovers(talk: Conversation) -> None:
     await talk.is_recorded()
     await talk.client.hang_up()
     transcript = await talk.transcript()
-    apology = ES.text("apology")
+    apology = ES.text("apology.answer")
     assert said(transcript)[1:] == [
         ("user", REQUEST),
         ("assistant", apology),

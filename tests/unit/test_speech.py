@@ -359,7 +359,7 @@ async def test_the_language_changes_in_mid_call(
     async with rigged(stt, tts) as rig:
         await rig.send(TTSSpeakFrame("Hola."))
         await rig.get(TTSStoppedFrame)
-        await rig.send(*language_frames(chosen, stt, Language.EN))
+        await rig.send(*language_frames(chosen, stt, tts, Language.EN))
         connect = await deepgram.log.wait_for("connect", 2)
         await rig.send(TTSSpeakFrame("Hello."))
         await rig.get(TTSStoppedFrame, 2)
@@ -379,7 +379,7 @@ async def test_the_language_changes_in_mid_call(
 async def test_the_language_changes_in_the_middle_of_an_answer(cartesia: CartesiaVendor) -> None:
     chosen = settings(CARTESIA_BASE_URL=cartesia.url, CARTESIA_VOICE_ID="my-voice")
     stt, tts = build_stt(chosen, Language.ES), build_tts(chosen, Language.ES)
-    change = language_frames(chosen, stt, Language.EN)[-1]
+    change = language_frames(chosen, stt, tts, Language.EN)[-1]
     async with rigged(tts) as rig:
         await rig.send(LLMFullResponseStartFrame(), LLMTextFrame("Bueno, cambio. Now "), change)
         await rig.send(LLMTextFrame("in English. "), LLMFullResponseEndFrame())
@@ -399,7 +399,7 @@ async def test_flux_gets_the_new_hint_without_connecting_again(deepgram: Deepgra
     stt = build_stt(chosen, Language.ES)
     async with rigged(stt) as rig:
         await deepgram.log.wait_for("connect")
-        await rig.send(language_frames(chosen, stt, Language.EN)[0])
+        await rig.send(language_frames(chosen, stt, build_tts(chosen, Language.ES), Language.EN)[0])
         configure = await deepgram.log.wait_for("configure")
         await rig.send(UserStoppedSpeakingFrame())
         deepgram.hears.append("I want to plan a trip.")

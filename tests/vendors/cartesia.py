@@ -1,22 +1,27 @@
 """Cartesia's speech over a WebSocket: contexts, PCM, word timestamps, flush and cancel.
 
 The voice is a tone for each word, as long as the word is, with a short pause between words.
+Messages, both ways, are held against the models of Cartesia's SDK.
 """
 
 import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
 
 import numpy as np
+from cartesia.types.generation_request import GenerationRequest
+from cartesia.types.websocket_response import WebsocketResponse
+from pydantic import TypeAdapter
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
-from tests.vendors.websocket import WebSocketVendor
+from tests.vendors.faults import Breakage, Fault
+from tests.vendors.websocket import WebSocketVendor, drip
+
+__all__ = ["Breakage", "CartesiaVendor", "Fault"]
 
 PAUSE_SECS = 0.04
 """Silence after each word."""
@@ -24,40 +29,10 @@ PAUSE_SECS = 0.04
 CHUNK_SECS = 0.1
 """How much audio a message holds at most."""
 
+_RESPONSE: TypeAdapter[WebsocketResponse] = TypeAdapter(WebsocketResponse)
+
 _LOCKED = ("model_id", "voice", "language", "output_format", "add_timestamps")
 """What has to be the same in every message of a context."""
-
-
-class Breakage(Enum):
-    """How speech may break off."""
-
-    DROP = auto()
-    """The connection goes, without a closing handshake."""
-
-    CLOSE = auto()
-    """The connection is closed."""
-
-    STALL = auto()
-    """Nothing comes any more."""
-
-    ERROR = auto()
-    """An error is told."""
-
-    GARBAGE = auto()
-    """Something comes that is no JSON."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something that goes wrong once.
-
-    Parameters:
-        how: What happens.
-        after_secs: After how much audio of a context; it happens between two words.
-    """
-
-    how: Breakage
-    after_secs: float = 0.0
 
 
 class CartesiaVendor(WebSocketVendor):
@@ -67,10 +42,10 @@ class CartesiaVendor(WebSocketVendor):
         char_secs: How long a character takes to say.
         first_byte_secs: From a text to its first audio.
         real_time_factor: How long making a second of audio takes, in seconds.
-        fault: What goes wrong next; None: nothing.
+        fault: What goes wrong next, between two words; None: nothing.
         log: Also `message` (each message as received), `begun` (context: its first audio left),
             `spoken` (context, text: all its audio left), `cancelled` (context), `broken`
-            (context, words whose audio left).
+            (context, how, words whose audio left).
     """
 
     paths = ("/tts/websocket",)
@@ -104,9 +79,10 @@ class CartesiaVendor(WebSocketVendor):
     def due(self, text: str, said_secs: float) -> Fault | None:
         """What goes wrong now, in the middle of `text`, after `said_secs` of its context."""
         fault = self.fault
-        if fault is None or said_secs < fault.after_secs:
+        if fault is None or said_secs < (fault.after_secs or 0.0):
             return None
-        self.fault = None
+        if not fault.lasting:
+            self.fault = None
         return fault
 
     async def attend(self, connection: ServerConnection) -> None:
@@ -123,6 +99,7 @@ class CartesiaVendor(WebSocketVendor):
                         cancelled.end()
                         self.log.add("cancelled", context=name)
                     continue
+                GenerationRequest.model_validate(message)
                 if name not in contexts:
                     contexts[name] = _Context(self, connection, message)
                 await contexts[name].take(message)
@@ -146,17 +123,15 @@ class _Context:
         self._said_secs = 0.0
         self._words: list[str] = []
         self._flushes = 0
+        self._slow = False
         self._speaking = asyncio.create_task(self._speak())
 
     async def take(self, message: Mapping[str, Any]) -> None:
         changed = [key for key in _LOCKED if message.get(key) != self._locked[key]]
         # A message with no text ends the context: Pipecat sends it with the settings of the next.
         if changed and message["transcript"]:
-            await self._send(
-                "error",
-                done=True,
-                status_code=HTTPStatus.BAD_REQUEST,
-                error=f"{', '.join(changed)} cannot change within a context",
+            await self._error(
+                HTTPStatus.BAD_REQUEST, f"{', '.join(changed)} cannot change within a context"
             )
             return
         if message["transcript"]:
@@ -192,7 +167,11 @@ class _Context:
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]
             await asyncio.sleep(self._vendor.real_time_factor * len(chunk) / self._rate)
-            await self._send("chunk", data=base64.b64encode(chunk.tobytes()).decode())
+            await self._send(
+                "chunk",
+                data=base64.b64encode(chunk.tobytes()).decode(),
+                step_time=round(1000 * self._vendor.real_time_factor * CHUNK_SECS, 3),
+            )
             if not self._words and not start:
                 self._vendor.log.add("begun", context=self._name)
         self._said_secs += len(samples) / self._rate
@@ -202,21 +181,33 @@ class _Context:
         fault = self._vendor.due(text, self._said_secs)
         if fault is None:
             return
-        self._vendor.log.add("broken", context=self._name, words=list(self._words))
+        words = list(self._words)
+        self._vendor.log.add("broken", context=self._name, how=fault.how, words=words)
         match fault.how:
             case Breakage.DROP:
                 self._connection.transport.abort()
             case Breakage.CLOSE:
                 await self._connection.close()
             case Breakage.ERROR:
-                await self._send(
-                    "error", done=True, status_code=HTTPStatus.INTERNAL_SERVER_ERROR, error="Broken"
-                )
+                await self._error(HTTPStatus.INTERNAL_SERVER_ERROR, "Something broke on our side.")
             case Breakage.GARBAGE:
                 await self._connection.send("{")
+            case Breakage.SLOW:
+                self._slow = True
+                return
             case Breakage.STALL:
                 pass
         await asyncio.Future()  # until the context is ended
+
+    async def _error(self, status: HTTPStatus, message: str) -> None:
+        await self._send(
+            "error",
+            done=True,
+            status_code=status,
+            title=status.phrase,
+            message=message,
+            error_code=status.name.lower(),
+        )
 
     async def _send(self, kind: str, **fields: Any) -> None:
         message = {
@@ -226,4 +217,8 @@ class _Context:
             "status_code": HTTPStatus.PARTIAL_CONTENT,
             **fields,
         }
-        await self._connection.send(json.dumps(message))
+        _RESPONSE.validate_python(message)
+        if self._slow:
+            await drip(self._connection, json.dumps(message))
+        else:
+            await self._connection.send(json.dumps(message))

@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from tests.vendors.faults import DRIP_SECS
 from tests.vendors.log import Log
+from tests.vendors.port import ReservedPort
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -47,6 +49,9 @@ class Reply:
         first_token_secs: How long the first token then takes.
         token_secs: How long each later one takes.
         drop_after: Break the connection off after so many tokens.
+        stall_after: Say nothing more after so many tokens, and keep the connection.
+        garbage_after: Send something that is no JSON after so many tokens.
+        drips: Whether the answer comes a character at a time (a slow loris).
     """
 
     text: str = ""
@@ -57,6 +62,9 @@ class Reply:
     first_token_secs: float = 0.0
     token_secs: float = 0.0
     drop_after: int | None = None
+    stall_after: int | None = None
+    garbage_after: int | None = None
+    drips: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,9 @@ class OpenAIVendor:
         self.model: Model = lambda _: Reply("…")
         self.log = Log()
         self.port = 0
+        self._reserved: ReservedPort | None = None
+        self._runner: web.AppRunner | None = None
+        self._site: web.SockSite | None = None
 
     @property
     def url(self) -> str:
@@ -115,14 +126,31 @@ class OpenAIVendor:
         """Serve until the block ends."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await runner.setup()
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.port = runner.addresses[0][1]
+            await self.come_back()
             yield
         finally:
-            await runner.cleanup()
+            await self._runner.cleanup()
+            self._reserved.release()
+
+    async def go_down(self) -> None:
+        """Be gone: who asks is refused, also on a connection that is still open."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
+
+    async def come_back(self) -> None:
+        """Serve again after `go_down`, in the same place; or go on."""
+        if self._site is not None:
+            return
+        assert self._runner is not None
+        assert self._reserved is not None
+        self._site = web.SockSite(self._runner, self._reserved.listen())
+        await self._site.start()
 
     @property
     def bodies(self) -> list[Mapping[str, Any]]:
@@ -130,6 +158,8 @@ class OpenAIVendor:
         return [entry["body"] for entry in self.log.of("request")]
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
+        if self._site is None:
+            _abort(request)
         body = await request.json()
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.log.add("request", headers=headers, body=body)
@@ -164,15 +194,20 @@ class OpenAIVendor:
     ) -> None:
         async def send(chunk: Mapping[str, Any]) -> None:
             made = ChatCompletionChunk.model_validate({**_envelope(body), **chunk})
-            data = made.model_dump_json(exclude_unset=True)
-            await response.write(f"data: {data}\n\n".encode())
+            data = f"data: {made.model_dump_json(exclude_unset=True)}\n\n".encode()
+            for piece in [bytes([byte]) for byte in data] if reply.drips else [data]:
+                await response.write(piece)
+                if reply.drips:
+                    await asyncio.sleep(DRIP_SECS)
 
         await send(_delta({"role": "assistant", "content": ""}))
         for number, delta in enumerate(_tokens(reply)):
             if number == reply.drop_after:
-                assert request.transport is not None
-                request.transport.abort()
-                raise ConnectionResetError
+                _abort(request)
+            if number == reply.stall_after:
+                await _left(request)
+            if number == reply.garbage_after:
+                await response.write(b"data: {\n\n")
             await asyncio.sleep(reply.token_secs if number else reply.first_token_secs)
             await send(_delta(delta))
             if not number:
@@ -182,6 +217,20 @@ class OpenAIVendor:
             await send({"choices": [], "usage": _usage(body, reply)})
         await response.write(b"data: [DONE]\n\n")
         await response.write_eof()
+
+
+def _abort(request: web.Request) -> NoReturn:
+    """Break the connection off."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError
+
+
+async def _left(request: web.Request) -> NoReturn:
+    """Wait until the client has left."""
+    while request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(0.05)
+    raise ConnectionResetError
 
 
 def _envelope(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,10 @@ const REMEDIES: Record<CallErrorCode, Remedy> = {
   not_ready: "wait",
   out_of_turn: "wait",
   conversation_ending: "wait",
+  model_unavailable: "wait",
+  voice_unavailable: "wait",
+  hearing_unavailable: "wait",
+  hearing_restored: "wait",
   hung_up: "wait",
 
   invalid_message: "report",

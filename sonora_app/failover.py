@@ -1,0 +1,35 @@
+"""When a call goes over to a fallback: Pipecat's switcher, with a strategy that does not wait for
+a service to be beyond repair.
+
+Pipecat's own failover strategy leaves errors alone that a service can carry on from. In a call
+each of them is an answer or a sentence that nobody hears.
+"""
+
+from pipecat.frames.frames import ErrorFrame
+from pipecat.pipeline.service_switcher import ServiceSwitcherStrategyFailover
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.utils.errors import ErrorCategory
+
+SPEECH_LOST = "speech was lost, in whole or in part"
+"""How the error of a voice that broke off reads, to be told from those of its connection."""
+
+
+class FailoverAtOnce(ServiceSwitcherStrategyFailover):
+    """Goes over to the next service, in the order given and around, at any error of a vendor's."""
+
+    async def handle_error(self, error: ErrorFrame) -> FrameProcessor | None:
+        """Go over to the next service that can be given work.
+
+        Args:
+            error: An error of the active service's.
+
+        Returns:
+            The service that is active now, or None if there is no other.
+        """
+        if error.category is ErrorCategory.APPLICATION:
+            return None
+        at = self.services.index(self.active_service)
+        for candidate in (*self.services[at + 1 :], *self.services[:at]):
+            if candidate.is_usable:
+                return await self._set_active_if_available(candidate)
+        return None
