@@ -103,8 +103,11 @@ class Journal:
         """
         batch = tuple(records)
 
-        if await self._transact(lambda connection: self._write(connection, batch), write=True):
-            self.outbox.enqueued.set()
+        def work() -> None:
+            if self._within(lambda connection: self._write(connection, batch), write=True):
+                self.outbox.enqueued.set()
+
+        await self._run(work)
 
     async def look_up(
         self,
@@ -216,12 +219,7 @@ class Journal:
     async def _transact(
         self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
     ) -> _Result:
-        def within() -> _Result:
-            connection = self._writable()[0] if write else self._opened()
-            with transaction(connection, write=write):
-                return work(connection)
-
-        return await self._run(within)
+        return await self._run(lambda: self._within(work, write=write))
 
     async def _in_turn(self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]) -> _Result:
         def within() -> _Result:
@@ -238,6 +236,11 @@ class Journal:
         )
 
     # What follows runs on the journal's thread.
+
+    def _within(self, work: Callable[[sqlite3.Connection], _Result], *, write: bool) -> _Result:
+        connection = self._writable()[0] if write else self._opened()
+        with transaction(connection, write=write):
+            return work(connection)
 
     def _open_to_write(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,6 +3,9 @@
 Writing is done when the journal has it; a shipper brings it to Supabase in its own time. What is
 read comes from Supabase, where other calls and the text-chat API leave what they write, together
 with what the journal has and Supabase has not yet.
+
+What is done with Supabase is done on a thread of its own: a request takes milliseconds of processor
+time, which the event loop of the calls does not have.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import Message, Record
 from sonora_app.conversation.shipper import Shipper
+from sonora_app.conversation.side_loop import SideLoop
 from sonora_app.conversation.store import Found, Listing, Opening, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.conversation.unshipped import UnshippedLog
@@ -49,11 +53,19 @@ class MirroredStore:
         self._api = api
         self._unshipped = unshipped
         self._listeners: dict[object, tuple[OnStored, OnHealth]] = {}
+        self._health: StorageHealth = "ok"
         self._backlog = 0
-        self._shipper = Shipper(
-            journal, api, on_stored=self._stored, on_health=self._health_changed, keep=keep
-        )
-        self._shipping = asyncio.create_task(self._shipper.run(), name="sonora-shipper")
+        calls = asyncio.get_running_loop()
+
+        def stored(ids: Sequence[UUID]) -> None:
+            calls.call_soon_threadsafe(self._stored, ids)
+
+        def changed(health: StorageHealth, pending: int) -> None:
+            calls.call_soon_threadsafe(self._health_changed, health, pending)
+
+        self._shipper = Shipper(journal, api, on_stored=stored, on_health=changed, keep=keep)
+        self._aside = SideLoop("sonora-supabase")
+        self._shipping = asyncio.create_task(self._aside.run(self._shipper.run()))
 
     def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
         """Be told what reaches Supabase, and how shipping goes: now, if badly, and on a change.
@@ -63,15 +75,15 @@ class MirroredStore:
         """
         key = object()
         self._listeners[key] = (on_stored, on_health)
-        if self._shipper.health != "ok":
-            on_health(self._shipper.health, self._backlog)
+        if self._health != "ok":
+            on_health(self._health, self._backlog)
         return lambda: self._listeners.pop(key, None) and None
 
     async def settle(self, *, timeout_secs: float) -> int:
         """Wait for what was written to reach Supabase. Gives how many records did not in time."""
         # What later calls write meanwhile has not been waited for.
         until = await self._journal.outbox.last_position()
-        left = await self._shipper.drain(timeout_secs)
+        left = await self._aside.run(self._shipper.drain(timeout_secs))
         await self._log_unshipped(until)
         return left
 
@@ -93,8 +105,8 @@ class MirroredStore:
         )
         try:
             async with asyncio.timeout(deadline_secs):
-                there = await self._api.look_up(
-                    conversation_id, user_id, message_limit=message_limit
+                there = await self._aside.run(
+                    self._api.look_up(conversation_id, user_id, message_limit=message_limit)
                 )
         except (TimeoutError, StorageError) as error:
             if deadline_secs is None:
@@ -114,16 +126,15 @@ class MirroredStore:
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """See `Store.transcript`: from Supabase, or the journal when it is not there yet."""
-        return await self._api.transcript(conversation_id) or await self._journal.transcript(
-            conversation_id
-        )
+        there = await self._aside.run(self._api.transcript(conversation_id))
+        return there or await self._journal.transcript(conversation_id)
 
     async def conversations(
         self, *, user_id: str | None = None, limit: int = 50
     ) -> tuple[Listing, ...]:
         """See `Store.conversations`: from Supabase, or the journal when that does not answer."""
         try:
-            listings = await self._api.conversations(user_id=user_id, limit=limit)
+            listings = await self._aside.run(self._api.conversations(user_id=user_id, limit=limit))
         except StorageError as error:
             logger.warning(f"Conversations are listed from the journal alone: {error}")
             listings = ()
@@ -133,8 +144,9 @@ class MirroredStore:
         """Stop shipping, and let go of both. What is in the outbox stays there."""
         self._shipping.cancel()
         await asyncio.gather(self._shipping, return_exceptions=True)
+        await self._aside.run(self._api.aclose())
+        await self._aside.aclose()
         await self._log_unshipped()
-        await self._api.aclose()
         await self._journal.aclose()
 
     async def _log_unshipped(self, until: int | None = None) -> None:
@@ -156,7 +168,7 @@ class MirroredStore:
             on_stored(ids)
 
     def _health_changed(self, health: StorageHealth, pending: int) -> None:
-        self._backlog = pending
+        self._health, self._backlog = health, pending
         for _, on_health in [*self._listeners.values()]:
             on_health(health, pending)
 

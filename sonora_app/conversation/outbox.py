@@ -4,7 +4,6 @@ A record is put here in the transaction that writes it, and leaves when it is st
 What is read at a time is bounded, whatever waits.
 """
 
-import asyncio
 import fcntl
 import os
 import sqlite3
@@ -30,6 +29,7 @@ from sonora_app.conversation.outbox_rows import (
 from sonora_app.conversation.provisional import Provisional
 from sonora_app.conversation.pruning import prune_some
 from sonora_app.conversation.records import utc_now
+from sonora_app.conversation.side_loop import Signal
 
 
 class Outbox:
@@ -45,7 +45,7 @@ class Outbox:
         self._path = path
         self._transact = transact
         self._claim: int | None = None
-        self.enqueued = asyncio.Event()
+        self.enqueued = Signal()
 
     async def batch(self, limit: int) -> tuple[Entry, ...]:
         """The entries that wait longest, in order; at least one, if there is one.

@@ -18,6 +18,7 @@ from sonora_app.conversation.outbox_rows import Entry
 from sonora_app.conversation.provisional import Provisional
 from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import utc_now
+from sonora_app.conversation.side_loop import Signal
 from sonora_app.conversation.store import Found
 from sonora_app.conversation.supabase_errors import Refusal, SupabaseError, Trouble
 from sonora_app.errors import StorageError
@@ -310,7 +311,7 @@ class Shipper:
         if removed:
             logger.info(f"The journal let go of {removed} calls that are stored in Supabase")
 
-    async def _rest(self, secs: float, woken: asyncio.Event) -> None:
+    async def _rest(self, secs: float, woken: asyncio.Event | Signal) -> None:
         """Sleep for `secs`, or until `woken` is set; it is cleared."""
         tasks = (asyncio.ensure_future(self._sleep(secs)), asyncio.ensure_future(woken.wait()))
         try:
