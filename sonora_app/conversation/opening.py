@@ -49,6 +49,7 @@ class OpenedConversation:
         facts: What the greeting can draw on.
         last_message_seq: The `seq` that the next message follows.
         last_transition_seq: The `seq` that the next transition follows.
+        last_message_at: The time that they follow; None when nothing was said yet.
         records: What opening it writes, in order.
     """
 
@@ -65,6 +66,7 @@ class OpenedConversation:
     facts: GreetingFacts
     last_message_seq: int
     last_transition_seq: int
+    last_message_at: datetime | None
     records: tuple[Record, ...]
 
 
@@ -165,6 +167,7 @@ def open_conversation(
         facts=_facts(previous),
         last_message_seq=opening.last_message_seq,
         last_transition_seq=opening.last_transition_seq,
+        last_message_at=opening.conversation.last_message_at,
         records=tuple(records),
     )
 

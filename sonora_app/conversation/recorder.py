@@ -67,7 +67,8 @@ class Recorder:
         self._in_hand: list[Record] = []
         self._message_seq = opened.last_message_seq
         self._transition_seq = opened.last_transition_seq
-        self._latest: datetime | None = None
+        # Order is by time, which a clock that steps back, or another machine's, must not break.
+        self._message_at = self._transition_at = opened.last_message_at
         self._consumer = asyncio.create_task(self._consume(), name="sonora-recorder")
         for record in opened.records:
             self._waiting.put_nowait(record)
@@ -120,8 +121,9 @@ class Recorder:
             node=node,
             metadata=metadata or {},
             metrics=metrics or {},
-            created_at=self._after_latest(started_at or utc_now()),
+            created_at=_after(self._message_at, started_at or utc_now()),
         )
+        self._message_at = message.created_at
         self._waiting.put_nowait(message)
         return message
 
@@ -139,8 +141,9 @@ class Recorder:
             to_node=to_node,
             trigger=trigger,
             arguments=arguments,
-            created_at=utc_now(),
+            created_at=_after(self._transition_at, utc_now()),
         )
+        self._transition_at = transition.created_at
         self._waiting.put_nowait(transition)
         return transition
 
@@ -200,12 +203,6 @@ class Recorder:
             )
         )
 
-    def _after_latest(self, moment: datetime) -> datetime:
-        if self._latest is not None and moment <= self._latest:
-            moment = self._latest + timedelta(microseconds=1)
-        self._latest = moment
-        return moment
-
     async def _consume(self) -> None:
         while True:
             self._in_hand = [await self._waiting.get()]
@@ -252,3 +249,10 @@ class Recorder:
         if health != self._health:
             self._health = health
             self._on_health(health, self.pending)
+
+
+def _after(earlier: datetime | None, moment: datetime) -> datetime:
+    """`moment`, or the next one after `earlier` where that is later."""
+    if earlier is None or moment > earlier:
+        return moment
+    return earlier + timedelta(microseconds=1)
