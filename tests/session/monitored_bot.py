@@ -1,4 +1,4 @@
-"""`bot.py`, with a monitor of its event loop. Run as a program by `test_loop_lag.py`.
+"""`bot.py`, with a monitor of its event loop. Run as a program by tests.
 
 A heartbeat runs on the loop, and a thread looks, every two milliseconds, at what the loop's thread
 is doing: whose code it is in (that of the innermost frame that is Sonora's or Pipecat's, with
@@ -8,7 +8,9 @@ computing in, and each look that found it waiting counts as the time between two
 a processor or for the interpreter, because somebody else has it, is nobody's. A call into C that
 keeps the interpreter to itself cannot be looked at, and is not told from what comes after it.
 
-Writes one JSON line for each late beat to the file that `SONORA_TEST_STALLS` names.
+Writes one JSON line for each late beat to the file that `SONORA_TEST_STALLS` names, and to the one
+that `SONORA_TEST_BEATS` names, if it does, a line for every beat: when, in monotonic seconds, and
+how many milliseconds late.
 """
 
 import asyncio
@@ -37,6 +39,7 @@ LOOPS = ("/asyncio/events.py", "/asyncio/base_events.py")
 OURS = (str(PROJECT / "sonora_app"), str(PROJECT / "flows"), str(PROJECT / "bot.py"))
 
 _beat = time.monotonic()
+_beats: collections.deque[tuple[float, float]] = collections.deque(maxlen=10_000)
 _started = threading.Event()
 
 
@@ -118,6 +121,18 @@ async def beat() -> None:
     while True:
         _beat = time.monotonic()
         await asyncio.sleep(BEAT_SECS)
+        now = time.monotonic()
+        _beats.append((now, (now - _beat - BEAT_SECS) * 1000))
+
+
+def keep_beats(output: Path) -> None:
+    with output.open("a", encoding="utf-8") as lines:
+        while True:
+            time.sleep(0.5)
+            while _beats:
+                at_secs, late_ms = _beats.popleft()
+                lines.write(f"{at_secs:.6f} {late_ms:.3f}\n")
+            lines.flush()
 
 
 async def bot(runner_args: Any) -> None:
@@ -128,6 +143,8 @@ async def bot(runner_args: Any) -> None:
         output = Path(os.environ["SONORA_TEST_STALLS"])
         watched = (loop_thread, threading.get_native_id(), output)
         threading.Thread(target=watch, args=watched, daemon=True).start()
+        if beats := os.environ.get("SONORA_TEST_BEATS"):
+            threading.Thread(target=keep_beats, args=(Path(beats),), daemon=True).start()
     await sonora.bot(runner_args)
 
 
