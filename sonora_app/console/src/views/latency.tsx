@@ -32,13 +32,12 @@ export function LatencyView({ state, supabase, language, onEvents }: Props) {
             <Figure name={words.latency.p95} value={ms(percentile(totals, 0.95))} />
             <Figure name={words.latency.turns} value={String(turns.length)} />
           </dl>
-          <ol class="bars">
+          <ol class="bars" aria-label={words.latency.turns}>
             {turns.map((each, index) => (
               <li key={index}>
                 <button
                   type="button"
                   aria-pressed={index === shown}
-                  aria-label={`${words.latency.turn(index + 1)}: ${ms(each.totalMs)}`}
                   onClick={() => setChosen(index)}
                 >
                   <span class="number">{index + 1}</span>

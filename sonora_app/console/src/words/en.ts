@@ -149,7 +149,6 @@ export const en = {
     median: "Median",
     p95: "95th percentile",
     turns: "Turns",
-    turn: (number: number) => `Turn ${number}`,
     of: (number: number) => `Parts of turn ${number}`,
     part: "Part",
     parts: {

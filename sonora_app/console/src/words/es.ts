@@ -153,7 +153,6 @@ export const es: Words = {
     median: "Mediana",
     p95: "Percentil 95",
     turns: "Turnos",
-    turn: (number) => `Turno ${number}`,
     of: (number) => `Partes del turno ${number}`,
     part: "Parte",
     parts: {

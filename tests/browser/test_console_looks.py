@@ -1,0 +1,170 @@
+"""The console's states, light and dark, wide and narrow: a picture of each, and axe's findings.
+
+The pictures go to `artifacts/console/`, or where `SONORA_ARTIFACTS` says. With
+`SONORA_README_PICTURES=1` those in the READMEs are taken anew.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.conftest import CONSOLE, address
+from tests.clients.bot_process import PROJECT, BotProcess
+from tests.clients.npm import installed
+from tests.clients.visit import visiting
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ARTIFACTS = Path(os.environ.get("SONORA_ARTIFACTS") or PROJECT / "artifacts") / "console"
+DOCS = PROJECT / "docs" if os.environ.get("SONORA_README_PICTURES") else ARTIFACTS
+WIDE = {"width": 1600, "height": 950}
+NARROW = {"width": 380, "height": 780}
+README = {"width": 1280, "height": 760}
+SERIOUS = ("serious", "critical")
+
+
+class Gallery:
+    """Looks at one page's states."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.findings: list[str] = []
+
+    async def look(self, state: str, *, tab: str | None = None) -> None:
+        """Take pictures of what is shown and have axe judge it.
+
+        Args:
+            state: What the pictures are called.
+            tab: Which view of a narrow page shows it; None when it is shown already.
+        """
+        for size_name, size in (("wide", WIDE), ("narrow", NARROW)):
+            await self._page.set_viewport_size(size)  # pyright: ignore[reportArgumentType]
+            if tab and size is NARROW:
+                await self._page.locator("nav.bar").get_by_role("button", name=tab).click()
+            for scheme in ("light", "dark"):
+                await self._page.emulate_media(color_scheme=scheme)
+                await self._page.screenshot(path=ARTIFACTS / f"{state}-{size_name}-{scheme}.png")
+                await self._judge(f"{state}, {size_name}, {scheme}")
+        await self._page.set_viewport_size(WIDE)  # pyright: ignore[reportArgumentType]
+
+    async def _judge(self, where: str) -> None:
+        found: dict[str, Any] = await self._page.evaluate(
+            "() => axe.run({ resultTypes: ['violations'] })"
+        )
+        for violation in found["violations"]:
+            if violation["impact"] in SERIOUS:
+                nodes = [node["html"][:120] for node in violation["nodes"][:3]]
+                self.findings.append(f"{where}: {violation['id']}: {nodes}")
+
+
+@pytest.fixture(autouse=True)
+def artifacts() -> None:
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+
+
+async def begin(page: Page, *, start: str, write: str, text: str) -> None:
+    """Start a call, let the greeting be spoken, and type; returns while the answer is spoken."""
+    await page.get_by_role("button", name=start).click()
+    await expect(page.locator(".node")).to_have_text("conversation")
+    await page.get_by_label(write).fill(text)
+    await page.keyboard.press("Enter")
+    await page.locator(".said.bot .coming").last.wait_for()
+
+
+async def test_every_state_can_be_seen_and_read_by_anyone(
+    bot: BotProcess, browser: Browser
+) -> None:
+    # Without motion: colours that are still changing would be judged half way.
+    settings = {"locale": "es-ES", "viewport": WIDE, "reduced_motion": "reduce"}
+    async with visiting(browser, address(bot), **settings) as visit:
+        page, gallery = visit.page, Gallery(visit.page)
+        axe = installed(CONSOLE) / "node_modules" / "axe-core" / "axe.min.js"
+        # Not by a script element, which the page's policy forbids.
+        await page.evaluate(axe.read_text("utf-8"))
+        await expect(page.locator(".rehearsal")).to_be_visible()
+        await gallery.look("idle", tab="Hablar")
+
+        await begin(
+            page,
+            start="Empezar a hablar",
+            write="Escribe un mensaje",
+            text="Quiero planear un viaje a Oaxaca.",
+        )
+        await gallery.look("talking", tab="Hablar")
+        await visit.silence(600)
+        await visit.speak(True)
+        await page.wait_for_timeout(2500)
+        await visit.speak(False)
+        await expect(page.locator(".said.user")).to_have_count(2)
+        await visit.silence(600)
+        await gallery.look("flow", tab="Flujo")
+        await page.locator("nav.tabs").get_by_role("button", name="Latencia").click()
+        await expect(page.locator(".bars li")).to_have_count(1)
+        await gallery.look("latency", tab="Latencia")
+        await page.locator(".latency > button").click()
+        await gallery.look("events")
+        await page.keyboard.press("Escape")
+        await page.locator("nav.tabs").get_by_role("button", name="Estado").click()
+        await expect(page.locator(".checks li").first).to_be_visible()
+        await gallery.look("health", tab="Estado")
+        await page.get_by_role("button", name="Colgar").click()
+        await expect(page.locator(".why")).to_be_visible()
+        await gallery.look("ended", tab="Hablar")
+        await page.locator(".listing").first.click()
+        await expect(page.locator(".invitation.resuming")).to_be_visible()
+        await gallery.look("resuming", tab="Hablar")
+        await gallery.look("conversations", tab="Conversaciones")
+
+        assert gallery.findings == []
+        assert visit.errors == []
+
+
+@pytest.mark.parametrize(
+    ("language", "who", "only", "start", "write", "text"),
+    [
+        (
+            "es",
+            "Quién habla",
+            "Solo de Ana",
+            "Empezar a hablar",
+            "Escribe un mensaje",
+            "Quiero planear un viaje a Oaxaca.",
+        ),
+        (
+            "en",
+            "Who is talking",
+            "Only of Emma",
+            "Start talking",
+            "Write a message",
+            "I want to plan a trip to Oaxaca.",
+        ),
+    ],
+)
+async def test_the_pictures_of_the_readmes(
+    bot: BotProcess,
+    browser: Browser,
+    language: str,
+    who: str,
+    only: str,
+    start: str,
+    write: str,
+    text: str,
+) -> None:
+    settings = {"locale": language, "viewport": README, "color_scheme": "light"}
+    async with visiting(browser, address(bot), **settings) as visit:
+        page = visit.page
+        await page.get_by_label(who).fill(only.split()[-1])
+        await page.get_by_label(only).check()
+        await page.locator(".fields select").first.select_option(language)
+        await begin(page, start=start, write=write, text=text)
+        # Until a part of the answer was said.
+        await expect(page.locator(".said.bot .words").last).to_have_text(
+            re.compile(r"^\w+ \w+ \w+")
+        )
+        await page.wait_for_timeout(1500)
+        await page.screenshot(path=DOCS / f"console.{language}.png")
+        assert visit.outside() == []
