@@ -3,6 +3,7 @@ moment when nobody is cut off.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -14,11 +15,16 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 
 class Floor(BaseObserver):
-    """Watches the turns of a call."""
+    """Watches the turns of a call.
+
+    Parameters:
+        on_bot_speaking: Told when the bot starts to speak.
+    """
 
     def __init__(self) -> None:
         """Start with nobody speaking."""
         super().__init__(observe_every_push=False)
+        self.on_bot_speaking: Callable[[], None] = lambda: None
         self._bot = False
         self._user = False
         self._changed = asyncio.Condition()
@@ -32,6 +38,7 @@ class Floor(BaseObserver):
         """Follow who starts and stops."""
         match data.frame:
             case BotStartedSpeakingFrame():
+                self.on_bot_speaking()
                 await self._set(bot=True)
             case BotStoppedSpeakingFrame():
                 await self._set(bot=False)

@@ -20,6 +20,11 @@ _QUIET_MOMENT_SECS = 10.0
 _GREETING_SECS = 20.0
 """How long a greeting may take before the conversation goes on without its end."""
 
+_UNANSWERED_SECS = 20.0
+"""How long the bot may be silent after the user's turn, before it apologises; and then again,
+before the call ends. Longer than a model may take to begin (llm.py): it is for answers that were
+lost without an error, such as one with no words or no sound in it."""
+
 
 class CallLimits:
     """Keeps the time of one call.
@@ -40,6 +45,8 @@ class CallLimits:
         self._nudges = 0
         self._waiting_since_connected = asyncio.Event()
         self._moved_to: asyncio.Queue[str] = asyncio.Queue()
+        self._unanswered: asyncio.Queue[bool] = asyncio.Queue()
+        floor.on_bot_speaking = self.answered
 
     def client_connected(self) -> None:
         """Start waiting for the conversation id anew: only now can the page send it."""
@@ -54,6 +61,7 @@ class CallLimits:
         async with asyncio.TaskGroup() as clocks:
             clocks.create_task(self._watch_waiting(), name="sonora-waiting-limit")
             clocks.create_task(self._watch_length(), name="sonora-call-limit")
+            clocks.create_task(self._watch_answers(), name="sonora-answer-limit")
             while True:
                 match await self._moved_to.get():
                     case "greeting":
@@ -62,6 +70,14 @@ class CallLimits:
                         clocks.create_task(self._watch_farewell(), name="sonora-farewell-limit")
                     case _:
                         pass
+
+    def user_said(self) -> None:
+        """The user said or typed something that is to be answered."""
+        self._unanswered.put_nowait(True)
+
+    def answered(self) -> None:
+        """The user got an answer: the bot speaks, or has written."""
+        self._unanswered.put_nowait(False)
 
     async def user_active(self) -> None:
         """The user did something: silence is counted from here."""
@@ -93,6 +109,29 @@ class CallLimits:
         """Cut a call whose farewell is never heard to its end, for the same reason."""
         await asyncio.sleep(self._call.settings.closing_secs)
         await self._call.worker.cancel(reason="the farewell did not end by itself")
+
+    async def _watch_answers(self) -> None:
+        """Break a silence that Pipecat does not count: it does so from the end of the bot's
+        speech, and after an answer that was lost there is none."""
+        call = self._call
+        silences = 0
+        waiting = False
+        while True:
+            try:
+                async with asyncio.timeout(_UNANSWERED_SECS if waiting else None):
+                    waiting = await self._unanswered.get()
+                silences = 0
+                continue
+            except TimeoutError:
+                waiting = self._floor.free and call.driver.node in ("conversation", "wrap_up")
+            if not waiting:
+                continue
+            silences += 1
+            logger.warning(f"No answer was heard within {_UNANSWERED_SECS:g} s")
+            if silences == 1:
+                await call.say(call.lines.text("apology.answer"))
+            else:
+                await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
 
     async def _watch_waiting(self) -> None:
         call = self._call

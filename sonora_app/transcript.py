@@ -61,6 +61,8 @@ class TurnWatcher:
             if turn.content and not turn.interrupted:
                 self._failures.speech_heard()
             if self._reply_modality is Modality.TEXT:
+                if turn.content.strip():
+                    self._limits.answered()
                 await self._limits.user_active()
             if self._assistant_node == "greeting":
                 await self._call.driver.fire_if_possible(
@@ -85,6 +87,7 @@ class TurnWatcher:
             return
         node = self._call.driver.node
         self._call.user_spoke(node)
+        self._limits.user_said()
         heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
         self._call.recorder.message(
             Role.USER,

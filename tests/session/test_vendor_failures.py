@@ -275,6 +275,15 @@ async def test_the_model_fails_and_recovers(talk: Conversation) -> None:
     assert apology in [message.get("content") for message in asked]
 
 
+async def test_an_answer_with_nothing_in_it_is_apologised_for(talk: Conversation) -> None:
+    talk.vendors.openai.model = lambda _: Reply("")
+    await talk.say(REQUEST)
+    await talk.is_recorded()
+    await talk.client.hang_up()
+    transcript = await talk.transcript()
+    assert said(transcript)[1:] == [("user", REQUEST), ("assistant", ES.text("apology.answer"))]
+
+
 async def test_a_refused_key_ends_the_call_politely(talk: Conversation) -> None:
     talk.vendors.openai.model = lambda _: Reply(status=401)
     await talk.say(REQUEST)
