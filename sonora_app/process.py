@@ -9,6 +9,7 @@ from loguru import logger
 
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.store import Store
+from sonora_app.memory import give_memory_back
 from sonora_app.settings import Settings
 
 _store: Store | None = None
@@ -53,7 +54,7 @@ async def _open_store(settings: Settings) -> Store:
 
 @contextlib.asynccontextmanager
 async def call_in_progress(end: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
-    """Keep the store open for a call, until its last record is written.
+    """Keep the store open for a call, until its last record is written; then tidy up.
 
     Args:
         end: Ends the call, when the process is asked to stop.
@@ -65,6 +66,7 @@ async def call_in_progress(end: Callable[[], Awaitable[None]]) -> AsyncGenerator
     finally:
         del _calls[done]
         done.set()
+        await asyncio.to_thread(give_memory_back)
 
 
 async def end_calls() -> None:
