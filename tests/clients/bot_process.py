@@ -37,7 +37,7 @@ class BotProcess:
     def logged(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_until_serving(self, *, timeout_secs: float = 60.0) -> None:
+    def wait_until_serving(self, *, timeout_secs: float = 180.0) -> None:
         started = time.monotonic()
         # One client for all: making one costs as much as many requests.
         with httpx.Client(timeout=1) as client:

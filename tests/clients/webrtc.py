@@ -231,6 +231,17 @@ class Page:
         await self._pc.close()
         self.closed.set()
 
+    def vanish(self) -> None:
+        """Be gone without a word, as a killed browser is. `hang_up` still tidies up here."""
+        for task in (self._pinging, self._listening):
+            if task is not None:
+                task.cancel()
+        for transceiver in self._pc.getTransceivers():
+            ice = transceiver.sender.transport.transport
+            # aioice has no public way to stop without telling the other side.
+            for protocol in ice._connection._protocols:
+                protocol.transport.close()
+
     async def _ping(self) -> None:
         # The bot takes a client that stops pinging for one that is gone.
         while True:

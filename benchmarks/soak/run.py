@@ -1,0 +1,349 @@
+"""Runs a soak: a bot, callers at it round after round, and the checks after each round."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loguru import logger
+
+from benchmarks.soak.caller import Caller, CallRecord, Phonebook
+from benchmarks.soak.checks import Case, check_call, check_conversation, kept_call
+from benchmarks.soak.leftovers import Leftovers, LogReader
+from benchmarks.soak.phrases import Codes
+from benchmarks.soak.plan import draw_plan
+from benchmarks.soak.process import PROGRAM
+from benchmarks.soak.report import Report, Violation
+from benchmarks.soak.starvation import Starvation
+from benchmarks.soak.studio import Studio
+from benchmarks.soak.weather import Weather
+from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.store import Transcript
+from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.settings import Settings
+from tests.clients.bot_process import BotProcess, running_bot
+from tests.supabase.lite import Lite, running_lite
+from tests.supabase.proxy import FaultProxy
+
+DRAIN_SECS = 120.0
+"""How long, after a round, what was written may take to reach Supabase."""
+
+_LIMITS = {
+    "SONORA_WAITING_SECS": "60",
+    "SONORA_IDLE_SECS": "8",
+    "SONORA_CLOSING_SECS": "20",
+    "SONORA_MAX_CALL_SECS": "120",
+    "SONORA_CALL_WARNING_SECS": "20",
+    "SONORA_LOG_LEVEL": "INFO",
+}
+"""Short enough that a soak gets to each of them."""
+
+_APART_SECS = 2.0
+"""How long a caller waits, at most, before the next call."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to soak.
+
+    Parameters:
+        seed: What everything is drawn from.
+        sessions: How many call at a time.
+        minutes: How long callers call, checks not counted.
+        round_minutes: How long a round is.
+        first_round: Which round to begin with, to see one again.
+        supabase: Whether conversations are kept in Supabase, behind the journal.
+        stt: Which recogniser: `nova-3` or `flux`.
+        output: The folder for the report, the bot's log and journal, and calls with violations.
+    """
+
+    seed: int
+    sessions: int
+    minutes: float
+    round_minutes: float
+    first_round: int
+    supabase: bool
+    stt: str
+    output: Path
+
+
+async def soak(options: Options) -> Report:
+    """Soak, and give what came of it. The report is also written, after each round."""
+    studio = Studio()
+    async with studio.serving(), _database(options) as database:
+        environment = {**studio.environment, **_LIMITS, "SONORA_STT": options.stt}
+        if database is not None:
+            environment |= database.environment
+        async with _bot(options.output / "bot", environment) as bot:
+            soaking = Soak(options, studio, database, bot)
+            await soaking.run()
+        soaking.stopped()
+    return soaking.report
+
+
+@dataclass(frozen=True)
+class Database:
+    """Supabase's API, and what stands between it and the bot."""
+
+    server: Lite
+    proxy: FaultProxy
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What points a bot to it."""
+        return {
+            "SUPABASE_URL": self.proxy.url,
+            "SUPABASE_SECRET_KEY": self.server.secret_key,
+            "SONORA_SUPABASE_TIMEOUT_SECS": "2",
+        }
+
+
+class Soak:
+    """One soak, in progress.
+
+    Args:
+        options: How to soak.
+        studio: The vendors.
+        database: Supabase, or None without it.
+        bot: The bot.
+    """
+
+    def __init__(
+        self, options: Options, studio: Studio, database: Database | None, bot: BotProcess
+    ) -> None:
+        """Set up; `run` soaks."""
+        self.report = Report(
+            seed=options.seed,
+            sessions=options.sessions,
+            storage="journal and Supabase" if database else "journal",
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self._options = options
+        self._studio = studio
+        self._database = database
+        self._bot = bot
+        self._log = LogReader(bot.log)
+        self._phonebook = Phonebook()
+        self._round = options.first_round
+        self._leftovers = Leftovers(bot, _ports(studio, database))
+        self._starvation = Starvation(bot.process.pid)
+
+    async def run(self) -> None:
+        """Round after round until the time is over."""
+        watching = asyncio.create_task(self._starvation.run())
+        try:
+            await self._rounds()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _rounds(self) -> None:
+        await self._leftovers.begin()
+        left_secs = self._options.minutes * 60
+        while left_secs > 0:
+            secs = min(left_secs, self._options.round_minutes * 60)
+            await self._one_round(secs)
+            left_secs -= secs
+            self._round += 1
+            self.report.minutes += secs / 60
+            self.report.rounds += 1
+            self.report.write(self._options.output)
+            logger.info(
+                f"Round {self._round - 1}: {self.report.calls} calls, "
+                f"{self.report.turns} turns, {len(self.report.violations)} violations so far"
+            )
+
+    def stopped(self) -> None:
+        """The bot was stopped: see how that went."""
+        for problem in self._log.problems():
+            self._violation("", problem)
+        if self._bot.process.returncode not in (0, -2, 130):
+            self._violation("", f"the bot exited with {self._bot.process.returncode}")
+        self.report.write(self._options.output)
+
+    async def _one_round(self, secs: float) -> None:
+        numbers = random.Random(f"{self._options.seed}/{self._round}/weather")
+        weather = Weather(
+            numbers, self._studio, self._database and self._database.proxy, self._says
+        )
+        until = time.monotonic() + secs
+        changing = asyncio.create_task(weather.run())
+        callers = [self._call_until(until, caller) for caller in range(self._options.sessions)]
+        try:
+            records = [one for made in await asyncio.gather(*callers) for one in made]
+        finally:
+            changing.cancel()
+            await asyncio.gather(changing, return_exceptions=True)
+        self.report.spells.update(weather.spells)
+        await self._check(records, weather)
+        self._studio.forget()
+
+    async def _call_until(self, until: float, caller: int) -> list[CallRecord]:
+        numbers = random.Random(f"{self._options.seed}/{self._round}/{caller}")
+        codes = Codes(self._options.seed, self._round * self._options.sessions + caller)
+        records: list[CallRecord] = []
+        while time.monotonic() < until:
+            name = f"{self._round}-{caller}-{len(records)}"
+            plan = draw_plan(numbers, codes, name)
+            call = Caller(self._bot.url, plan, self._studio, self._phonebook)
+            records.append(await call.run())
+            await asyncio.sleep(numbers.uniform(0, _APART_SECS))
+        return records
+
+    # --- Checks
+
+    async def _check(self, records: Sequence[CallRecord], weather: Weather) -> None:
+        found: dict[str, list[str]] = {record.plan.name: [*record.problems] for record in records}
+        for record in records:
+            self.report.count_call(record)
+        await self._check_leftovers()
+        await self._check_kept(records, weather, found)
+        for problem in self._log.problems():
+            self._violation("", problem)
+        self.report.unknown_sounds = self._studio.unknown_sounds
+        self.report.starved_share = self._starvation.share
+        for record in records:
+            for problem in found[record.plan.name]:
+                self._violation(record.plan.name, problem)
+            if found[record.plan.name]:
+                self._keep(record, found[record.plan.name])
+
+    async def _check_leftovers(self) -> None:
+        held, left = await self._leftovers.check()
+        for what in left:
+            self._violation("", what)
+        self.report.held.append(held)
+
+    async def _check_kept(
+        self, records: Sequence[CallRecord], weather: Weather, found: dict[str, list[str]]
+    ) -> None:
+        speeches = [*self._studio.speeches().values()]
+        journal = await Journal.connect(self._bot.log.parent / "journal.db", read_only=True)
+        try:
+            if self._database is not None:
+                await self._check_drained(journal)
+            for record in records:
+                began = record.timeline[0][0]
+                starved = self._starvation.between(began, record.closed_at)
+                self.report.starved_calls += starved
+                if record.conversation_id is None:
+                    found[record.plan.name] += [] if starved else record.late
+                    continue
+                transcript = await journal.transcript(record.conversation_id)
+                kept = transcript and kept_call(transcript, record)
+                if transcript is None or kept is None:
+                    found[record.plan.name].append("nothing is kept of the call")
+                    continue
+                self.report.messages += len(kept.messages)
+                self.report.transitions += len(kept.transitions)
+                self.report.end_reasons[kept.session.end_reason or "none"] += 1
+                calm = not any(
+                    start < record.closed_at and began < end for start, end in weather.refusing
+                )
+                case = Case(record, kept, speeches, calm=calm, starved=starved)
+                found[record.plan.name] += check_call(case)
+                found[record.plan.name] += check_conversation(transcript)
+                if self._database is not None:
+                    problems = await self._compare(self._database.server, transcript)
+                    found[record.plan.name] += problems
+        finally:
+            await journal.aclose()
+
+    async def _check_drained(self, journal: Journal) -> None:
+        deadline = time.monotonic() + DRAIN_SECS
+        while (counts := await journal.outbox.counts()).pending:
+            if time.monotonic() > deadline:
+                self._violation("", f"{counts.pending} records did not reach Supabase in time")
+                break
+            await asyncio.sleep(0.5)
+        if counts.set_aside:
+            self._violation("", f"{counts.set_aside} records were refused for good")
+
+    async def _compare(self, server: Lite, here: Transcript) -> list[str]:
+        api = await SupabaseApi.connect(_settings(server))
+        try:
+            there = await api.transcript(here.conversation.id)
+        finally:
+            await api.aclose()
+        if there is None:
+            return ["the conversation is not in Supabase"]
+        parts = ("conversation", "sessions", "messages", "transitions")
+        self.report.rows_in_supabase += 1 + sum(len(getattr(here, part)) for part in parts[1:])
+        return [
+            f"the journal's {part}: {getattr(here, part)}, Supabase's: {getattr(there, part)}"
+            for part in parts
+            if getattr(here, part) != getattr(there, part)
+        ]
+
+    # --- Telling
+
+    def _violation(self, call: str, what: str) -> None:
+        self.report.violations.append(Violation(self._round, call, what))
+        logger.error(f"Violation in round {self._round} {call}: {what[:600]}")
+
+    def _keep(self, record: CallRecord, problems: Sequence[str]) -> None:
+        """Write down all that is known of a call with violations."""
+        began = record.timeline[0][0]
+        timeline = [*record.timeline]
+        timeline += [(at, f"fault: {what}") for at, what in record.heard.faults]
+        timeline += [(at, f"recognised: {text}") for at, text in record.heard.finals]
+        timeline += [
+            (m["received_at"], f"page: {m['type']} {json.dumps(m.get('data'), ensure_ascii=False)}")
+            for m in record.messages
+            if m["type"] != "metrics"
+        ]
+        folder = self._options.output / "calls"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{at - began:8.2f}  {what}" for at, what in sorted(timeline)]
+        text = "\n".join([*(f"VIOLATION {problem}" for problem in problems), "", *lines, ""])
+        (folder / f"{record.plan.name}.txt").write_text(text, encoding="utf-8")
+
+    def _says(self, what: str) -> None:
+        logger.info(f"Round {self._round}: {what}")
+
+
+def _ports(studio: Studio, database: Database | None) -> dict[int, str]:
+    ports = {
+        studio.deepgram.port: "recogniser",
+        studio.openai.port: "model",
+        studio.cartesia.port: "voice",
+    }
+    if database is not None:
+        ports[urlsplit(database.proxy.url).port or 0] = "database"
+    return ports
+
+
+def _settings(server: Lite) -> Settings:
+    values = {"SUPABASE_URL": server.url, "SUPABASE_SECRET_KEY": server.secret_key}
+    return Settings.model_validate(values)
+
+
+@asynccontextmanager
+async def _database(options: Options) -> AsyncGenerator[Database | None]:
+    if not options.supabase:
+        yield None
+        return
+    running = running_lite()
+    server = await asyncio.to_thread(running.__enter__)
+    try:
+        async with FaultProxy(server.url) as proxy:
+            yield Database(server, proxy)
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+@asynccontextmanager
+async def _bot(folder: Path, environment: dict[str, str]) -> AsyncGenerator[BotProcess]:
+    """A bot; it starts and stops beside the loop, on which its vendors run."""
+    running = running_bot(folder, program=PROGRAM, **environment)
+    bot = await asyncio.to_thread(running.__enter__)
+    try:
+        yield bot
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
