@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from sonora_app.failover import FailoverAtOnce
 from sonora_app.settings import Settings, Vendor
+from sonora_app.turns.answer import ForetellingLLMService
 
 FIRST_TOKEN_SECS = 6.0
 """How long the first token may take before the request is given up and sent once more."""
@@ -44,7 +45,7 @@ that could not connect. It does so within the time for the first token, however 
 asks to wait."""
 
 
-class BoundedOpenAILLMService(OpenAILLMService):
+class BoundedOpenAILLMService(ForetellingLLMService):
     """OpenAI's chat completions, with the client's patience set for talk.
 
     The client's own defaults (ten minutes, two retries) fit no conversation.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
-from pipecat.frames.frames import MetricsFrame
+from pipecat.frames.frames import EagerEndOfTurnCancelFrame, LLMContextFrame, MetricsFrame
 from pipecat.metrics.metrics import LLMUsageMetricsData, TTSUsageMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.user_bot_latency_observer import (
@@ -12,8 +12,10 @@ from pipecat.observers.user_bot_latency_observer import (
     MeasuredFrom,
     UserBotLatencyObserver,
 )
+from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.conversation.records import JsonObject
+from sonora_app.protocol import TurnLatency
 
 
 @dataclass
@@ -23,6 +25,8 @@ class CallMetrics:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     characters_spoken: int = 0
+    early_answers: int = 0
+    early_answers_withdrawn: int = 0
     latencies_secs: list[float] = field(default_factory=list[float])
 
     def as_json(self) -> JsonObject:
@@ -31,6 +35,8 @@ class CallMetrics:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "characters_spoken": self.characters_spoken,
+            "early_answers": self.early_answers,
+            "early_answers_withdrawn": self.early_answers_withdrawn,
             "turns_answered": len(self.latencies_secs),
         }
         if self.latencies_secs:
@@ -50,7 +56,15 @@ class UsageObserver(BaseObserver):
         self._metrics = metrics
 
     async def on_push_frame(self, data: FramePushed) -> None:
-        """Count one report."""
+        """Count one report, or an answer that is begun, or withdrawn, before its turn is over."""
+        if data.direction is FrameDirection.DOWNSTREAM:
+            match data.frame:
+                case LLMContextFrame() if data.frame.speculation:
+                    self._metrics.early_answers += 1
+                case EagerEndOfTurnCancelFrame():
+                    self._metrics.early_answers_withdrawn += 1
+                case _:
+                    pass
         if not isinstance(data.frame, MetricsFrame):
             return
         for report in data.frame.data:
@@ -62,24 +76,29 @@ class UsageObserver(BaseObserver):
 
 
 def latency_observer(
-    metrics: CallMetrics, on_answered: Callable[[float, dict[str, float]], None]
+    metrics: CallMetrics, on_answered: Callable[[TurnLatency], None]
 ) -> UserBotLatencyObserver:
     """Pipecat's own measure of how long the user waited for each answer.
 
     Args:
         metrics: Collects the waits.
-        on_answered: Told each wait and its parts by name, in seconds.
+        on_answered: Told each wait and its parts, as the answer begins to be spoken.
     """
     observer = UserBotLatencyObserver()
 
     async def measured(_: object, breakdown: LatencyBreakdown) -> None:
         if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
             return
-        parts: dict[str, float] = {}
+        parts_ms: dict[str, float] = {}
         for part in breakdown.contributions:
-            parts[part.key] = parts.get(part.key, 0.0) + part.duration_secs
+            parts_ms[part.key] = parts_ms.get(part.key, 0.0) + part.duration_secs * 1000
         metrics.latencies_secs.append(breakdown.total_secs)
-        on_answered(breakdown.total_secs, parts)
+        on_answered(
+            TurnLatency(
+                total_ms=round(breakdown.total_secs * 1000, 1),
+                parts_ms={name: round(ms, 1) for name, ms in parts_ms.items()},
+            )
+        )
 
     observer.add_event_handler("on_latency_breakdown", measured)
     return observer

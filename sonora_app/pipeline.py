@@ -6,11 +6,15 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
-from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
 from sonora_app.services import CallServices
+from sonora_app.turns.pauses import PauseNoticingVADProcessor
+
+_NOTHING_HEARD_SECS = 2.0
+"""How long after a sound that nothing was recognised in it counts as a turn without words; it is
+answered only if it cut the bot off. Pipecat's own is 5 s."""
 
 
 def build_aggregators(
@@ -29,6 +33,7 @@ def build_aggregators(
             user_turn_strategies=services.turns,
             user_mute_strategies=[mute],
             user_idle_timeout=idle_secs,
+            user_turn_stop_timeout=_NOTHING_HEARD_SECS,
         ),
     )
 
@@ -45,7 +50,7 @@ def build_pipeline(
     return Pipeline(
         [
             transport.input(),
-            VADProcessor(vad_analyzer=services.vad),
+            PauseNoticingVADProcessor(services.vad),
             services.stt,
             aggregators.user(),
             services.llm,

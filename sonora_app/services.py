@@ -8,9 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
-from pipecat.audio.vad.silero import SileroVADAnalyzer
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer
 from pipecat.frames.frames import Frame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
 from pipecat.pipeline.service_switcher import ServiceSwitcher
@@ -18,11 +15,17 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
-from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies, UserTurnStrategies
+from pipecat.turns.user_turn_strategies import (
+    EagerUserTurnStrategies,
+    ExternalUserTurnStrategies,
+    UserTurnStrategies,
+)
 
 from sonora_app.failover import FailoverAtOnce
 from sonora_app.lines import Lines
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.turns.models import Silero, build_silero, build_smart_turn
+from sonora_app.turns.stop import ForeseeingTurnStop
 
 
 @dataclass
@@ -44,7 +47,7 @@ class CallServices:
     stt: STTService
     llm: OpenAILLMService | LLMSwitcher[FailoverAtOnce]
     tts: TTSService | ServiceSwitcher[FailoverAtOnce]
-    vad: VADAnalyzer
+    vad: Silero
     turns: UserTurnStrategies
     lines: Lines
     stand_ins: frozenset[Vendor]
@@ -65,8 +68,8 @@ class CallServices:
 async def build_services(settings: Settings, language: Language) -> CallServices:
     """Build the services of a call.
 
-    Loading the two turn-detection models and making the clients' TLS contexts take some tenths
-    of a second of computing, so all of it is done off the event loop.
+    Making the clients' TLS contexts, and in the first call loading the two turn-detection models,
+    takes some tenths of a second of computing, so all of it is done off the event loop.
 
     Args:
         settings: The settings.
@@ -82,7 +85,7 @@ def _build(settings: Settings, language: Language) -> CallServices:
     return CallServices(
         stt=_stt(settings, lines, stand_ins),
         llm=_llm(settings, lines, stand_ins),
-        tts=_tts(settings, language, stand_ins),
+        tts=_tts(settings, lines, stand_ins),
         vad=vad,
         turns=turns,
         lines=lines,
@@ -93,13 +96,18 @@ def _build(settings: Settings, language: Language) -> CallServices:
 
 def _turn_detection(
     settings: Settings, stand_ins: frozenset[Vendor]
-) -> tuple[VADAnalyzer, UserTurnStrategies]:
-    vad = SileroVADAnalyzer()
+) -> tuple[Silero, UserTurnStrategies]:
+    silero = build_silero()
     if settings.speech_model is SpeechModel.FLUX and Vendor.STT not in stand_ins:
-        return vad, ExternalUserTurnStrategies()
-    smart_turn = LocalSmartTurnAnalyzerV3()
-    stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
-    return vad, UserTurnStrategies(stop=[stop])
+        return silero, (
+            EagerUserTurnStrategies() if settings.answer_early else ExternalUserTurnStrategies()
+        )
+    smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
+    if settings.answer_early:
+        stop = ForeseeingTurnStop(smart_turn, silero)
+    else:
+        stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
+    return silero, UserTurnStrategies(stop=[stop])
 
 
 def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTService:
@@ -125,12 +133,13 @@ def _llm(
 
 
 def _tts(
-    settings: Settings, language: Language, stand_ins: frozenset[Vendor]
+    settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]
 ) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
     if Vendor.TTS in stand_ins:
         from sonora_app.rehearsal.tts import RehearsalTTSService
 
-        return RehearsalTTSService(language)
+        return RehearsalTTSService(lines.language)
     from sonora_app.speech import build_tts
 
-    return build_tts(settings, language)
+    # Who comes back is greeted by what is known of them, which cannot be spoken ahead.
+    return build_tts(settings, lines.language, ahead=[lines.text("greeting.new")])

@@ -106,7 +106,7 @@ class Session:
             observers=[
                 floor,
                 UsageObserver(metrics),
-                latency_observer(metrics, lambda total, parts: _answered(page, total, parts)),
+                latency_observer(metrics, lambda latency: _answered(page, watcher, latency)),
             ],
             rtvi_processor=page,
             app_resources=call,
@@ -273,13 +273,9 @@ def _spoke_too_early(call: Call) -> None:
         )
 
 
-def _answered(page: ScreenedRTVIProcessor, total_secs: float, parts_secs: dict[str, float]) -> None:
-    page.tell_soon(
-        TurnLatency(
-            total_ms=round(total_secs * 1000, 1),
-            parts_ms={name: round(secs * 1000, 1) for name, secs in parts_secs.items()},
-        )
-    )
+def _answered(page: ScreenedRTVIProcessor, watcher: TurnWatcher, latency: TurnLatency) -> None:
+    watcher.answered(latency)
+    page.tell_soon(latency)
 
 
 def _moved(limits: CallLimits, failures: Failures, node: str) -> None:

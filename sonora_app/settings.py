@@ -188,6 +188,18 @@ class Settings(BaseSettings):
         "could not bring to Supabase. For where the disk goes away with the process.",
     )
 
+    answer_early: bool = Field(
+        True,
+        validation_alias="SONORA_ANSWER_EARLY",
+        description="Whether the model is asked as soon as a turn sounds complete, and its answer "
+        "held back until the turn is over. Takes a second request where the user goes on.",
+    )
+    unfinished_secs: Seconds = Field(
+        1.4,
+        validation_alias="SONORA_UNFINISHED_SECS",
+        description="The silence, after Silero's 0.2 s, that ends a turn which does not sound "
+        "complete.",
+    )
     history_messages: int = Field(
         40,
         validation_alias="SONORA_HISTORY_MESSAGES",

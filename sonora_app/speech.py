@@ -10,6 +10,7 @@ What is set on purpose, and why:
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -34,7 +35,9 @@ from websockets.protocol import State
 from sonora_app.clauses import ClauseAggregator
 from sonora_app.failover import SPEECH_LOST, FailoverAtOnce
 from sonora_app.hearing import LastingDeepgramSTTService, LastingFluxSTTService
+from sonora_app.kept_lines import KeptLinesCartesiaTTSService
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.turns.recogniser import PromptDeepgramSTTService
 
 NATIVE_VOICES = {
     # Latin American Spanish, the voice of Sonora since its first version.
@@ -56,7 +59,7 @@ CONNECT_SECS = 2.0
 """How long connecting to Cartesia may take; the start of a call waits for it."""
 
 
-class HeardCartesiaTTSService(CartesiaTTSService):
+class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
     """Cartesia, of which no more is remembered than was heard.
 
     Speech may end early: the connection drops, nothing comes for some seconds, a text cannot be
@@ -66,7 +69,7 @@ class HeardCartesiaTTSService(CartesiaTTSService):
     Audio contexts, which is what Pipecat calls the speech of one turn, play one after another.
 
     Args:
-        **kwargs: As for `CartesiaTTSService`.
+        **kwargs: As for `KeptLinesCartesiaTTSService`.
     """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
@@ -158,11 +161,13 @@ def build_stt(settings: Settings, language: Language) -> STTService:
         return LastingFluxSTTService(
             api_key=key,
             url=f"{base}/v2/listen",
+            enable_eager_end_of_turn=settings.answer_early,
             settings=DeepgramFluxSTTService.Settings(
                 model=FLUX_MODEL, language_hints=[PipecatLanguage(language)]
             ),
         )
-    return LastingDeepgramSTTService(
+    nova = PromptDeepgramSTTService if settings.answer_early else LastingDeepgramSTTService
+    return nova(
         api_key=key,
         base_url=settings.deepgram_base_url,
         settings=DeepgramSTTService.Settings(
@@ -177,7 +182,7 @@ def build_stt(settings: Settings, language: Language) -> STTService:
 
 
 def build_tts(
-    settings: Settings, language: Language
+    settings: Settings, language: Language, *, ahead: Sequence[str] = ()
 ) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
     """Speech synthesis by Cartesia, with a native voice of `language`, and its fallback if the
     settings name one.
@@ -185,6 +190,7 @@ def build_tts(
     Args:
         settings: Must hold a key for it.
         language: What is spoken.
+        ahead: Lines to have made before they are due.
     """
     first = _voice(
         settings,
@@ -192,6 +198,7 @@ def build_tts(
         base_url=settings.cartesia_base_url,
         model=settings.cartesia_model,
         voice_id=voice(settings, language),
+        ahead=ahead,
     )
     if not settings.has_fallback(Vendor.TTS):
         return first
@@ -206,11 +213,18 @@ def build_tts(
 
 
 def _voice(
-    settings: Settings, language: Language, *, base_url: str, model: str, voice_id: str
+    settings: Settings,
+    language: Language,
+    *,
+    base_url: str,
+    model: str,
+    voice_id: str,
+    ahead: Sequence[str] = (),
 ) -> TTSService:
     return HeardCartesiaTTSService(
         api_key=_key(settings, Vendor.TTS),
         url=f"{base_url.rstrip('/') or 'wss://api.cartesia.ai'}/tts/websocket",
+        ahead=ahead,
         text_transforms=[("*", strip_markdown)],
         settings=HeardCartesiaTTSService.Settings(
             model=model, voice=voice_id, language=PipecatLanguage(language)

@@ -18,6 +18,7 @@ from sonora_app.call import Call
 from sonora_app.conversation.records import JsonObject, Modality, Role
 from sonora_app.failures import Failures
 from sonora_app.limits import CallLimits
+from sonora_app.protocol import TurnLatency
 from sonora_app.settings import Vendor
 
 _SPEAKING = (Vendor.LLM, Vendor.TTS)
@@ -39,6 +40,7 @@ class TurnWatcher:
         self._failures = failures
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
+        self._latency: JsonObject = {}
 
     def watch(self, aggregators: LLMContextAggregatorPair) -> None:
         """Follow the events of the call's aggregators."""
@@ -77,6 +79,10 @@ class TurnWatcher:
         assistant.add_event_handler("on_assistant_turn_started", assistant_started)
         assistant.add_event_handler("on_assistant_turn_stopped", assistant_stopped)
 
+    def answered(self, latency: TurnLatency) -> None:
+        """The answer that is being spoken now was this long in coming; it is kept with it."""
+        self._latency = latency.model_dump(include={"total_ms", "parts_ms"})
+
     def user_typed(self, text: str) -> None:
         """The user typed `text`, at this place in the conversation."""
         self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
@@ -99,6 +105,7 @@ class TurnWatcher:
         )
 
     def _assistant_said(self, turn: AssistantTurnStoppedMessage) -> None:
+        latency, self._latency = self._latency, {}
         if self._call.recorder is None or not turn.content.strip():
             return
         self._call.recorder.message(
@@ -109,6 +116,7 @@ class TurnWatcher:
             interrupted=turn.interrupted,
             started_at=_moment(turn.timestamp),
             metadata=self._stand_ins(_SPEAKING),
+            metrics={"latency": latency} if latency else {},
         )
 
     def _stand_ins(self, vendors: tuple[Vendor, ...]) -> JsonObject:

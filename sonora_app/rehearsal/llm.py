@@ -22,6 +22,7 @@ from pipecat.utils.types import is_given
 
 from sonora_app.lines import Lines
 from sonora_app.rehearsal.script import CallTool, Say, Turn, describe, next_move, read_turns
+from sonora_app.turns.answer import ForetellingLLMService
 
 _MODEL = "rehearsal"
 _NOWHERE = "http://rehearsal.invalid/v1"
@@ -30,7 +31,7 @@ _NOWHERE = "http://rehearsal.invalid/v1"
 _PIECE = re.compile(r"\S+\s*")
 
 
-class RehearsalLLMService(OpenAILLMService):
+class RehearsalLLMService(ForetellingLLMService):
     """Answers as a good model would that follows the flow, with what `script.py` decides.
 
     In place of OpenAI's stream it makes one of its own, of the same chunks: so text, tool calls,

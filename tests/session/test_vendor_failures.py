@@ -232,6 +232,10 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     assert session.metrics["characters_spoken"] == pytest.approx(spoken, abs=10)
     assert session.metrics["turns_answered"] == 3
     assert session.metrics["latency_ms"]["median"] > 0
+    waits = [m.metrics for m in transcript.messages if m.role == "assistant"]
+    assert waits[0] == {}
+    told_page = [event["total_ms"] for event in talk.client.events("turn-latency")]
+    assert [wait["latency"]["total_ms"] for wait in waits[1:]] == told_page
 
 
 async def test_flux_hears_when_the_turn_ends(vendors: Vendors, tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Has the model tell that the answer to a guessed turn is there.
+
+Pipecat's LLM service holds such an answer back until the turn is over. With its first words
+there, nothing is gained any more by waiting for the user to go on.
+"""
+
+from dataclasses import dataclass
+
+from pipecat.frames.frames import EagerEndOfTurnCancelFrame, ErrorFrame, Frame, SystemFrame
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.openai.llm import OpenAILLMService
+
+
+@dataclass
+class AnswerReadyFrame(SystemFrame):
+    """The answer to a turn that may not be over has begun, and is held back."""
+
+
+class ForetellingLLMService(OpenAILLMService):
+    """OpenAI's chat completions, which tell upstream when an answer that is held back begins."""
+
+    async def _push_llm_text(self, text: str) -> None:
+        await super()._push_llm_text(text)
+        if self._speculation_gate.is_speculating:
+            await self.push_frame(AnswerReadyFrame(), FrameDirection.UPSTREAM)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame; an error of a guessed answer, if it may pass, only withdraws the guess.
+
+        Nobody has asked for that answer yet, and the turn is answered once it is over.
+        """
+        guessed = self._speculation_gate.is_speculating and self.is_usable
+        if isinstance(frame, ErrorFrame) and guessed:
+            await self.broadcast_frame(EagerEndOfTurnCancelFrame)
+            return
+        await super().push_frame(frame, direction)

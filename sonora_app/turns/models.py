@@ -1,0 +1,116 @@
+"""The two models that tell when the user speaks and when a turn is over, loaded once per process.
+
+Pipecat's analyzers load their model for each call: about 110 ms, and 20 MB that are not given
+back. Here each call gets a copy of an analyzer that has one already; what belongs to a stream of
+audio is made anew.
+"""
+
+import asyncio
+import copy
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
+from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADState
+
+A = TypeVar("A", bound=VADAnalyzer | BaseSmartTurn)
+
+
+_STALE_SECS = 0.5
+"""How long without audio, as when a microphone is muted, before a state means nothing any more."""
+
+
+class Silero(SileroVADAnalyzer):
+    """Silero, which also tells how it stands between starts and stops.
+
+    Attributes:
+        quiet_secs: How long it has heard no voice, in seconds.
+    """
+
+    quiet_secs: float = 0.0
+    _state: VADState = VADState.QUIET
+    _heard_at: float = 0.0
+
+    @property
+    def state(self) -> VADState:
+        """What it made of the audio so far."""
+        stale = time.monotonic() - self._heard_at > _STALE_SECS
+        return VADState.QUIET if stale else self._state
+
+    async def analyze_audio(self, buffer: bytes) -> VADState:
+        """Analyze audio, and remember the state it leads to."""
+        self._heard_at = time.monotonic()
+        self._state = await super().analyze_audio(buffer)
+        return self._state
+
+    def voice_confidence(self, buffer: bytes) -> float:
+        """Tell how surely a window of audio has a voice in it, and count the quiet ones."""
+        confidence = super().voice_confidence(buffer)
+        if confidence >= self.params.confidence:
+            self.quiet_secs = 0.0
+        else:
+            self.quiet_secs += self.num_frames_required() / self.sample_rate
+        return confidence
+
+
+class SmartTurn(LocalSmartTurnAnalyzerV3):
+    """Smart-turn, which can also be asked in a pause, before Silero reports the end of speech."""
+
+    async def foresee(self) -> EndOfTurnState:
+        """Tell whether the turn sounds complete so far.
+
+        It is a guess: smart-turn was trained on turns with 200 ms of silence after them, as there
+        are when `analyze_end_of_turn` is asked. The audio is kept for that.
+        """
+        loop = asyncio.get_running_loop()
+        state, _ = await loop.run_in_executor(
+            self._model_executor,
+            self._process_speech_segment,  # pyright: ignore[reportUnknownArgumentType]
+            [*self._audio_buffer],  # pyright: ignore[reportUnknownArgumentType]
+        )
+        return state
+
+
+def build_silero() -> Silero:
+    """A voice detector for one call."""
+    analyzer = _fresh(_silero(), VADAnalyzer.__init__)
+    parts = vars(analyzer)
+    parts["_model"] = copy.copy(parts["_model"])
+    parts["_model"].reset_states()
+    return analyzer
+
+
+def build_smart_turn(*, stop_secs: float) -> SmartTurn:
+    """An end-of-turn detector for one call.
+
+    Args:
+        stop_secs: Silence after which a turn is over that does not sound complete, in seconds,
+            counted from where Silero reports the end of speech.
+    """
+
+    def start(analyzer: BaseSmartTurn) -> None:
+        BaseSmartTurn.__init__(analyzer, params=SmartTurnParams(stop_secs=stop_secs))
+
+    return _fresh(_smart_turn(), start)
+
+
+def _fresh(analyzer: A, start: Callable[[A], None]) -> A:
+    """A copy that shares the model, with the state of a new stream."""
+    fresh = copy.copy(analyzer)
+    start(fresh)
+    return fresh
+
+
+@cache
+def _silero() -> Silero:
+    return Silero()
+
+
+@cache
+def _smart_turn() -> SmartTurn:
+    return SmartTurn()

@@ -1,0 +1,261 @@
+"""Guesses the end of the user's turn, has it answered, and ends it or withdraws the guess."""
+
+import asyncio
+import time
+
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
+from pipecat.audio.vad.vad_analyzer import VADState
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    LLMRunFrame,
+    TranscriptionFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
+from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
+
+from sonora_app.turns.answer import AnswerReadyFrame
+from sonora_app.turns.models import Silero, SmartTurn
+from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+from sonora_app.turns.recogniser import AllTranscribedFrame
+
+SURE_SECS = 0.5
+"""Silence after which a turn that sounds complete is over, answer or none, in seconds. The
+scaffolded quickstart ends it after 0.5 s as well: 0.27 s for Silero, 0.15 s for the transcript,
+and its jitter buffer's 0.08 s."""
+
+ANSWER_SECS = 0.7
+"""How long before an unfinished turn is over its answer is asked for, in seconds: what a model
+takes to begin, with a margin."""
+
+WORDS_SECS = 0.5
+"""How much longer a turn stays open, in seconds, for words that were announced by an interim
+transcript and do not come."""
+
+_LOOK_SECS = 0.02
+"""How often to look whether somebody who may have begun to speak has, in seconds."""
+
+_MATCH = NormalizedMatch()
+
+
+class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
+    """Smart-turn's strategy, which has a turn answered before it is over.
+
+    Args:
+        smart_turn: Tells whether a turn sounds complete.
+        silero: Tells whether the user is silent.
+    """
+
+    def __init__(self, smart_turn: SmartTurn, silero: Silero) -> None:
+        """Create a strategy for one call."""
+        super().__init__(turn_analyzer=smart_turn)
+        self._smart_turn = smart_turn
+        self._silero = silero
+        # Whether a turn goes on that nothing has ended, and whether what ends it keeps the guess.
+        self._open = self._held = False
+        # Whether the turn that is over was answered by a guess.
+        self._kept = False
+        # What was said in this turn, and what is most likely said after it.
+        self._said: list[str] = []
+        self._likely = ""
+        self._more_coming = False
+        self._quiet_since: float | None = None
+        self._foreseeing: asyncio.Task[None] | None = None
+        self._complete = False
+        self._speculation: UserTurnSpeculation | None = None
+        self._ready = False
+        self._wants_tool = False
+        self._ending: asyncio.Task[None] | None = None
+
+    # --- What happens
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Follow the turn, frame by frame."""
+        match frame:
+            case UserPausedFrame():
+                self._paused(frame.quiet_secs)
+            case VADUserStartedSpeakingFrame() | UserResumedFrame():
+                await self._resumed()
+            case VADUserStoppedSpeakingFrame() if self._quiet_since is None:
+                self._quiet_since = time.monotonic() - frame.stop_secs
+            case TranscriptionFrame() if frame.text.strip():
+                self._said.append(frame.text)
+                self._likely = ""
+                self._wants_tool = self._more_coming = False
+            case InterimTranscriptionFrame():
+                self._more_coming = True
+            case EagerTranscriptionFrame():
+                self._likely = frame.text
+            case AnswerReadyFrame():
+                self._ready = True
+            case EagerEndOfTurnCancelFrame():
+                # The model wants a tool, which it gets only in a turn that is over.
+                self._speculation = None
+                self._wants_tool = True
+                if self._kept:
+                    # It wanted it just before it heard that the turn is over.
+                    self._kept = False
+                    await self.push_frame(LLMRunFrame())
+            case InterruptionFrame():
+                # The answer that was held back is gone.
+                self._speculation = None
+            case _:
+                pass
+        result = await super().process_frame(frame)
+        match frame:
+            case TranscriptionFrame() | EagerTranscriptionFrame():
+                await self._guess()
+            case AllTranscribedFrame() if self._said:
+                self._transcript_finalized, self._more_coming = True, False
+                await self._maybe_trigger_user_turn_stopped()
+            case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
+                await self._end()
+            case VADUserStoppedSpeakingFrame() if self._open and not self._turn_complete:
+                await self._stop_tasks()
+                self._foreseeing = self.task_manager.create_task(
+                    self._guess_before_answering(), f"{self}::_guess_before_answering"
+                )
+            case _:
+                pass
+        return result
+
+    async def trigger_user_turn_stopped(
+        self, *, enable_user_speaking_frames: bool | None = None
+    ) -> None:
+        """End the turn once that is sure, and have it answered until then."""
+        if not self._open or self._ending is not None:
+            return
+        if self._left_secs() > 0:
+            await self._guess(sure=True)
+        left = 0.0 if self._ready or self._speculation is None else self._left_secs()
+        if left <= 0:
+            await self._end()
+        else:
+            self._ending = self.task_manager.create_task(
+                self._end_after(left), f"{self}::_end_after"
+            )
+
+    async def handle_user_turn_started(self) -> None:
+        """Begin a turn."""
+        await self._forget()
+        self._open, self._kept = True, False
+        await super().handle_user_turn_started()
+
+    async def handle_user_turn_stopped(self) -> None:
+        """Leave nothing of a turn that is over."""
+        self._open = False
+        await self._forget()
+        await super().handle_user_turn_stopped()
+
+    async def cleanup(self) -> None:
+        """Stop what is running."""
+        await self._stop_tasks()
+        await super().cleanup()
+
+    # --- The guess
+
+    def _paused(self, quiet_secs: float) -> None:
+        if not self._vad_user_speaking:
+            return  # nobody listens to the user
+        self._quiet_since = time.monotonic() - quiet_secs
+        self._transcript_finalized = False
+        self._foreseeing = self.task_manager.create_task(self._foresee(), f"{self}::_foresee")
+
+    async def _foresee(self) -> None:
+        self._complete = await self._smart_turn.foresee() is EndOfTurnState.COMPLETE
+        await self._guess()
+
+    async def _guess_before_answering(self) -> None:
+        """Have a turn answered that sounds unfinished, in time for when it is over all the same."""
+        await asyncio.sleep(max(0.0, self._smart_turn.params.stop_secs - ANSWER_SECS))
+        await self._guess(sure=True)
+
+    async def _resumed(self) -> None:
+        self._open = True
+        self._quiet_since = None
+        self._complete = self._transcript_finalized = self._wants_tool = False
+        await self._stop_tasks()
+        await self._withdraw()
+
+    async def _guess(self, *, sure: bool = False) -> None:
+        """Have the turn answered as far as it is known, if it may well be over."""
+        text = " ".join([*self._said, self._likely]).strip()
+        if not text or not (self._complete or sure) or self._quiet_since is None:
+            return
+        if self._wants_tool:
+            return
+        if self._speculation is not None:
+            if _MATCH.matches(self._speculation.text, text):
+                return
+            await self._withdraw()
+        self._speculation = UserTurnSpeculation(text=text)
+        self._ready = False
+        await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
+
+    async def _withdraw(self) -> None:
+        speculation, self._speculation = self._speculation, None
+        self._ready = False
+        if speculation is not None:
+            await self.trigger_user_turn_speculation_cancelled()
+
+    # --- The end
+
+    def _left_secs(self) -> float:
+        since = self._quiet_since or time.monotonic()
+        return since + SURE_SECS - time.monotonic()
+
+    def _may_go_on(self) -> bool:
+        """Whether the user seems to be speaking again: told within Silero's `start_secs`."""
+        words = self._more_coming and self._left_secs() > -WORDS_SECS
+        return words or self._silero.state is not VADState.QUIET
+
+    async def _end_after(self, secs: float) -> None:
+        await asyncio.sleep(secs)
+        self._ending = None
+        await self._end()
+
+    async def _end(self) -> None:
+        if not self._open:
+            return
+        if self._may_go_on():
+            await self._stop_tasks()
+            self._ending = self.task_manager.create_task(
+                self._end_after(_LOOK_SECS), f"{self}::_end_after"
+            )
+            return
+        # Before anything is waited for, or it would be ended twice.
+        self._open = False
+        await self._stop_tasks()
+        speculation = self._speculation
+        self._held = speculation is not None and _MATCH.matches(
+            speculation.text, " ".join(self._said)
+        )
+        if self._held:
+            await self.trigger_user_turn_finalized(confirms_speculation=True)
+        else:
+            await self._withdraw()
+            await super().trigger_user_turn_stopped()
+        # Still set only if the turn was not ended after all, because the user went on.
+        self._held = False
+
+    async def _forget(self) -> None:
+        await self._stop_tasks()
+        if self._held:
+            self._speculation, self._kept = None, True
+        await self._withdraw()
+        self._said.clear()
+        self._likely = ""
+        self._complete = self._wants_tool = self._more_coming = False
+        self._quiet_since = None
+
+    async def _stop_tasks(self) -> None:
+        tasks = [self._foreseeing, self._ending]
+        self._foreseeing = self._ending = None
+        for task in tasks:
+            if task is not None and task is not asyncio.current_task():
+                await self.task_manager.cancel_task(task)

@@ -1,0 +1,266 @@
+"""An answer that is begun before the turn is over: heard only if the guess held, and else gone.
+
+The turn's frames are sent by hand, so that nothing depends on how quick this machine is; the
+strategy, the aggregators and the model's service are the call's own, and OpenAI is a server here.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    LLMFullResponseEndFrame,
+    LLMTextFrame,
+    TranscriptionFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import FunctionCallParams
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from sonora_app.llm import build_llm
+from sonora_app.settings import Settings
+from sonora_app.turns.models import SmartTurn, build_silero, build_smart_turn
+from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+from sonora_app.turns.stop import ForeseeingTurnStop
+from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from tests.vendors.rig import Rig, rigged
+
+pytestmark = pytest.mark.session
+
+HALF, REST = "Quiero viajar en abril", "con mis dos hermanos."
+ANSWER = "Claro, dime más."
+
+
+class Verdict(SmartTurn):
+    """Smart-turn whose probability is the test's."""
+
+    complete = True
+
+    def _predict_endpoint(self, audio_array: Any) -> dict[str, Any]:
+        return {"prediction": int(self.complete), "probability": float(self.complete)}
+
+
+class Ear(FrameProcessor):
+    """Where the voice would stand: keeps what is let through to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[Frame] = []
+        self.grown = asyncio.Condition()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if direction is FrameDirection.DOWNSTREAM:
+            async with self.grown:
+                self.frames.append(frame)
+                self.grown.notify_all()
+        await self.push_frame(frame, direction)
+
+
+@dataclass
+class Turn:
+    """A user's turn, frame by frame."""
+
+    rig: Rig
+    openai: OpenAIVendor
+    context: LLMContext
+    smart_turn: Verdict
+    ear: Ear
+
+    async def begin(self) -> None:
+        await self.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        audio = (np.ones(320) * 1000).astype(np.int16).tobytes()
+        await self.rig.send(InputAudioRawFrame(audio, 16_000, 1))
+
+    async def pause(self) -> None:
+        await self.rig.send(UserPausedFrame(quiet_secs=0.06))
+
+    async def heard(self, text: str) -> None:
+        await self.rig.send(TranscriptionFrame(text, "", "2026-01-01T00:00:00Z", finalized=True))
+
+    async def resume(self) -> None:
+        await self.rig.send(UserResumedFrame())
+
+    async def stop(self) -> None:
+        await self.rig.send(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """The context's messages, without the instructions."""
+        return [
+            (message["role"], str(message.get("content")))
+            for message in self.context.get_messages()
+            if isinstance(message, dict) and message["role"] in ("user", "assistant")
+        ]
+
+    @property
+    def answer(self) -> str:
+        """What was let through of the model's answers."""
+        return "".join(frame.text for frame in self.ear.frames if isinstance(frame, LLMTextFrame))
+
+    async def answered(self) -> None:
+        """Wait until the whole answer was let through and is remembered."""
+        async with asyncio.timeout(15), self.ear.grown:
+            await self.ear.grown.wait_for(lambda: bool(self.answer) and self._is_whole())
+        async with asyncio.timeout(15):
+            while not self.said or self.said[-1][0] != "assistant":
+                await asyncio.sleep(0.01)
+
+    def _is_whole(self) -> bool:
+        return isinstance(self.ear.frames[-1], LLMFullResponseEndFrame)
+
+
+@asynccontextmanager
+async def turn(reply: Reply | None = None, tools: Any = None) -> AsyncGenerator[Turn]:
+    """A user who has begun to speak."""
+    openai = OpenAIVendor("key")
+    openai.model = lambda _: reply or Reply(ANSWER)
+    async with openai.serving():
+        settings = Settings.model_validate(
+            {"ENV": "local", "OPENAI_API_KEY": "key", "OPENAI_BASE_URL": openai.url}
+        )
+        smart_turn = build_smart_turn(stop_secs=1.4)
+        smart_turn.__class__ = Verdict
+        assert isinstance(smart_turn, Verdict)
+        context = LLMContext(tools=tools) if tools else LLMContext()
+        pair = LLMContextAggregatorPair(
+            context,
+            user_params=LLMUserAggregatorParams(
+                user_turn_strategies=UserTurnStrategies(
+                    stop=[ForeseeingTurnStop(smart_turn, build_silero())]
+                )
+            ),
+        )
+        ear = Ear()
+        async with rigged(pair.user(), build_llm(settings), ear, pair.assistant()) as rig:
+            user = Turn(rig, openai, context, smart_turn, ear)
+            await user.begin()
+            yield user
+
+
+async def test_a_guess_that_holds_is_answered_once_when_the_turn_is_over() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.heard(HALF)
+        await user.openai.log.wait_for("answered")
+        assert user.said == []
+        assert user.answer == ""
+        await user.stop()
+        await user.answered()
+        kinds = [type(frame) for frame in user.ear.frames]
+        assert kinds.index(UserStoppedSpeakingFrame) < kinds.index(LLMTextFrame)
+        assert user.answer == ANSWER
+        assert user.said == [("user", HALF), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
+
+
+async def test_a_withdrawn_guess_leaves_nothing_behind() -> None:
+    async with turn(Reply("Nunca oído.", first_token_secs=0.1, token_secs=0.2)) as user:
+        await user.pause()
+        await user.heard(HALF)
+        await user.openai.log.wait_for("begun")
+        await user.resume()
+        await user.openai.log.wait_for("abandoned")
+        assert user.said == []
+        assert user.answer == ""
+        user.openai.model = lambda _: Reply(ANSWER)
+        await user.pause()
+        await user.heard(REST)
+        await user.stop()
+        await user.answered()
+        assert user.answer == ANSWER
+        assert user.said == [("user", f"{HALF} {REST}"), ("assistant", ANSWER)]
+        asked = [ChatRequest(body).last_said for body in user.openai.bodies]
+        assert asked[0] == HALF
+        assert asked[-1] == f"{HALF} {REST}"
+
+
+async def test_a_turn_that_grows_after_the_guess_is_answered_as_it_ended() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.heard(HALF)
+        await user.openai.log.wait_for("answered")
+        await user.heard(REST)
+        await user.openai.log.wait_for("answered", 2)
+        await user.stop()
+        await user.answered()
+        assert user.answer == ANSWER
+        assert user.said == [("user", f"{HALF} {REST}"), ("assistant", ANSWER)]
+        assert ChatRequest(user.openai.bodies[-1]).last_said == f"{HALF} {REST}"
+
+
+async def test_a_turn_that_sounds_unfinished_is_not_answered_in_a_pause() -> None:
+    async with turn() as user:
+        user.smart_turn.complete = False
+        await user.pause()
+        await user.heard(HALF)
+        await user.stop()
+        await asyncio.sleep(0.3)
+        assert user.openai.bodies == []
+        await user.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        user.smart_turn.complete = True
+        await user.pause()
+        await user.heard(REST)
+        await user.stop()
+        await user.answered()
+        assert user.said[0] == ("user", f"{HALF} {REST}")
+
+
+async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:
+    called: list[str] = []
+
+    async def look_up(params: FunctionCallParams) -> None:
+        """Look something up."""
+        called.append("stopped" if over else "open")
+        await params.result_callback({"status": "found"})
+
+    over = False
+    replies = [
+        Reply(calls=(ToolCall("look_up"),)),
+        Reply(calls=(ToolCall("look_up"),)),
+        Reply(ANSWER),
+    ]
+    async with turn(tools=[look_up]) as user:
+        user.openai.model = lambda _: replies.pop(0)
+        await user.pause()
+        await user.heard(HALF)
+        await user.openai.log.wait_for("answered")
+        await asyncio.sleep(0.1)
+        assert called == []
+        over = True
+        await user.stop()
+        await user.answered()
+        assert called == ["stopped"]
+        assert user.answer == ANSWER
+        assert not replies
+
+
+async def test_an_answer_that_fails_before_the_turn_is_over_is_asked_for_again() -> None:
+    refused = Reply(status=500)
+    replies = [refused, refused, Reply(ANSWER)]  # OpenAI's client asks twice by itself
+    async with turn() as user:
+        user.openai.model = lambda _: replies.pop(0)
+        await user.pause()
+        await user.heard(HALF)
+        await user.rig.get(EagerEndOfTurnCancelFrame)
+        assert not user.rig.all(ErrorFrame)
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", HALF), ("assistant", ANSWER)]
+        assert not user.rig.all(ErrorFrame)
