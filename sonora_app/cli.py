@@ -8,22 +8,27 @@ import typer
 
 from sonora_app.commands import conversations, doctor, flow, protocol, sync
 from sonora_app.commands.output import SonoraGroup
+from sonora_app.commands.welcome import welcome
+from sonora_app.commands.words import say
 
 app = typer.Typer(
     name="sonora",
     cls=SonoraGroup,
-    no_args_is_help=True,
+    invoke_without_command=True,
+    callback=welcome,
     # Help and usage errors in plain lines, which a narrow terminal or a pipe does not break up.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Look after the Sonora voice agent: check it, see its flow, read what was said.",
+    help=say("Look after the Sonora voice agent: check it, see its flow, read what was said."),
 )
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(sync.app, name="sync")
-app.command()(doctor.doctor)
-app.command()(flow.flow)
-app.command()(protocol.protocol)
+app.command(help=say("Check what a call needs, and say what to do. Exits with 1 on a problem."))(
+    doctor.doctor
+)
+app.command(help=say("Draw the flow: for a terminal, or as a diagram."))(flow.flow)
+app.command(help=say("Write the types of the page's messages, for a front end."))(protocol.protocol)
 
 
 def main() -> None:

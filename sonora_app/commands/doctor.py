@@ -10,15 +10,16 @@ from rich.text import Text
 
 from sonora_app.checks import Check, CheckState, run_checks
 from sonora_app.commands.output import FAILED, console, plain, print_json, waiting
+from sonora_app.commands.words import say
 
 _STYLES = {CheckState.OK: "green", CheckState.NOTE: "yellow", CheckState.PROBLEM: "bold red"}
 
 
 def doctor(
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help=say("Print JSON."))] = False,
 ) -> None:
     """Check what a call needs, and say what to do. Exits with 1 on a problem."""
-    with waiting("Checking"):
+    with waiting(say("Checking")):
         checks = asyncio.run(run_checks())
     sound = all(check.state is not CheckState.PROBLEM for check in checks)
     if json_output:
@@ -31,11 +32,11 @@ def doctor(
 
 def _table(checks: list[Check]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Check", no_wrap=True)
-    table.add_column("State", no_wrap=True)
-    table.add_column("Found", overflow="fold")
-    table.add_column("What to do", overflow="fold")
+    table.add_column(say("Check"), no_wrap=True)
+    table.add_column(say("State"), no_wrap=True)
+    table.add_column(say("Found"), overflow="fold")
+    table.add_column(say("What to do"), overflow="fold")
     for check in checks:
-        state = Text(check.state.value, style=_STYLES[check.state])
+        state = Text(say(check.state.value), style=_STYLES[check.state])
         table.add_row(check.name, state, Text(plain(check.found)), Text(plain(check.advice)))
     return table

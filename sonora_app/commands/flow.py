@@ -1,4 +1,4 @@
-"""`sonora flow`: the flow as a diagram."""
+"""`sonora flow`: the flow, for a terminal or as a diagram."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from sonora_app.commands.output import deliver, waiting
+from sonora_app.commands.output import console, deliver, waiting
+from sonora_app.commands.words import say
 
 
 class DiagramFormat(StrEnum):
     """What `sonora flow` writes."""
 
+    TEXT = "text"
     MERMAID = "mermaid"
     SVG = "svg"
     JSON = "json"
@@ -19,23 +21,38 @@ class DiagramFormat(StrEnum):
 
 def flow(
     diagram_format: Annotated[
-        DiagramFormat, typer.Option("--format", help="What to write.")
-    ] = DiagramFormat.MERMAID,
-    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+        DiagramFormat, typer.Option("--format", help=say("What to write."))
+    ] = DiagramFormat.TEXT,
+    json_output: Annotated[
+        bool, typer.Option("--json", help=say("The same as --format json."))
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write; stdout if not given.")
+        Path | None,
+        typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
     ] = None,
 ) -> None:
-    """Draw the flow, as text or as a picture."""
-    with waiting("Reading the flow"):
+    """Draw the flow: for a terminal, or as a diagram."""
+    with waiting(say("Reading the flow")):
         from sonora_app.flow_diagram import as_json, as_mermaid, load_graph
         from sonora_app.flow_svg import as_svg
+        from sonora_app.flow_text import as_text
 
         graph = load_graph()
     if json_output or diagram_format is DiagramFormat.JSON:
         text = as_json(graph)
     elif diagram_format is DiagramFormat.SVG:
         text = as_svg(graph)
-    else:
+    elif diagram_format is DiagramFormat.MERMAID:
         text = as_mermaid(graph)
+    else:
+        drawn = as_text(
+            graph,
+            starts=say("a call starts here"),
+            ends=say("the call ends here"),
+            legend=say("● an event takes it   ◆ the model takes it   ↺ leads nowhere else"),
+        )
+        if output is None:
+            console().print(drawn, soft_wrap=True)
+            return
+        text = drawn.plain
     deliver(text, output)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sonora_app.commands.output import deliver
+from sonora_app.commands.words import say
 
 
 class TypesFormat(StrEnum):
@@ -18,11 +19,14 @@ class TypesFormat(StrEnum):
 
 def protocol(
     types_format: Annotated[
-        TypesFormat, typer.Option("--format", help="TypeScript types, or JSON Schema.")
+        TypesFormat, typer.Option("--format", help=say("TypeScript types, or JSON Schema."))
     ] = TypesFormat.TYPESCRIPT,
-    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help=say("The same as --format json."))
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write; stdout if not given.")
+        Path | None,
+        typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
     ] = None,
 ) -> None:
     """Write the types of the page's messages, for a front end."""

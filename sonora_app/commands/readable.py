@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 from rich.text import Text
 
 from sonora_app.commands.output import plain
+from sonora_app.commands.words import say
 from sonora_app.conversation.records import (
     Conversation,
     Message,
@@ -32,18 +33,20 @@ def as_transcript(transcript: Transcript) -> Text:
     """A transcript for a terminal: local times, what was said, and the steps of the flow."""
     conversation = transcript.conversation
     text = Text()
-    text.append(plain(conversation.title or "A conversation without a title"), style="bold")
+    text.append(plain(conversation.title or say("A conversation without a title")), style="bold")
     for name, value in _facts(conversation):
         text.append(f"\n{name}: ", style="dim").append(plain(value))
     calls = 0
     for entry in _timeline(transcript):
         if isinstance(entry, Session):
             calls += 1
-            text.append(f"\n\nCall {calls} · {_call(entry)}\n", style="bold cyan")
+            text.append(
+                f"\n\n{say('Call {number}', number=calls)} · {_call(entry)}\n", style="bold cyan"
+            )
         elif isinstance(entry, Transition):
             text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
             text.append(f"{'':8}  → {plain(entry.to_node)}  ", style="magenta")
-            text.append(f"by {plain(entry.trigger)}", style="dim")
+            text.append(say("by {trigger}", trigger=plain(entry.trigger)), style="dim")
         else:
             text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
             text.append(f"{plain(_speaker(entry)):8}  ", style="bold")
@@ -56,15 +59,16 @@ def as_transcript(transcript: Transcript) -> Text:
 def as_markdown(transcript: Transcript) -> str:
     """A transcript as Markdown, with everything that was said shown as it was said."""
     conversation = transcript.conversation
-    lines = [f"# {_escaped(conversation.title or 'A conversation without a title')}", ""]
+    lines = [f"# {_escaped(conversation.title or say('A conversation without a title'))}", ""]
     lines += [f"- {name}: {_escaped(value)}" for name, value in _facts(conversation)]
     calls = 0
     for entry in _timeline(transcript):
         if isinstance(entry, Session):
             calls += 1
-            lines += ["", f"## Call {calls}", "", _escaped(_call(entry))]
+            lines += ["", f"## {say('Call {number}', number=calls)}", "", _escaped(_call(entry))]
         elif isinstance(entry, Transition):
-            step = f"{entry.from_node} → {entry.to_node}, by {entry.trigger}"
+            by = say("by {trigger}", trigger=entry.trigger)
+            step = f"{entry.from_node} → {entry.to_node}, {by}"
             lines += ["", f"*{_clock(entry.created_at)} · {_escaped(step)}*"]
         else:
             marks = "".join(f", {mark}" for mark in _marks(entry))
@@ -96,19 +100,19 @@ def _timeline(transcript: Transcript) -> list[Entry]:
 
 
 def _facts(conversation: Conversation) -> Iterator[tuple[str, str]]:
-    yield "Conversation", str(conversation.id)
+    yield say("Conversation"), str(conversation.id)
     if conversation.user_id:
-        yield "User", conversation.user_id
-    yield "Status", conversation.status.value
+        yield say("User"), conversation.user_id
+    yield say("Status"), say(conversation.status.value)
     if conversation.language:
-        yield "Language", conversation.language
+        yield say("Language"), conversation.language
     if conversation.summary:
-        yield "Summary", conversation.summary
+        yield say("Summary"), conversation.summary
     if topics := conversation.metadata.get("topics"):
-        yield "Topics", _listed(topics)
+        yield say("Topics"), _listed(topics)
     if outcome := conversation.metadata.get("outcome"):
-        yield "Outcome", str(outcome)
-    yield "Times", f"{conversation.created_at.astimezone():%Z (UTC%z)}"
+        yield say("Outcome"), str(outcome)
+    yield say("Times"), f"{conversation.created_at.astimezone():%Z (UTC%z)}"
 
 
 def _listed(value: object) -> str:
@@ -120,7 +124,7 @@ def _call(session: Session) -> str:
     if session.ended_at is not None:
         secs = max(0, round((session.ended_at - session.started_at).total_seconds()))
         parts.append(f"{secs // 60} min {secs % 60} s" if secs >= 60 else f"{secs} s")
-    parts.append(session.end_reason.value if session.end_reason else "not ended")
+    parts.append(say(session.end_reason.value if session.end_reason else "not ended"))
     return " · ".join(parts)
 
 
@@ -130,15 +134,16 @@ def _clock(moment: datetime) -> str:
 
 def _speaker(message: Message) -> str:
     # A text-chat API writes roles of its own into the same conversations.
-    return _SPEAKERS.get(message.role, message.role)
+    known = _SPEAKERS.get(message.role)
+    return say(known) if known else message.role
 
 
 def _marks(message: Message) -> list[str]:
-    marks = ["typed"] if message.modality is Modality.TEXT else []
+    marks = [say("typed")] if message.modality is Modality.TEXT else []
     if message.interrupted:
-        marks.append("interrupted")
+        marks.append(say("interrupted"))
     if message.images:
-        marks.append("with an image" if len(message.images) == 1 else "with images")
+        marks.append(say("with an image" if len(message.images) == 1 else "with images"))
     return marks
 
 

@@ -22,11 +22,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_format_on_stdout_is_clean() -> None:
-    mermaid = CliRunner().invoke(app, ["flow"])
+    text = CliRunner().invoke(app, ["flow"])
+    mermaid = CliRunner().invoke(app, ["flow", "--format", "mermaid"])
     as_json = CliRunner().invoke(app, ["flow", "--format", "json"])
     short = CliRunner().invoke(app, ["flow", "--json"])
     svg = CliRunner().invoke(app, ["flow", "--format", "svg"])
 
+    assert text.stdout.startswith("waiting  a call starts here\n├─ ● set_conversation_id ")
     assert mermaid.stdout.startswith("stateDiagram-v2\n")
     assert {node["name"] for node in json.loads(as_json.stdout)["nodes"]} > {"waiting", "farewell"}
     assert short.stdout == as_json.stdout
@@ -48,7 +50,7 @@ def test_an_unknown_format_is_2() -> None:
     result = CliRunner().invoke(app, ["flow", "--format", "png"])
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "'mermaid', 'svg', 'json'" in result.stderr
+    assert "'text', 'mermaid', 'svg', 'json'" in result.stderr
 
 
 def test_a_flow_without_its_handler_is_1(monkeypatch: pytest.MonkeyPatch) -> None:

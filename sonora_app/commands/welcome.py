@@ -1,0 +1,63 @@
+"""`sonora` alone: what one can do next, here and now."""
+
+import asyncio
+from collections.abc import Iterator
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from sonora_app import __version__
+from sonora_app.commands.output import console
+from sonora_app.commands.words import say
+from sonora_app.conversation.journal import Journal
+from sonora_app.errors import SonoraError
+from sonora_app.settings import Settings, load_settings
+
+
+def welcome(ctx: typer.Context) -> None:
+    """Say what one can do next, when no command is given."""
+    if ctx.invoked_subcommand is not None:
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for command, purpose in _steps():
+        table.add_row(Text(command, style="bold cyan"), Text(purpose))
+    out = console()
+    out.print(Text(f"Sonora {__version__}", style="bold"))
+    out.print(table)
+
+
+def _steps() -> Iterator[tuple[str, str]]:
+    try:
+        settings = load_settings()
+    except SonoraError:
+        yield "sonora doctor", say("The settings cannot be used: this says why.")
+        return
+    missing = ", ".join(settings.missing_keys())
+    if missing:
+        yield "uv run bot.py", say("Rehearse, at http://localhost:7860: no {keys}.", keys=missing)
+    else:
+        yield "uv run bot.py", say("Talk, at http://localhost:7860.")
+    yield "sonora doctor", say("Check what a call needs.")
+    yield "sonora flow", say("See how a conversation goes.")
+    if kept := _kept(settings):
+        yield "sonora conversations list", say("Read what was said: {count} kept.", count=kept)
+    yield "sonora --help", say("Every command.")
+
+
+def _kept(settings: Settings) -> int:
+    """How many conversations the journal has, up to a thousand; none if it cannot be read."""
+
+    async def count() -> int:
+        journal = await Journal.connect(settings.journal_path, read_only=True)
+        try:
+            return len(await journal.conversations(user_id=None, limit=1_000))
+        finally:
+            await journal.aclose()
+
+    try:
+        return asyncio.run(count()) if settings.journal_path.is_file() else 0
+    except SonoraError:
+        return 0

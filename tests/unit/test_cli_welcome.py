@@ -1,0 +1,81 @@
+"""`sonora` alone, and its completion."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sonora_app import __version__
+from sonora_app.cli import app
+from tests.clients.kept_journal import write_journal
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A developer's machine without keys and without a journal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
+    for name in ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "data"
+
+
+def test_it_says_what_one_can_do_next() -> None:
+    result = CliRunner().invoke(app)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Sonora {__version__}\n")
+    for command in ("uv run bot.py", "sonora doctor", "sonora flow", "sonora --help"):
+        assert command in result.stdout
+    assert "no DEEPGRAM_API_KEY, OPENAI_API_KEY, CARTESIA_API_KEY." in result.stdout
+    assert "conversations" not in result.stdout, "there is none to read"
+
+
+def test_with_keys_and_conversations_it_says_so(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_journal(machine / "journal.db")
+    for name in ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY"):
+        monkeypatch.setenv(name, "a key")
+    result = CliRunner().invoke(app)
+
+    assert "Talk, at http://localhost:7860." in result.stdout
+    assert "sonora conversations list" in result.stdout
+    assert "2 kept" in result.stdout
+
+
+def test_with_settings_that_cannot_be_used_it_sends_to_the_doctor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SONORA_IDLE_SECS", "soon")
+    result = CliRunner().invoke(app)
+
+    assert result.exit_code == 0
+    assert "sonora doctor" in result.stdout
+    assert "bot.py" not in result.stdout
+
+
+def test_an_unknown_command_is_2() -> None:
+    result = CliRunner().invoke(app, ["converse"])
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "converse" in result.stderr
+
+
+def test_the_shell_completes_its_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As bash asks for it, with what `sonora --install-completion` installs."""
+    for name, value in (
+        ("_SONORA_COMPLETE", "complete_bash"),
+        ("COMP_WORDS", "sonora conversations "),
+        ("COMP_CWORD", "2"),
+    ):
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "sonora_app.cli"]
+    offered = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.split()
+
+    assert {"list", "show", "export"} <= set(offered)

@@ -1,0 +1,91 @@
+"""The words of `sonora`, in two languages."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sonora_app.checks import CheckState
+from sonora_app.commands.words import in_spanish, say, spanish
+from sonora_app.conversation.records import ConversationStatus, EndReason
+from tests.clients.kept_journal import write_journal
+
+pytestmark = pytest.mark.unit
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = [PROJECT / "sonora_app" / "cli.py", *PROJECT.glob("sonora_app/commands/*.py")]
+PLACE = re.compile(r"\{\w+\}")
+
+
+def literals(node: ast.AST) -> set[str]:
+    return {
+        part.value
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    }
+
+
+def said() -> set[str]:
+    """What `say` is called with in the code, and the values that it is called with by name."""
+    found: set[str] = set()
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say":
+                found |= literals(node.args[0])
+    return found | {*ConversationStatus, *EndReason, *CheckState, "User", "Sonora"}
+
+
+def test_each_text_has_its_spanish_and_there_is_no_other() -> None:
+    assert said() == spanish().keys()
+
+
+@pytest.mark.parametrize(("english", "translated"), spanish().items())
+def test_the_spanish_has_the_same_values(english: str, translated: str) -> None:
+    assert sorted(PLACE.findall(english)) == sorted(PLACE.findall(translated))
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"LANG": "es_MX.UTF-8"}, True),
+        ({"LANG": "es"}, True),
+        ({"LANG": "est_EE"}, False),
+        ({"LANG": "es_MX", "LC_MESSAGES": "en_US.UTF-8"}, False),
+        ({"LANG": "en_US", "LC_MESSAGES": "en_US", "LC_ALL": "es_ES"}, True),
+        ({"LANG": "es_MX", "LC_ALL": ""}, True),
+        ({"LANG": "es_MX", "LC_ALL": "C"}, False),
+    ],
+)
+def test_the_environment_says_which_language(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: bool
+) -> None:
+    for name in ("LANG", "LC_MESSAGES", "LC_ALL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert in_spanish() is expected
+    assert say("Call {number}", number=2) == ("Llamada 2" if expected else "Call 2")
+
+
+def test_data_is_the_same_in_any_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = write_journal(tmp_path / "data" / "journal.db")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
+
+    def run(*arguments: str, locale: str) -> str:
+        monkeypatch.setenv("LC_ALL", locale)
+        command = [sys.executable, "-m", "sonora_app.cli", "conversations", *arguments]
+        return subprocess.run(
+            command, capture_output=True, check=True, timeout=60, text=True
+        ).stdout
+
+    show = ("show", str(kept.talk))
+    assert "Llamada 1" in run(*show, locale="es_ES.UTF-8")
+    assert "Call 1" in run(*show, locale="en_GB.UTF-8")
+    data = run(*show, "--json", locale="es_ES.UTF-8")
+    assert data == run(*show, "--json", locale="C.UTF-8")
