@@ -23,6 +23,7 @@ from sonora_app.commands.output import (
 )
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
 from sonora_app.commands.stores import opened, read_listings, read_transcript, removable
+from sonora_app.commands.words import say
 from sonora_app.conversation import removal
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.records import utc_now
@@ -37,7 +38,7 @@ app = typer.Typer(
     cls=SonoraGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Read the conversations that are kept, here and in Supabase; delete them.",
+    help=say("Read the conversations that are kept, here and in Supabase; delete them."),
 )
 
 
@@ -53,7 +54,10 @@ def _conversation_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{plain(text)} is not a conversation's id. `sonora conversations list` shows them."
+            say(
+                "{text} is not a conversation's id. `sonora conversations list` shows them.",
+                text=plain(text),
+            )
         ) from None
 
 
@@ -62,17 +66,17 @@ ConversationId = Annotated[
     typer.Argument(
         metavar="ID",
         parser=_conversation_id,
-        help="The conversation's id; `sonora conversations list` has it.",
+        help=say("The conversation's id; `sonora conversations list` has it."),
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON."))]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))]
 
 
-@app.command("list")
+@app.command("list", help=say("List conversations, the one talked in last first."))
 def list_conversations(
-    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    user: Annotated[str | None, typer.Option("--user", help=say("Only this user's."))] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 50,
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
@@ -82,10 +86,14 @@ def list_conversations(
     elif listings:
         console().print(_table(listings))
     else:
-        typer.echo("No conversations." if user is None else f"No conversations of {plain(user)}.")
+        typer.echo(
+            say("No conversations.")
+            if user is None
+            else say("No conversations of {user}.", user=plain(user))
+        )
 
 
-@app.command()
+@app.command(help=say("Show a conversation: who said what, when, and where in the flow."))
 def show(conversation_id: ConversationId, json_output: AsJson = False) -> None:
     """Show a conversation: who said what, when, and where in the flow."""
     transcript = _transcript(conversation_id)
@@ -95,15 +103,18 @@ def show(conversation_id: ConversationId, json_output: AsJson = False) -> None:
         console().print(as_transcript(transcript), soft_wrap=True)
 
 
-@app.command()
+@app.command(help=say("Write a conversation out whole."))
 def export(
     conversation_id: ConversationId,
     export_format: Annotated[
-        ExportFormat, typer.Option("--format", help="What to write.")
+        ExportFormat, typer.Option("--format", help=say("What to write."))
     ] = ExportFormat.JSON,
-    json_output: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help=say("The same as --format json."))
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write; stdout if not given.")
+        Path | None,
+        typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
     ] = None,
 ) -> None:
     """Write a conversation out whole."""
@@ -114,7 +125,7 @@ def export(
         deliver(as_markdown(transcript), output)
 
 
-@app.command()
+@app.command(help=say("Delete a conversation for good, from the journal and from Supabase."))
 def delete(
     conversation_id: ConversationId,
     yes: Yes = False,
@@ -127,16 +138,17 @@ def delete(
             if messages is None:
                 raise _no_such_conversation(conversation_id)
             _confirm(
-                f"Delete {conversation_id} with its {messages} messages{_where(stores)}?",
+                say("Delete {id} with its {count} messages?", id=conversation_id, count=messages),
+                stores,
                 yes,
             )
             await removal.delete(stores, conversation_id)
 
     asyncio.run(deleting())
-    typer.echo("Deleted.")
+    typer.echo(say("Deleted."))
 
 
-@app.command()
+@app.command(help=say("Delete old conversations for good, from the journal and from Supabase."))
 def prune(
     older_than: Annotated[
         int,
@@ -144,7 +156,7 @@ def prune(
             "--older-than",
             metavar="DAYS",
             min=1,
-            help="Those whose last message is older than this many days.",
+            help=say("Those whose last message is older than this many days."),
         ),
     ],
     yes: Yes = False,
@@ -156,18 +168,21 @@ def prune(
     async def pruning() -> int:
         async with removable(load_settings()) as stores:
             _confirm(
-                f"Delete every conversation last talked in before {local_time(before)}"
-                f"{_where(stores)}?",
+                say(
+                    "Delete every conversation last talked in before {moment}?",
+                    moment=local_time(before),
+                ),
+                stores,
                 yes,
             )
-            with waiting("Deleting"):
+            with waiting(say("Deleting")):
                 return await removal.prune(stores, before)
 
     removed = asyncio.run(pruning())
     if json_output:
         print_json({"deleted": removed})
     else:
-        typer.echo(f"Deleted: {removed}.")
+        typer.echo(say("Deleted: {count}.", count=removed))
 
 
 def transcript_data(transcript: Transcript) -> dict[str, Any]:
@@ -188,17 +203,17 @@ def listing_data(listing: Listing) -> dict[str, Any]:
 def _table(listings: tuple[Listing, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("ID", no_wrap=True, min_width=36)
-    table.add_column("Title", overflow="fold")
-    table.add_column("Status")
-    table.add_column("User", overflow="fold")
-    table.add_column("Last talk", no_wrap=True)
-    table.add_column("Messages", justify="right")
+    table.add_column(say("Title"), overflow="fold")
+    table.add_column(say("Status"))
+    table.add_column(say("User"), overflow="fold")
+    table.add_column(say("Last talk"), no_wrap=True)
+    table.add_column(say("Messages"), justify="right")
     for listing in listings:
         conversation = listing.conversation
         cells = (
             str(conversation.id),
             conversation.title or "–",
-            conversation.status.value,
+            say(conversation.status.value),
             conversation.user_id or "–",
             local_time(conversation.last_message_at or conversation.created_at),
             str(listing.messages),
@@ -216,8 +231,8 @@ def _transcript(conversation_id: UUID) -> Transcript:
 
 def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
     return NotFoundError(
-        f"There is no conversation {conversation_id}.",
-        hint="`sonora conversations list` shows which there are.",
+        say("There is no conversation {id}.", id=conversation_id),
+        hint=say("`sonora conversations list` shows which there are."),
     )
 
 
@@ -229,10 +244,8 @@ def _read(read: Callable[[Journal | None, SupabaseApi | None], Awaitable[_Result
     return asyncio.run(reading())
 
 
-def _where(stores: removal.Stores) -> str:
-    return ", here and in Supabase" if stores.api else ""
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if not yes:
-        typer.confirm(f"{question} It cannot be brought back.", abort=True, err=True)
+def _confirm(question: str, stores: removal.Stores, yes: bool) -> None:
+    if yes:
+        return
+    where = say("Here and in Supabase.") if stores.api else say("From the journal.")
+    typer.confirm(f"{question} {where} {say('It cannot be brought back.')}", abort=True, err=True)

@@ -162,7 +162,7 @@ def test_delete_asks_first(machine: Path) -> None:
     for answer in ("n\n", ""):
         result = run("conversations", "delete", str(talk.conversation.id), input=answer)
         assert result.exit_code == 1
-        assert "2 messages, here and in Supabase?" in result.stderr
+        assert "2 messages? Here and in Supabase." in result.stderr
         assert here(machine, talk)
     assert run("conversations", "delete", str(talk.conversation.id), input="y\n").exit_code == 0
     assert not here(machine, talk)
