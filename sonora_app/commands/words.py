@@ -17,7 +17,7 @@ _SPANISH = Path(__file__).with_name("spanish.yaml")
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
-def say(text: str, **values: object) -> str:
+def say(text: str, /, **values: object) -> str:
     """`text` in the language of the environment, which is English unless it asks for Spanish.
 
     Args:
