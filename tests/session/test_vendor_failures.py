@@ -312,6 +312,8 @@ async def test_the_voice_breaks_off_in_mid_sentence(talk: Conversation) -> None:
     cartesia.fault = Fault(Breakage.DROP, after_secs=1.5)
     await talk.say(REQUEST)
     await talk.is_recorded()
+    # What is left of the answer is apologised for, by a voice that is back.
+    await talk.is_recorded()
     talk.vendors.openai.model = guide
     await talk.say(REQUEST)
     await talk.is_recorded()
@@ -323,6 +325,7 @@ async def test_the_voice_breaks_off_in_mid_sentence(talk: Conversation) -> None:
     assert said(transcript)[1:] == [
         ("user", REQUEST),
         ("assistant", heard),
+        ("assistant", ES.text("apology.voice")),
         ("user", REQUEST),
         ("assistant", ANSWER),
     ]
