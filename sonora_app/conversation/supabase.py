@@ -6,7 +6,6 @@ unlike the other's, writes no headers to any log.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
@@ -87,15 +86,10 @@ class SupabaseApi:
         )
         if not key.isascii() or not key.isprintable() or " " in key:
             raise unusable
-        trusted = await asyncio.to_thread(_load)
+        timeout_secs = settings.supabase_timeout_secs
+        http = await asyncio.to_thread(_http_client, timeout_secs)
         from supabase import AsyncClientOptions, acreate_client
 
-        timeout_secs = settings.supabase_timeout_secs
-        http = httpx.AsyncClient(
-            verify=trusted,
-            timeout=timeout_secs,
-            event_hooks={"response": [_raise_for_failure]},
-        )
         try:
             client = await acreate_client(
                 settings.supabase_url.strip(),
@@ -276,11 +270,11 @@ class SupabaseApi:
             raise garbled() from None
 
 
-def _load() -> ssl.SSLContext:
-    """Import the client, which takes a second or two, and read the certificates."""
+def _http_client(timeout_secs: float) -> httpx.AsyncClient:
+    """Import the clients, which takes a second or two, and read the certificates."""
     import supabase  # pyright: ignore[reportUnusedImport]  # noqa: F401
 
-    return httpx.create_ssl_context()
+    return httpx.AsyncClient(timeout=timeout_secs, event_hooks={"response": [_raise_for_failure]})
 
 
 async def _raise_for_failure(response: httpx.Response) -> None:

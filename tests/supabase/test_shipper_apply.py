@@ -217,7 +217,8 @@ def test_a_clock_that_steps_back_loses_no_update(service: Connection):
     )
     (conversation,) = rows(service, kept)["conversations"]
     assert conversation["title"] == "2"
-    assert datetime.fromisoformat(conversation["updated_at"]) == at(50)
+    # A change is dated by the server where the bot's clock says nothing newer: never back.
+    assert datetime.fromisoformat(conversation["updated_at"]) >= at(50)
 
 
 def test_nothing_enters_another_user_s_conversation(service: Connection):

@@ -41,10 +41,11 @@ def bot(path: Path, url: str, key: str, talk: Talk, told: Connection) -> None:
     """Write calls and ship them until killed. Tells the ids of what is on the disk."""
 
     async def run() -> None:
+        api = await SupabaseApi.connect(settings(url, key))
         journal = await Journal.connect(path, outbox=True)
         told.send(None)
         await journal.close_orphans()
-        shipper = Shipper(journal, await SupabaseApi.connect(settings(url, key)))
+        shipper = Shipper(journal, api)
         task = asyncio.create_task(shipper.run())
         while not task.done():
             for batch in talk.call(10):
