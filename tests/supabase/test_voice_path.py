@@ -161,8 +161,11 @@ async def test_the_voice_path_does_not_notice(tmp_path: Path, lite: Lite) -> Non
         )
     usual = seen.pop("healthy")
     for name, condition in seen.items():
-        assert median(condition.asked_ms) < 1.3 * median(usual.asked_ms), name
-        assert condition.percentile(50) < 1.5 * usual.percentile(50), name
+        # A turn's end is found to within a tenth of a second: the detector's windows, the network's
+        # and the end-of-turn model's share of the machine. Waiting for Supabase would take 0.5 s.
+        assert median(condition.asked_ms) < 1.3 * median(usual.asked_ms) + 100, name
+        # Below a millisecond it is the timer's own grain.
+        assert condition.percentile(50) < 1.5 * usual.percentile(50) + 1, name
         # A look-out of 5 ms: what a thread may keep the interpreter for before another gets it.
         assert condition.percentile(99) < 1.5 * usual.percentile(99) + 5, name
     assert {"pass", STALLED.name} <= proxy.seen.keys()
