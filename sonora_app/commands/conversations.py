@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from sonora_app.commands.options import AsJson, FormatJson, OutputFile
 from sonora_app.commands.output import (
     SonoraGroup,
     as_json,
@@ -69,7 +69,6 @@ ConversationId = Annotated[
         help=say("The conversation's id; `sonora conversations list` has it."),
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON."))]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))]
 
 
@@ -109,13 +108,8 @@ def export(
     export_format: Annotated[
         ExportFormat, typer.Option("--format", help=say("What to write."))
     ] = ExportFormat.JSON,
-    json_output: Annotated[
-        bool, typer.Option("--json", help=say("The same as --format json."))
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
-    ] = None,
+    json_output: FormatJson = False,
+    output: OutputFile = None,
 ) -> None:
     """Write a conversation out whole."""
     transcript = _transcript(conversation_id)

@@ -2,13 +2,13 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from sonora_app.checks import Check, CheckState, run_checks
+from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, console, plain, print_json, waiting
 from sonora_app.commands.words import say
 
@@ -16,7 +16,7 @@ _STYLES = {CheckState.OK: "green", CheckState.NOTE: "yellow", CheckState.PROBLEM
 
 
 def doctor(
-    json_output: Annotated[bool, typer.Option("--json", help=say("Print JSON."))] = False,
+    json_output: AsJson = False,
 ) -> None:
     """Check what a call needs, and say what to do. Exits with 1 on a problem."""
     with waiting(say("Checking")):

@@ -1,11 +1,11 @@
 """`sonora flow`: the flow, for a terminal or as a diagram."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sonora_app.commands.options import FormatJson, OutputFile
 from sonora_app.commands.output import console, deliver, waiting
 from sonora_app.commands.words import say
 
@@ -23,13 +23,8 @@ def flow(
     diagram_format: Annotated[
         DiagramFormat, typer.Option("--format", help=say("What to write."))
     ] = DiagramFormat.TEXT,
-    json_output: Annotated[
-        bool, typer.Option("--json", help=say("The same as --format json."))
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
-    ] = None,
+    json_output: FormatJson = False,
+    output: OutputFile = None,
 ) -> None:
     """Draw the flow: for a terminal, or as a diagram."""
     with waiting(say("Reading the flow")):

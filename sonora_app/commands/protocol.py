@@ -1,11 +1,11 @@
 """`sonora protocol`: the page's messages, as types for a front end."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sonora_app.commands.options import FormatJson, OutputFile
 from sonora_app.commands.output import deliver
 from sonora_app.commands.words import say
 
@@ -21,13 +21,8 @@ def protocol(
     types_format: Annotated[
         TypesFormat, typer.Option("--format", help=say("TypeScript types, or JSON Schema."))
     ] = TypesFormat.TYPESCRIPT,
-    json_output: Annotated[
-        bool, typer.Option("--json", help=say("The same as --format json."))
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
-    ] = None,
+    json_output: FormatJson = False,
+    output: OutputFile = None,
 ) -> None:
     """Write the types of the page's messages, for a front end."""
     from sonora_app.protocol_types import as_json, as_typescript
