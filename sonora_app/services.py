@@ -4,9 +4,8 @@ Each vendor without a key is replaced by its rehearsal stand-in, on a developer'
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from pipecat.frames.frames import Frame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
@@ -26,6 +25,12 @@ from sonora_app.lines import Lines
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
 from sonora_app.turns.models import Silero, build_silero, build_smart_turn
 from sonora_app.turns.stop import ForeseeingTurnStop
+
+
+class _StandIn(Protocol):
+    """A stand-in whose words are fixed lines."""
+
+    def set_lines(self, lines: Lines) -> None: ...
 
 
 @dataclass
@@ -60,8 +65,7 @@ class CallServices:
         self.lines = Lines(language)
         for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
             if vendor in self.stand_ins:
-                set_lines = cast(Callable[[Lines], None], service.set_lines)  # pyright: ignore
-                set_lines(self.lines)
+                cast(_StandIn, service).set_lines(self.lines)
         return language_frames(self.settings, self.stt, self.tts, language)
 
 

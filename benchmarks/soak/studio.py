@@ -19,6 +19,7 @@ from tests.clients.webrtc import MIC_RATE
 from tests.vendors.cartesia import CartesiaVendor, Fault
 from tests.vendors.deepgram import DeepgramVendor, Stretch
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from tests.vendors.settings import vendor_settings
 
 _REMEMBERED_SECS = 30.0
 """How long after it began a sentence may still be recognised."""
@@ -93,14 +94,7 @@ class Studio:
     @property
     def environment(self) -> dict[str, str]:
         """What points a bot here."""
-        return {
-            "DEEPGRAM_API_KEY": self.deepgram.key,
-            "DEEPGRAM_BASE_URL": self.deepgram.url,
-            "OPENAI_API_KEY": self.openai.key,
-            "OPENAI_BASE_URL": self.openai.url,
-            "CARTESIA_API_KEY": self.cartesia.key,
-            "CARTESIA_BASE_URL": self.cartesia.url,
-        }
+        return vendor_settings(self.deepgram, self.openai, self.cartesia)
 
     def expect(self, utterances: tuple[Utterance, ...], heard: Heard) -> None:
         """Get to know a caller's sentences; what happens with them is noted in `heard`."""

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json
 from sonora_app.commands.readable import local_time
 from sonora_app.commands.stores import check_schema
@@ -36,7 +37,6 @@ app = typer.Typer(
     help="Bring to Supabase what is still in the journal. Alone, it ships and waits until done.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Number = Annotated[
     int, typer.Argument(metavar="ID", help="The entry's id; `sonora sync list` has it.")
 ]

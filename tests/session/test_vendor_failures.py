@@ -27,6 +27,7 @@ from tests.session.conftest import transcript_of
 from tests.vendors.cartesia import Breakage, CartesiaVendor, Fault
 from tests.vendors.deepgram import DeepgramVendor
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from tests.vendors.settings import vendor_settings
 
 pytestmark = [
     pytest.mark.session,
@@ -127,12 +128,7 @@ def bot_with_keys(
 ) -> AbstractContextManager[BotProcess]:
     """A bot whose vendors are these."""
     settings = dict(
-        DEEPGRAM_API_KEY=vendors.deepgram.key,
-        DEEPGRAM_BASE_URL=vendors.deepgram.url,
-        OPENAI_API_KEY=vendors.openai.key,
-        OPENAI_BASE_URL=vendors.openai.url,
-        CARTESIA_API_KEY=vendors.cartesia.key,
-        CARTESIA_BASE_URL=vendors.cartesia.url,
+        **vendor_settings(vendors.deepgram, vendors.openai, vendors.cartesia),
         SONORA_LOG_LEVEL="INFO",
         SONORA_STT="nova-3",
         SONORA_WAITING_SECS="60",

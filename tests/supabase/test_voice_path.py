@@ -25,6 +25,7 @@ from tests.supabase.test_shipper_faults import connected
 from tests.vendors.cartesia import CartesiaVendor
 from tests.vendors.deepgram import DeepgramVendor
 from tests.vendors.openai import OpenAIVendor, Reply
+from tests.vendors.settings import vendor_settings
 
 pytestmark = [pytest.mark.supabase, pytest.mark.session, pytest.mark.slow]
 
@@ -57,14 +58,7 @@ class Vendors:
     cartesia: CartesiaVendor
 
     def environment(self) -> dict[str, str]:
-        return {
-            "DEEPGRAM_API_KEY": self.deepgram.key,
-            "DEEPGRAM_BASE_URL": self.deepgram.url,
-            "OPENAI_API_KEY": self.openai.key,
-            "OPENAI_BASE_URL": self.openai.url,
-            "CARTESIA_API_KEY": self.cartesia.key,
-            "CARTESIA_BASE_URL": self.cartesia.url,
-        }
+        return vendor_settings(self.deepgram, self.openai, self.cartesia)
 
 
 @asynccontextmanager
