@@ -83,6 +83,8 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         self._failed = False
         self._lost_in_a_row = 0
         self._connecting = asyncio.Lock()
+        # By context, the connection that its last text went out on.
+        self._sent_on: dict[str, object] = {}
 
     async def _connect_websocket(self) -> None:
         # After a drop, a text that is to be spoken connects as well as the task that listens:
@@ -94,6 +96,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         # Pipecat would put into the log what a voice that is unusable does not say.
         if self.is_usable:
             await super()._synthesize_text(text, context_id)
+            self._sent_on[context_id] = self._websocket
 
     async def _handle_audio_context(self, context_id: str) -> None:
         self._complete = self._failed = False
@@ -129,10 +132,21 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
             # After the last word, as Pipecat has it when Cartesia tells the end.
             stopped.pts = self._word_timestamp_tracker.last_pts
             await self.push_frame(stopped)
-            if self._websocket is not None and self._websocket.state is State.OPEN:
-                # Nothing comes by a connection that is open: the next text gets a fresh one.
+            if (
+                self._websocket is not None
+                and self._websocket is self._sent_on.get(context_id)
+                and self._websocket.state is State.OPEN
+            ):
+                # Nothing comes by a connection that is open: the next text gets a fresh one. One
+                # made since is left alone; the next text may already be on it.
                 self._websocket.transport.abort()
+        self._sent_on.pop(context_id, None)
         await super()._end_audio_context(context_id, playback)
+
+    async def on_audio_context_interrupted(self, context_id: str) -> None:
+        """Forget a context that is cut short: it does not come to an end of its own."""
+        self._sent_on.pop(context_id, None)
+        await super().on_audio_context_interrupted(context_id)
 
     async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
         # Pipecat reports speech of which nothing was heard; speech that broke off is lost as well.
