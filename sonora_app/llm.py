@@ -45,6 +45,10 @@ that could not connect. It does so within the time for the first token, however 
 asks to wait."""
 
 
+class EmptyAnswerError(Exception):
+    """The model's answer ended without a word or a tool call in it."""
+
+
 class BoundedOpenAILLMService(ForetellingLLMService):
     """OpenAI's chat completions, with the client's patience set for talk.
 
@@ -89,7 +93,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
     async def get_chat_completions(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, context: LLMContext
     ) -> AsyncGenerator[ChatCompletionChunk]:
-        """Begin an answer, with a second attempt when the first gives no token in time.
+        """Begin an answer, with a second attempt when the first gives no token, or not in time.
 
         Pipecat's own second attempt waits for the response to begin and not for the first token,
         which may come much later, and has no limit itself. Pipecat declares the client's own
@@ -100,6 +104,11 @@ class BoundedOpenAILLMService(ForetellingLLMService):
 
         Returns:
             The answer's chunks, of which the first with a token in it has come.
+
+        Raises:
+            TimeoutError: No token came in time, twice.
+            EmptyAnswerError: The answer ended with no token in it, twice.
+            openai.OpenAIError: The request was refused, or could not be sent.
         """
         self.begun = False
         late = asyncio.create_task(self._say_when_late(), name="sonora-say-when-late")
@@ -121,7 +130,13 @@ class BoundedOpenAILLMService(ForetellingLLMService):
             return await self._begin(context, FIRST_TOKEN_SECS)
         try:
             return await self._begin(context, FIRST_TOKEN_SECS)
-        except (TimeoutError, APITimeoutError, APIConnectionError, httpx.TransportError):
+        except (
+            TimeoutError,
+            APITimeoutError,
+            APIConnectionError,
+            httpx.TransportError,
+            EmptyAnswerError,
+        ):
             return await self._begin(context, SECOND_ATTEMPT_SECS)
 
     async def _begin(
@@ -136,6 +151,8 @@ class BoundedOpenAILLMService(ForetellingLLMService):
                         first.append(chunk)
                         if _has_token(chunk):
                             break
+                    else:
+                        raise EmptyAnswerError("the answer was empty")
                 except BaseException:
                     await stream.close()
                     raise

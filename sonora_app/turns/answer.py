@@ -27,12 +27,12 @@ class ForetellingLLMService(OpenAILLMService):
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Push a frame; an error of a guessed answer, if it may pass, only withdraws the guess.
+        """Push a frame; an error of a guessed answer only withdraws the guess.
 
-        Nobody has asked for that answer yet, and the turn is answered once it is over.
+        Nobody has asked for that answer yet. The model is asked again once the turn is over, and
+        what fails then is told: to end a call in the middle of a turn would lose what was said.
         """
-        guessed = self._speculation_gate.is_speculating and self.is_usable
-        if isinstance(frame, ErrorFrame) and guessed:
+        if isinstance(frame, ErrorFrame) and self._speculation_gate.is_speculating:
             await self.broadcast_frame(EagerEndOfTurnCancelFrame)
             return
         await super().push_frame(frame, direction)

@@ -181,6 +181,26 @@ async def test_an_answer_that_does_not_begin_is_given_up(openai: OpenAIVendor, l
     assert built.is_usable
 
 
+async def test_an_empty_answer_is_asked_for_once_more(openai: OpenAIVendor) -> None:
+    openai.model = in_turn(Reply(""), Reply(ANSWER))
+    async with rigged(service(openai)) as rig:
+        await rig.send(asked())
+        await rig.get(LLMFullResponseEndFrame)
+    assert said(rig) == ANSWER
+    assert not rig.all(ErrorFrame)
+    assert len(openai.log.of("request")) == 2
+
+
+async def test_nothing_but_empty_answers_is_an_error(openai: OpenAIVendor) -> None:
+    openai.model = lambda _: Reply("")
+    built = service(openai)
+    async with rigged(built) as rig:
+        await rig.send(asked())
+        await rig.get(ErrorFrame)
+    assert len(openai.log.of("request")) == 2
+    assert built.is_usable
+
+
 @pytest.mark.usefixtures("hasty")
 async def test_a_refusal_that_asks_for_a_long_wait_is_not_waited_for(
     openai: OpenAIVendor,
