@@ -7,10 +7,13 @@ from itertools import groupby, pairwise
 
 from benchmarks.soak.caller import OUTCOME_SECS, CallRecord, is_sign
 from benchmarks.soak.phrases import codes_in
+from benchmarks.soak.plan import Ending
 from benchmarks.soak.studio import Speech
 from sonora_app.conversation.records import EndReason, Message, Modality, Session, Transition
 from sonora_app.conversation.store import Transcript
 from sonora_app.flow_driver import load_flow_config
+from sonora_app.lines import Lines
+from sonora_app.settings import Language
 
 _LOST_SECS = 1.5
 """What was recognised or typed this shortly before the end may be lost with it."""
@@ -138,6 +141,9 @@ def _utterances(case: Case) -> Iterator[Sequence[Message]]:
 
 
 def _nothing_is_said_twice(case: Case) -> Iterator[str]:
+    if case.record.plan.ending is Ending.OVERSTAY:
+        # Cut off by a voice without words, the bot asks its model to go on. It repeats itself.
+        return
     kept = Counter(
         code
         for message in case.kept.messages
@@ -177,6 +183,9 @@ def _what_had_time_is_answered(case: Case) -> Iterator[str]:
 def _texts(case: Case) -> list[tuple[list[str], bool]]:
     """What may have been heard in this call, word for word, and whether it may be cut short."""
     texts = [(speech.text.split(), speech.broken) for speech in case.speeches]
+    # Spoken ahead, once per process, perhaps in a round before.
+    language = Language(case.record.plan.language)
+    texts.append((Lines(language).text("greeting.new").split(), False))
     for utterance in case.record.plan.utterances:
         texts.append((" ".join(utterance.answer).split(), bool(utterance.faults)))
         texts.append((utterance.summing_up.split(), bool(utterance.faults)))

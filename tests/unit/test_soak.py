@@ -168,6 +168,11 @@ def late(case: Case) -> Case:
     return case
 
 
+def test_a_greeting_that_was_spoken_ahead_need_not_be_spoken_again() -> None:
+    case = good_case()
+    assert [*check_call(replace(case, speeches=case.speeches[1:]))] == []
+
+
 def test_a_call_as_it_should_be_is_right() -> None:
     assert [*check_call(good_case())] == []
 
