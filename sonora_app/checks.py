@@ -12,23 +12,22 @@ import os
 import platform
 import socket
 import sys
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
-
-import yaml
 
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.migrations import MIGRATIONS
 from sonora_app.errors import SettingsError, SonoraError
 from sonora_app.identity import Finding, examine_identity
 from sonora_app.lines import FLOWS_DIR
-from sonora_app.settings import Language, Settings, SpeechModel, Vendor, load_settings
+from sonora_app.project_checks import examine_deployment, examine_flow, examine_lines
+from sonora_app.settings import Settings, SpeechModel, Vendor, load_settings
 from sonora_app.supabase_checks import examine_outbox, examine_project
+from sonora_app.words import worded
 
 PYTHON = ((3, 11), (3, 14))
 """The oldest Python that Sonora runs on, and the first that it does not."""
@@ -37,9 +36,9 @@ PORT = 7860
 """Where `bot.py` serves when it is run by hand."""
 
 _VENDORS = {
-    Vendor.STT: ("Speech recognition", "DEEPGRAM_API_KEY"),
-    Vendor.LLM: ("Language model", "OPENAI_API_KEY"),
-    Vendor.TTS: ("Voice", "CARTESIA_API_KEY"),
+    Vendor.STT: (worded("Speech recognition"), "DEEPGRAM_API_KEY"),
+    Vendor.LLM: (worded("Language model"), "OPENAI_API_KEY"),
+    Vendor.TTS: (worded("Voice"), "CARTESIA_API_KEY"),
 }
 
 
@@ -79,23 +78,29 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
     try:
         settings = load_settings()
     except SettingsError as error:
-        checks.append(Check("Settings", CheckState.PROBLEM, error.message, error.hint))
-        return [*checks, await asyncio.to_thread(_flow), _lines(root / "flows" / "lines")]
+        checks.append(Check(worded("Settings"), CheckState.PROBLEM, error.message, error.hint))
+        return [*checks, *await _project(root)]
     return [
         *checks,
-        Check("Settings", CheckState.OK, f"ENV is {settings.env}"),
+        Check(worded("Settings"), CheckState.OK, worded("ENV is {env}", env=settings.env)),
         *(_key(settings, vendor) for vendor in Vendor),
         *_base_urls(settings),
         *_voice_stand_in(settings),
-        _found("Identity", await examine_identity(settings)),
+        _found(worded("Identity"), await examine_identity(settings)),
         _found("Supabase", await examine_project(settings)),
-        await asyncio.to_thread(_flow),
-        _lines(root / "flows" / "lines"),
+        *await _project(root),
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),
-        *_found_if_any("Outbox", await examine_outbox(settings)),
+        *_found_if_any(worded("Outbox"), await examine_outbox(settings)),
         *(() if port is None else (_port(port),)),
-        _deployment(root / "pcc-deploy.toml", settings),
+        _found(worded("Deployment"), examine_deployment(root / "pcc-deploy.toml", settings)),
+    ]
+
+
+async def _project(root: Path) -> list[Check]:
+    return [
+        _found(worded("Flow"), await asyncio.to_thread(examine_flow)),
+        _found(worded("Lines"), examine_lines(root / "flows" / "lines")),
     ]
 
 
@@ -104,27 +109,28 @@ def _python() -> Check:
     if PYTHON[0] <= sys.version_info[:2] < PYTHON[1]:
         return Check("Python", CheckState.OK, found)
     first, beyond = (".".join(map(str, version)) for version in PYTHON)
-    return Check(
-        "Python", CheckState.PROBLEM, found, f"Use a Python from {first} on, before {beyond}."
-    )
+    advice = worded("Use a Python from {first} on, before {beyond}.", first=first, beyond=beyond)
+    return Check("Python", CheckState.PROBLEM, found, advice)
 
 
 def _key(settings: Settings, vendor: Vendor) -> Check:
     name, variable = _VENDORS[vendor]
     if settings.key(vendor) is not None:
-        return Check(name, CheckState.OK, f"{variable} is set")
+        return Check(name, CheckState.OK, worded("{variable} is set", variable=variable))
     if settings.is_local:
         return Check(
             name,
             CheckState.NOTE,
-            f"{variable} is missing: the rehearsal stand-in takes its place",
-            f"Set {variable} in .env for the real one.",
+            worded(
+                "{variable} is missing: the rehearsal stand-in takes its place", variable=variable
+            ),
+            worded("Set {variable} in .env for the real one.", variable=variable),
         )
     return Check(
         name,
         CheckState.PROBLEM,
-        f"{variable} is missing",
-        "Add it to the agent's secret set (pipecat cloud secrets set).",
+        worded("{variable} is missing", variable=variable),
+        worded("Add it to the agent's secret set (pipecat cloud secrets set)."),
     )
 
 
@@ -149,18 +155,17 @@ def _base_url(variable: str, url: str, schemes: tuple[str, ...]) -> Check:
     except ValueError:
         host, port, parts = None, None, None
     if parts is None or not host or parts.scheme not in schemes:
-        wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-        return Check(
-            variable, CheckState.PROBLEM, "not an address", f"Write it as {wanted} and the host."
-        )
+        wanted = ", ".join(f"{scheme}://" for scheme in schemes)
+        advice = worded("Write it as one of {schemes} and the host.", schemes=wanted)
+        return Check(variable, CheckState.PROBLEM, worded("not an address"), advice)
     # Not the whole address: a gateway's may carry a password.
     where = host if port is None else f"{host}:{port}"
     if parts.scheme in ("http", "ws") and host not in ("localhost", "127.0.0.1", "::1"):
         return Check(
             variable,
             CheckState.NOTE,
-            f"{where}, without encryption",
-            "The key and what people say go there in the clear.",
+            worded("{where}, without encryption", where=where),
+            worded("The key and what people say go there in the clear."),
         )
     return Check(variable, CheckState.OK, where)
 
@@ -174,13 +179,13 @@ def _voice_stand_in(settings: Settings) -> Iterator[Check]:
         loader.get_data_path()
     except (ImportError, OSError, RuntimeError):
         yield Check(
-            "Stand-in voice",
+            worded("Stand-in voice"),
             CheckState.PROBLEM,
-            "espeak-ng is not there",
-            "Run `uv sync`, or set CARTESIA_API_KEY.",
+            worded("espeak-ng is not there"),
+            worded("Run `uv sync`, or set CARTESIA_API_KEY."),
         )
     else:
-        yield Check("Stand-in voice", CheckState.OK, "espeak-ng")
+        yield Check(worded("Stand-in voice"), CheckState.OK, "espeak-ng")
 
 
 def _found(name: str, finding: Finding) -> Check:
@@ -193,65 +198,25 @@ def _found_if_any(name: str, finding: Finding | None) -> Iterator[Check]:
         yield _found(name, finding)
 
 
-def _flow() -> Check:
-    try:
-        from sonora_app.flow_diagram import load_graph
-
-        graph = load_graph()
-    except SonoraError as error:
-        return Check("Flow", CheckState.PROBLEM, error.message, error.hint)
-    except ImportError as error:
-        return Check(
-            "Flow",
-            CheckState.PROBLEM,
-            f"its handlers cannot be imported: {error}",
-            "Run `uv sync`.",
-        )
-    return Check("Flow", CheckState.OK, f"{len(graph.nodes)} nodes, {len(graph.edges)} ways")
-
-
-def _lines(folder: Path) -> Check:
-    try:
-        keys = {
-            language: set(_keys(yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))))
-            for language in Language
-        }
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        return Check("Lines", CheckState.PROBLEM, f"they cannot be read: {error}")
-    every = set[str]().union(*keys.values())
-    missing = [
-        f"{language} lacks {key}" for language in Language for key in sorted(every - keys[language])
-    ]
-    if missing:
-        advice = "Write the line in every language of flows/lines/."
-        return Check("Lines", CheckState.PROBLEM, "; ".join(missing), advice)
-    return Check("Lines", CheckState.OK, f"{len(every)} in {' and '.join(Language)}")
-
-
-def _keys(tree: object, path: str = "") -> Iterator[str]:
-    if not isinstance(tree, Mapping):
-        yield path.removeprefix(".")
-        return
-    for key, value in cast(Mapping[object, object], tree).items():
-        yield from _keys(value, f"{path}.{key}")
-
-
 def _data_folder(folder: Path) -> Check:
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    name = worded("Data folder")
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        found = str(folder) if folder.exists() else f"{folder}, to be made at the first call"
-        return Check("Data folder", CheckState.OK, found)
-    return Check(
-        "Data folder",
-        CheckState.PROBLEM,
-        f"{existing} cannot be written to" if existing.is_dir() else f"{existing} is not a folder",
-        "Set SONORA_DATA_DIR to a folder that this user may write to.",
+        made = str(folder) if folder.exists() else None
+        found = made or worded("{folder}, to be made at the first call", folder=folder)
+        return Check(name, CheckState.OK, found)
+    found = worded(
+        "{folder} cannot be written to" if existing.is_dir() else "{folder} is not a folder",
+        folder=existing,
     )
+    advice = worded("Set SONORA_DATA_DIR to a folder that this user may write to.")
+    return Check(name, CheckState.PROBLEM, found, advice)
 
 
 async def _journal(path: Path) -> Check:
+    name = worded("Journal")
     if not await asyncio.to_thread(path.exists):
-        return Check("Journal", CheckState.OK, "nothing kept yet")
+        return Check(name, CheckState.OK, worded("nothing kept yet"))
     try:
         journal = await Journal.connect(path, read_only=True)
         try:
@@ -259,8 +224,9 @@ async def _journal(path: Path) -> Check:
         finally:
             await journal.aclose()
     except SonoraError as error:
-        return Check("Journal", CheckState.PROBLEM, error.message, error.hint)
-    return Check("Journal", CheckState.OK, f"{path}, schema {len(MIGRATIONS)}")
+        return Check(name, CheckState.PROBLEM, error.message, error.hint)
+    found = worded("{path}, schema {version}", path=path, version=len(MIGRATIONS))
+    return Check(name, CheckState.OK, found)
 
 
 def _port(port: int) -> Check:
@@ -268,33 +234,8 @@ def _port(port: int) -> Check:
     with contextlib.closing(socket.socket()) as asking:
         asking.settimeout(1.0)
         taken = asking.connect_ex(("127.0.0.1", port)) == 0
+    name = worded("Port")
     if taken:
-        return Check(
-            "Port",
-            CheckState.NOTE,
-            f"{port} is in use",
-            "A bot may be running already; `uv run bot.py --port N` takes another.",
-        )
-    return Check("Port", CheckState.OK, f"{port} is free")
-
-
-def _deployment(path: Path, settings: Settings) -> Check:
-    name = "Deployment"
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        advice = "Needed only where one deploys from."
-        return Check(name, CheckState.NOTE, f"no {path.name}", advice)
-    except (OSError, ValueError) as error:
-        return Check(name, CheckState.PROBLEM, f"{path.name} cannot be read: {error}")
-    needed = settings.max_call_secs + 2 * settings.closing_secs
-    limit = data.get("max_session_duration")
-    if isinstance(limit, int) and limit > needed:
-        return Check(name, CheckState.OK, f"{path.name}, sessions of up to {limit} s")
-    return Check(
-        name,
-        CheckState.PROBLEM,
-        f"max_session_duration is {limit}",
-        f"Set it above {needed:g}: a call's limit and twice the time to wind it up, so that the "
-        "platform does not cut a call before its farewell.",
-    )
+        advice = worded("A bot may be running already; `uv run bot.py --port N` takes another.")
+        return Check(name, CheckState.NOTE, worded("{port} is in use", port=port), advice)
+    return Check(name, CheckState.OK, worded("{port} is free", port=port))

@@ -18,13 +18,18 @@ from sonora_app.errors import SettingsError
 from sonora_app.logs import configure_logs
 from sonora_app.process import close_process_store, end_calls, process_store
 from sonora_app.settings import Settings, Vendor, load_settings
+from sonora_app.words import say, worded
 
 _TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
 
 _ROWS = {
-    Vendor.STT: ("Speech recognition", "Deepgram", "hears that you speak, not what you say"),
-    Vendor.LLM: ("Language model", "OpenAI", "a scripted interlocutor"),
-    Vendor.TTS: ("Voice", "Cartesia", "espeak-ng"),
+    Vendor.STT: (
+        worded("Speech recognition"),
+        "Deepgram",
+        worded("hears that you speak, not what you say"),
+    ),
+    Vendor.LLM: (worded("Language model"), "OpenAI", worded("a scripted interlocutor")),
+    Vendor.TTS: (worded("Voice"), "Cartesia", "espeak-ng"),
 }
 
 
@@ -40,7 +45,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
         settings = load_settings()
         settings.check_deployable()
     except SettingsError as error:
-        console.print(f"[red]{error.message}[/red] {error.hint}")
+        console.print(f"[red]{say(error.message)}[/red] {say(error.hint)}")
         raise SystemExit(2) from None
     console.print(stand_in_table(settings))
 
@@ -66,19 +71,19 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
 def stand_in_table(settings: Settings) -> Table:
     """What is real and what is a stand-in in this run."""
     stand_ins = settings.stand_ins()
-    title = "Rehearsal: not every part is real" if stand_ins else "Sonora"
+    title = say("Rehearsal: not every part is real") if stand_ins else "Sonora"
     table = Table(title=title, title_style="bold", show_header=True)
-    for heading in ("Part", "", "Played by"):
+    for heading in (say("Part"), "", say("Played by")):
         table.add_column(heading)
     missing = iter(settings.missing_keys())
     for vendor, (part, real, stand_in) in _ROWS.items():
         if vendor in stand_ins:
-            table.add_row(
-                part, "[yellow]stand-in[/yellow]", f"{stand_in} ({next(missing)} not set)"
-            )
+            played_by = say("{stand_in} (no {key})", stand_in=say(stand_in), key=next(missing))
+            table.add_row(say(part), f"[yellow]{say('stand-in')}[/yellow]", played_by)
         else:
-            table.add_row(part, "[green]real[/green]", real)
-    table.add_row("Storage", "[green]real[/green]", f"SQLite in {settings.data_dir}")
+            table.add_row(say(part), f"[green]{say('real')}[/green]", real)
+    where = say("SQLite in {folder}", folder=settings.data_dir)
+    table.add_row(say("Storage"), f"[green]{say('real')}[/green]", where)
     return table
 
 

@@ -18,6 +18,7 @@ from pipecat.flows import Flow, FlowConfig, FlowError, FlowsFunctionSchema
 
 from sonora_app.errors import SettingsError
 from sonora_app.flow_driver import EVENT_ONLY, load_flow_config
+from sonora_app.words import worded
 
 OTHERWISE = "otherwise"
 """The case of a branch's default."""
@@ -90,8 +91,8 @@ def load_graph() -> Graph:
         return read_graph(Flow(load_flow_config(), handlers=handlers))
     except (FlowError, ValueError, OSError, yaml.YAMLError) as error:
         raise SettingsError(
-            f"The flow cannot be used: {error}",
-            hint="Mend flows/sonora.yaml or flows/handlers.py.",
+            worded("The flow cannot be used: {error}", error=error),
+            hint=worded("Mend flows/sonora.yaml or flows/handlers.py."),
         ) from None
 
 

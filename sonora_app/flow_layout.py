@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from sonora_app.flow_diagram import Edge, Graph, Node, TakenBy
 from sonora_app.flow_layers import Ways, layers_of, sort_edges
+from sonora_app.words import worded
 
 Point = tuple[float, float]
 
@@ -23,6 +24,8 @@ LABEL_GAP = 10.0
 """Between a label and the node or the line beside it."""
 CAP = 44.0
 """Room above the first layer and below the last, for where a call starts and ends."""
+
+MODEL_TALKS = worded("the model talks")
 
 _NAME_HEIGHT = 42.0
 _PADDING = 18.0
@@ -110,12 +113,17 @@ class _Side:
         return box.y + box.height / 2 + (lines.index(line) - (len(lines) - 1) / 2) * _PORT
 
 
-def lay_out(graph: Graph) -> Layout:
-    """Place everything. The same graph always gives the same layout."""
+def lay_out(graph: Graph, *, model_talks: str = MODEL_TALKS) -> Layout:
+    """Place everything. The same graph always gives the same layout.
+
+    Args:
+        graph: The flow.
+        model_talks: What to say of the nodes in which the model talks.
+    """
     layers = layers_of(graph)
     ways = sort_edges(graph, layers)
     left = MARGIN + _room([*ways.up, *ways.loops], rails=len(ways.up))
-    boxes, height = _place(graph, layers, ways.steps, left)
+    boxes, height = _place(graph, layers, ways.steps, left, model_talks)
     right = max(box.side(1) for box in boxes.values())
     lines = [
         *_steps(ways.steps, boxes),
@@ -140,12 +148,16 @@ def _room(ways: Sequence[Ways], *, rails: int) -> float:
 
 
 def _place(
-    graph: Graph, layers: dict[str, int], steps: Sequence[Ways], left: float
+    graph: Graph,
+    layers: dict[str, int],
+    steps: Sequence[Ways],
+    left: float,
+    model_talks: str,
 ) -> tuple[dict[str, Box], float]:
     rows: list[list[Node]] = [[] for _ in range(max(layers.values()) + 1)]
     for node in graph.nodes:
         rows[layers[node.name]].append(node)
-    subtitles = {node.name: _subtitle(node) for node in graph.nodes}
+    subtitles = {node.name: _subtitle(node, model_talks) for node in graph.nodes}
     width = 2 * _PADDING + max(
         max(
             len(node.name) * NAME_CHAR,
@@ -178,9 +190,9 @@ def _place(
     return boxes, lowest + CAP + MARGIN
 
 
-def _subtitle(node: Node) -> tuple[str, ...]:
+def _subtitle(node: Node, model_talks: str) -> tuple[str, ...]:
     """What happens in a node, in lines of a limited length."""
-    told = ["the model talks"] if node.model else []
+    told = [model_talks] if node.model else []
     told += [*node.actions, *node.stays]
     lines: list[str] = []
     for part in told:

@@ -28,6 +28,7 @@ from sonora_app.errors import (
 from sonora_app.protocol import SetConversationId
 from sonora_app.settings import Identity, Settings
 from sonora_app.signing_keys import SigningKeys, key_fetcher
+from sonora_app.words import worded
 
 Finding = tuple[Literal["ok", "note", "problem"], str, str]
 """How something is, what was found, and what to do about it."""
@@ -108,24 +109,28 @@ async def examine_identity(settings: Settings) -> Finding:
     """How callers' identity is checked, for `sonora doctor`. Fetches the project's keys."""
     if settings.identity is Identity.CLAIMED:
         if settings.is_local:
-            return "ok", "claimed: callers are taken at their word", ""
-        advice = "Set SONORA_IDENTITY=verified and SUPABASE_URL. See docs/security.md."
-        return "note", "claimed: whoever knows a user's id is taken for that user", advice
+            return "ok", worded("claimed: callers are taken at their word"), ""
+        advice = worded("Set SONORA_IDENTITY=verified and SUPABASE_URL. See docs/security.md.")
+        return "note", worded("claimed: whoever knows a user's id is taken for that user"), advice
     try:
         keys = SigningKeys(key_fetcher(settings.auth_url))
         algorithms = await keys.algorithms()
     except SettingsError as error:
         return "problem", error.message, error.hint
     except IdentityUnavailableError:
-        advice = "Check SUPABASE_URL and that its project is running; no caller gets in till then."
-        return "problem", "verified, but the project's signing keys cannot be fetched", advice
+        found = worded("verified, but the project's signing keys cannot be fetched")
+        advice = worded(
+            "Check SUPABASE_URL and that its project is running; no caller gets in till then."
+        )
+        return "problem", found, advice
     if not algorithms:
         return (
             "problem",
-            "verified, but the project has no signing keys: it signs with a shared secret",
-            "Create JWT signing keys (Project Settings, JWT Keys) and rotate to them.",
+            worded("verified, but the project has no signing keys: it signs with a shared secret"),
+            worded("Create JWT signing keys (Project Settings, JWT Keys) and rotate to them."),
         )
-    return "ok", f"verified, by the project's keys ({', '.join(algorithms)})", ""
+    found = worded("verified, by the project's keys ({keys})", keys=", ".join(algorithms))
+    return "ok", found, ""
 
 
 @cache

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sonora_app.errors import SettingsError
+from sonora_app.words import worded
 
 
 class Language(StrEnum):
@@ -302,8 +303,10 @@ class Settings(BaseSettings):
         url = self.supabase_url.strip().rstrip("/")
         if not url:
             raise SettingsError(
-                "SONORA_IDENTITY is verified, but SUPABASE_URL is not set.",
-                hint="Set it to the URL of the Supabase project that your users sign in to.",
+                worded("SONORA_IDENTITY is verified, but SUPABASE_URL is not set."),
+                hint=worded(
+                    "Set it to the URL of the Supabase project that your users sign in to."
+                ),
             )
         return f"{url}/auth/v1"
 
@@ -321,13 +324,13 @@ class Settings(BaseSettings):
             return True
         if url and self.identity is not Identity.VERIFIED:
             raise SettingsError(
-                "SUPABASE_URL is set, but SUPABASE_SECRET_KEY is not.",
-                hint="Copy a secret key from the project's settings, API keys.",
+                worded("SUPABASE_URL is set, but SUPABASE_SECRET_KEY is not."),
+                hint=worded("Copy a secret key from the project's settings, API keys."),
             )
         if key and not url:
             raise SettingsError(
-                "SUPABASE_SECRET_KEY is set, but SUPABASE_URL is not.",
-                hint="Set it to the URL of the project, https://<project>.supabase.co.",
+                worded("SUPABASE_SECRET_KEY is set, but SUPABASE_URL is not."),
+                hint=worded("Set it to the URL of the project, https://<project>.supabase.co."),
             )
         return False
 
@@ -394,6 +397,6 @@ def load_settings() -> Settings:
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError(
-            f"The settings cannot be used: {problems}.",
-            hint="See the table of settings in README.md.",
+            worded("The settings cannot be used: {problems}.", problems=problems),
+            hint=worded("See the table of settings in README.md."),
         ) from None

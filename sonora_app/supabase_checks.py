@@ -12,6 +12,7 @@ from sonora_app.conversation.supabase_errors import MIGRATE, SupabaseError, old_
 from sonora_app.errors import SettingsError, StorageError
 from sonora_app.identity import Finding
 from sonora_app.settings import Settings
+from sonora_app.words import worded
 
 
 async def examine_project(settings: Settings) -> Finding:
@@ -26,19 +27,25 @@ async def examine_project(settings: Settings) -> Finding:
         version = await api.schema_version()
         older_tables = not version and await api.has_older_tables()
     except SupabaseError as error:
-        advice = error.hint or "Check SUPABASE_URL, and that the project is running."
+        advice = error.hint or worded("Check SUPABASE_URL, and that the project is running.")
         return "problem", error.message, advice
     finally:
         await api.aclose()
     if version >= REQUIRED_SCHEMA:
-        return "ok", f"{urlsplit(settings.supabase_url.strip()).hostname}, schema {version}", ""
+        host = urlsplit(settings.supabase_url.strip()).hostname
+        return "ok", worded("{host}, schema {version}", host=host, version=version), ""
     if version:
-        found = f"its schema is {version}, and this version of Sonora needs {REQUIRED_SCHEMA}"
+        found = worded(
+            "its schema is {version}, and this version of Sonora needs {needed}",
+            version=version,
+            needed=REQUIRED_SCHEMA,
+        )
     elif older_tables:
-        found = "it has the tables of the text-chat API, and nothing of Sonora's yet"
-        return "problem", found, f"{MIGRATE} They add to those tables, and rewrite no row."
+        found = worded("it has the tables of the text-chat API, and nothing of Sonora's yet")
+        advice = worded("{migrate} They add to those tables, and rewrite no row.", migrate=MIGRATE)
+        return "problem", found, advice
     else:
-        found = "it has none of the tables that Sonora needs"
+        found = worded("it has none of the tables that Sonora needs")
     return "problem", found, MIGRATE
 
 
@@ -56,14 +63,17 @@ async def examine_outbox(settings: Settings) -> Finding | None:
     except StorageError:
         return None
     if not counts.pending and not counts.set_aside:
-        return ("ok", "nothing waits for Supabase", "") if settings.supabase_url else None
-    advice: list[str] = []
-    if counts.pending:
-        advice.append("A running bot ships what waits, or `sonora sync`.")
-    if counts.set_aside:
-        advice.append("`sonora sync list` shows why the rest was refused.")
-    found = f"{counts.pending} records wait for Supabase, {counts.set_aside} were refused"
-    return "note", found, " ".join(advice)
+        return ("ok", worded("nothing waits for Supabase"), "") if settings.supabase_url else None
+    found = worded(
+        "{pending} records wait for Supabase, {refused} were refused",
+        pending=counts.pending,
+        refused=counts.set_aside,
+    )
+    advice = worded(
+        "A running bot ships what waits, or `sonora sync`; `sonora sync list` shows what was "
+        "refused, and why."
+    )
+    return "note", found, advice
 
 
 def report_schema_aside(settings: Settings) -> None:
@@ -98,9 +108,9 @@ async def report_schema(settings: Settings) -> None:
 
 def _not_used(settings: Settings) -> Finding:
     if settings.is_local:
-        return "ok", "not set: conversations stay in the journal", ""
+        return "ok", worded("not set: conversations stay in the journal"), ""
     return (
         "note",
-        "not set: conversations stay in the journal, on this instance's disk",
-        "Set SUPABASE_URL and SUPABASE_SECRET_KEY, unless that disk outlives the instance.",
+        worded("not set: conversations stay in the journal, on this instance's disk"),
+        worded("Set SUPABASE_URL and SUPABASE_SECRET_KEY, unless that disk outlives the instance."),
     )

@@ -22,15 +22,19 @@ from sonora_app.commands.output import (
     waiting,
 )
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
-from sonora_app.commands.stores import opened, read_listings, read_transcript, removable
-from sonora_app.commands.words import say
+from sonora_app.commands.stores import opened, removable, warn_partial
 from sonora_app.conversation import removal
 from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.merged import read_listings, read_transcript
 from sonora_app.conversation.records import utc_now
 from sonora_app.conversation.store import Listing, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.errors import NotFoundError
+from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
+from sonora_app.words import say, worded
+
+_COMPLETED = 200
+"""How many of the newest conversations a shell is offered."""
 
 _Result = TypeVar("_Result")
 
@@ -61,11 +65,33 @@ def _conversation_id(text: str) -> UUID:
         ) from None
 
 
+def _complete_id(incomplete: str) -> list[tuple[str, str]]:
+    """The ids that begin so, with their titles: the newest of the journal, which is near."""
+
+    async def newest() -> tuple[Listing, ...]:
+        journal = await Journal.connect(load_settings().journal_path, read_only=True)
+        try:
+            return await journal.conversations(limit=_COMPLETED)
+        finally:
+            await journal.aclose()
+
+    try:
+        conversations = [listing.conversation for listing in asyncio.run(newest())]
+    except SonoraError:
+        return []
+    return [
+        (str(each.id), plain(each.title or each.user_id or ""))
+        for each in conversations
+        if str(each.id).startswith(incomplete.lower())
+    ]
+
+
 ConversationId = Annotated[
     UUID,
     typer.Argument(
         metavar="ID",
         parser=_conversation_id,
+        autocompletion=_complete_id,
         help=say("The conversation's id; `sonora conversations list` has it."),
     ),
 ]
@@ -79,7 +105,11 @@ def list_conversations(
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
-    listings = _read(lambda journal, api: read_listings(journal, api, user_id=user, limit=limit))
+    listings = _read(
+        lambda journal, api: read_listings(
+            journal, api, user_id=user, limit=limit, on_partial=warn_partial
+        )
+    )
     if json_output:
         print_json([listing_data(listing) for listing in listings])
     elif listings:
@@ -123,12 +153,14 @@ def export(
 def delete(
     conversation_id: ConversationId,
     yes: Yes = False,
+    json_output: AsJson = False,
 ) -> None:
     """Delete a conversation for good, from the journal and from Supabase."""
 
     async def deleting() -> None:
         async with removable(load_settings()) as stores:
-            messages = await removal.count_messages(stores, conversation_id)
+            with waiting(say("Reading")):
+                messages = await removal.count_messages(stores, conversation_id)
             if messages is None:
                 raise _no_such_conversation(conversation_id)
             _confirm(
@@ -136,10 +168,14 @@ def delete(
                 stores,
                 yes,
             )
-            await removal.delete(stores, conversation_id)
+            with waiting(say("Deleting")):
+                await removal.delete(stores, conversation_id)
 
     asyncio.run(deleting())
-    typer.echo(say("Deleted."))
+    if json_output:
+        print_json({"deleted": str(conversation_id)})
+    else:
+        typer.echo(say("Deleted."))
 
 
 @app.command(help=say("Delete old conversations for good, from the journal and from Supabase."))
@@ -217,7 +253,9 @@ def _table(listings: tuple[Listing, ...]) -> Table:
 
 
 def _transcript(conversation_id: UUID) -> Transcript:
-    transcript = _read(lambda journal, api: read_transcript(journal, api, conversation_id))
+    transcript = _read(
+        lambda journal, api: read_transcript(journal, api, conversation_id, on_partial=warn_partial)
+    )
     if transcript is None:
         raise _no_such_conversation(conversation_id)
     return transcript
@@ -225,8 +263,8 @@ def _transcript(conversation_id: UUID) -> Transcript:
 
 def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
     return NotFoundError(
-        say("There is no conversation {id}.", id=conversation_id),
-        hint=say("`sonora conversations list` shows which there are."),
+        worded("There is no conversation {id}.", id=conversation_id),
+        hint=worded("`sonora conversations list` shows which there are."),
     )
 
 
@@ -235,7 +273,8 @@ def _read(read: Callable[[Journal | None, SupabaseApi | None], Awaitable[_Result
         async with opened(load_settings(), read_only=True) as (journal, api):
             return await read(journal, api)
 
-    return asyncio.run(reading())
+    with waiting(say("Reading")):
+        return asyncio.run(reading())
 
 
 def _confirm(question: str, stores: removal.Stores, yes: bool) -> None:

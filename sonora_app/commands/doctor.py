@@ -10,7 +10,7 @@ from rich.text import Text
 from sonora_app.checks import Check, CheckState, run_checks
 from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, console, plain, print_json, waiting
-from sonora_app.commands.words import say
+from sonora_app.words import say
 
 _STYLES = {CheckState.OK: "green", CheckState.NOTE: "yellow", CheckState.PROBLEM: "bold red"}
 
@@ -38,5 +38,6 @@ def _table(checks: list[Check]) -> Table:
     table.add_column(say("What to do"), overflow="fold")
     for check in checks:
         state = Text(say(check.state.value), style=_STYLES[check.state])
-        table.add_row(check.name, state, Text(plain(check.found)), Text(plain(check.advice)))
+        found, advice = Text(plain(say(check.found))), Text(plain(say(check.advice)))
+        table.add_row(say(check.name), state, found, advice)
     return table

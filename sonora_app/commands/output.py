@@ -6,20 +6,26 @@ module of this package: `sonora conversations` answers without loading them.
 
 import json
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
 from sonora_app.errors import NotFoundError, SonoraError, StorageError
+from sonora_app.words import say, worded
 
 FAILED = 1
 """Exit code of a command that could not do its work."""
 
 BAD_INPUT = 2
 """Exit code of a command that was asked for what there is not; typer's own for wrong usage."""
+
+_PATIENCE_SECS = 1.0
+"""How long something may take before it is said what it is."""
 
 _NARROWEST_PIPE = 160
 """Columns to lay a table out for when it goes to a file or another program."""
@@ -41,9 +47,9 @@ class SonoraGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except SonoraError as error:
-            typer.echo(error.message, err=True)
+            typer.echo(say(error.message), err=True)
             if error.hint:
-                typer.echo(error.hint, err=True)
+                typer.echo(say(error.hint), err=True)
             raise typer.Exit(BAD_INPUT if isinstance(error, NotFoundError) else FAILED) from None
 
 
@@ -55,13 +61,22 @@ def console() -> Console:
     return out
 
 
-def waiting(what: str) -> AbstractContextManager[object]:
-    """Show on a terminal's stderr that something takes a moment.
+@contextmanager
+def waiting(what: str) -> Generator[None]:
+    """Show on a terminal's stderr what takes longer than a moment.
 
     Args:
         what: What is being done, such as `Reading the flow`.
     """
-    return Console(stderr=True, markup=False).status(f"{what}…")
+    status = Console(stderr=True, markup=False).status(f"{what}…")
+    patience = Timer(_PATIENCE_SECS, status.start)
+    patience.start()
+    try:
+        yield
+    finally:
+        patience.cancel()
+        patience.join()
+        status.stop()
 
 
 def plain(text: str) -> str:
@@ -92,6 +107,6 @@ def deliver(text: str, output: Path | None) -> None:
         output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"{output} cannot be written: {error.strerror}.",
-            hint="Name a file in a folder that exists and that you may write to.",
+            worded("{file} cannot be written: {error}.", file=output, error=error.strerror),
+            hint=worded("Name a file in a folder that exists and that you may write to."),
         ) from None

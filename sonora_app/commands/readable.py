@@ -8,7 +8,6 @@ from typing import TypeAlias, cast
 from rich.text import Text
 
 from sonora_app.commands.output import plain
-from sonora_app.commands.words import say
 from sonora_app.conversation.records import (
     Conversation,
     Message,
@@ -18,6 +17,7 @@ from sonora_app.conversation.records import (
     Transition,
 )
 from sonora_app.conversation.store import Transcript
+from sonora_app.words import say
 
 Entry: TypeAlias = Session | Transition | Message
 

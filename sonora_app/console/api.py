@@ -5,7 +5,6 @@ Conversations come from the store that the bot itself writes to. No answer names
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -26,7 +25,8 @@ from sonora_app.conversation.records import JsonObject
 from sonora_app.conversation.store import Store, Transcript
 from sonora_app.errors import ErrorCode, NotFoundError, SonoraError, StorageError
 from sonora_app.flow_diagram import load_graph
-from sonora_app.settings import Settings
+from sonora_app.settings import Language, Settings
+from sonora_app.words import in_language
 
 # A folder and what is in it, anywhere in a sentence; not the path of a URL.
 _PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")
@@ -72,12 +72,12 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
         return _answer({"deleted": str(conversation_id)})
 
     @api.get("/flow")
-    def flow() -> JSONResponse:
-        return _answer(flow_data(load_graph()))
+    def flow(language: Language = Language.EN) -> JSONResponse:
+        return _answer(flow_data(load_graph(), language))
 
     @api.get("/health")
-    async def health() -> JSONResponse:
-        return _answer(await _health(settings))
+    async def health(language: Language = Language.EN) -> JSONResponse:
+        return _answer(await _health(settings, language))
 
     # Registered by their decorators.
     del conversations, conversation, markdown, delete, flow, health
@@ -95,7 +95,7 @@ def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
     return NotFoundError(f"There is no conversation {conversation_id}.")
 
 
-async def _health(settings: Settings) -> JsonObject:
+async def _health(settings: Settings, language: Language) -> JsonObject:
     checks = await run_checks(port=None)
     return {
         "ok": all(check.state is not CheckState.PROBLEM for check in checks),
@@ -104,7 +104,12 @@ async def _health(settings: Settings) -> JsonObject:
         "supabase": settings.uses_supabase,
         "stand_ins": sorted(settings.stand_ins()),
         "checks": [
-            {name: without_paths(value) for name, value in asdict(check).items()}
+            {
+                "state": check.state,
+                "name": in_language(check.name, language),
+                "found": without_paths(in_language(check.found, language)),
+                "advice": without_paths(in_language(check.advice, language)),
+            }
             for check in checks
         ],
     }

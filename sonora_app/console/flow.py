@@ -5,16 +5,23 @@ from typing import Any
 from sonora_app.conversation.records import JsonObject
 from sonora_app.flow_diagram import Edge, Graph
 from sonora_app.flow_driver import FLOW_FILE
-from sonora_app.flow_layout import Box, Line, lay_out
+from sonora_app.flow_layout import MODEL_TALKS, Box, Line, lay_out
 from sonora_app.flow_svg import label_places, path_data
+from sonora_app.settings import Language
+from sonora_app.words import in_language
 
 EDITOR = "https://flows.pipecat.ai"
 """Where the YAML can be opened, seen and changed."""
 
 
-def flow_data(graph: Graph) -> JsonObject:
-    """The flow for the page: its YAML, and where each part stands in its picture."""
-    layout = lay_out(graph)
+def flow_data(graph: Graph, language: Language) -> JsonObject:
+    """The flow for the page: its YAML, and where each part stands in its picture.
+
+    Args:
+        graph: The flow.
+        language: Of the few words in the picture that are not the YAML's.
+    """
+    layout = lay_out(graph, model_talks=in_language(MODEL_TALKS, language))
     return {
         "yaml": FLOW_FILE.read_text("utf-8"),
         "editor": EDITOR,

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from sonora_app.errors import RecordRefusedError, StorageError
+from sonora_app.words import worded
 
 BUSY_TIMEOUT_SECS = 5.0
 """How long to wait for another process that is writing."""
@@ -32,36 +33,38 @@ class Transact(Protocol):
 
 _MEANINGS: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: (
-        "The journal is busy: another process is writing to it.",
-        "Try again; if it stays so, end the process that holds it.",
+        worded("The journal is busy: another process is writing to it."),
+        worded("Try again; if it stays so, end the process that holds it."),
     ),
     sqlite3.SQLITE_FULL: (
-        "The journal cannot be written: the disk is full.",
-        "Free some space, or set SONORA_DATA_DIR to a folder on another disk.",
+        worded("The journal cannot be written: the disk is full."),
+        worded("Free some space, or set SONORA_DATA_DIR to a folder on another disk."),
     ),
     sqlite3.SQLITE_CORRUPT: (
-        "The journal is damaged.",
-        "Move its file aside and keep it; Sonora then starts a new one.",
+        worded("The journal is damaged."),
+        worded("Move its file aside and keep it; Sonora then starts a new one."),
     ),
     sqlite3.SQLITE_NOTADB: (
-        "The journal's file is not a journal.",
-        "Move it aside, or set SONORA_DATA_DIR to another folder.",
+        worded("The journal's file is not a journal."),
+        worded("Move it aside, or set SONORA_DATA_DIR to another folder."),
     ),
     sqlite3.SQLITE_READONLY: (
-        "The journal cannot be written: its file or its folder is read-only.",
-        "Give this user the right to write there, or set SONORA_DATA_DIR to another folder.",
+        worded("The journal cannot be written: its file or its folder is read-only."),
+        worded(
+            "Give this user the right to write there, or set SONORA_DATA_DIR to another folder."
+        ),
     ),
     sqlite3.SQLITE_CANTOPEN: (
-        "The journal's file cannot be opened.",
-        "Check who may read and write its folder, or set SONORA_DATA_DIR to another one.",
+        worded("The journal's file cannot be opened."),
+        worded("Check who may read and write its folder, or set SONORA_DATA_DIR to another one."),
     ),
     sqlite3.SQLITE_IOERR: (
-        "The journal cannot be read or written: the disk failed.",
-        "Check the disk that SONORA_DATA_DIR is on.",
+        worded("The journal cannot be read or written: the disk failed."),
+        worded("Check the disk that SONORA_DATA_DIR is on."),
     ),
     sqlite3.SQLITE_CONSTRAINT: (
-        "A record does not fit what is kept, so nothing of its batch was written.",
-        "It belongs to a conversation or a session that is not kept, or lacks a value.",
+        worded("A record does not fit what is kept, so nothing of its batch was written."),
+        worded("It belongs to a conversation or a session that is not kept, or lacks a value."),
     ),
 }
 _MEANINGS[sqlite3.SQLITE_LOCKED] = _MEANINGS[sqlite3.SQLITE_BUSY]
@@ -84,7 +87,7 @@ def storage_errors(path: Path) -> Generator[None]:
         sentence, hint = _MEANINGS.get(
             code & _PRIMARY_CODE,
             (
-                f"The journal failed: {getattr(error, 'sqlite_errorname', type(error).__name__)}.",
+                worded("The journal failed: {reason}.", reason=_name(error)),
                 "",
             ),
         )
@@ -94,8 +97,14 @@ def storage_errors(path: Path) -> Generator[None]:
         raise raised(sentence, hint=hint) from (error if code else None)
     except OSError as error:
         raise StorageError(
-            f"The journal's folder {path.parent} cannot be used: {error.strerror}.",
-            hint="Check who may read and write it, or set SONORA_DATA_DIR to another folder.",
+            worded(
+                "The journal's folder {folder} cannot be used: {reason}.",
+                folder=path.parent,
+                reason=error.strerror,
+            ),
+            hint=worded(
+                "Check who may read and write it, or set SONORA_DATA_DIR to another folder."
+            ),
         ) from error
     except ValidationError as error:
         fields = sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]})
@@ -106,6 +115,10 @@ def storage_errors(path: Path) -> Generator[None]:
         raise RecordRefusedError(
             f"The journal cannot keep or read a value ({type(error).__name__})."
         ) from None
+
+
+def _name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", type(error).__name__)
 
 
 @contextmanager
@@ -192,8 +205,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def nothing_kept(path: Path) -> StorageError:
     """The error for a journal that is not there yet."""
     return StorageError(
-        f"There is nothing kept yet: no journal at {path}.",
-        hint="Talk to the bot first, or set SONORA_DATA_DIR to the folder it writes in.",
+        worded("There is nothing kept yet: no journal at {path}.", path=path),
+        hint=worded("Talk to the bot first, or set SONORA_DATA_DIR to the folder it writes in."),
     )
 
 

@@ -36,6 +36,7 @@ from sonora_app.conversation.row_writes import write_record
 from sonora_app.conversation.rows import read_found, read_listings, read_transcript, read_unshipped
 from sonora_app.conversation.store import Found, Listing, Transcript
 from sonora_app.errors import StorageError
+from sonora_app.words import worded
 
 _Result = TypeVar("_Result")
 
@@ -259,8 +260,8 @@ class Journal:
             raise nothing_kept(self._path)
         if version < len(MIGRATIONS):
             raise StorageError(
-                "The journal was written by an older version of Sonora.",
-                hint="Start the bot once: it brings the journal up to date.",
+                worded("The journal was written by an older version of Sonora."),
+                hint=worded("Start the bot once: it brings the journal up to date."),
             )
 
     def _turn(self) -> AbstractContextManager[None]:

@@ -8,6 +8,7 @@ import sqlite3
 
 from sonora_app.conversation.database import transaction
 from sonora_app.errors import StorageError
+from sonora_app.words import worded
 
 # Timestamps are text of one width in UTC, so that their order as text is their order in time.
 # Columns that a record does not have, and only the journal uses:
@@ -207,9 +208,13 @@ def schema_version(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StorageError(
-            f"The journal was written by a newer version of Sonora: its schema is {version}, "
-            f"and this version knows {len(MIGRATIONS)}.",
-            hint="Update Sonora, or set SONORA_DATA_DIR to another folder.",
+            worded(
+                "The journal was written by a newer version of Sonora: its schema is {version}, "
+                "and this version knows {known}.",
+                version=version,
+                known=len(MIGRATIONS),
+            ),
+            hint=worded("Update Sonora, or set SONORA_DATA_DIR to another folder."),
         )
     return version
 

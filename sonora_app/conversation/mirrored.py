@@ -17,12 +17,14 @@ from uuid import UUID
 from loguru import logger
 
 from sonora_app.conversation.journal import Journal
+from sonora_app.conversation.merged import read_listings, read_transcript
 from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import Message, Record
 from sonora_app.conversation.shipper import Shipper
 from sonora_app.conversation.side_loop import SideLoop
 from sonora_app.conversation.store import Found, Listing, Opening, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.conversation.supabase_errors import SupabaseError
 from sonora_app.conversation.unshipped import UnshippedLog
 from sonora_app.errors import StorageError
 
@@ -125,20 +127,20 @@ class MirroredStore:
         return _joined(here.result(), there, message_limit)
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
-        """See `Store.transcript`: from Supabase, or the journal when it is not there yet."""
-        there = await self._aside.run(self._api.transcript(conversation_id))
-        return there or await self._journal.transcript(conversation_id)
+        """See `Store.transcript`: from both, or the journal when Supabase does not answer."""
+        return await self._aside.run(
+            read_transcript(self._journal, self._api, conversation_id, on_partial=_warn_partial)
+        )
 
     async def conversations(
         self, *, user_id: str | None = None, limit: int = 50
     ) -> tuple[Listing, ...]:
-        """See `Store.conversations`: from Supabase, or the journal when that does not answer."""
-        try:
-            listings = await self._aside.run(self._api.conversations(user_id=user_id, limit=limit))
-        except StorageError as error:
-            logger.warning(f"Conversations are listed from the journal alone: {error}")
-            listings = ()
-        return listings or await self._journal.conversations(user_id=user_id, limit=limit)
+        """See `Store.conversations`: from both, or the journal when Supabase does not answer."""
+        return await self._aside.run(
+            read_listings(
+                self._journal, self._api, user_id=user_id, limit=limit, on_partial=_warn_partial
+            )
+        )
 
     async def aclose(self) -> None:
         """Stop shipping, and let go of both. What is in the outbox stays there."""
@@ -171,6 +173,10 @@ class MirroredStore:
         self._health, self._backlog = health, pending
         for _, on_health in [*self._listeners.values()]:
             on_health(health, pending)
+
+
+def _warn_partial(error: SupabaseError) -> None:
+    logger.warning(f"Conversations are read from the journal alone: {error}")
 
 
 def _joined(here: Found, there: Found, message_limit: int) -> Found:

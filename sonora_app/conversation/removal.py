@@ -20,6 +20,7 @@ from sonora_app.conversation.store import Found
 from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.conversation.supabase_errors import SupabaseError
 from sonora_app.errors import StorageError
+from sonora_app.words import worded
 
 _BATCH = 50
 """Conversations removed at a time; writers wait for it."""
@@ -80,8 +81,8 @@ async def delete(stores: Stores, conversation_id: UUID) -> None:
         try:
             if await _in_use(stores, ids, since=None):
                 raise StorageError(
-                    "A call goes on in this conversation. Nothing was deleted.",
-                    hint="Try again when it has ended.",
+                    worded("A call goes on in this conversation. Nothing was deleted."),
+                    hint=worded("Try again when it has ended."),
                 )
             await _remove(stores, ids, since=None)
         except SupabaseError as error:
@@ -136,8 +137,8 @@ async def _prune_batch(stores: Stores, ids: Collection[UUID], before: datetime) 
 
 def _not_deleted(error: SupabaseError) -> StorageError:
     return StorageError(
-        f"{error.message} It is still on this machine, and may be there.",
-        hint=error.hint or "Run it again when Supabase can be reached.",
+        worded("{problem} It is still on this machine, and may be there.", problem=error.message),
+        hint=error.hint or worded("Run it again when Supabase can be reached."),
     )
 
 
@@ -177,6 +178,8 @@ async def _wait_until_shipped(journal: Journal, ids: Set[UUID]) -> None:
             return
         await asyncio.sleep(_LOOK_SECS)
     raise StorageError(
-        "Something of this conversation is still on its way to Supabase. Nothing was deleted.",
-        hint="`sonora sync list` shows it. Try again when it is there, or stop the bot.",
+        worded(
+            "Something of this conversation is still on its way to Supabase. Nothing was deleted."
+        ),
+        hint=worded("`sonora sync list` shows it. Try again when it is there, or stop the bot."),
     )

@@ -34,6 +34,7 @@ from sonora_app.conversation.supabase_errors import (
 )
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings
+from sonora_app.words import worded
 
 if TYPE_CHECKING:
     from supabase import AsyncClient
@@ -76,13 +77,17 @@ class SupabaseApi:
         """
         if not settings.uses_supabase or settings.supabase_key is None:
             raise SettingsError(
-                "Supabase is not configured: SUPABASE_URL and SUPABASE_SECRET_KEY are not set.",
-                hint="Set both to keep conversations there. Without them they stay in the journal.",
+                worded(
+                    "Supabase is not configured: SUPABASE_URL and SUPABASE_SECRET_KEY are not set."
+                ),
+                hint=worded(
+                    "Set both to keep conversations there. Without them they stay in the journal."
+                ),
             )
         key = settings.supabase_key.get_secret_value().strip()
         unusable = SettingsError(
-            "SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used.",
-            hint="The URL is https://<project>.supabase.co; the key has no spaces in it.",
+            worded("SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used."),
+            hint=worded("The URL is https://<project>.supabase.co; the key has no spaces in it."),
         )
         if not key.isascii() or not key.isprintable() or " " in key:
             raise unusable

@@ -15,11 +15,12 @@ from typing import Any, cast
 
 from sonora_app.conversation.records import utc_now
 from sonora_app.errors import ErrorCode, StorageError
+from sonora_app.words import worded
 
 LONGEST_WAIT_SECS = 300.0
 """The longest that a server's Retry-After is believed, in seconds."""
 
-MIGRATE = (
+MIGRATE = worded(
     "Apply the migrations: `supabase db push` in the folder of Sonora. See supabase/README.md."
 )
 """What to do about a schema that is too old."""
@@ -88,18 +89,22 @@ def unreachable(what: str) -> SupabaseError:
     Args:
         what: The kind of failure, as the client names it.
     """
-    return SupabaseError(Trouble.UNREACHABLE, f"Supabase cannot be reached ({what}).")
+    return SupabaseError(
+        Trouble.UNREACHABLE, worded("Supabase cannot be reached ({what}).", what=what)
+    )
 
 
 def unanswered(timeout_secs: float) -> SupabaseError:
     """The error for a request without an answer in time."""
-    return SupabaseError(Trouble.UNREACHABLE, f"Supabase did not answer within {timeout_secs:g} s.")
+    said = worded("Supabase did not answer within {secs} s.", secs=f"{timeout_secs:g}")
+    return SupabaseError(Trouble.UNREACHABLE, said)
 
 
 def garbled() -> SupabaseError:
     """The error for an answer that cannot be Supabase's."""
     return SupabaseError(
-        Trouble.FAILING, "Supabase's answer cannot be understood; something is in between."
+        Trouble.FAILING,
+        worded("Supabase's answer cannot be understood; something is in between."),
     )
 
 
@@ -107,7 +112,7 @@ def old_schema() -> SupabaseError:
     """The error for a project without what this version of Sonora needs."""
     return SupabaseError(
         Trouble.OLD_SCHEMA,
-        "The Supabase project does not have the schema that this version of Sonora needs.",
+        worded("The Supabase project does not have the schema that this version of Sonora needs."),
         hint=MIGRATE,
     )
 
@@ -129,7 +134,9 @@ def sorted_error(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
         body: Its body.
     """
     code = _code(body)
-    said = f"Supabase answered with {status}" + (f" ({code})." if code else ".")
+    said = worded(
+        "Supabase answered with {status}.", status=f"{status} ({code})" if code else status
+    )
     if code in _SCHEMA_CODES:
         error = old_schema()
         error.status = status
@@ -141,15 +148,15 @@ def sorted_error(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
     if status in (401, 403):
         return SupabaseError(
             Trouble.KEY_REFUSED,
-            f"Supabase does not accept the key ({status}).",
-            hint="Set SUPABASE_SECRET_KEY to a secret key of the project at SUPABASE_URL.",
+            worded("Supabase does not accept the key ({status}).", status=status),
+            hint=worded("Set SUPABASE_SECRET_KEY to a secret key of the project at SUPABASE_URL."),
             status=status,
         )
     if status < 400 or (status == 404 and not code):
         return SupabaseError(
             Trouble.NO_API,
-            f"There is no Supabase project at SUPABASE_URL ({status}).",
-            hint="Set it to the URL of the project, https://<project>.supabase.co.",
+            worded("There is no Supabase project at SUPABASE_URL ({status}).", status=status),
+            hint=worded("Set it to the URL of the project, https://<project>.supabase.co."),
             status=status,
         )
     return SupabaseError(Trouble.REFUSED, said, status=status)

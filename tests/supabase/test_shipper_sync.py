@@ -202,6 +202,25 @@ def test_retry_and_discard(machine: Path):
     assert run("retry", "--all").exit_code == 0
 
 
+def test_what_is_done_can_be_read_by_a_program(machine: Path):
+    write(machine)
+    first, second, _ = (set_aside(machine, 2) for _ in range(3))
+    assert json.loads(run("discard", str(first), "--json").stdout) == {"discarded": first}
+    assert json.loads(run("retry", str(second), "--json").stdout) == {"put_back": 1}
+    assert json.loads(run("retry", "--all", "--json").stdout) == {"put_back": 1}
+
+
+def test_it_speaks_spanish_too(machine: Path, monkeypatch: pytest.MonkeyPatch):
+    write(machine)
+    set_aside(machine, 2)
+    monkeypatch.setenv("LC_ALL", "es_ES.UTF-8")
+    assert run("list").stdout.endswith("En espera: 9. Apartados: 1.\n")
+    assert run("discard", "999").stderr.startswith("No hay ninguna entrada 999 apartada.")
+    unset = run()
+    assert unset.exit_code == 1
+    assert "Supabase no está configurado" in unset.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -288,6 +307,8 @@ def test_what_went_to_the_log_comes_back(machine: Path, configured: Lite, tmp_pa
     for _ in range(2):
         result = run("restore", str(log))
         assert (result.exit_code, result.stdout) == (0, "Brought to Supabase: 244. Refused: 0.\n")
+    as_data = json.loads(run("restore", str(log), "--json").stdout)
+    assert as_data == {"applied": 244, "refused": []}
     assert there(talk) == here(machine, talk)
 
     cut = tmp_path / "cut.log"

@@ -1,6 +1,9 @@
 """`sonora conversations`, over a journal that was really written."""
 
 import json
+import os
+import pty
+import socket
 import subprocess
 import sys
 import time
@@ -123,6 +126,51 @@ def test_show_reads_as_a_transcript(kept: Kept) -> None:
         "12:00:05 User Quiero ir a Oaxaca (typed)",
     ]
     assert lines[second_call + 2] == "12:02:00 agent ¿Algo más?"
+
+
+def test_what_takes_long_is_said_on_a_terminal(machine: Path) -> None:
+    """Supabase accepts and never answers, until its time is up."""
+    write_journal(machine / "journal.db")
+    terminal, stderr = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        supabase = {
+            "SUPABASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "SUPABASE_SECRET_KEY": "sb_secret_none",
+            "SONORA_SUPABASE_TIMEOUT_SECS": "1.5",
+        }
+        command = [sys.executable, "-m", "sonora_app.cli", "conversations", "list"]
+        listed = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=os.environ | supabase | {"TERM": "xterm"},
+            text=True,
+            timeout=60,
+        )
+    os.close(stderr)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+
+    assert "Reading…" in shown
+    assert "from the journal alone" in shown
+    assert "Un viaje a Oaxaca" in listed.stdout
+
+
+def test_what_is_quick_is_not_announced(kept: Kept) -> None:
+    terminal, stderr = pty.openpty()
+    command = [sys.executable, "-m", "sonora_app.cli", "conversations", "list"]
+    subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, check=True, timeout=60)
+    os.set_blocking(terminal, False)
+    with pytest.raises(BlockingIOError):
+        os.read(terminal, 100_000)
+    for end in (stderr, terminal):
+        os.close(end)
+
+
+def test_delete_as_json(kept: Kept) -> None:
+    assert json.loads(run("delete", str(kept.talk), "--yes", "--json").stdout) == {
+        "deleted": str(kept.talk)
+    }
 
 
 def test_delete_leaves_nothing_of_it_in_the_files(kept: Kept, machine: Path) -> None:

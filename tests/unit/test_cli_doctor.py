@@ -71,6 +71,17 @@ def test_a_fresh_machine_has_no_problem() -> None:
         assert (check["state"] == "ok") == (check["advice"] == "")
 
 
+def test_a_spanish_machine_reads_spanish(monkeypatch: pytest.MonkeyPatch) -> None:
+    english = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["checks"]
+    monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
+    table = CliRunner().invoke(app, ["doctor"]).stdout
+
+    assert "Reconocimiento de voz" in table
+    assert "falta OPENAI_API_KEY: en su lugar está el sustituto de ensayo" in table
+    assert "Pon CARTESIA_API_KEY en .env para tener el de verdad." in table
+    assert json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["checks"] == english
+
+
 def test_looking_changes_nothing(machine: Path) -> None:
     CliRunner().invoke(app, ["doctor"])
 
@@ -173,7 +184,7 @@ def test_a_line_that_one_language_lacks(tmp_path: Path) -> None:
 
     check = look("Lines", root=tmp_path)
     assert check.state is CheckState.PROBLEM
-    assert check.found == "es lacks farewell.good_bye; en lacks farewell.goodbye"
+    assert check.found == "missing: es farewell.good_bye; en farewell.goodbye"
 
 
 def test_lines_that_cannot_be_read(tmp_path: Path) -> None:

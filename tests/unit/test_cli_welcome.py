@@ -1,5 +1,6 @@
 """`sonora` alone, and its completion."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,15 +68,29 @@ def test_an_unknown_command_is_2() -> None:
     assert "converse" in result.stderr
 
 
-def test_the_shell_completes_its_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As bash asks for it, with what `sonora --install-completion` installs."""
-    for name, value in (
-        ("_SONORA_COMPLETE", "complete_bash"),
-        ("COMP_WORDS", "sonora conversations "),
-        ("COMP_CWORD", "2"),
-    ):
-        monkeypatch.setenv(name, value)
+def completed(*typed: str) -> list[str]:
+    """What bash is offered for the last word, with what `sonora --install-completion` installs."""
+    asked = {
+        "_SONORA_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(("sonora", *typed)),
+        "COMP_CWORD": str(len(typed)),
+    }
     command = [sys.executable, "-m", "sonora_app.cli"]
-    offered = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.split()
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=os.environ | asked
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
 
-    assert {"list", "show", "export"} <= set(offered)
+
+def test_the_shell_completes_its_commands() -> None:
+    assert {"list", "show", "export"} <= set(completed("conversations", ""))
+
+
+def test_the_shell_completes_conversations(machine: Path) -> None:
+    assert completed("conversations", "show", "") == [], "there is none yet"
+    kept = write_journal(machine / "journal.db")
+
+    assert completed("conversations", "show", "") == [str(kept.talk), str(kept.other)]
+    assert completed("conversations", "delete", str(kept.other)[:-1]) == [str(kept.other)]
+    assert completed("conversations", "show", "zz") == []

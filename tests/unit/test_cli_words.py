@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from sonora_app.checks import CheckState
-from sonora_app.commands.words import in_spanish, say, spanish
 from sonora_app.conversation.records import ConversationStatus, EndReason
+from sonora_app.words import in_spanish, is_spanish, say, spanish, worded
 from tests.clients.kept_journal import write_journal
 
 pytestmark = pytest.mark.unit
 
 PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = [PROJECT / "sonora_app" / "cli.py", *PROJECT.glob("sonora_app/commands/*.py")]
+SOURCES = [*PROJECT.glob("sonora_app/**/*.py")]
+TOLD = ("say", "worded")
 PLACE = re.compile(r"\{\w+\}")
 
 
@@ -29,11 +30,11 @@ def literals(node: ast.AST) -> set[str]:
 
 
 def said() -> set[str]:
-    """What `say` is called with in the code, and the values that it is called with by name."""
+    """What is said or worded in the code, and the values that it is called with by name."""
     found: set[str] = set()
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in TOLD:
                 found |= literals(node.args[0])
     return found | {*ConversationStatus, *EndReason, *CheckState, "User", "Sonora"}
 
@@ -68,8 +69,18 @@ def test_the_environment_says_which_language(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert in_spanish() is expected
+    assert is_spanish() is expected
     assert say("Call {number}", number=2) == ("Llamada 2" if expected else "Call 2")
+
+
+def test_what_is_worded_can_be_said_later() -> None:
+    inner = worded("{where}, without encryption", where="gateway.example")
+    outer = worded("{problem} Nothing was deleted.", problem=inner)
+
+    assert outer == "gateway.example, without encryption Nothing was deleted."
+    assert in_spanish(outer) == "gateway.example, sin cifrar No se borró nada."
+    assert in_spanish("nothing that is translated") == "nothing that is translated"
+    assert in_spanish(worded("nothing {that} is translated", that=1)) == "nothing 1 is translated"
 
 
 def test_data_is_the_same_in_any_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

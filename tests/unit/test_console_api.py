@@ -136,6 +136,20 @@ async def test_health_is_what_the_doctor_finds_without_a_path(
     assert str(settings.data_dir) not in json.dumps(health)
 
 
+async def test_what_is_shown_is_in_the_language_of_the_page(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        spanish = {"language": "es"}
+        health = (await http.get("/sonora/api/health", params=spanish)).json()
+        flow = (await http.get("/sonora/api/flow", params=spanish)).json()
+
+    checks = {check["name"]: check for check in health["checks"]}
+    assert checks["Voz"]["found"].startswith("falta CARTESIA_API_KEY")
+    assert "…/journal.db, esquema" in checks["Diario"]["found"]
+    subtitles = [box["subtitle"] for box in flow["drawing"]["boxes"] if box["model"]]
+    assert subtitles
+    assert all(subtitle[0] == "habla el modelo" for subtitle in subtitles)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

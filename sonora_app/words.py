@@ -1,0 +1,79 @@
+"""What is said to whoever runs Sonora, in English and Spanish: by its commands and its console.
+
+The code has it in English; `spanish.yaml` beside it has the Spanish for each. What `--json` gives
+and what goes to the log is never translated.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import yaml
+
+_SPANISH = Path(__file__).with_name("spanish.yaml")
+
+# The order of POSIX: the first that is set says which.
+_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+
+class Worded(str):
+    """A text that is English, and remembers what it was made of, to be said in Spanish too."""
+
+    template: str
+    values: dict[str, object]
+
+
+def worded(text: str, /, **values: object) -> Worded:
+    """`text` with its values put in, for `say` and `in_spanish` to translate where it is shown.
+
+    Args:
+        text: The English, with a `{name}` for each value.
+        **values: What to put in; what is itself worded is translated with it.
+    """
+    made = Worded(text.format(**values) if values else text)
+    made.template, made.values = text, values
+    return made
+
+
+def say(text: str, /, **values: object) -> str:
+    """`text` in the language of the environment, which is English unless it asks for Spanish.
+
+    Args:
+        text: The English, with a `{name}` for each value; or what `worded` gave.
+        **values: What to put in.
+    """
+    said = worded(text, **values) if values else text
+    return in_spanish(said) if is_spanish() else said
+
+
+def in_language(text: str, language: str) -> str:
+    """`text` in a language, which is `es` or `en`."""
+    return in_spanish(text) if language == "es" else text
+
+
+def in_spanish(text: str) -> str:
+    """`text` in Spanish; as it is, where it has no translation."""
+    if not isinstance(text, Worded):
+        return spanish().get(text, text)
+    template = spanish().get(text.template, text.template)
+    if not text.values:
+        return template
+    return template.format(
+        **{
+            name: in_spanish(value) if isinstance(value, Worded) else value
+            for name, value in text.values.items()
+        }
+    )
+
+
+def is_spanish() -> bool:
+    """Whether LC_ALL, LC_MESSAGES or LANG asks for Spanish."""
+    asked = next(filter(None, map(os.environ.get, _VARIABLES)), "")
+    return asked.partition("_")[0].partition(".")[0].lower() == "es"
+
+
+@cache
+def spanish() -> dict[str, str]:
+    """The Spanish for each English text."""
+    return cast(dict[str, str], yaml.safe_load(_SPANISH.read_text(encoding="utf-8")))
