@@ -33,7 +33,7 @@ from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.mirrored import MirroredStore
 from sonora_app.conversation.opening import open_conversation
 from sonora_app.conversation.recorder import Recorder
-from sonora_app.conversation.records import Message, Role
+from sonora_app.conversation.records import Role
 from sonora_app.conversation.store import Found, Store
 from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.protocol import SetConversationId
@@ -149,8 +149,8 @@ def _recorder(store: Store) -> Recorder:
     return Recorder(store, opened)
 
 
-def _say(recorder: Recorder) -> Message:
-    return recorder.message(Role.USER, SAID, node="conversation", metrics={"user_turn": 402.1})
+def _say(recorder: Recorder) -> None:
+    recorder.message(Role.USER, SAID, node="conversation", metrics={"user_turn": 402.1})
 
 
 async def write_conversation(store: Store, messages: int) -> UUID:

@@ -21,9 +21,9 @@ from pipecat.pipeline.worker import PipelineWorker
 from sonora_app import __version__
 from sonora_app.conversation.opening import OpenedConversation, open_conversation
 from sonora_app.conversation.reading import Reading
-from sonora_app.conversation.recorder import Recorder, StorageHealth
+from sonora_app.conversation.recorder import Recorder
 from sonora_app.conversation.records import EndReason, Message, Record, utc_now
-from sonora_app.conversation.store import Store
+from sonora_app.conversation.store import StorageHealth, Store
 from sonora_app.errors import SonoraError
 from sonora_app.flow_driver import FlowDriver, Move
 from sonora_app.late_history import load_late

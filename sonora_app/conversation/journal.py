@@ -11,7 +11,6 @@ once per batch and on the journal's own thread, where a call does not notice it.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +33,7 @@ from sonora_app.conversation.outbox import Outbox
 from sonora_app.conversation.records import Record
 from sonora_app.conversation.row_writes import write_record
 from sonora_app.conversation.rows import read_found, read_listings, read_transcript, read_unshipped
+from sonora_app.conversation.side_loop import SideLoop
 from sonora_app.conversation.store import Found, Listing, Transcript
 from sonora_app.errors import StorageError
 from sonora_app.words import worded
@@ -48,20 +48,21 @@ class Journal:
     was asked for. Cancelling a call does not undo what it had begun.
 
     Parameters:
+        side: The loop of that thread.
         outbox: What waits to be shipped from it.
         erasure: Takes conversations out of it.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
-        """Set up the thread; `connect` opens the file on it."""
+        """Start the thread; `connect` opens the file on it."""
+        self.side = SideLoop("sonora-journal")
         self.outbox = Outbox(path, self._transact)
         self.erasure = Erasure(self._transact, self._in_turn, self._truncate)
         self._path = path
         self._ships = outbox
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sonora-journal")
         self._connection: sqlite3.Connection | None = None
         self._process: ProcessLock | None = None
-        self._closing: asyncio.Future[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(
@@ -202,20 +203,20 @@ class Journal:
             StorageError: The file or its lock could not be let go of in order.
         """
         if self._closing is None:
-            loop = asyncio.get_running_loop()
-            self._closing = loop.run_in_executor(self._worker, self._close)
-            self._worker.shutdown(wait=False)
+            self._closing = asyncio.create_task(self._let_go(), name="sonora-journal-close")
         await asyncio.shield(self._closing)
+
+    async def _let_go(self) -> None:
+        try:
+            await self.side.run(self._guarded(self._close))
+        finally:
+            await self.side.aclose()
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         if self._closing is not None:
             raise StorageError("The journal is closed.")
-
-        def guarded() -> _Result:
-            with storage_errors(self._path):
-                return work()
-
-        return await asyncio.get_running_loop().run_in_executor(self._worker, guarded)
+        guarded = self._guarded(work)
+        return await (guarded if self.side.is_running else self.side.run(guarded))
 
     async def _transact(
         self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
@@ -237,6 +238,10 @@ class Journal:
         )
 
     # What follows runs on the journal's thread.
+
+    async def _guarded(self, work: Callable[[], _Result]) -> _Result:
+        with storage_errors(self._path):
+            return work()
 
     def _within(self, work: Callable[[sqlite3.Connection], _Result], *, write: bool) -> _Result:
         connection = self._writable()[0] if write else self._opened()
@@ -299,10 +304,9 @@ class Journal:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         process, self._process = self._process, None
-        with storage_errors(self._path):
-            try:
-                if connection is not None:
-                    connection.close()
-            finally:
-                if process is not None:
-                    process.release()
+        try:
+            if connection is not None:
+                connection.close()
+        finally:
+            if process is not None:
+                process.release()

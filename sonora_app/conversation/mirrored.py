@@ -18,11 +18,10 @@ from loguru import logger
 
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.merged import read_listings, read_transcript
-from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import Message, Record
 from sonora_app.conversation.shipper import Shipper
 from sonora_app.conversation.side_loop import SideLoop
-from sonora_app.conversation.store import Found, Listing, Opening, Transcript
+from sonora_app.conversation.store import Found, Listing, Opening, StorageHealth, Transcript
 from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.conversation.supabase_errors import SupabaseError
 from sonora_app.conversation.unshipped import UnshippedLog
@@ -88,6 +87,11 @@ class MirroredStore:
         left = await self._aside.run(self._shipper.drain(timeout_secs))
         await self._log_unshipped(until)
         return left
+
+    @property
+    def side(self) -> SideLoop:
+        """See `Store.side`: the journal's."""
+        return self._journal.side
 
     async def write(self, records: Sequence[Record]) -> None:
         """See `Store.write`: done when the journal has them."""

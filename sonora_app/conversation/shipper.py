@@ -16,10 +16,9 @@ from sonora_app.conversation.circuit import Circuit
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.outbox_rows import Entry
 from sonora_app.conversation.provisional import Provisional
-from sonora_app.conversation.recorder import StorageHealth
 from sonora_app.conversation.records import utc_now
 from sonora_app.conversation.side_loop import Signal
-from sonora_app.conversation.store import Found
+from sonora_app.conversation.store import Found, StorageHealth
 from sonora_app.conversation.supabase_errors import Refusal, SupabaseError, Trouble
 from sonora_app.errors import StorageError
 

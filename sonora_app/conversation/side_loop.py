@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 _Result = TypeVar("_Result")
+_Args = TypeVarTuple("_Args")
 
 
 class SideLoop:
@@ -23,9 +25,22 @@ class SideLoop:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether this is the loop that the caller runs on."""
+        return threading.current_thread() is self._thread
+
     async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """Run `work` there, and give what it gives. Cancelling this cancels it."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+        return await asyncio.wrap_future(self.start(work))
+
+    def start(self, work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+        """Begin `work` there. Cancelling the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, callback: Callable[[*_Args], object], *args: *_Args) -> None:
+        """Have `callback` called there, after what was asked for before."""
+        self._loop.call_soon_threadsafe(callback, *args)
 
     async def aclose(self) -> None:
         """Cancel what is still running, wait for it to end, and end the thread."""

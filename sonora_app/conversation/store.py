@@ -6,7 +6,7 @@ event loop free while it works, and every failure is a `StorageError`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from sonora_app.conversation.records import (
@@ -16,6 +16,10 @@ from sonora_app.conversation.records import (
     Session,
     Transition,
 )
+from sonora_app.conversation.side_loop import SideLoop
+
+StorageHealth = Literal["ok", "delayed", "failing"]
+"""How writing goes."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Transcript:
 
 class Store(Protocol):
     """Where conversations are kept."""
+
+    @property
+    def side(self) -> SideLoop:
+        """The loop to write from, where what goes with writing does not hold up calls."""
+        ...
 
     async def write(self, records: Sequence[Record]) -> None:
         """Write `records` in order, all or none. Writing a record again changes nothing.

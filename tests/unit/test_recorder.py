@@ -7,11 +7,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from loguru import logger
 
 from sonora_app.conversation.journal import Journal
 from sonora_app.conversation.opening import OpenedConversation, open_conversation
 from sonora_app.conversation.recorder import Recorder
 from sonora_app.conversation.records import EndReason, Record, Role
+from sonora_app.conversation.side_loop import Signal
 from sonora_app.conversation.store import Transcript
 from sonora_app.errors import ConversationRefusedError, MessageError, StorageError
 from sonora_app.protocol import SetConversationId
@@ -46,7 +48,8 @@ class BusyStore:
         self.journal = journal
         self.failing = True
         self.attempts = 0
-        self.retried = asyncio.Event()
+        self.retried = Signal()
+        self.side = journal.side
 
     async def write(self, records: Sequence[Record]) -> None:
         self.attempts += 1
@@ -128,15 +131,16 @@ async def test_a_busy_store_is_waited_for_and_the_page_told(tmp_path: Path) -> N
         on_written=written.append,
         on_health=lambda state, pending: health.append((state, pending)),
     )
-    message = recorder.message(Role.USER, "sigo aquí", node=None)
+    recorder.message(Role.USER, "sigo aquí", node=None)
     async with asyncio.timeout(5):
         await store.retried.wait()
     assert not written
     store.failing = False
     assert await recorder.aclose(timeout_secs=10) == 0
     assert [state for state, _ in health] == ["delayed", "ok"]
+    (message,) = (await kept(journal, conversation)).messages
+    assert message.content == "sigo aquí"
     assert message in written
-    assert (await kept(journal, conversation)).messages == (message,)
     await journal.aclose()
 
 
@@ -158,6 +162,26 @@ async def test_a_record_that_is_refused_for_good_holds_up_nothing_else(tmp_path:
     recorder.message(Role.USER, "tres", node=None)
     assert await recorder.aclose(timeout_secs=5) == 0
     assert [m.content for m in (await kept(journal, conversation)).messages] == ["uno", "tres"]
+    await journal.aclose()
+
+
+async def test_what_no_record_can_be_made_of_leaves_no_gap(tmp_path: Path) -> None:
+    journal = await Journal.connect(tmp_path / "journal.db")
+    conversation = await opened(journal)
+    recorder = Recorder(journal, conversation)
+    logged: list[str] = []
+    sink = logger.add(logged.append)
+    try:
+        recorder.message(Role.USER, "uno", node=None)
+        recorder.message(Role.USER, "un secreto", node=["no text"])  # type: ignore[arg-type]
+        recorder.message(Role.USER, "tres", node=None)
+        assert await recorder.aclose(timeout_secs=5) == 0
+    finally:
+        logger.remove(sink)
+    transcript = await kept(journal, conversation)
+    assert [(m.seq, m.content) for m in transcript.messages] == [(1, "uno"), (2, "tres")]
+    assert "1 fields are wrong" in "".join(logged)
+    assert "secreto" not in "".join(logged)
     await journal.aclose()
 
 
