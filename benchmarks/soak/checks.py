@@ -141,15 +141,15 @@ def _utterances(case: Case) -> Iterator[Sequence[Message]]:
 
 
 def _nothing_is_said_twice(case: Case) -> Iterator[str]:
-    if case.record.plan.ending is Ending.OVERSTAY:
-        # Cut off by a voice without words, the bot asks its model to go on. It repeats itself.
-        return
-    kept = Counter(
-        code
-        for message in case.kept.messages
-        if message.role == "assistant"
-        for code in codes_in(message.content or "")
-    )
+    kept: Counter[str] = Counter()
+    for role, messages in groupby(case.kept.messages, key=lambda message: message.role):
+        if role == "assistant":
+            answers = [Counter(codes_in(message.content or "")) for message in messages]
+            for code in {code for answer in answers for code in answer}:
+                times = [answer[code] for answer in answers]
+                # Cut off by a voice without words, the bot asks its model to go on, and this one
+                # says all of it again.
+                kept[code] += max(times) if _voice_without_words(case) else sum(times)
     # A greeting that names the topic of a call before has that call's code.
     ours = {
         code
@@ -160,6 +160,11 @@ def _nothing_is_said_twice(case: Case) -> Iterator[str]:
     for code, times in kept.items():
         if times > 1 and code in ours:
             yield f"the answer with {code!r} is kept {times} times"
+
+
+def _voice_without_words(case: Case) -> bool:
+    sounds = sum(message["type"] == "user-started-speaking" for message in case.record.messages)
+    return sounds > sum(message.role == "user" for message in case.kept.messages)
 
 
 def _what_had_time_is_answered(case: Case) -> Iterator[str]:
@@ -254,7 +259,9 @@ def _the_end_is_known(case: Case) -> Iterator[str]:
         yield "the page was told of the end more than once"
     if told and told[0]["reason"] != session.end_reason:
         yield f"the page was told {told[0]['reason']}, kept is {session.end_reason}"
-    if not told and session.end_reason not in _CUT_OFF:
+    # Who vanished is noticed after some seconds, in which the call may end for want of them.
+    vanished = record.plan.ending is Ending.VANISH and record.left_at is not None
+    if not told and session.end_reason not in _CUT_OFF and not vanished:
         yield f"kept is {session.end_reason}, but the page was told nothing"
     said_goodbye = any(step.to_node == "farewell" for step in case.kept.transitions)
     left_first = record.left_at and not told and not said_goodbye

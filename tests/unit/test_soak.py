@@ -135,6 +135,12 @@ def said_twice(case: Case) -> Case:
     return kept(case, messages=[*case.kept.messages, case.kept.messages[-1]])
 
 
+def heard_a_noise(case: Case) -> Case:
+    sounds = [{"type": "user-started-speaking", "received_at": 6.0, "data": None}] * 2
+    case.record.messages = [*case.record.messages, *sounds]
+    return case
+
+
 def astray(case: Case) -> Case:
     step = case.kept.transitions[1].model_copy(update={"to_node": "farewell"})
     case.record.messages = []
@@ -230,6 +236,10 @@ def test_a_starved_bot_may_end_a_message_late_but_must_have_said_it() -> None:
 def test_the_same_seed_draws_the_same_plan() -> None:
     plans = [draw_plan(random.Random("7/0/0"), Codes(7, 3), "0-0-0") for _ in range(2)]
     assert plans[0] == plans[1]
+
+
+def test_a_bot_that_a_noise_cut_off_may_say_it_again() -> None:
+    assert [*check_call(heard_a_noise(said_twice(good_case())))] == []
 
 
 def test_no_code_comes_twice() -> None:
