@@ -303,7 +303,8 @@ def check_plan(
     assert not re.search(r"(?<!Incremental )Sort  \(", plan), plan
 
 
-def test_opening_reads_no_more_of_a_long_conversation(database: Database):
+@pytest.mark.parametrize("with_statistics", [True, False])
+def test_opening_reads_no_more_of_a_long_conversation(database: Database, with_statistics: bool):
     database.migrate()
     read: dict[int, int] = {}
     with database.connect() as connection:
@@ -318,7 +319,8 @@ def test_opening_reads_no_more_of_a_long_conversation(database: Database):
                 " from generate_series(1, %s) n",
                 (conversation, length),
             )
-            run_script(connection, "analyze")
+            if with_statistics:
+                run_script(connection, "analyze")
             with connection.transaction():
                 before = scalar(connection, ENTRIES_READ)
                 opening = scalar(
