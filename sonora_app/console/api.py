@@ -101,6 +101,7 @@ async def _health(settings: Settings, language: Language) -> JsonObject:
         "ok": all(check.state is not CheckState.PROBLEM for check in checks),
         "version": __version__,
         "language": settings.language.value,
+        "identity": settings.identity.value,
         "supabase": settings.uses_supabase,
         "stand_ins": sorted(settings.stand_ins()),
         "checks": [

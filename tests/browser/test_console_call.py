@@ -83,6 +83,7 @@ async def test_a_conversation_by_voice_and_in_writing(bot: BotProcess, browser: 
         await expect(listed).to_have_count(1)
         await listed.click()
         await expect(page.locator(".said .words").first).to_contain_text("Hola, soy Sonora.")
+        await expect(page.locator(".said.bot").nth(1)).to_contain_text("interrumpido")
         await page.get_by_role("button", name="Seguir hablando").click()
         await expect(page.locator(".divider").last).to_have_text("Ahora")
         await expect(page.locator("ol").get_by_text("Hola de nuevo")).to_be_visible(timeout=15_000)

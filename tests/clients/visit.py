@@ -16,6 +16,7 @@ from tests.clients.webrtc import MIC_RATE
 
 # Taps each track that a peer connection receives, beside whatever the page does with it; and lets
 # the microphone be heard only while `speaking` says so, so that a test decides when its file plays.
+# Which microphones were asked for, by their ids, is in `asked`.
 _LISTEN = """
 window.heardAt = [];
 const Real = window.RTCPeerConnection;
@@ -36,6 +37,7 @@ window.RTCPeerConnection = class extends Real {
     });
   }
 };
+window.asked = [];
 let volume = 0;
 const gates = [];
 window.speak = (on) => {
@@ -45,6 +47,7 @@ window.speak = (on) => {
 const devices = navigator.mediaDevices;
 const ask = devices?.getUserMedia.bind(devices);
 if (devices) devices.getUserMedia = async (wanted) => {
+  window.asked.push(wanted.audio?.deviceId?.exact ?? "");
   const context = new AudioContext();
   const gate = new GainNode(context, { gain: volume });
   const mouth = context.createMediaStreamDestination();

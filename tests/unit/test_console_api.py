@@ -130,6 +130,7 @@ async def test_health_is_what_the_doctor_finds_without_a_path(
     checks = {check["name"]: check for check in health["checks"]}
     assert health["stand_ins"] == ["llm", "stt", "tts"]
     assert (health["supabase"], health["language"]) == (False, "es")
+    assert health["identity"] == "claimed"
     assert checks["Voice"]["state"] == "note"
     assert "…/journal.db" in checks["Journal"]["found"]
     assert "Port" not in checks

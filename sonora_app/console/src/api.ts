@@ -70,10 +70,15 @@ export interface Health {
   ok: boolean;
   version: string;
   language: string;
+  /** How callers are known: by what they claim, or by their access token. */
+  identity: "claimed" | "verified";
   supabase: boolean;
   stand_ins: string[];
   checks: { name: string; state: "ok" | "note" | "problem"; found: string; advice: string }[];
 }
+
+/** What a request gives: undefined until it is answered, null when it failed. */
+export type Asked<Answer> = Answer | null | undefined;
 
 /** A request that the bot's server refused, or did not answer. */
 export class ApiError extends Error {}
@@ -85,8 +90,8 @@ export const api = {
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
   remove: (id: string): Promise<unknown> => request(`conversations/${id}`, "DELETE"),
-  flow: (): Promise<Flow> => request("flow"),
-  health: (): Promise<Health> => request("health"),
+  flow: (language: string): Promise<Flow> => request(`flow?language=${language}`),
+  health: (language: string): Promise<Health> => request(`health?language=${language}`),
 };
 
 async function request<Answer>(path: string, method = "GET"): Promise<Answer> {

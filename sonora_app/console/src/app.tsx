@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { api, type Flow, type Health, type Listing, type Transcript } from "./api";
+import { type Asked, api, type Flow, type Health, type Listing, type Transcript } from "./api";
 import type { Call } from "./call/call";
 import { usePreference } from "./preferences";
 import { type CallState, isOn } from "./state/model";
@@ -17,6 +17,8 @@ import { browserLanguage, type Language, WORDS, WordsIn } from "./words";
 
 /** When to look for the title of a call that has ended. */
 const SUMMARY_MS = [1_500, 4_000, 9_000];
+/** How long to gather what was recorded before the list is read anew. */
+const GATHER_MS = 800;
 
 interface Props {
   store: Store<CallState, Happened>;
@@ -32,10 +34,10 @@ export function App({ store, call }: Props) {
   const [view, setView] = useState<View>("talk");
   const [drawer, setDrawer] = useState(false);
   const [past, setPast] = useState<Transcript | null>(null);
-  const [listings, setListings] = useState<Listing[] | null>(null);
+  const [listings, setListings] = useState<Asked<Listing[]>>(undefined);
   const [onlyMine, setOnlyMine] = useState(false);
-  const [health, setHealth] = useState<Health | null>(null);
-  const [flow, setFlow] = useState<Flow | null>(null);
+  const [health, setHealth] = useState<Asked<Health>>(undefined);
+  const [flow, setFlow] = useState<Asked<Flow>>(undefined);
   const words = WORDS[language];
 
   useEffect(() => {
@@ -47,11 +49,10 @@ export function App({ store, call }: Props) {
     api.conversations(onlyMine ? userId : null).then(setListings, () => setListings(null));
   }, [onlyMine, userId]);
   const examine = useCallback(() => {
-    setHealth(null);
-    api.health().then(setHealth, () => setHealth(null));
-  }, []);
+    api.health(language).then(setHealth, () => setHealth(null));
+  }, [language]);
   useEffect(examine, [examine]);
-  useEffect(() => void api.flow().then(setFlow, () => setFlow(null)), []);
+  useEffect(() => void api.flow(language).then(setFlow, () => setFlow(null)), [language]);
 
   // The list changes with the call: when it opens a conversation, and when it has ended, whose
   // summary takes a moment.
@@ -61,6 +62,14 @@ export function App({ store, call }: Props) {
     const timers = SUMMARY_MS.map((ms) => setTimeout(refresh, ms));
     return () => timers.forEach(clearTimeout);
   }, [refresh, state.conversationId, state.phase === "live"]);
+
+  // And with each message that is kept.
+  const recorded = state.entries.filter((entry) => entry.kept !== "heard").length;
+  useEffect(() => {
+    if (recorded === 0) return;
+    const timer = setTimeout(refresh, GATHER_MS);
+    return () => clearTimeout(timer);
+  }, [refresh, recorded]);
 
   const select = async (id: string): Promise<void> => {
     const transcript = await api.transcript(id).catch(() => null);
@@ -88,7 +97,7 @@ export function App({ store, call }: Props) {
         onLanguage={setLanguage}
         theme={theme}
         onTheme={setTheme}
-        health={health}
+        version={health?.version ?? null}
       />
       <main class="views" data-view={view}>
         <Conversations
@@ -111,12 +120,13 @@ export function App({ store, call }: Props) {
           state={state}
           call={call}
           past={past}
-          health={health}
+          health={health ?? null}
           userId={userId}
           onUserId={setUserId}
           onFresh={fresh}
           onResume={select}
           onHealth={() => setView("health")}
+          onBack={() => store.dispatch({ what: "cleared" })}
           onDismiss={() => store.dispatch({ what: "dismissed" })}
         />
         <section class="inspector" aria-label={words.nav.label}>
@@ -131,7 +141,15 @@ export function App({ store, call }: Props) {
                 onEvents={() => setDrawer(true)}
               />
             )}
-            {panel === "health" && <HealthView health={health} onAgain={examine} />}
+            {panel === "health" && (
+              <HealthView
+                health={health}
+                onAgain={() => {
+                  setHealth(undefined);
+                  examine();
+                }}
+              />
+            )}
           </div>
         </section>
       </main>

@@ -14,7 +14,9 @@ const BOT_READY_MS = 12_000;
 /** Whose conversation a call is to open, and how. */
 export interface CallOptions {
   conversationId: string | null;
-  userId: string;
+  userId: string | null;
+  /** What proves who calls, where the bot asks for it. It is sent, and kept nowhere. */
+  accessToken: string | null;
   language: string | null;
   microphoneId: string;
   withMicrophone: boolean;
@@ -53,7 +55,7 @@ export class Call {
   async start(options: CallOptions): Promise<void> {
     const { dispatch } = this.store;
     const run = ++this.started;
-    dispatch({ what: "started", ...options });
+    dispatch({ what: "started", conversationId: options.conversationId });
     const problem = await this.microphone.open(options.microphoneId, options.withMicrophone);
     if (run !== this.started) return;
     dispatch({ what: "microphone", problem });
@@ -66,6 +68,7 @@ export class Call {
         arguments: {
           conversation_id: options.conversationId,
           user_id: options.userId,
+          access_token: options.accessToken,
           language: options.language,
         },
       });
@@ -135,7 +138,7 @@ export class Call {
       },
     });
     const show = (out: boolean, { type, data }: RTVIMessage): void =>
-      this.store.dispatch({ what: "message", out, type, data, at: Date.now() });
+      this.store.dispatch({ what: "message", out, type, data: concealed(data), at: Date.now() });
     transport.onSent = (message) => show(true, message);
     client.onTraffic = show;
     this.client = client;
@@ -165,6 +168,14 @@ export class Call {
     await client?.disconnect().catch(() => undefined);
     await this.microphone.disconnect();
   }
+}
+
+/** A copy for the log, from which nobody can take a token. */
+function concealed(data: unknown): unknown {
+  if (data === undefined) return undefined;
+  return JSON.parse(
+    JSON.stringify(data, (name, value) => (name === "access_token" && value ? "…" : value)),
+  );
 }
 
 /** A failure that the page itself notices. */

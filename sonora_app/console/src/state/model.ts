@@ -69,7 +69,6 @@ export interface CallState {
   microphone: "off" | "on" | "muted";
   microphoneProblem: MicrophoneProblem | null;
   conversationId: string | null;
-  userId: string | null;
   resumed: boolean;
   node: string | null;
   path: Step[];
@@ -91,7 +90,6 @@ export const NO_CALL: CallState = {
   microphone: "off",
   microphoneProblem: null,
   conversationId: null,
-  userId: null,
   resumed: false,
   node: null,
   path: [],

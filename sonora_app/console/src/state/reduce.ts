@@ -13,7 +13,7 @@ import {
 
 /** What can happen to a call. */
 export type Happened =
-  | { what: "started"; userId: string; conversationId: string | null }
+  | { what: "started"; conversationId: string | null }
   | { what: "microphone"; problem: MicrophoneProblem | null }
   | { what: "muted"; muted: boolean }
   | { what: "phase"; phase: Phase }
@@ -36,7 +36,6 @@ export function reduce(state: CallState, event: Happened): CallState {
       return {
         ...NO_CALL,
         phase: "microphone",
-        userId: event.userId,
         conversationId: event.conversationId,
       };
     case "microphone":

@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks";
-import { ApiError, api, type Listing } from "../api";
+import { ApiError, type Asked, api, type Listing } from "../api";
 import { download } from "../download";
 import { useWords } from "../words";
 
 interface Props {
-  listings: Listing[] | null;
+  listings: Asked<Listing[]>;
   userId: string;
   onlyMine: boolean;
   onOnlyMine: (onlyMine: boolean) => void;

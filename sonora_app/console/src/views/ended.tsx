@@ -6,10 +6,12 @@ interface Props {
   onFresh: () => void;
   onResume: (id: string) => void;
   onRetry: () => void;
+  /** To what one may choose before a call. */
+  onBack: () => void;
 }
 
 /** After a call: why it is over, and what one can do next. */
-export function Ended({ state, onFresh, onResume, onRetry }: Props) {
+export function Ended({ state, onFresh, onResume, onRetry, onBack }: Props) {
   const words = useWords();
   const { problem, ended, conversationId } = state;
   const why = problem
@@ -21,7 +23,11 @@ export function Ended({ state, onFresh, onResume, onRetry }: Props) {
       {problem?.message && words.problem[problem.code] && <p class="detail">{problem.message}</p>}
       {ended?.summary && <p class="summary">{ended.summary}</p>}
       <div class="begin">
-        {conversationId ? (
+        {problem?.code.startsWith("token_") ? (
+          <button type="button" class="primary" onClick={onBack}>
+            {words.talk.changeToken}
+          </button>
+        ) : conversationId ? (
           <button type="button" class="primary" onClick={() => onResume(conversationId)}>
             {words.talk.again}
           </button>

@@ -18,7 +18,12 @@ export function Events({ log, open, onOpen }: Props) {
   const [copied, setCopied] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    if (open) field.current?.focus();
+    if (!open) return;
+    const opener = document.activeElement;
+    field.current?.focus();
+    return () => {
+      if (opener instanceof HTMLElement) opener.focus();
+    };
   }, [open]);
   const found = useMemo(() => {
     if (!open) return [];

@@ -1,4 +1,4 @@
-import type { Flow } from "../api";
+import type { Asked, Flow } from "../api";
 import { download } from "../download";
 import type { CallState, Step } from "../state/model";
 import { useWords } from "../words";
@@ -6,15 +6,14 @@ import { useWords } from "../words";
 type Drawing = Flow["drawing"];
 
 /** The flow as it runs: where the call is, and how it came there. */
-export function FlowView({ flow, state }: { flow: Flow | null; state: CallState }) {
+export function FlowView({ flow, state }: { flow: Asked<Flow>; state: CallState }) {
   const words = useWords();
   const now = state.node ?? (state.phase === "waiting" ? startOf(flow) : null);
   return (
     <section class="flow" aria-labelledby="flow-title">
       <h2 id="flow-title">{words.flow.title}</h2>
-      {flow === null ? (
-        <p class="nothing">{words.offline}</p>
-      ) : (
+      {flow === null && <p class="nothing">{words.offline}</p>}
+      {flow && (
         <>
           <div class="drawing" role="region" aria-label={words.flow.picture} tabIndex={0}>
             <Picture drawing={flow.drawing} now={now} path={state.path} />
@@ -44,7 +43,7 @@ export function FlowView({ flow, state }: { flow: Flow | null; state: CallState 
   );
 }
 
-function startOf(flow: Flow | null): string | null {
+function startOf(flow: Asked<Flow>): string | null {
   return flow?.drawing.boxes.find((box) => box.initial)?.name ?? null;
 }
 

@@ -1,4 +1,3 @@
-import type { Health } from "../api";
 import { type Language, useWords } from "../words";
 
 export type Theme = "system" | "light" | "dark";
@@ -8,11 +7,11 @@ interface Props {
   onLanguage: (language: Language) => void;
   theme: Theme;
   onTheme: (theme: Theme) => void;
-  health: Health | null;
+  version: string | null;
 }
 
 /** The name, and how the page looks and speaks. */
-export function Header({ language, onLanguage, theme, onTheme, health }: Props) {
+export function Header({ language, onLanguage, theme, onTheme, version }: Props) {
   const words = useWords();
   return (
     <header class="header">
@@ -24,7 +23,7 @@ export function Header({ language, onLanguage, theme, onTheme, health }: Props) 
       </h1>
       <p class="tagline">
         {words.tagline}
-        {health && <span class="version"> · {health.version}</span>}
+        {version && <span class="version"> · {version}</span>}
       </p>
       <Switch
         label={words.language}

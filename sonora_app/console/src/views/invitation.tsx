@@ -7,6 +7,8 @@ interface Props {
   health: Health | null;
   userId: string;
   onUserId: (userId: string) => void;
+  accessToken: string;
+  onAccessToken: (token: string) => void;
   language: string;
   onLanguage: (language: string) => void;
   onStart: (withMicrophone: boolean) => void;
@@ -32,18 +34,47 @@ export function Invitation(props: Props) {
           {words.talk.typeOnly}
         </button>
       </div>
+      {health && health.stand_ins.length > 0 && (
+        <p class="rehearsal">
+          <strong>{words.talk.rehearsal(health.stand_ins.length)}</strong>{" "}
+          {health.stand_ins.includes("stt") && words.talk.rehearsalStt}{" "}
+          <button type="button" class="plain" onClick={props.onHealth}>
+            {words.talk.rehearsalMore}
+          </button>
+        </p>
+      )}
       <Choices folded={resumed !== null} label={words.talk.options}>
-        <label class="field">
-          <span>{words.talk.user}</span>
-          <input
-            value={props.userId}
-            maxLength={200}
-            spellcheck={false}
-            autocomplete="off"
-            title={words.talk.userHint}
-            onInput={(event) => props.onUserId(event.currentTarget.value)}
-          />
-        </label>
+        {health?.identity === "verified" ? (
+          <div class="whole">
+            <label class="field">
+              <span>{words.talk.token}</span>
+              <input
+                type="password"
+                value={props.accessToken}
+                maxLength={8192}
+                spellcheck={false}
+                autocomplete="off"
+                aria-describedby="token-hint"
+                onInput={(event) => props.onAccessToken(event.currentTarget.value)}
+              />
+            </label>
+            <p class="hint" id="token-hint">
+              {words.talk.tokenHint}
+            </p>
+          </div>
+        ) : (
+          <label class="field">
+            <span>{words.talk.user}</span>
+            <input
+              value={props.userId}
+              maxLength={200}
+              spellcheck={false}
+              autocomplete="off"
+              title={words.talk.userHint}
+              onInput={(event) => props.onUserId(event.currentTarget.value)}
+            />
+          </label>
+        )}
         <label class="field">
           <span>{words.talk.speaks}</span>
           <select
@@ -59,15 +90,6 @@ export function Invitation(props: Props) {
         </label>
         {props.children}
       </Choices>
-      {health && health.stand_ins.length > 0 && (
-        <p class="rehearsal">
-          <strong>{words.talk.rehearsal(health.stand_ins.length)}</strong>{" "}
-          {health.stand_ins.includes("stt") && words.talk.rehearsalStt}{" "}
-          <button type="button" class="plain" onClick={props.onHealth}>
-            {words.talk.rehearsalMore}
-          </button>
-        </p>
-      )}
     </section>
   );
 }

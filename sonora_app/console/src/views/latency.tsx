@@ -1,6 +1,18 @@
 import { useState } from "preact/hooks";
 import type { CallState, Kept, TurnLatency } from "../state/model";
 import { useWords } from "../words";
+import { KeptMark } from "./kept";
+
+/** The parts of an answer in the order they are gone through; those of a row are shown alike. */
+const SHADES = [
+  ["endpointing_wait", "waiting_for_user"],
+  ["transcription"],
+  ["turn_detection", "turn_completion"],
+  ["llm_inference"],
+  ["llm_tool_call", "function_handler"],
+  ["sentence_aggregation", "awaiting_speakable_text"],
+  ["speech_synthesis"],
+];
 
 interface Props {
   state: CallState;
@@ -51,10 +63,10 @@ export function LatencyView({ state, supabase, language, onEvents }: Props) {
             <table class="parts">
               <caption>{words.latency.of(shown + 1)}</caption>
               <tbody>
-                {Object.entries(turn.partsMs).map(([part, value], index) => (
+                {Object.entries(turn.partsMs).map(([part, value]) => (
                   <tr key={part}>
                     <th scope="row">
-                      <span class="swatch" data-part={index % 8} aria-hidden="true" />
+                      <span class="swatch" data-part={shade(part)} aria-hidden="true" />
                       {words.latency.parts[part] ?? part}
                     </th>
                     <td>{ms(value)}</td>
@@ -73,6 +85,12 @@ export function LatencyView({ state, supabase, language, onEvents }: Props) {
   );
 }
 
+/** Which shade stands for a part, the same in every turn. */
+function shade(part: string): number {
+  const known = SHADES.findIndex((parts) => parts.includes(part));
+  return known === -1 ? SHADES.length : known;
+}
+
 function Figure({ name, value }: { name: string; value: string }) {
   return (
     <div>
@@ -87,12 +105,14 @@ function Bar({ turn, longest }: { turn: TurnLatency; longest: number }) {
   const sum = parts.reduce((total, [, value]) => total + value, 0) || 1;
   return (
     <span class="bar" style={{ width: `${(100 * turn.totalMs) / longest}%` }} aria-hidden="true">
-      {parts.map(([part, value], index) => (
-        <span key={part} data-part={index % 8} style={{ flexGrow: value / sum }} />
+      {parts.map(([part, value]) => (
+        <span key={part} data-part={shade(part)} style={{ flexGrow: value / sum }} />
       ))}
     </span>
   );
 }
+
+const STATIONS: Kept[] = ["heard", "journalled", "stored"];
 
 function Storage({ state, supabase }: { state: CallState; supabase: boolean }) {
   const words = useWords();
@@ -111,10 +131,16 @@ function Storage({ state, supabase }: { state: CallState; supabase: boolean }) {
       <p>
         <span class="dot" aria-hidden="true" /> {how}
       </p>
-      <p class="hint">
-        {words.storage.pending(storage?.pending ?? 0)} ·{" "}
-        {words.storage.counts(count("heard"), count("journalled"), count("stored"))}
-      </p>
+      {supabase && <p class="hint">{words.storage.pending(storage?.pending ?? 0)}</p>}
+      <ul class="stations">
+        {STATIONS.filter((kept) => supabase || kept !== "stored").map((kept) => (
+          <li key={kept}>
+            <KeptMark kept={kept} supabase={supabase} />
+            <span>{words.transcript[kept]}</span>
+            <span class="total">{count(kept)}</span>
+          </li>
+        ))}
+      </ul>
     </div>
   );
 }

@@ -2,6 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Health, Transcript } from "../api";
 import type { Call } from "../call/call";
 import { devices } from "../call/microphone";
+import { subjectOf } from "../call/token";
 import { usePreference } from "../preferences";
 import { type CallState, isOn } from "../state/model";
 import { useWords } from "../words";
@@ -22,6 +23,7 @@ interface Props {
   onResume: (id: string) => Promise<void>;
   onHealth: () => void;
   onDismiss: () => void;
+  onBack: () => void;
 }
 
 /** Where one talks: before, during and after a call. */
@@ -31,6 +33,8 @@ export function Talk(props: Props) {
   const [microphoneId, setMicrophoneId] = usePreference<string>("microphone", "");
   const [speakerId, setSpeakerId] = usePreference<string>("speaker", "");
   const [language, setLanguage] = usePreference<string>("speaks", "");
+  const [accessToken, setAccessToken] = useState("");
+  const verified = health?.identity === "verified";
   const audio = useDevices(state.phase);
   const on = isOn(state.phase);
 
@@ -38,7 +42,8 @@ export function Talk(props: Props) {
     void call.speaker.choose(speakerId);
     void call.start({
       conversationId,
-      userId: userId.trim() || "developer",
+      userId: verified ? null : userId.trim() || "developer",
+      accessToken: verified ? accessToken.trim() || null : null,
       language: language || null,
       microphoneId: audio.inputs.some((each) => each.deviceId === microphoneId) ? microphoneId : "",
       withMicrophone,
@@ -79,7 +84,11 @@ export function Talk(props: Props) {
         </p>
       )}
       {(state.phase !== "idle" || past) && (
-        <TranscriptView state={state} past={past?.messages ?? []} />
+        <TranscriptView
+          state={state}
+          past={past?.messages ?? []}
+          supabase={health?.supabase ?? false}
+        />
       )}
       {state.phase === "idle" && (
         <Invitation
@@ -87,6 +96,11 @@ export function Talk(props: Props) {
           health={health}
           userId={userId}
           onUserId={props.onUserId}
+          accessToken={accessToken}
+          onAccessToken={(token) => {
+            setAccessToken(token);
+            props.onUserId(subjectOf(token) ?? userId);
+          }}
           language={language}
           onLanguage={setLanguage}
           onStart={start}
@@ -100,6 +114,7 @@ export function Talk(props: Props) {
         <Ended
           state={state}
           onFresh={props.onFresh}
+          onBack={props.onBack}
           onResume={(id) =>
             void props.onResume(id).then(() => start(state.microphoneProblem !== "skipped", id))
           }

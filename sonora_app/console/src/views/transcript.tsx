@@ -3,6 +3,7 @@ import type { StoredMessage } from "../api";
 import type { CallState, Entry } from "../state/model";
 import { wordsOf } from "../state/transcript";
 import { useWords } from "../words";
+import { KeptMark } from "./kept";
 
 /** How near to the end one has read for the end to be kept in sight, in pixels. */
 const NEAR = 120;
@@ -11,8 +12,15 @@ const NEAR = 120;
 const USER = new Set(["user", "human"]);
 const ASSISTANT = new Set(["assistant", "agent"]);
 
+interface Props {
+  state: CallState;
+  past: StoredMessage[];
+  /** Whether what is in the journal goes on to Supabase. */
+  supabase: boolean;
+}
+
 /** What was said: earlier, and in this call as it is being said. */
-export function TranscriptView({ state, past }: { state: CallState; past: StoredMessage[] }) {
+export function TranscriptView({ state, past, supabase }: Props) {
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const follow = useRef(true);
@@ -53,7 +61,7 @@ export function TranscriptView({ state, past }: { state: CallState; past: Stored
       )}
       <ol>
         {state.entries.map((entry) => (
-          <Said key={entry.key} entry={entry} />
+          <Said key={entry.key} entry={entry} supabase={supabase} />
         ))}
       </ol>
       {/* Whole turns are read out; words as they come would be a stammer. */}
@@ -80,7 +88,7 @@ function Past({ message }: { message: StoredMessage }) {
   );
 }
 
-function Said({ entry }: { entry: Entry }) {
+function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
   const words = useWords();
   const { said, coming } = wordsOf(entry);
   if (!said && !coming) return null;
@@ -93,12 +101,7 @@ function Said({ entry }: { entry: Entry }) {
         {entry.refused !== null ? (
           <span class="mark cut">{words.transcript.refused}</span>
         ) : (
-          <span
-            class={`kept ${entry.kept}`}
-            role="img"
-            aria-label={words.transcript[entry.kept]}
-            title={words.transcript[entry.kept]}
-          />
+          <KeptMark kept={entry.kept} supabase={supabase} />
         )}
       </p>
       <p class="words">
