@@ -1,9 +1,9 @@
-"""Gives the voice the first clause of an answer, rather than the first sentence.
+"""Gives the voice the first words of an answer, rather than the first sentence.
 
 "Claro, Oaxaca en abril es muy bonita." can be begun at its first word; the rest arrives while
-that is being spoken. Only the first piece of an answer is cut short, and only where the writer
-put a mark: Cartesia is sent both pieces as one utterance to be continued, and speaks on across
-the mark in one intonation.
+that is being spoken. Only the first piece of an answer is cut short, where the writer put a mark,
+or after `OPENING_WORDS` words without one: Cartesia is sent both pieces as one utterance to be
+continued, and speaks on across the cut in one intonation.
 """
 
 from collections.abc import AsyncIterator
@@ -15,9 +15,13 @@ from pipecat.utils.text.skip_tags_aggregator import SkipTagsAggregator
 _MARKS = frozenset(",;:—")
 """What ends a clause, after a letter: not in "1,500" or "10:30"."""
 
+OPENING_WORDS = 3
+"""How many words are enough to begin with, without a mark: about a second of speech, in which a
+model tells the rest of the sentence."""
+
 
 class ClauseAggregator(SkipTagsAggregator):
-    """Pipecat's sentences, the first of each answer cut at the end of its first clause."""
+    """Pipecat's sentences, the first of each answer cut at the end of its first clause or words."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the aggregator."""
@@ -30,7 +34,7 @@ class ClauseAggregator(SkipTagsAggregator):
             async for sentence in super().aggregate(char):
                 self._begun = True
                 yield sentence
-            if self._ends_first_clause(char):
+            if self._ends_first_piece(char):
                 self._begun = True
                 clause = self._text.strip(" ")
                 await super().reset()
@@ -47,8 +51,10 @@ class ClauseAggregator(SkipTagsAggregator):
         await super().handle_interruption()
         self._begun = False
 
-    def _ends_first_clause(self, char: str) -> bool:
-        if self._begun or char not in _MARKS or self._current_tag is not None:
+    def _ends_first_piece(self, char: str) -> bool:
+        if self._begun or self._current_tag is not None:
             return False
         before = self._text[:-1].rstrip()
-        return bool(before) and before[-1].isalpha()
+        if not before or not before[-1].isalpha():
+            return False
+        return char in _MARKS or (char == " " and len(before.split()) >= OPENING_WORDS)

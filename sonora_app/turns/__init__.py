@@ -8,10 +8,10 @@
 | `answer.py` | has the model tell that a guessed answer is there |
 | `stop.py` | guesses the end of a turn, has it answered, and ends it or withdraws the guess |
 
-A turn goes like this. The user falls silent; after `PAUSE_SECS` that counts as a pause: Deepgram
-is asked to finalize, and smart-turn whether the turn sounds complete. If it does, the model is
-asked at once, on a copy of the context, and its answer is held back. The turn ends when the
-silence has lasted as long as Silero's `stop_secs` and the answer has begun, or `stop.SURE_SECS`
-without one; then the answer is let through. When the user goes on, the answer is thrown away, and
-leaves nothing behind.
+A turn goes like this. The user falls silent; after `PAUSE_SECS` that counts as a pause: Deepgram is
+asked to finalize, and smart-turn whether the turn sounds complete. If it does, the model is asked
+once the transcript is there, on a copy of the context, and its answer is held back. The turn ends
+when the silence has lasted as long as Silero's `stop_secs` and the answer has begun, or
+`stop.SURE_SECS` without one; then the answer is let through. When the user goes on, the answer is
+thrown away, and leaves nothing behind.
 """

@@ -6,7 +6,13 @@ there, nothing is gained any more by waiting for the user to go on.
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import EagerEndOfTurnCancelFrame, ErrorFrame, Frame, SystemFrame
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    ErrorFrame,
+    Frame,
+    LLMFullResponseStartFrame,
+    SystemFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 
@@ -19,9 +25,13 @@ class AnswerReadyFrame(SystemFrame):
 class ForetellingLLMService(OpenAILLMService):
     """OpenAI's chat completions, which tell upstream when an answer that is held back begins."""
 
+    # Whether it was told of the present answer.
+    _foretold = False
+
     async def _push_llm_text(self, text: str) -> None:
         await super()._push_llm_text(text)
-        if self._speculation_gate.is_speculating:
+        if self._speculation_gate.is_speculating and not self._foretold:
+            self._foretold = True
             await self.push_frame(AnswerReadyFrame(), FrameDirection.UPSTREAM)
 
     async def push_frame(
@@ -32,6 +42,8 @@ class ForetellingLLMService(OpenAILLMService):
         Nobody has asked for that answer yet. The model is asked again once the turn is over, and
         what fails then is told: to end a call in the middle of a turn would lose what was said.
         """
+        if isinstance(frame, LLMFullResponseStartFrame):
+            self._foretold = False
         if isinstance(frame, ErrorFrame) and self._speculation_gate.is_speculating:
             await self.broadcast_frame(EagerEndOfTurnCancelFrame)
             return

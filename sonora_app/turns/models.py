@@ -12,17 +12,23 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADState
+from pipecat.metrics.metrics import MetricsData
 
 A = TypeVar("A", bound=VADAnalyzer | BaseSmartTurn)
 
 
 _STALE_SECS = 0.5
 """How long without audio, as when a microphone is muted, before a state means nothing any more."""
+
+
+_SILENCE_SECS = 0.2
+"""The silence after which smart-turn was trained to judge, in seconds."""
 
 
 class Silero(SileroVADAnalyzer):
@@ -61,19 +67,40 @@ class Silero(SileroVADAnalyzer):
 class SmartTurn(LocalSmartTurnAnalyzerV3):
     """Smart-turn, which can also be asked in a pause, before Silero reports the end of speech."""
 
-    async def foresee(self) -> EndOfTurnState:
-        """Tell whether the turn sounds complete so far.
+    _foreseen: asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None = None
 
-        It is a guess: smart-turn was trained on turns with 200 ms of silence after them, as there
-        are when `analyze_end_of_turn` is asked. The audio is kept for that.
+    async def foresee(self, quiet_secs: float) -> EndOfTurnState:
+        """Tell whether the turn sounds complete, if this is the end of it.
+
+        Smart-turn was trained on turns with 200 ms of silence after them, so what is missing of
+        that is put there. The audio is kept: the user may go on.
+
+        Args:
+            quiet_secs: How long the user has been silent, in seconds.
         """
+        missing = np.zeros(max(0, int((_SILENCE_SECS - quiet_secs) * self.sample_rate)), np.int16)
         loop = asyncio.get_running_loop()
-        state, _ = await loop.run_in_executor(
+        self._foreseen = loop.run_in_executor(
             self._model_executor,
             self._process_speech_segment,  # pyright: ignore[reportUnknownArgumentType]
-            [*self._audio_buffer],  # pyright: ignore[reportUnknownArgumentType]
+            [*self._audio_buffer, (time.monotonic(), missing)],  # pyright: ignore[reportUnknownArgumentType]
         )
+        state, _ = await asyncio.shield(self._foreseen)
         return state
+
+    def went_on(self) -> None:
+        """Forget what was foreseen: the user has not stopped."""
+        self._foreseen = None
+
+    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:
+        """Tell whether the turn sounds complete; asks again only if it did not in the pause."""
+        foreseen, self._foreseen = self._foreseen, None
+        if foreseen is not None:
+            state, metrics = await asyncio.shield(foreseen)
+            if state is EndOfTurnState.COMPLETE:
+                self.clear()
+                return state, metrics
+        return await super().analyze_end_of_turn()
 
 
 def build_silero() -> Silero:

@@ -2,10 +2,15 @@
 
 Silero reports the end of speech after `stop_secs` of silence. A pause is the first part of that:
 long enough not to be the closure of a consonant, and reported without waiting for the rest.
+
+Silero itself goes on taking what it hears for a voice for some 60 ms after the last sound. So a
+pause is also where the sound falls far below that of the words before; where there is noise in
+the background it does not, and Silero tells.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import Frame, InputAudioRawFrame, SystemFrame
 from pipecat.processors.audio.vad_processor import VADProcessor
@@ -15,6 +20,12 @@ from sonora_app.turns.models import Silero
 
 PAUSE_SECS = 0.06
 """Silence that counts as a pause, in seconds: two of Silero's windows of 32 ms."""
+
+HUSH = 0.05
+"""Silence, as a part of the loudness of the words before it (root mean square): 26 dB less."""
+
+_FADING = 0.5
+"""How much of a loudness still counts a second later: 6 dB a second, as voices trail off."""
 
 
 @dataclass
@@ -33,6 +44,32 @@ class UserResumedFrame(SystemFrame):
     """The user went on before the pause counted as the end of their speech."""
 
 
+class Loudness:
+    """How long a stretch of speech has been as good as silent."""
+
+    def __init__(self) -> None:
+        """Begin with a stretch of which nothing was heard."""
+        self._loudest = 0.0
+        self.hushed_secs = 0.0
+
+    def reset(self) -> None:
+        """Begin with another stretch of speech."""
+        self._loudest = self.hushed_secs = 0.0
+
+    def hear(self, audio: bytes, sample_rate: int) -> None:
+        """Take in what was heard next, as 16-bit mono samples."""
+        samples = np.frombuffer(audio, np.int16).astype(np.float32)
+        if not len(samples):
+            return
+        secs = len(samples) / sample_rate
+        loudness = float(np.sqrt(np.mean(samples**2)))
+        self._loudest = max(loudness, self._loudest * _FADING**secs)
+        if loudness < self._loudest * HUSH:
+            self.hushed_secs += secs
+        else:
+            self.hushed_secs = 0.0
+
+
 class PauseNoticingVADProcessor(VADProcessor):
     """Pipecat's voice activity processor, which also reports pauses.
 
@@ -44,6 +81,7 @@ class PauseNoticingVADProcessor(VADProcessor):
         """Create the processor."""
         super().__init__(vad_analyzer=silero)
         self._silero = silero
+        self._loudness = Loudness()
         self._paused = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -51,15 +89,20 @@ class PauseNoticingVADProcessor(VADProcessor):
         await super().process_frame(frame, direction)
         if not isinstance(frame, InputAudioRawFrame):
             return
-        silero = self._silero
-        match silero.state:
-            case VADState.STOPPING if not self._paused and silero.quiet_secs >= PAUSE_SECS:
-                self._paused = True
-                await self.push_frame(UserPausedFrame(quiet_secs=silero.quiet_secs))
-            case VADState.SPEAKING if self._paused:
-                self._paused = False
-                await self.push_frame(UserResumedFrame())
-            case VADState.QUIET:
-                self._paused = False
-            case _:
-                pass
+        state = self._silero.state
+        if state is VADState.QUIET:
+            self._paused = False
+            self._loudness.reset()
+            return
+        self._loudness.hear(frame.audio, frame.sample_rate)
+        if state is VADState.STARTING:
+            return
+        quiet_secs = self._loudness.hushed_secs
+        if state is VADState.STOPPING:
+            quiet_secs = max(quiet_secs, self._silero.quiet_secs)
+        if not self._paused and quiet_secs >= PAUSE_SECS:
+            self._paused = True
+            await self.push_frame(UserPausedFrame(quiet_secs=quiet_secs))
+        elif self._paused and quiet_secs == 0:
+            self._paused = False
+            await self.push_frame(UserResumedFrame())

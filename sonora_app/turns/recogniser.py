@@ -8,15 +8,12 @@ user goes on; Deepgram cuts at pauses of 10 ms by itself.
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from deepgram.listen.v1.types import ListenV1Finalize, ListenV1Results
 from pipecat.frames.frames import (
     ControlFrame,
-    EagerTranscriptionFrame,
     Frame,
-    InterimTranscriptionFrame,
-    TranscriptionFrame,
     VADUserStartedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
@@ -37,9 +34,6 @@ class AllTranscribedFrame(ControlFrame):
 class PromptDeepgramSTTService(LastingDeepgramSTTService):
     """Nova, finalized in pauses.
 
-    In a pause it also pushes an interim transcript that reaches to the end of speech once more, as
-    an `EagerTranscriptionFrame`: it is most likely what the final one will say.
-
     Args:
         **kwargs: As for `LastingDeepgramSTTService`.
     """
@@ -50,7 +44,6 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         # Positions in the audio of the present connection, in seconds, as Deepgram counts them.
         self._sent_secs = 0.0
         self._speech_ended_secs: float | None = None
-        self._interim: InterimTranscriptionFrame | None = None
         self._listening_on: object | None = None
         self._covered = True
 
@@ -67,17 +60,6 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
                 self._speech_ended_secs = None
             case _:
                 pass
-
-    async def push_frame(
-        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
-    ) -> None:
-        """Push a frame, and a transcript that reaches to the end of speech once more as such."""
-        await super().push_frame(frame, direction)
-        if isinstance(frame, InterimTranscriptionFrame):
-            self._interim = frame
-            await self._guess()
-        elif isinstance(frame, TranscriptionFrame):
-            self._interim = None
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
         """Send audio, and count it."""
@@ -100,20 +82,6 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         self._speech_ended_secs = self._sent_secs - quiet_secs
         self.request_finalize()
         await connection.send_finalize(ListenV1Finalize(type="Finalize"))
-        await self._guess()
-
-    async def _guess(self) -> None:
-        frame, ended = self._interim, self._speech_ended_secs
-        if frame is None or ended is None or not self._reaches_end(frame.result):
-            return
-        if cast(ListenV1Results, frame.result).start >= ended:
-            return  # the user has gone on
-        self._interim = None
-        await self.push_frame(
-            EagerTranscriptionFrame(
-                frame.text, frame.user_id, frame.timestamp, frame.language, result=frame.result
-            )
-        )
 
     def _reaches_end(self, result: Any) -> bool:  # noqa: ANN401  # a message of Deepgram's, or none
         ended = self._speech_ended_secs

@@ -7,7 +7,6 @@ from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
-    EagerTranscriptionFrame,
     Frame,
     InterimTranscriptionFrame,
     InterruptionFrame,
@@ -60,12 +59,12 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._open = self._held = False
         # Whether the turn that is over was answered by a guess.
         self._kept = False
-        # What was said in this turn, and what is most likely said after it.
+        # What was said in this turn, and whether more was announced.
         self._said: list[str] = []
-        self._likely = ""
         self._more_coming = False
         self._quiet_since: float | None = None
         self._foreseeing: asyncio.Task[None] | None = None
+        self._judging: asyncio.Task[None] | None = None
         self._complete = False
         self._speculation: UserTurnSpeculation | None = None
         self._ready = False
@@ -85,12 +84,9 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._quiet_since = time.monotonic() - frame.stop_secs
             case TranscriptionFrame() if frame.text.strip():
                 self._said.append(frame.text)
-                self._likely = ""
                 self._wants_tool = self._more_coming = False
             case InterimTranscriptionFrame():
                 self._more_coming = True
-            case EagerTranscriptionFrame():
-                self._likely = frame.text
             case AnswerReadyFrame():
                 self._ready = True
             case EagerEndOfTurnCancelFrame():
@@ -106,20 +102,19 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._speculation = None
             case _:
                 pass
+        if isinstance(frame, VADUserStoppedSpeakingFrame):
+            # Beside what comes in, since smart-turn may take as long as the transcript.
+            self._judging = self.task_manager.create_task(self._judge(frame), f"{self}::_judge")
+            return ProcessFrameResult.CONTINUE
         result = await super().process_frame(frame)
         match frame:
-            case TranscriptionFrame() | EagerTranscriptionFrame():
+            case TranscriptionFrame():
                 await self._guess()
             case AllTranscribedFrame() if self._said:
                 self._transcript_finalized, self._more_coming = True, False
                 await self._maybe_trigger_user_turn_stopped()
             case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
                 await self._end()
-            case VADUserStoppedSpeakingFrame() if self._open and not self._turn_complete:
-                await self._stop_tasks()
-                self._foreseeing = self.task_manager.create_task(
-                    self._guess_before_answering(), f"{self}::_guess_before_answering"
-                )
             case _:
                 pass
         return result
@@ -164,14 +159,23 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             return  # nobody listens to the user
         self._quiet_since = time.monotonic() - quiet_secs
         self._transcript_finalized = False
-        self._foreseeing = self.task_manager.create_task(self._foresee(), f"{self}::_foresee")
+        self._foreseeing = self.task_manager.create_task(
+            self._foresee(quiet_secs), f"{self}::_foresee"
+        )
 
-    async def _foresee(self) -> None:
-        self._complete = await self._smart_turn.foresee() is EndOfTurnState.COMPLETE
+    async def _foresee(self, quiet_secs: float) -> None:
+        verdict = await self._smart_turn.foresee(quiet_secs)
+        self._complete = verdict is EndOfTurnState.COMPLETE
         await self._guess()
 
-    async def _guess_before_answering(self) -> None:
-        """Have a turn answered that sounds unfinished, in time for when it is over all the same."""
+    async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
+        """Have smart-turn judge at the end of speech.
+
+        A turn that sounds unfinished is answered in time for when it is over all the same.
+        """
+        await super().process_frame(stopped)
+        if not self._open or self._turn_complete:
+            return
         await asyncio.sleep(max(0.0, self._smart_turn.params.stop_secs - ANSWER_SECS))
         await self._guess(sure=True)
 
@@ -179,12 +183,13 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._open = True
         self._quiet_since = None
         self._complete = self._transcript_finalized = self._wants_tool = False
+        self._smart_turn.went_on()
         await self._stop_tasks()
         await self._withdraw()
 
     async def _guess(self, *, sure: bool = False) -> None:
         """Have the turn answered as far as it is known, if it may well be over."""
-        text = " ".join([*self._said, self._likely]).strip()
+        text = " ".join(self._said)
         if not text or not (self._complete or sure) or self._quiet_since is None:
             return
         if self._wants_tool:
@@ -249,13 +254,12 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             self._speculation, self._kept = None, True
         await self._withdraw()
         self._said.clear()
-        self._likely = ""
         self._complete = self._wants_tool = self._more_coming = False
         self._quiet_since = None
 
     async def _stop_tasks(self) -> None:
-        tasks = [self._foreseeing, self._ending]
-        self._foreseeing = self._ending = None
+        tasks = [self._foreseeing, self._judging, self._ending]
+        self._foreseeing = self._judging = self._ending = None
         for task in tasks:
             if task is not None and task is not asyncio.current_task():
                 await self.task_manager.cancel_task(task)

@@ -51,8 +51,10 @@ class Verdict(SmartTurn):
     """Smart-turn whose probability is the test's."""
 
     complete = True
+    asked = 0
 
     def _predict_endpoint(self, audio_array: Any) -> dict[str, Any]:
+        self.asked += 1
         return {"prediction": int(self.complete), "probability": float(self.complete)}
 
 
@@ -220,6 +222,19 @@ async def test_a_turn_that_sounds_unfinished_is_not_answered_in_a_pause() -> Non
         await user.stop()
         await user.answered()
         assert user.said[0] == ("user", f"{HALF} {REST}")
+
+
+@pytest.mark.parametrize(("complete", "asked"), [(True, 1), (False, 2)])
+async def test_smart_turn_judges_again_only_what_sounded_unfinished(
+    complete: bool, asked: int
+) -> None:
+    async with turn() as user:
+        user.smart_turn.complete = complete
+        await user.pause()
+        await user.heard(HALF)
+        await user.stop()
+        await asyncio.sleep(0.3)
+        assert user.smart_turn.asked == asked
 
 
 async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:

@@ -1,4 +1,4 @@
-"""The voice gets the first clause of an answer as soon as it is there."""
+"""The voice gets the first words of an answer as soon as they are there."""
 
 import re
 
@@ -29,19 +29,20 @@ async def _pieces(text: str) -> list[str]:
         ("Hay dos: una, y otra; nada más.", ["Hay dos:", "una, y otra; nada más."]),
         (
             "En el centro hay hoteles. Buenos, además.",
-            ["En el centro hay hoteles.", "Buenos, además."],
+            ["En el centro", "hay hoteles.", "Buenos, además."],
         ),
         ("Son 1,500 pesos, más o menos.", ["Son 1,500 pesos,", "más o menos."]),
-        ("Sale a las 10:30 de aquí.", ["Sale a las 10:30 de aquí."]),
+        ("Sale a las 10:30 de aquí.", ["Sale a las", "10:30 de aquí."]),
+        ("Son 20 30 o más.", ["Son 20 30 o", "más."]),
         ("Es <spell>A,B</spell>, creo.", ["Es <spell>A,B</spell>, creo."]),
         (", dijo, y se fue.", [", dijo,", "y se fue."]),
     ],
 )
-async def test_the_first_clause_is_cut_off(answer: str, pieces: list[str]) -> None:
+async def test_the_first_piece_is_cut_off(answer: str, pieces: list[str]) -> None:
     assert await _pieces(answer) == pieces
 
 
-async def test_every_answer_begins_with_its_first_clause() -> None:
+async def test_every_answer_begins_with_its_first_piece() -> None:
     aggregator = ClauseAggregator()
 
     async def begun(text: str) -> list[str]:

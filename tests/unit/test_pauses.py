@@ -1,0 +1,110 @@
+"""A pause is noticed soon after the last sound of a word, with real speech and the real Silero."""
+
+import numpy as np
+import pytest
+import soxr  # pyright: ignore[reportMissingTypeStubs]
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    VADUserStoppedSpeakingFrame,
+)
+
+from sonora_app.turns.models import build_silero
+from sonora_app.turns.pauses import (
+    PAUSE_SECS,
+    PauseNoticingVADProcessor,
+    UserPausedFrame,
+    UserResumedFrame,
+)
+from tests.clients.speech import speech
+from tests.clients.webrtc import MIC_RATE
+from tests.vendors.rig import rigged
+
+pytestmark = pytest.mark.unit
+
+RATE = 16_000
+CHUNK = RATE // 50
+
+HELLO = "Quiero viajar a Oaxaca"
+
+
+async def _said(*parts: str | float) -> np.ndarray:
+    """Words, and silences in seconds."""
+    samples = [
+        soxr.resample(await speech(part), MIC_RATE, RATE)
+        if isinstance(part, str)
+        else np.zeros(int(part * RATE), np.int16)
+        for part in parts
+    ]
+    return np.concatenate([np.zeros(RATE // 2, np.int16), *samples])
+
+
+def _noisy(samples: np.ndarray, share: float) -> np.ndarray:
+    """With noise of this share of the speech's loudness."""
+    loudness = share * float(np.sqrt(np.mean(samples.astype(np.float32) ** 2)))
+    noise = np.random.default_rng(1).normal(0, loudness, len(samples))
+    return (samples + noise).astype(np.int16)
+
+
+async def _heard(samples: np.ndarray) -> list[tuple[float, Frame]]:
+    """What is reported of the sound, each with the seconds of it that had come in by then."""
+    audio = [
+        InputAudioRawFrame(samples[start : start + CHUNK].astype(np.int16).tobytes(), RATE, 1)
+        for start in range(0, len(samples) - CHUNK + 1, CHUNK)
+    ]
+    async with rigged(PauseNoticingVADProcessor(build_silero())) as rig:
+        await rig.send(*audio)
+        await rig.get(InputAudioRawFrame, len(audio))
+        await rig.get(VADUserStoppedSpeakingFrame)
+        frames = rig.all(Frame)
+    heard: list[tuple[float, Frame]] = []
+    secs = 0.0
+    for frame in frames:
+        if isinstance(frame, InputAudioRawFrame):
+            secs += CHUNK / RATE
+        elif isinstance(
+            frame,
+            UserPausedFrame | UserResumedFrame | VADUserStoppedSpeakingFrame,
+        ):
+            heard.append((secs, frame))
+    return heard
+
+
+def _at(heard: list[tuple[float, Frame]], kind: type[Frame]) -> list[float]:
+    return [secs for secs, frame in heard if isinstance(frame, kind)]
+
+
+async def test_a_pause_is_noticed_before_silero_hears_no_voice() -> None:
+    samples = await _said(HELLO, 0.6)
+    over_secs = len(samples) / RATE - 0.6
+    heard = await _heard(samples)
+    *_, paused = _at(heard, UserPausedFrame)
+    assert PAUSE_SECS <= paused - over_secs < PAUSE_SECS + 0.05
+    assert paused < _at(heard, VADUserStoppedSpeakingFrame)[0] - 0.1
+
+
+async def test_with_noise_around_it_is_noticed_by_silero() -> None:
+    samples = _noisy(await _said(HELLO, 0.6), 0.1)
+    over_secs = len(samples) / RATE - 0.6
+    heard = await _heard(samples)
+    *_, paused = _at(heard, UserPausedFrame)
+    assert over_secs < paused < _at(heard, VADUserStoppedSpeakingFrame)[0]
+
+
+async def test_who_goes_on_has_paused_and_resumed() -> None:
+    samples = await _said(HELLO, 0.12, "en abril", 0.6)
+    first_secs = len(await _said(HELLO)) / RATE
+    heard = await _heard(samples)
+    paused = [secs for secs in _at(heard, UserPausedFrame) if secs > first_secs]
+    resumed = [secs for secs in _at(heard, UserResumedFrame) if secs > first_secs]
+    assert paused[0] < resumed[0] < first_secs + 0.12 + 0.1
+    assert paused[0] < first_secs + 0.12
+
+
+async def test_nobody_pauses_who_does_not_speak() -> None:
+    async with rigged(PauseNoticingVADProcessor(build_silero())) as rig:
+        noise = _noisy(np.full(RATE, 1_000, np.int16), 0.2) - 1_000
+        for start in range(0, RATE, CHUNK):
+            await rig.send(InputAudioRawFrame(noise[start : start + CHUNK].tobytes(), RATE, 1))
+        await rig.get(InputAudioRawFrame, RATE // CHUNK)
+        assert not rig.all(UserPausedFrame)
