@@ -1,7 +1,7 @@
 """What a call does when a vendor fails.
 
 The services find out that something was lost and when they are out of order (`llm.py`,
-`speech.py`, `hearing.py`); the switchers go over to a fallback (`failover.py`). Here it is decided
+`voice.py`, `hearing.py`); the switchers go over to a fallback (`failover.py`). Here it is decided
 what the user is told, in the bot's voice and on the page, and when the call ends: by the flow's
 `service_failed`, like everything that moves the flow.
 

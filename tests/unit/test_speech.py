@@ -12,6 +12,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -327,6 +328,23 @@ async def test_a_line_that_breaks_off_is_over_all_the_same(
                 await asyncio.sleep(0.01)
     heard = " ".join(broken["words"])
     assert [turn for turn in turns if turn] == ([heard] if heard else []) + ["Perdona."]
+
+
+async def test_of_two_lines_in_a_row_the_second_is_told_when_it_is_heard(
+    cartesia: CartesiaVendor,
+) -> None:
+    tts = build_tts(settings(CARTESIA_BASE_URL=cartesia.url), Language.ES)
+    first, second = "Te escucho con muchísima atención.", "Dime."
+    async with rigged(tts) as rig:
+        await rig.send(TTSSpeakFrame(first), TTSSpeakFrame(second))
+        await rig.get(TTSStoppedFrame, 2)
+        told = [frame.pts for frame in rig.all(TTSTextFrame)]
+        assert told == sorted(told)
+        assert told[-1] - told[0] == pytest.approx(cartesia.secs(first) * 1e9, rel=0.02)
+        # What is cut off is not waited for.
+        await rig.send(InterruptionFrame(), TTSSpeakFrame(second))
+        await rig.get(TTSStoppedFrame, 3)
+        assert rig.all(TTSTextFrame)[-1].pts < told[-1]
 
 
 async def test_a_refused_voice_key_makes_the_voice_unusable(cartesia: CartesiaVendor) -> None:
