@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 import soxr
 
 from benchmarks.soak.caller import CallRecord
-from benchmarks.soak.checks import Case, KeptCall, check_call
+from benchmarks.soak.checks import Case, KeptCall, check_call, check_conversation
 from benchmarks.soak.ear import find, loudness
 from benchmarks.soak.leftovers import LogReader
 from benchmarks.soak.phrases import Codes, codes_in
 from benchmarks.soak.plan import Act, CallPlan, Ending, draw_plan
 from benchmarks.soak.studio import Speech
 from sonora_app.conversation.records import (
+    Conversation,
     EndReason,
     Message,
     Role,
@@ -25,6 +27,7 @@ from sonora_app.conversation.records import (
     utc_now,
     uuid7,
 )
+from sonora_app.conversation.store import Transcript
 from tests.clients.speech import speech
 from tests.clients.webrtc import MIC_RATE
 
@@ -240,6 +243,60 @@ def test_the_same_seed_draws_the_same_plan() -> None:
 
 def test_a_bot_that_a_noise_cut_off_may_say_it_again() -> None:
     assert [*check_call(heard_a_noise(said_twice(good_case())))] == []
+
+
+def conversation_of(*calls: KeptCall) -> Transcript:
+    """One conversation, of `calls`."""
+    now = utc_now()
+    return Transcript(
+        Conversation(id=IDS["conversation_id"], created_at=now, updated_at=now),
+        tuple(call.session for call in calls),
+        tuple(message for call in calls for message in call.messages),
+        (),
+    )
+
+
+def call_of(count: int, *, first: int = 1, begun_secs: float, ended_secs: float) -> KeptCall:
+    """A call with `count` messages, numbered from `first`, that took this part of a minute."""
+    began = datetime(2026, 11, 26, tzinfo=UTC)
+    session = good_case().kept.session.model_copy(
+        update={
+            "id": uuid7(),
+            "started_at": began + timedelta(seconds=begun_secs),
+            "ended_at": began + timedelta(seconds=ended_secs),
+        }
+    )
+    messages = [
+        Message(
+            id=uuid7(),
+            conversation_id=IDS["conversation_id"],
+            session_id=session.id,
+            seq=first + number,
+            role=Role.USER,
+            content="said",
+            created_at=began + timedelta(seconds=begun_secs + number),
+        )
+        for number in range(count)
+    ]
+    return KeptCall(session, messages, [])
+
+
+def test_calls_one_after_another_count_on() -> None:
+    before = call_of(3, begun_secs=0, ended_secs=5)
+    after = call_of(2, first=4, begun_secs=10, ended_secs=20)
+    assert [*check_conversation(conversation_of(before, after))] == []
+    again = call_of(2, first=3, begun_secs=10, ended_secs=20)
+    assert "are numbered" in [*check_conversation(conversation_of(before, again))][0]
+
+
+def test_calls_at_the_same_time_count_each_from_what_they_found() -> None:
+    vanished = call_of(3, begun_secs=0, ended_secs=15)
+    resumed = call_of(2, first=3, begun_secs=10, ended_secs=20)
+    assert [*check_conversation(conversation_of(vanished, resumed))] == []
+    lost = replace(
+        resumed, messages=[resumed.messages[0], resumed.messages[1].model_copy(update={"seq": 5})]
+    )
+    assert "of one call are numbered" in [*check_conversation(conversation_of(vanished, lost))][0]
 
 
 def test_no_code_comes_twice() -> None:
