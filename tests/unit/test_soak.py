@@ -286,7 +286,7 @@ def test_calls_one_after_another_count_on() -> None:
     after = call_of(2, first=4, begun_secs=10, ended_secs=20)
     assert [*check_conversation(conversation_of(before, after))] == []
     again = call_of(2, first=3, begun_secs=10, ended_secs=20)
-    assert "are numbered" in [*check_conversation(conversation_of(before, again))][0]
+    assert "are numbered" in next(check_conversation(conversation_of(before, again)))
 
 
 def test_calls_at_the_same_time_count_each_from_what_they_found() -> None:
@@ -296,7 +296,7 @@ def test_calls_at_the_same_time_count_each_from_what_they_found() -> None:
     lost = replace(
         resumed, messages=[resumed.messages[0], resumed.messages[1].model_copy(update={"seq": 5})]
     )
-    assert "of one call are numbered" in [*check_conversation(conversation_of(vanished, lost))][0]
+    assert "of one call are numbered" in next(check_conversation(conversation_of(vanished, lost)))
 
 
 def test_no_code_comes_twice() -> None:
