@@ -9,7 +9,7 @@ from benchmarks.turns import PARTS, Utterance, take_turn
 from benchmarks.vendors import REALISTIC, serving_vendors
 from tests.clients.webrtc import page
 
-pytestmark = [pytest.mark.session, pytest.mark.slow]
+pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 _SAID = "Quiero viajar a Oaxaca en abril"
 

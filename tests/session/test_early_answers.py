@@ -41,7 +41,7 @@ from sonora_app.turns.stop import ForeseeingTurnStop
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from tests.vendors.rig import Rig, rigged
 
-pytestmark = pytest.mark.session
+pytestmark = [pytest.mark.session, pytest.mark.alone]
 
 HALF, REST = "Quiero viajar en abril", "con mis dos hermanos."
 ANSWER = "Claro, dime más."

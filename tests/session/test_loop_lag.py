@@ -11,7 +11,7 @@ from tests.clients.speech import speech
 from tests.clients.webrtc import page
 from tests.session.monitored_bot import LATE_SECS
 
-pytestmark = [pytest.mark.session, pytest.mark.slow]
+pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 
 async def test_no_code_of_ours_holds_the_loop(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.vendors.deepgram import DeepgramVendor
 from tests.vendors.openai import OpenAIVendor, Reply
 from tests.vendors.settings import vendor_settings
 
-pytestmark = [pytest.mark.supabase, pytest.mark.session, pytest.mark.slow]
+pytestmark = [pytest.mark.supabase, pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 ROUNDS = 2
 TURNS = 3

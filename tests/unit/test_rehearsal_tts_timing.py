@@ -29,7 +29,7 @@ from sonora_app.rehearsal.espeak import Engine, load_engine
 from sonora_app.rehearsal.tts import RehearsalTTSService
 from sonora_app.settings import Language
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.alone]
 
 LONG = "Había una vez, en un pueblo muy lejano, una mujer que contaba historias sin parar. " * 40
 
