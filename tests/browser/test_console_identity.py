@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.conftest import address
+from tests.browser.test_console_looks import ARTIFACTS, Gallery
 from tests.clients.auth_server import AuthServer, auth_server
 from tests.clients.bot_process import BotProcess, running_bot
 from tests.clients.browser import running_chromium
@@ -50,13 +51,18 @@ async def test_an_access_token_says_who_is_talking(
     user = str(uuid4())
     token, expired = project.token(user), project.token(user, lifetime_secs=-60)
     said: list[str] = []
-    async with visiting(browser, address(bot), locale="en-GB") as visit:
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    async with visiting(browser, address(bot), locale="en-GB", reduced_motion="reduce") as visit:
         page = visit.page
         page.on("console", lambda message: said.append(message.text))
         start = page.get_by_role("button", name="Type only")
         field = page.get_by_label("Access token")
         await expect(field).to_have_attribute("type", "password")
         await expect(page.get_by_label("Who is talking")).to_have_count(0)
+        gallery = Gallery(page)
+        await gallery.prepare()
+        await gallery.look("token", tab="Talk")
+        assert gallery.findings == []
         await start.click()
         await expect(page.locator(".why")).to_contain_text("put in an access token")
         await page.get_by_role("button", name="Change the token").click()

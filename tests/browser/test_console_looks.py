@@ -34,6 +34,11 @@ class Gallery:
         self._page = page
         self.findings: list[str] = []
 
+    async def prepare(self) -> None:
+        """Bring axe into the page. Not by a script element, which the page's policy forbids."""
+        axe = installed(CONSOLE) / "node_modules" / "axe-core" / "axe.min.js"
+        await self._page.evaluate(axe.read_text("utf-8"))
+
     async def look(self, state: str, *, tab: str | None = None) -> None:
         """Take pictures of what is shown and have axe judge it.
 
@@ -82,9 +87,7 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
     settings = {"locale": "es-ES", "viewport": WIDE, "reduced_motion": "reduce"}
     async with visiting(browser, address(bot), **settings) as visit:
         page, gallery = visit.page, Gallery(visit.page)
-        axe = installed(CONSOLE) / "node_modules" / "axe-core" / "axe.min.js"
-        # Not by a script element, which the page's policy forbids.
-        await page.evaluate(axe.read_text("utf-8"))
+        await gallery.prepare()
         await expect(page.locator(".rehearsal")).to_be_visible()
         await gallery.look("idle", tab="Hablar")
 
