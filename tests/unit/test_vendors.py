@@ -143,7 +143,6 @@ async def test_a_recogniser_fails_as_it_is_told_and_once(
     deepgram: DeepgramVendor, how: Breakage, after_secs: float | None, path: str
 ) -> None:
     async def finals(connection: ClientConnection) -> list[str]:
-        deepgram.hears.append(SAID)
         await play(connection, 0.5)
         await play(connection, QUIET_SECS + 0.1, loud=False)
         if path == "/v1/listen":
@@ -159,6 +158,7 @@ async def test_a_recogniser_fails_as_it_is_told_and_once(
                     came.append("error")
         return came
 
+    deepgram.hears.append(SAID)
     deepgram.fault = Fault(how, after_secs=after_secs)
     async with deepgram_client(deepgram, path) as connection:
         try:
@@ -174,7 +174,6 @@ async def test_a_recogniser_fails_as_it_is_told_and_once(
         Breakage.GARBAGE: (json.JSONDecodeError,),
     }
     assert told in expected[how]
-    deepgram.hears.clear()
     async with deepgram_client(deepgram, path) as connection:
         assert await finals(connection) == [SAID]
 

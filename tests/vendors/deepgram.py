@@ -187,8 +187,13 @@ class _Listener:
         return text if isinstance(text, str) else " ".join(text)
 
     async def heard(self) -> tuple[str, ...]:
-        """The finals of the stretch of speech that has ended."""
+        """The finals of the stretch of speech that has ended.
+
+        Over a connection that has gone wrong they are lost, and so stay to be heard.
+        """
         samples, self._stretch = np.concatenate(self._stretch), []
+        if self.broken:
+            return (self.coming(),)
         text = await self.vendor.recognise(Stretch(samples, self.rate, self.connection))
         return (text,) if isinstance(text, str) else text
 
@@ -309,8 +314,8 @@ class _Nova(_Listener):
         if self.speech_at is None:
             self._result("", final=True, from_finalize=True)
             return
-        *before, last = await self.heard()
         if not await self.break_if_due(None):
+            *before, last = await self.heard()
             for text in before:
                 self._result(text, final=True)
             self._result(last, final=True, from_finalize=True)
@@ -423,8 +428,7 @@ class _Flux(_Listener):
     async def _end(self) -> None:
         self.eager = False
         known = bool(self.coming())
-        text = " ".join(await self.heard())
-        if not await self.break_if_due(None) and text:
+        if not await self.break_if_due(None) and (text := " ".join(await self.heard())):
             if not known:
                 self._turn("StartOfTurn", text.split()[0])
             self._turn("EndOfTurn", text, in_secs=self.vendor.final_secs)
