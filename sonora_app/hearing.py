@@ -9,11 +9,11 @@ four seconds before they connect again, and hold the start of the call up while 
 
 Event handlers, besides Pipecat's:
 
-- on_unheard(service): somebody spoke, and Deepgram has told nothing since.
+- on_unheard(service): somebody spoke, and Deepgram has told nothing since. Not when that makes the
+  service unusable, which is told by itself.
 """
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from deepgram.listen.v1.types import ListenV1Finalize, ListenV1Results
 from pipecat.frames.frames import (
     Frame,
+    TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -56,16 +57,27 @@ class WatchfulSTTService(STTService):
         super().__init__(*args, **kwargs)
         self._register_event_handler("on_unheard")
         self._answered_at = 0.0
+        self._usable_at_start = True
         self._waiting: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Follow the speech, as the voice activity detector finds it."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
+            self._usable_at_start = self.is_usable
             await self._stop_waiting()
         await super().process_frame(frame, direction)
         if isinstance(frame, VADUserStoppedSpeakingFrame) and not self.is_muted:
             await self._stop_waiting()
             self._waiting = self.create_task(self._wait_for_answer(time.monotonic()))
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame. What was recognised outlasts the interruption of the bot that it is: one
+        that an interim transcript makes drops what waits in the pipeline."""
+        if isinstance(frame, TranscriptionFrame):
+            frame.interruptible = False
+        await super().push_frame(frame, direction)
 
     async def cleanup(self) -> None:
         """Stop waiting too."""
@@ -88,7 +100,8 @@ class WatchfulSTTService(STTService):
             await asyncio.sleep(HEARD_SECS)
             if self._answered_at >= ended_at:
                 return
-        await self._call_event_handler("on_unheard")
+        if self.is_usable or not self._usable_at_start:
+            await self._call_event_handler("on_unheard")
 
     async def _stop_waiting(self) -> None:
         waiting, self._waiting = self._waiting, None
@@ -129,9 +142,12 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
 
     async def _connect(self) -> None:
         self._caught_up = False
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(CONNECT_SECS):
                 await super()._connect()
+        except TimeoutError:
+            # The attempt goes on, and makes it usable again.
+            await self.set_usable(False)
 
     async def _connect_anew(self) -> None:
         self._caught_up = False
@@ -200,12 +216,20 @@ class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
 
     async def ask_again(self) -> bool:
         """Connect anew. A turn lives in one connection, so what was said is not sent again."""
+        heard_in_part = bool(self._turn_transcript)
+        if heard_in_part:
+            self.answered()
         if self._websocket is not None:
             self._websocket.transport.abort()
-        return False
+        return heard_in_part
 
     async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:  # noqa: ANN401
-        return await super()._websocket_connect(uri, open_timeout=CONNECT_SECS, **kwargs)
+        try:
+            return await super()._websocket_connect(uri, open_timeout=CONNECT_SECS, **kwargs)
+        except Exception:
+            # Pipecat waits for seconds before it tries again.
+            await self.set_usable(False)
+            raise
 
     async def _receive_task_handler(self, report_error: ReportErrorCallback) -> None:
         while True:

@@ -5,17 +5,13 @@ What is set on purpose, and why:
 - The language, always: Deepgram and Cartesia take English when none is given.
 - Deepgram connects while the call is set up, and again after a drop or a refusal (`hearing.py`).
 - Cartesia's word timestamps are on (Pipecat asks for them), so that what is remembered of an
-  answer is what was heard of it, also when Cartesia breaks off in mid-sentence.
+  answer is what was heard of it, also when Cartesia breaks off in mid-sentence (`voice.py`).
 - Markdown that the model lets slip is taken out before it is spoken.
 """
 
 from collections.abc import Sequence
 
-from pipecat.frames.frames import (
-    Frame,
-    STTUpdateSettingsFrame,
-    TTSUpdateSettingsFrame,
-)
+from pipecat.frames.frames import Frame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
 from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
