@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
-from pipecat.frames.frames import Frame, InputTransportMessageFrame
+from pipecat.frames.frames import ErrorFrame, Frame, InputTransportMessageFrame
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
+from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 from pydantic import BaseModel, Field
 
@@ -99,6 +100,13 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         if isinstance(frame, RTVISendTextFrame):
             self._on_typed(frame.text)
         await super().push_frame(frame, direction)
+
+    async def _send_error_frame(self, frame: ErrorFrame) -> None:
+        # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an
+        # error means to the user is told by notices (failures.py).
+        if frame.fatal:
+            data = rtvi.ErrorData(error="The call cannot go on.", fatal=True)
+            await self.push_transport_message(rtvi.Error(data=data))
 
     async def _admitted(self, raw: Any) -> bool:  # noqa: ANN401  # JSON from outside
         try:
