@@ -1,0 +1,164 @@
+"""The vendors of one call, which fail as its case says."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from uuid import uuid4
+
+from tests.session.failure_cases import At, Case, How, When
+from tests.vendors.cartesia import CartesiaVendor
+from tests.vendors.deepgram import DeepgramVendor
+from tests.vendors.faults import Breakage, Fault
+from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply
+from tests.vendors.settings import vendor_settings
+from tests.vendors.websocket import WebSocketVendor
+
+REQUEST = "Quiero viajar a Oaxaca en abril."
+REST = "a Oaxaca en abril."
+AGAIN = "Quiero comer bien."
+WORDS = {
+    "request": REQUEST,
+    "rest": REST,
+    "answer": "Oaxaca tiene montañas, playas y mercados llenos de colores en abril.",
+    "again": AGAIN,
+    "answer again": "Entonces empieza por el mercado del centro.",
+}
+
+_STATUS = {How.KEY: 401, How.RATE: 429, How.ERROR: 500}
+_BREAKAGE = {
+    How.ERROR: Breakage.ERROR,
+    How.DROPS: Breakage.DROP,
+    How.STALLS: Breakage.STALL,
+    How.GARBAGE: Breakage.GARBAGE,
+    How.DRIPS: Breakage.SLOW,
+}
+_MODEL_FAULTS = {
+    How.DROPS: Reply(drop_after=4),
+    How.STALLS: Reply(stall_after=4),
+    How.GARBAGE: Reply(garbage_after=4),
+    How.DRIPS: Reply(drips=True),
+}
+
+
+@dataclass
+class FailingVendors:
+    """The vendors of one call.
+
+    Parameters:
+        case: How they fail.
+    """
+
+    case: Case
+    deepgram: DeepgramVendor = field(default_factory=lambda: DeepgramVendor(f"dg-{uuid4()}"))
+    openai: OpenAIVendor = field(default_factory=lambda: OpenAIVendor(f"sk-{uuid4()}"))
+    cartesia: CartesiaVendor = field(default_factory=lambda: CartesiaVendor(f"ct-{uuid4()}"))
+
+    def __post_init__(self) -> None:
+        self.second_openai = OpenAIVendor(f"sk-{uuid4()}")
+        self.second_cartesia = CartesiaVendor(self.cartesia.key)
+        for model in (self.openai, self.second_openai):
+            model.model = _answer
+        for voice in (self.cartesia, self.second_cartesia):
+            voice.char_secs = 0.025
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[None]:
+        """Serve, the fallbacks too, until the block ends."""
+        async with AsyncExitStack() as stack:
+            for vendor in (
+                *(self.deepgram, self.openai, self.cartesia),
+                *(self.second_openai, self.second_cartesia),
+            ):
+                await stack.enter_async_context(vendor.serving())
+            yield
+
+    def settings(self) -> dict[str, str]:
+        """What points a call at them."""
+        fallbacks = {
+            "OPENAI_FALLBACK_BASE_URL": self.second_openai.url,
+            "OPENAI_FALLBACK_API_KEY": self.second_openai.key,
+            "CARTESIA_FALLBACK_BASE_URL": self.second_cartesia.url,
+            "CARTESIA_FALLBACK_VOICE_ID": str(uuid4()),
+        }
+        return {
+            **vendor_settings(self.deepgram, self.openai, self.cartesia),
+            **(fallbacks if self.case.fallback else {}),
+            "SONORA_STT": "flux" if self.case.at is At.FLUX else "nova-3",
+            # Flux's guess at the end of a turn is no part of how it fails.
+            "SONORA_ANSWER_EARLY": "false" if self.case.at is At.FLUX else "true",
+            # A voice of the case's own: what the process keeps of one is not for another.
+            "CARTESIA_VOICE_ID": str(uuid4()),
+            # The greeting is made ahead in this language, and so not in the one of the call.
+            "SONORA_LANGUAGE": "en" if self.case.when is When.GREETING else "es",
+        }
+
+    @property
+    def socket(self) -> WebSocketVendor:
+        """The one that fails, if it is reached by a WebSocket."""
+        return self.cartesia if self.case.at is At.CARTESIA else self.deepgram
+
+    async def fail(self) -> None:
+        """Fail from now on, or once, as the case has it."""
+        case = self.case
+        if case.at is At.OPENAI:
+            await self._fail_model()
+        elif case.how is How.REFUSES:
+            await self.socket.go_down()
+        elif case.when is When.CONNECT:
+            self._fail_handshakes()
+        elif case.when is When.GREETING and case.at is not At.CARTESIA:
+            self.socket.drop()
+        elif case.at is At.CARTESIA:
+            self.cartesia.fault = Fault(_BREAKAGE[case.how], after_secs=0.4)
+        else:
+            self.deepgram.fault = Fault(_BREAKAGE[case.how], after_secs=0.7)
+
+    def _fail_handshakes(self) -> None:
+        how = self.case.how
+        self.socket.drips = how is How.DRIPS
+        self.socket.handshake_secs = 3600.0 if how is How.STALLS else 0.0
+        self.socket.refuse_with = HTTPStatus(_STATUS[how]) if how in _STATUS else None
+
+    async def _fail_model(self) -> None:
+        how = self.case.how
+        if how is How.REFUSES:
+            await self.openai.go_down()
+        elif self.case.when is When.CONNECT:
+            fault = Reply(headers_secs=3600.0) if how is How.STALLS else Reply(status=_STATUS[how])
+            self.openai.model = lambda request: _only_streamed(request, fault)
+        else:
+            fault = _MODEL_FAULTS[how]
+            self.openai.model = lambda request: _only_streamed(request, fault)
+
+    async def recover(self) -> None:
+        """Work again."""
+        for vendor in (self.deepgram, self.cartesia):
+            vendor.refuse_with, vendor.fault = None, None
+            vendor.drips, vendor.handshake_secs = False, 0.0
+            await vendor.come_back()
+        self.openai.model = _answer
+        await self.openai.come_back()
+
+    def sounded(self, text: str) -> bool:
+        """Whether the sound of a text has left, as a part of one stream of speech."""
+        for log in (self.cartesia.log, self.second_cartesia.log):
+            streams: dict[str, str] = {}
+            for entry in log.of("spoken"):
+                streams[entry["context"]] = f"{streams.get(entry['context'], '')} {entry['text']}"
+            streams |= {entry["context"]: " ".join(entry["words"]) for entry in log.of("broken")}
+            if any(text in stream for stream in streams.values()):
+                return True
+        return False
+
+
+def _answer(request: ChatRequest) -> Reply:
+    if not request.body["stream"]:
+        return Reply("{}")
+    answer = "answer again" if request.last_said == AGAIN else "answer"
+    return Reply(WORDS[answer], token_secs=0.02)
+
+
+def _only_streamed(request: ChatRequest, fault: Reply) -> Reply:
+    answer = _answer(request)
+    return replace(fault, text=answer.text) if request.body["stream"] else answer

@@ -1,0 +1,35 @@
+"""`bot.py` with settings for each call: the `/start` request may hold `settings`, by the names of
+their environment variables. Run as a program by tests that have many vendors and one process.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import bot as sonora
+
+
+async def bot(runner_args: Any) -> None:
+    await asyncio.to_thread(sonora._warm_up.join)
+
+    from sonora_app.process import call_in_progress, process_store
+    from sonora_app.session import Session
+    from sonora_app.settings import Settings
+    from sonora_app.transports import build_transport
+
+    settings = Settings(**runner_args.body["settings"])
+    session = Session(
+        await build_transport(runner_args),
+        runner_args,
+        settings=settings,
+        store=await process_store(settings),
+    )
+    async with call_in_progress(session.end):
+        await session.run()
+
+
+if __name__ == "__main__":
+    sonora.main()
