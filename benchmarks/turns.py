@@ -91,6 +91,7 @@ class Turn:
         requests: How often the model was asked.
         told_as: As how many messages of the user's the model was told it.
         early: Whether the bot was heard before the speech had ended.
+        told_secs: What the bot told the page of the wait (`turn-latency`), if it tells.
     """
 
     total_secs: float
@@ -98,6 +99,13 @@ class Turn:
     requests: int
     told_as: int
     early: bool
+    told_secs: float | None = None
+
+    @property
+    def own_secs(self) -> float:
+        """What of the total a bot can know of: all but the way of the sound there and back."""
+        parts = self.parts_secs
+        return self.total_secs - parts["uplink"] - parts["output"]
 
     @property
     def cut(self) -> bool:
@@ -143,6 +151,7 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
     logs = (vendors.deepgram.log, vendors.openai.log, vendors.cartesia.log)
     seen = [len(log.entries) for log in logs]
     sounds, messages = len(page.sounds), _user_messages(vendors)
+    told = len(page.events("turn-latency"))
     vendors.deepgram.expect(utterance.words)
     page.microphone.say(utterance.pcm)
     await page.microphone.said()
@@ -151,17 +160,19 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
     heard_at = await page.sound(since=ended_at, timeout_secs=ANSWER_SECS)
     deepgram, openai, cartesia = (log.entries[n:] for log, n in zip(logs, seen, strict=True))
     marks = _marks(vendors.deepgram.sound_at, heard_at, deepgram, openai, cartesia)
-    turn = Turn(
-        total_secs=heard_at - ended_at,
-        marks_secs=_in_order([mark - ended_at for mark in marks], heard_at - ended_at),
-        requests=sum(entry.what == "request" for entry in openai),
-        told_as=_user_messages(vendors) - messages,
-        early=early,
-    )
+    told_as = _user_messages(vendors) - messages
     await page.silence(SETTLED_SECS)
     # What the bot says of the end of its speech comes a little later.
     await asyncio.sleep(0.2)
-    return turn
+    latencies = page.events("turn-latency")[told:]
+    return Turn(
+        total_secs=heard_at - ended_at,
+        marks_secs=_in_order([mark - ended_at for mark in marks], heard_at - ended_at),
+        requests=sum(entry.what == "request" for entry in openai),
+        told_as=told_as,
+        early=early,
+        told_secs=latencies[-1]["total_ms"] / 1000 if latencies else None,
+    )
 
 
 def _user_messages(vendors: Vendors) -> int:

@@ -120,9 +120,19 @@ def _figures(calls: dict[str, _Calls], target: float) -> list[Figure]:
             name: [float(sum(turn.cut for turn in taken))] for name, taken in turns.items()
         },
     }
+    told = Figure(
+        name="`turn-latency` as sent to the page, less the same as measured here",
+        unit="ms",
+        values={
+            name: milliseconds([t.told_secs - t.own_secs for t in taken if t.told_secs is not None])
+            for name, taken in whole.items()
+            if any(turn.told_secs is not None for turn in taken)
+        },
+    )
     return [
         total,
         *parts,
+        told,
         *(Figure(name=name, unit="", values=values) for name, values in counts.items()),
         Figure(
             name="CPU seconds per minute of conversation",

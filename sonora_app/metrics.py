@@ -1,10 +1,17 @@
 """Counts what a call used, and how long its answers took."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
-from pipecat.frames.frames import EagerEndOfTurnCancelFrame, LLMContextFrame, MetricsFrame
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    LLMContextFrame,
+    MetricsFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
 from pipecat.metrics.metrics import LLMUsageMetricsData, TTSUsageMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.user_bot_latency_observer import (
@@ -16,6 +23,7 @@ from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.conversation.records import JsonObject
 from sonora_app.protocol import TurnLatency
+from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
 
 
 @dataclass
@@ -75,16 +83,45 @@ class UsageObserver(BaseObserver):
                 self._metrics.characters_spoken += report.value
 
 
+class WaitObserver(UserBotLatencyObserver):
+    """Pipecat's own measure of how long the user waited, counted from where they fell silent.
+
+    Pipecat counts from where Silero found no voice any more, which is some 60 ms later; that is
+    made up for where the pause was noticed sooner.
+
+    Attributes:
+        unnoticed_secs: How much later Silero heard the silence that the present wait began with.
+    """
+
+    unnoticed_secs = 0.0
+    _silent_since = 0.0
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Follow the user's silence too."""
+        match data.frame:
+            case UserPausedFrame():
+                self._silent_since = time.time() - data.frame.quiet_secs
+            case VADUserStartedSpeakingFrame() | UserResumedFrame():
+                self._silent_since = 0.0
+            case VADUserStoppedSpeakingFrame() if self._silent_since:
+                heard = data.frame.timestamp - data.frame.stop_secs
+                self.unnoticed_secs = max(0.0, heard - self._silent_since)
+                self._silent_since = 0.0
+            case _:
+                pass
+        await super().on_push_frame(data)
+
+
 def latency_observer(
     metrics: CallMetrics, on_answered: Callable[[TurnLatency], None]
-) -> UserBotLatencyObserver:
+) -> WaitObserver:
     """Pipecat's own measure of how long the user waited for each answer.
 
     Args:
         metrics: Collects the waits.
         on_answered: Told each wait and its parts, as the answer begins to be spoken.
     """
-    observer = UserBotLatencyObserver()
+    observer = WaitObserver()
 
     async def measured(_: object, breakdown: LatencyBreakdown) -> None:
         if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
@@ -92,10 +129,15 @@ def latency_observer(
         parts_ms: dict[str, float] = {}
         for part in breakdown.contributions:
             parts_ms[part.key] = parts_ms.get(part.key, 0.0) + part.duration_secs * 1000
-        metrics.latencies_secs.append(breakdown.total_secs)
+        unnoticed = observer.unnoticed_secs
+        if unnoticed:
+            waited_ms = parts_ms.get("endpointing_wait", 0.0)
+            parts_ms["endpointing_wait"] = waited_ms + unnoticed * 1000
+        total_secs = breakdown.total_secs + unnoticed
+        metrics.latencies_secs.append(total_secs)
         on_answered(
             TurnLatency(
-                total_ms=round(breakdown.total_secs * 1000, 1),
+                total_ms=round(total_secs * 1000, 1),
                 parts_ms={name: round(ms, 1) for name, ms in parts_ms.items()},
             )
         )

@@ -5,6 +5,7 @@ record into the store.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -30,6 +31,7 @@ from sonora_app.floor import Floor
 from sonora_app.limits import CallLimits
 from sonora_app.metrics import CallMetrics, UsageObserver, latency_observer
 from sonora_app.muting import FlowMute
+from sonora_app.observers import Observers
 from sonora_app.page import ScreenedRTVIProcessor
 from sonora_app.pipeline import build_aggregators, build_pipeline
 from sonora_app.protocol import Notice, SetConversationId, TurnLatency, UserTextMessage
@@ -100,14 +102,12 @@ class Session:
         watcher.watch(aggregators)
         if isinstance(self._store, MirroredStore):
             self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
+        waits = latency_observer(metrics, partial(_answered, page, watcher))
         worker = PipelineWorker(
             build_pipeline(self._transport, services, aggregators),
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-            observers=[
-                floor,
-                UsageObserver(metrics),
-                latency_observer(metrics, lambda latency: _answered(page, watcher, latency)),
-            ],
+            observers=[Observers(floor, UsageObserver(metrics), waits)],
+            enable_turn_tracking=False,
             rtvi_processor=page,
             app_resources=call,
             # A silent, waiting bot would count as idle; limits.py keeps the time instead.

@@ -51,7 +51,11 @@ class Silero(SileroVADAnalyzer):
     async def analyze_audio(self, buffer: bytes) -> VADState:
         """Analyze audio, and remember the state it leads to."""
         self._heard_at = time.monotonic()
-        self._state = await super().analyze_audio(buffer)
+        if len(self._vad_buffer) + len(buffer) < self._vad_frames_num_bytes:
+            # Only kept until a window is full, for which no thread is needed.
+            self._state = self._run_analyzer(buffer)
+        else:
+            self._state = await super().analyze_audio(buffer)
         return self._state
 
     def voice_confidence(self, buffer: bytes) -> float:
