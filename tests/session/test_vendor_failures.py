@@ -5,28 +5,34 @@ test's, on loopback.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from sonora_app.conversation.records import EndReason, JsonObject
-from sonora_app.conversation.store import Transcript
-from sonora_app.lines import Lines
-from sonora_app.settings import Language
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.speech import speech
-from tests.clients.webrtc import Page, page
-from tests.session.conftest import transcript_of
-from tests.vendors.cartesia import Breakage, CartesiaVendor, Fault
-from tests.vendors.deepgram import DeepgramVendor
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
-from tests.vendors.settings import vendor_settings
+from tests.clients.bot_process import BotProcess
+from tests.session.talking import (
+    ANSWER,
+    DONE,
+    ES,
+    LONG_ANSWER,
+    NO,
+    REQUEST,
+    SUMMARY,
+    SUMMED_UP,
+    WRAP_UP,
+    Conversation,
+    Vendors,
+    bot_with_keys,
+    guide,
+    said,
+    serving_vendors,
+    talking,
+)
+from tests.vendors.cartesia import Breakage, Fault
+from tests.vendors.openai import Reply
 
 pytestmark = [
     pytest.mark.session,
@@ -34,82 +40,11 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-ES = Lines(Language.ES)
-# Without a comma: synthetic speech pauses there long enough to end a turn.
-REQUEST = "Quiero planear un viaje a Oaxaca en abril."
-ANSWER = "¡Qué buena idea! Abril es cálido y seco; ¿cuántos días tienes?"
-DONE = "Eso es todo por hoy."
-SUMMED_UP = "Hablamos de tu viaje a Oaxaca. ¿Algo más?"
-NO = "No muchas gracias."
-WRAP_UP = {
-    "title": "Viaje a Oaxaca",
-    "summary": "Quiere ir a Oaxaca en abril.",
-    "topics": ["Oaxaca", "viajes"],
-    "outcome": "resolved",
-}
-SUMMARY = {**WRAP_UP, "summary": "Se cortó antes de acabar.", "outcome": "interrupted"}
-LONG_ANSWER = (
-    "Oaxaca tiene montañas, playas, mercados llenos de colores, una cocina famosa en todo el "
-    "mundo y muchas fiestas que duran varios días seguidos."
-)
-
-
-@dataclass
-class Vendors:
-    deepgram: DeepgramVendor
-    openai: OpenAIVendor
-    cartesia: CartesiaVendor
-
-    @property
-    def keys(self) -> list[str]:
-        return [vendor.key for vendor in (self.deepgram, self.openai, self.cartesia)]
-
-
-@dataclass
-class Conversation:
-    """One call to a bot whose vendors are here."""
-
-    bot: BotProcess
-    vendors: Vendors
-    client: Page
-    id: str
-    recorded: int = 1
-
-    async def say(self, text: str) -> None:
-        """Say `text` aloud; it is recognised as what it is."""
-        await self.client.silence(0.6)
-        self.vendors.deepgram.hears.append(text)
-        self.client.microphone.say(await speech(text))
-        await self.client.microphone.said()
-        await self.is_recorded()
-
-    async def is_recorded(self) -> None:
-        """Wait for one more message to be recorded."""
-        self.recorded += 1
-        await self.client.event("message-recorded", seq=self.recorded, timeout_secs=30)
-
-    async def transcript(self) -> Transcript:
-        """What is kept of it."""
-        return await settled(self.bot, self.id)
-
-
-async def settled(bot: BotProcess, conversation_id: str) -> Transcript:
-    """What is kept of a conversation, once its last call has ended and been summed up."""
-    async with asyncio.timeout(30):
-        while f"conversation {conversation_id} is closed" not in bot.logged():
-            await asyncio.sleep(0.1)
-    return await transcript_of(bot, conversation_id)
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def vendors() -> AsyncGenerator[Vendors]:
     """The three vendors, serving."""
-    made = Vendors(
-        DeepgramVendor(f"deepgram-{uuid4()}"),
-        OpenAIVendor(f"sk-{uuid4()}"),
-        CartesiaVendor(f"cartesia-{uuid4()}"),
-    )
-    async with made.deepgram.serving(), made.openai.serving(), made.cartesia.serving():
+    async with serving_vendors() as made:
         yield made
 
 
@@ -122,61 +57,11 @@ async def keyed_bot(
         yield process
 
 
-def bot_with_keys(
-    data_dir: Path, vendors: Vendors, **environment: str
-) -> AbstractContextManager[BotProcess]:
-    """A bot whose vendors are these."""
-    settings = dict(
-        **vendor_settings(vendors.deepgram, vendors.openai, vendors.cartesia),
-        SONORA_LOG_LEVEL="INFO",
-        SONORA_STT="nova-3",
-        SONORA_WAITING_SECS="60",
-        SONORA_IDLE_SECS="60",
-        SONORA_CLOSING_SECS="20",
-    )
-    return running_bot(data_dir, **{**settings, **environment})
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def talk(keyed_bot: BotProcess, vendors: Vendors) -> AsyncGenerator[Conversation]:
     """A call whose greeting has been heard; in the end nothing of it may be in the log."""
     async with talking(keyed_bot, vendors) as opened:
         yield opened
-
-
-@asynccontextmanager
-async def talking(bot: BotProcess, vendors: Vendors) -> AsyncGenerator[Conversation]:
-    """See `talk`."""
-    vendors.openai.model = guide
-    vendors.deepgram.hears.clear()
-    async with page(bot.url) as client:
-        await client.ready()
-        answer = await client.action("set_conversation_id", user_id=f"user-{uuid4()}")
-        opened = Conversation(bot, vendors, client, answer["data"]["d"]["conversation_id"])
-        await client.event("node-changed", node="conversation", timeout_secs=30)
-        yield opened
-    transcript = await opened.transcript()
-    logged = bot.logged()
-    for secret in (*vendors.keys, *(m.content for m in transcript.messages)):
-        assert secret
-        assert secret not in logged
-
-
-def guide(request: ChatRequest) -> Reply:
-    """A model that talks about Oaxaca, and follows the flow."""
-    if not request.body["stream"]:
-        return Reply(json.dumps(SUMMARY))
-    if "wrap_up" in request.tools:
-        if request.last_said == DONE:
-            return Reply(calls=(ToolCall("wrap_up", WRAP_UP),))
-        return Reply(ANSWER, token_secs=0.02)
-    if request.messages[-1]["role"] == "user":
-        return Reply(calls=(ToolCall("say_goodbye"),))
-    return Reply(SUMMED_UP, token_secs=0.02)
-
-
-def said(transcript: Transcript) -> list[tuple[str, str | None]]:
-    return [(message.role, message.content) for message in transcript.messages]
 
 
 async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation) -> None:
@@ -270,8 +155,7 @@ async def test_the_model_fails_and_recovers(talk: Conversation) -> None:
     assert transcript.sessions[0].end_reason == EndReason.CLIENT_LEFT
     assert transcript.conversation.summary == SUMMARY["summary"]
     # The model knows what it said for want of an answer.
-    asked = [body for body in talk.vendors.openai.bodies if body["stream"]][-1]["messages"]
-    assert apology in [message.get("content") for message in asked]
+    assert ("assistant", apology) in talk.vendors.told()
 
 
 async def test_an_answer_with_nothing_in_it_is_apologised_for(talk: Conversation) -> None:
@@ -308,7 +192,6 @@ async def test_the_voice_breaks_off_in_mid_sentence(talk: Conversation) -> None:
         ("assistant", ANSWER),
     ]
     # And the model knows what was heard of its answer.
-    bodies = [body for body in talk.vendors.openai.bodies if body["stream"]]
-    asked = [message.get("content") for message in bodies[-1]["messages"]]
-    assert heard in asked
-    assert LONG_ANSWER not in asked
+    told = talk.vendors.told()
+    assert ("assistant", heard) in told
+    assert ("assistant", LONG_ANSWER) not in told

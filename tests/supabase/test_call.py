@@ -8,29 +8,15 @@ from uuid import UUID, uuid4
 import pytest
 
 from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.store import Transcript
-from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.settings import Settings
 from tests.clients.bot_process import BotProcess, running_bot
 from tests.clients.webrtc import page
-from tests.supabase.lite import Lite, running_lite
+from tests.supabase.lite import running_lite
 from tests.supabase.proxy import HEALTHY, STALLED, FaultProxy
+from tests.supabase.stored import stored
 from tests.supabase.test_provisional import there_already
 from tests.vendors.openai import OpenAIVendor, Reply
 
 pytestmark = [pytest.mark.supabase, pytest.mark.slow]
-
-
-async def stored(server: Lite, conversation_id: str) -> Transcript | None:
-    api = await SupabaseApi.connect(
-        Settings.model_validate(
-            {"SUPABASE_URL": server.url, "SUPABASE_SECRET_KEY": server.secret_key}
-        )
-    )
-    try:
-        return await api.transcript(UUID(conversation_id))
-    finally:
-        await api.aclose()
 
 
 async def closed(bot: BotProcess, calls: int) -> None:
