@@ -10,6 +10,7 @@ from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     ErrorFrame,
     Frame,
+    LLMContextFrame,
     LLMFullResponseStartFrame,
     SystemFrame,
 )
@@ -27,6 +28,25 @@ class ForetellingLLMService(OpenAILLMService):
 
     # Whether it was told of the present answer.
     _foretold = False
+    # The last frame that withdrew a guess.
+    _withdrawn_by = 0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Process a frame; a guess that was withdrawn before its turn came is not answered.
+
+        Withdrawals overtake what is queued. Pipecat would take such a guess for a turn that is
+        over, and answer it as well as the turn.
+        """
+        if isinstance(frame, EagerEndOfTurnCancelFrame):
+            self._withdrawn_by = frame.id
+        elif (
+            isinstance(frame, LLMContextFrame)
+            and frame.speculation
+            # Ids count all frames in the order they were made.
+            and frame.id < self._withdrawn_by
+        ):
+            return
+        await super().process_frame(frame, direction)
 
     async def _push_llm_text(self, text: str) -> None:
         await super()._push_llm_text(text)

@@ -9,6 +9,7 @@ from openai import Timeout
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     ErrorFrame,
     FunctionCallInProgressFrame,
     InterruptionFrame,
@@ -16,6 +17,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMTextFrame,
     MetricsFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.metrics.metrics import LLMUsageMetricsData, TTFBMetricsData
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -83,6 +85,23 @@ def in_turn(*replies: Reply) -> Any:
 
 
 # --- What is asked
+
+
+async def test_a_guess_that_was_withdrawn_before_its_turn_is_not_answered(
+    openai: OpenAIVendor,
+) -> None:
+    openai.model = in_turn(Reply("Un momento.", token_secs=0.2), Reply(ANSWER))
+    guess = asked("¿Cuándo conviene?")
+    guess.speculation = True
+    async with rigged(service(openai)) as rig:
+        await rig.send(asked("Hola."))
+        await rig.get(LLMTextFrame)
+        # The model is busy; the turn ends otherwise than was guessed.
+        await rig.send(guess, EagerEndOfTurnCancelFrame(), UserStoppedSpeakingFrame(), asked())
+        await rig.get(LLMFullResponseEndFrame, 2)
+    questions = [request["body"]["messages"][-1]["content"] for request in openai.log.of("request")]
+    assert questions == ["Hola.", QUESTION]
+    assert said(rig) == f"Un momento.{ANSWER}"
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5-mini"])
