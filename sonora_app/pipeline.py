@@ -12,9 +12,11 @@ from pipecat.turns.user_mute import BaseUserMuteStrategy
 from sonora_app.services import CallServices
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
-_NOTHING_HEARD_SECS = 2.0
+_NOTHING_HEARD_SECS = 2.5
 """How long after a sound that nothing was recognised in it counts as a turn without words; it is
-answered only if it cut the bot off. Pipecat's own is 5 s."""
+answered only if it cut the bot off. Pipecat's own is 5 s. Longer than `hearing.HEARD_SECS`, at
+which a recogniser that went mute is made to tell what it had heard: a turn that ends just before
+that leaves these words without an answer."""
 
 
 def build_aggregators(

@@ -85,8 +85,6 @@ class FailingVendors:
             **vendor_settings(self.deepgram, self.openai, self.cartesia),
             **(fallbacks if self.case.fallback else {}),
             "SONORA_STT": "flux" if self.case.at is At.FLUX else "nova-3",
-            # Flux's guess at the end of a turn is no part of how it fails.
-            "SONORA_ANSWER_EARLY": "false" if self.case.at is At.FLUX else "true",
             # A voice of the case's own: what the process keeps of one is not for another.
             "CARTESIA_VOICE_ID": str(uuid4()),
             # The greeting is made ahead in this language, and so not in the one of the call.

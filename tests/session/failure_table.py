@@ -31,8 +31,7 @@ What is said is what is kept of the call, word for word, and nothing else is; an
 what was cut off, of which only what was heard is kept. The last column is the longest wait, in the
 calls that this page was written from, from the user's last word, or from the opening of the
 conversation, to a sound or to the end of the call; the tests allow {SILENCE_SECS:g} s. There is a
-fallback only where the line says so, and with Flux the model is not asked early. Every call that
-ends says why in its `conversation-ended`.
+fallback only where the line says so. Every call that ends says why in its `conversation-ended`.
 
 | Vendor | What it does | When | Said, heard and kept | The page is told | Then | Silence |
 |---|---|---|---|---|---|---|
