@@ -6,12 +6,19 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
-from openai import APIConnectionError, APITimeoutError, AsyncOpenAI, AsyncStream, Timeout
+from openai import (
+    APIConnectionError,
+    APITimeoutError,
+    AsyncOpenAI,
+    AsyncStream,
+    OpenAIError,
+    Timeout,
+)
 from openai.types.chat import ChatCompletionChunk
 from pipecat.frames.frames import ErrorFrame, Frame, LLMUpdateSettingsFrame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.errors import ErrorCategory
 from pydantic import SecretStr
@@ -75,11 +82,24 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         self.begun = False
         self._attempts = attempts
         self._lost_in_a_row = 0
+        self._connecting: asyncio.Task[None] | None = None
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:  # noqa: ANN401  # Pipecat's signature
         """Create the client with `TIMEOUT` and `MAX_RETRIES`."""
         client = super().create_client(*args, **kwargs)
         return client.with_options(timeout=TIMEOUT, max_retries=MAX_RETRIES)
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Set up, and connect: the first answer would wait for it."""
+        await super().setup(setup)
+        self._connecting = self.create_task(self._connect(), f"{self}::_connect")
+
+    async def cleanup(self) -> None:
+        """Clean up, and connect no longer."""
+        if self._connecting is not None:
+            await self.cancel_task(self._connecting)
+            self._connecting = None
+        await super().cleanup()
 
     async def push_error_frame(
         self, error: ErrorFrame, force_treat_as_permanent: bool = False
@@ -120,6 +140,12 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         self._lost_in_a_row = 0
         await self._call_event_handler("on_begun")
         return chunks
+
+    async def _connect(self) -> None:
+        # What asking for an answer would find out is found out then.
+        with contextlib.suppress(OpenAIError):
+            client = self._client.with_options(timeout=TIMEOUT.connect, max_retries=0)
+            await client.get("/models", cast_to=httpx.Response)
 
     async def _say_when_late(self) -> None:
         await asyncio.sleep(HOLD_ON_SECS)

@@ -121,6 +121,15 @@ async def test_the_model_is_asked_for_what_the_settings_say(
     assert request["body"]["messages"] == [{"role": "user", "content": QUESTION}]
 
 
+async def test_the_first_question_finds_a_connection(openai: OpenAIVendor) -> None:
+    async with rigged(service(openai)) as rig:
+        listed = await openai.log.wait_for("listed")
+        await rig.send(asked())
+        await rig.get(LLMFullResponseEndFrame)
+    (request,) = openai.log.of("request")
+    assert request["peer"] == listed["peer"]
+
+
 async def test_the_clients_patience_is_the_one_that_is_written_down(openai: OpenAIVendor) -> None:
     built = service(openai)
     client = built.create_client(api_key=KEY, base_url=openai.url)

@@ -102,8 +102,9 @@ class OpenAIVendor:
 
     Attributes:
         model: Decides each reply.
-        log: `request` (headers by their lower-case names, body), `begun` (the first token left),
-            `answered` (the usage told) and `abandoned` (the client left, or was dropped).
+        log: `request` (headers by their lower-case names, body, peer: the client's end of the
+            connection), `begun` (the first token left), `answered` (the usage told), `abandoned`
+            (the client left, or was dropped) and `listed` (peer: the models were asked for).
     """
 
     def __init__(self, key: str) -> None:
@@ -126,6 +127,7 @@ class OpenAIVendor:
         """Serve until the block ends."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/v1/models", self._list)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         self._reserved = ReservedPort()
@@ -157,12 +159,18 @@ class OpenAIVendor:
         """The bodies of all requests so far."""
         return [entry["body"] for entry in self.log.of("request")]
 
+    async def _list(self, request: web.Request) -> web.Response:
+        if self._site is None:
+            _abort(request)
+        self.log.add("listed", peer=_peer(request))
+        return web.json_response({"object": "list", "data": []})
+
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if self._site is None:
             _abort(request)
         body = await request.json()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.log.add("request", headers=headers, body=body)
+        self.log.add("request", headers=headers, body=body, peer=_peer(request))
         shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if shown != self.key:
             masked = f"{shown[:3]}****{shown[-4:]}"
@@ -217,6 +225,10 @@ class OpenAIVendor:
             await send({"choices": [], "usage": _usage(body, reply)})
         await response.write(b"data: [DONE]\n\n")
         await response.write_eof()
+
+
+def _peer(request: web.Request) -> Any:
+    return request.transport and request.transport.get_extra_info("peername")
 
 
 def _abort(request: web.Request) -> NoReturn:
