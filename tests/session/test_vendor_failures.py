@@ -7,12 +7,15 @@ test's, on loopback.
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from sonora_app.conversation.records import EndReason, JsonObject
 from tests.clients.bot_process import BotProcess
+from tests.clients.speech import speech
+from tests.clients.webrtc import page
 from tests.session.talking import (
     ANSWER,
     DONE,
@@ -29,6 +32,7 @@ from tests.session.talking import (
     guide,
     said,
     serving_vendors,
+    settled,
     talking,
 )
 from tests.vendors.cartesia import Breakage, Fault
@@ -116,6 +120,35 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     assert waits[0] == {}
     told_page = [event["total_ms"] for event in talk.client.events("turn-latency")]
     assert [wait["latency"]["total_ms"] for wait in waits[1:]] == told_page
+
+
+async def test_of_a_greeting_made_ahead_what_was_heard_is_kept(
+    keyed_bot: BotProcess, vendors: Vendors
+) -> None:
+    vendors.openai.model = guide
+    vendors.deepgram.hears.clear()
+    vendors.deepgram.hears.append(REQUEST)
+    request = await speech(REQUEST)
+    async with page(keyed_bot.url) as client:
+        await client.ready()
+        answer = await client.action("set_conversation_id", user_id=f"user-{uuid4()}")
+        await client.wait_for(lambda message: message["type"] == "bot-started-speaking")
+        client.microphone.say(request)
+        await client.event("message-recorded", seq=3, timeout_secs=30)
+        await client.hang_up()
+        transcript = await settled(keyed_bot, answer["data"]["d"]["conversation_id"])
+    kinds = [message["type"] for message in client.messages]
+    shown = client.messages[: kinds.index("bot-interrupted")]
+    heard = [m["data"]["text"] for m in shown if m["type"] == "bot-tts-text"]
+    greeting = ES.text("greeting.new")
+    assert 0 < len(heard) < len(greeting.split())
+    assert said(transcript) == [
+        ("assistant", " ".join(heard)),
+        ("user", REQUEST),
+        ("assistant", ANSWER),
+    ]
+    assert transcript.messages[0].interrupted
+    assert greeting.startswith(" ".join(heard))
 
 
 async def test_flux_hears_when_the_turn_ends(vendors: Vendors, tmp_path: Path) -> None:
