@@ -1,19 +1,22 @@
 """What the browser tests share: a bot in rehearsal, and a browser with a Spanish microphone."""
 
+import os
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.clients.bot_process import BotProcess, running_bot
+from tests.clients.bot_process import PROJECT, BotProcess, running_bot
 from tests.clients.browser import running_chromium
 from tests.clients.visit import write_microphone
 
 # What is waited for comes at the pace of speech, on a machine that does other things too.
 expect.set_options(timeout=30_000)
 
-CONSOLE = Path(__file__).resolve().parents[2] / "sonora_app" / "console"
+ARTIFACTS = Path(os.environ.get("SONORA_ARTIFACTS") or PROJECT / "artifacts") / "console"
+"""Where pictures go."""
+CONSOLE = PROJECT / "sonora_app" / "console"
 
 
 @pytest.fixture(scope="module")

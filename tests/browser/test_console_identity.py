@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.conftest import address
-from tests.browser.test_console_looks import ARTIFACTS, Gallery
+from tests.browser.conftest import ARTIFACTS, address
+from tests.browser.test_console_looks import Gallery
 from tests.clients.auth_server import AuthServer, auth_server
 from tests.clients.bot_process import BotProcess, running_bot
 from tests.clients.browser import running_chromium

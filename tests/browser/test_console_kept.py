@@ -6,10 +6,8 @@ Also what one can do with the devices meanwhile.
 import asyncio
 import json
 from collections.abc import Generator
-from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -18,6 +16,7 @@ from tests.clients.bot_process import BotProcess, running_bot
 from tests.clients.visit import visiting
 from tests.session.conftest import journal_of
 from tests.supabase.lite import Lite, running_lite
+from tests.supabase.stored import in_supabase
 
 pytestmark = [pytest.mark.browser, pytest.mark.supabase, pytest.mark.slow]
 
@@ -41,16 +40,6 @@ def bot(lite: Lite, tmp_path_factory: pytest.TempPathFactory) -> Generator[BotPr
         SONORA_WAITING_SECS="60",
     ) as process:
         yield process
-
-
-def in_supabase(lite: Lite, user: str) -> list[dict[str, Any]]:
-    """A user's conversations there, with their messages."""
-    answer = httpx.get(
-        f"{lite.url}/rest/v1/conversations",
-        params={"user_id": f"eq.{user}", "select": "id,messages(content)"},
-        headers={"apikey": lite.secret_key},
-    )
-    return answer.raise_for_status().json()
 
 
 async def begin(page: Page, user: str, start: str) -> None:

@@ -6,20 +6,18 @@ The pictures go to `artifacts/console/`, or where `SONORA_ARTIFACTS` says. With
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import CONSOLE, address
+from tests.browser.conftest import ARTIFACTS, CONSOLE, address
 from tests.clients.bot_process import PROJECT, BotProcess
 from tests.clients.npm import installed
 from tests.clients.visit import visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-ARTIFACTS = Path(os.environ.get("SONORA_ARTIFACTS") or PROJECT / "artifacts") / "console"
 DOCS = PROJECT / "docs" if os.environ.get("SONORA_README_PICTURES") else ARTIFACTS
 WIDE = {"width": 1600, "height": 950}
 NARROW = {"width": 380, "height": 780}

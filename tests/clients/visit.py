@@ -1,5 +1,8 @@
 """A page open in a browser, with what it asked of whom and when the bot was heard in it."""
 
+import asyncio
+import base64
+import io
 import wave
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,7 +19,8 @@ from tests.clients.webrtc import MIC_RATE
 
 # Taps each track that a peer connection receives, beside whatever the page does with it; and lets
 # the microphone be heard only while `speaking` says so, so that a test decides when its file plays.
-# Which microphones were asked for, by their ids, is in `asked`.
+# `say` plays something else into it, once. Which microphones were asked for, by their ids, is in
+# `asked`.
 _LISTEN = """
 window.heardAt = [];
 const Real = window.RTCPeerConnection;
@@ -40,9 +44,19 @@ window.RTCPeerConnection = class extends Real {
 window.asked = [];
 let volume = 0;
 const gates = [];
+const mouths = [];
 window.speak = (on) => {
   volume = on ? 1 : 0;
   for (const gate of gates) gate.gain.value = volume;
+};
+window.say = async (file) => {
+  const bytes = Uint8Array.from(atob(file), (each) => each.charCodeAt(0));
+  for (const mouth of mouths) {
+    const buffer = await mouth.context.decodeAudioData(bytes.slice().buffer);
+    const speech = new AudioBufferSourceNode(mouth.context, { buffer });
+    speech.connect(mouth);
+    speech.start();
+  }
 };
 const devices = navigator.mediaDevices;
 const ask = devices?.getUserMedia.bind(devices);
@@ -53,6 +67,7 @@ if (devices) devices.getUserMedia = async (wanted) => {
   const mouth = context.createMediaStreamDestination();
   context.createMediaStreamSource(await ask(wanted)).connect(gate).connect(mouth);
   gates.push(gate);
+  mouths.push(mouth);
   return mouth.stream;
 };
 """
@@ -96,6 +111,11 @@ class Visit:
         """Let the microphone's file be heard from now on, or no more."""
         await self.page.evaluate("on => window.speak(on)", on)
 
+    async def say(self, text: str) -> None:
+        """Begin to say a text, once, into whatever microphone there is."""
+        file = base64.b64encode(await _wav(text)).decode()
+        await self.page.evaluate("file => window.say(file)", file)
+
     async def now(self) -> float:
         """The page's clock, in ms since it was opened."""
         return float(await self.page.evaluate("performance.now()"))
@@ -103,12 +123,19 @@ class Visit:
 
 async def write_microphone(path: Path, text: str, *, voice: str = "es-419") -> Path:
     """Write a WAV file in which a text is spoken, for a microphone to play over and over."""
-    with wave.open(str(path), "wb") as out:
+    await asyncio.to_thread(path.write_bytes, await _wav(text, voice=voice))
+    return path
+
+
+async def _wav(text: str, *, voice: str = "es-419") -> bytes:
+    """A WAV file in which a text is spoken."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(MIC_RATE)
         out.writeframes((await speech(text, voice=voice)).astype(np.int16).tobytes())
-    return path
+    return file.getvalue()
 
 
 @asynccontextmanager

@@ -1,6 +1,9 @@
 """What a project of Supabase's has of a conversation, read by its API."""
 
+from typing import Any
 from uuid import UUID
+
+import httpx
 
 from sonora_app.conversation.store import Transcript
 from sonora_app.conversation.supabase import SupabaseApi
@@ -19,3 +22,13 @@ async def stored(server: Lite, conversation_id: str) -> Transcript | None:
         return await api.transcript(UUID(conversation_id))
     finally:
         await api.aclose()
+
+
+def in_supabase(server: Lite, user: str) -> list[dict[str, Any]]:
+    """A user's conversations there, with their messages."""
+    answer = httpx.get(
+        f"{server.url}/rest/v1/conversations",
+        params={"user_id": f"eq.{user}", "select": "id,messages(content)"},
+        headers={"apikey": server.secret_key},
+    )
+    return answer.raise_for_status().json()
