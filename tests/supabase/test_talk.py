@@ -106,6 +106,7 @@ async def converse(talk: Conversation) -> Witnessed:
 
 def check_kept(kept: Transcript, user: str, witnessed: Witnessed, *, char_secs: float) -> None:
     """That a project has the conversation as it was heard, and all else that there is of it."""
+    assert [message.seq for message in kept.messages if message.interrupted] == [5, 7]
     cut = [message.content or "" for message in kept.messages if message.interrupted]
     words = said(kept)
     assert words == [
