@@ -73,6 +73,7 @@ class CallLimits:
 
     def user_said(self) -> None:
         """The user said or typed something that is to be answered."""
+        self._nudges = 0
         self._unanswered.put_nowait(True)
 
     def answered(self) -> None:
@@ -80,8 +81,12 @@ class CallLimits:
         self._unanswered.put_nowait(False)
 
     async def user_active(self) -> None:
-        """The user did something: silence is counted from here."""
+        """The user did something: silence is counted from here, and so are the nudges."""
         self._nudges = 0
+        await self.count_silence()
+
+    async def count_silence(self) -> None:
+        """Silence is counted from here, where Pipecat does not: it counts from what is spoken."""
         await self._call.worker.queue_frame(
             UserIdleTimeoutUpdateFrame(timeout=self._call.settings.idle_secs)
         )

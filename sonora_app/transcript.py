@@ -65,7 +65,7 @@ class TurnWatcher:
             if self._reply_modality is Modality.TEXT:
                 if turn.content.strip():
                     self._limits.answered()
-                await self._limits.user_active()
+                await self._limits.count_silence()
             if self._assistant_node == "greeting":
                 await self._call.driver.fire_if_possible(
                     "greeting_finished", cause="interrupted" if turn.interrupted else "spoken"
