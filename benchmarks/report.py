@@ -47,8 +47,14 @@ def _block(name: str, results: Results) -> str:
     if name == MACHINE:
         return ", ".join(f"{what} {value}" for what, value in results.machine.items()) + "."
     if name == SUMMARY:
-        aimed = [f for m in results.measurements.values() for f in m.figures if f.target]
-        return table(aimed)
+        return table(
+            [
+                figure.model_copy(update={"name": f"{measurement.title}: {figure.name}"})
+                for measurement in results.measurements.values()
+                for figure in measurement.figures
+                if figure.target
+            ]
+        )
     measurement = results.measurements.get(name)
     if measurement is None:
         return "Not measured yet."

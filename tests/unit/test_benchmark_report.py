@@ -70,7 +70,7 @@ def test_results_go_between_the_marks_of_the_page(tmp_path: Path) -> None:
         text = page.read_text(encoding="utf-8")
         assert text.startswith("# Title\n\nBefore.\n")
         assert text.endswith("<!-- end -->\n\nAfter.\n")
-        assert text.count("| voice to voice |") == 2  # in its own table and in the summary
+        assert text.count("voice to voice |") == 2  # in its own table and in the summary
         assert text.count("| · uplink |") == 1
         assert "Stale figures." not in text
     kept = (tmp_path / "benchmarks" / "results.json").read_text(encoding="utf-8")
