@@ -11,6 +11,9 @@ keeps the interpreter to itself cannot be looked at, and is not told from what c
 Writes one JSON line for each late beat to the file that `SONORA_TEST_STALLS` names, and to the one
 that `SONORA_TEST_BEATS` names, if it does, a line for every beat: when, in monotonic seconds, and
 how many milliseconds late.
+
+`SONORA_TEST_HOLD_MS` has it hold the loop itself, once, in the first call: what shows that the
+monitor watches.
 """
 
 import asyncio
@@ -38,6 +41,8 @@ FUTEX = {"x86_64": "202", "aarch64": "98"}.get(platform.machine(), "")
 LOOPS = ("/asyncio/events.py", "/asyncio/base_events.py")
 OURS = (str(PROJECT / "sonora_app"), str(PROJECT / "flows"), str(PROJECT / "bot.py"))
 
+HELD = "the monitor's own"
+
 _beat = time.monotonic()
 _beats: collections.deque[tuple[float, float]] = collections.deque(maxlen=10_000)
 _started = threading.Event()
@@ -51,6 +56,8 @@ def owner(frame: Any) -> str:
         if "/uvicorn/" in filename or filename.endswith(LOOPS):
             break  # from here out it is what runs the loop
         where = f"{Path(filename).name}:{frame.f_code.co_name}"
+        if frame.f_code is hold.__code__:
+            return HELD
         if filename.startswith(OURS):
             return f"sonora {where}"
         if "/site-packages/" in filename:
@@ -125,6 +132,13 @@ async def beat() -> None:
         _beats.append((now, (now - _beat - BEAT_SECS) * 1000))
 
 
+def hold(ms: float) -> None:
+    """Use the processor for so long."""
+    until = time.thread_time() + ms / 1000
+    while time.thread_time() < until:
+        pass
+
+
 def keep_beats(output: Path) -> None:
     with output.open("a", encoding="utf-8") as lines:
         while True:
@@ -143,6 +157,8 @@ async def bot(runner_args: Any) -> None:
         output = Path(os.environ["SONORA_TEST_STALLS"])
         watched = (loop_thread, threading.get_native_id(), output)
         threading.Thread(target=watch, args=watched, daemon=True).start()
+        if ms := os.environ.get("SONORA_TEST_HOLD_MS"):
+            asyncio.get_running_loop().call_later(1.0, hold, float(ms))
         if beats := os.environ.get("SONORA_TEST_BEATS"):
             threading.Thread(target=keep_beats, args=(Path(beats),), daemon=True).start()
     await sonora.bot(runner_args)

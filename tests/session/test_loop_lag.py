@@ -9,7 +9,7 @@ import pytest
 from tests.clients.bot_process import running_bot
 from tests.clients.speech import speech
 from tests.clients.webrtc import page
-from tests.session.monitored_bot import LATE_SECS
+from tests.session.monitored_bot import HELD, LATE_SECS
 
 pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
@@ -21,6 +21,7 @@ async def test_no_code_of_ours_holds_the_loop(tmp_path: Path) -> None:
         program="tests/session/monitored_bot.py",
         SONORA_WAITING_SECS="60",
         SONORA_TEST_STALLS=str(stalls_file),
+        SONORA_TEST_HOLD_MS="80",
     ) as bot:
         for _ in range(2):
             async with page(bot.url) as client:
@@ -43,5 +44,4 @@ async def test_no_code_of_ours_holds_the_loop(tmp_path: Path) -> None:
     for stall in stalls:
         ours = {name: ms for name, ms in stall["ms"].items() if name.startswith("sonora")}
         assert sum(ours.values()) < LATE_SECS * 1000, stall
-    # Pipecat loads its models and connects; that some of it shows says that the monitor watches.
-    assert stalls
+    assert any(stall["ms"].get(HELD, 0.0) > 40 for stall in stalls), stalls
