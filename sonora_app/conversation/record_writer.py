@@ -156,8 +156,9 @@ def _made(draft: Draft) -> Record | None:
     try:
         return draft()
     except ValidationError as error:
-        # What it says of the fields has what people said in it.
-        logger.error(f"A record cannot be made and is lost: {error.error_count()} fields are wrong")
+        # No more than the names: what it says of the values is what people said.
+        wrong = {str(name) for each in error.errors() for name in each["loc"][:1]}
+        logger.error(f"A record cannot be made and is lost. Wrong in it: {', '.join(wrong)}")
         return None
 
 

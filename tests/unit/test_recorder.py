@@ -180,7 +180,7 @@ async def test_what_no_record_can_be_made_of_leaves_no_gap(tmp_path: Path) -> No
         logger.remove(sink)
     transcript = await kept(journal, conversation)
     assert [(m.seq, m.content) for m in transcript.messages] == [(1, "uno"), (2, "tres")]
-    assert "1 fields are wrong" in "".join(logged)
+    assert "Wrong in it: node" in "".join(logged)
     assert "secreto" not in "".join(logged)
     await journal.aclose()
 
