@@ -510,8 +510,8 @@ async def test_the_one_record_that_a_batch_is_refused_for_is_found(there: Settin
     assert str(code) in (aside.reason or "")
     assert len(there.api.rows) == 251
     assert there.api.order == sorted(there.api.order)
-    # It took seconds, not minutes.
-    assert there.clock.now < 1_010
+    # It took seconds, not minutes. The clock itself jumps on while there is nothing to do.
+    assert there.api.attempts[-1] - there.api.attempts[0] < 10
     assert there.health == []
 
 
