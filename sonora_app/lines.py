@@ -3,6 +3,7 @@
 No sentence that a user hears is written in Python: code asks for a line by its key.
 """
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -59,6 +60,13 @@ class Lines:
         entry = self._at(key)
         return (entry,) if isinstance(entry, str) else tuple(entry)
 
+    def fixed_greetings(self) -> tuple[str, ...]:
+        """What is said in greetings whoever is greeted: those without facts, and the sentences
+        that the others begin with."""
+        greetings = (*self.all("greeting.new"), *self.all("greeting.returning"))
+        parts = (_BEFORE_FACTS.match(line) for line in greetings)
+        return tuple(dict.fromkeys(part[0].strip() for part in parts if part))
+
     def since(self, then: datetime, now: datetime) -> str:
         """How long ago `then` was, in the words a person would use."""
         gap = now - then
@@ -73,6 +81,9 @@ class Lines:
             node = node[part]
         return node
 
+
+_BEFORE_FACTS = re.compile(r"[^{]*$|[^{]*[.!?…](?=\s)")
+"""A line without placeholders, or its whole sentences before the first of them."""
 
 _SPANS: tuple[tuple[timedelta, str], ...] = (
     (timedelta(hours=1), "minutes"),

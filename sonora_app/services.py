@@ -145,5 +145,4 @@ def _tts(
         return RehearsalTTSService(lines.language)
     from sonora_app.speech import build_tts
 
-    # Who comes back is greeted by what is known of them, which cannot be spoken ahead.
-    return build_tts(settings, lines.language, ahead=[lines.text("greeting.new")])
+    return build_tts(settings, lines.language, ahead=lines.fixed_greetings())

@@ -145,7 +145,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
             yield frame
         if not sent:
             await self._break_off(context_id)
-        elif context_id not in self._own_contexts:
+        elif context_id in self._asked:
             self._sent_by[context_id] = self._websocket
 
     async def flush_audio(self, context_id: str | None = None) -> None:
@@ -167,7 +167,9 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
 
     def _awaits_text(self, context_id: str) -> bool:
         """Whether a silence is that of the model, which bounds it itself (llm.py)."""
-        return context_id == self._turn_context_id and context_id in self._sent_by
+        return context_id == self._turn_context_id and (
+            context_id in self._sent_by or self._is_own(context_id)
+        )
 
     async def _push_audio_context_item(
         self,

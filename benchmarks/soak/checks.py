@@ -205,8 +205,8 @@ def _texts(case: Case) -> list[tuple[list[str], bool]]:
     """What may have been heard in this call, word for word, and whether it may be cut short."""
     texts = [(speech.text.split(), speech.broken) for speech in case.speeches]
     # Spoken ahead, once per process, perhaps in a round before.
-    language = Language(case.record.plan.language)
-    texts.append((Lines(language).text("greeting.new").split(), False))
+    lines = Lines(Language(case.record.plan.language))
+    texts += ((line.split(), False) for line in lines.fixed_greetings())
     for utterance in case.record.plan.utterances:
         texts.append((" ".join(utterance.answer).split(), bool(utterance.faults)))
         texts.append((utterance.summing_up.split(), bool(utterance.faults)))

@@ -1,5 +1,6 @@
 """A line that is made ahead is spoken at once, as Cartesia would have spoken it."""
 
+import time
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 
@@ -8,6 +9,9 @@ import pytest_asyncio
 from pipecat.frames.frames import (
     ErrorFrame,
     InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
     TTSStoppedFrame,
@@ -40,9 +44,9 @@ def settings(cartesia: CartesiaVendor, **more: str) -> Settings:
     )
 
 
-async def heard(rig: Rig) -> tuple[str, bytes]:
+async def heard(rig: Rig, line: str = LINE) -> tuple[str, bytes]:
     """The words and the sound of what was spoken, once it is over."""
-    await rig.send(TTSSpeakFrame(LINE))
+    await rig.send(TTSSpeakFrame(line))
     await rig.get(TTSStoppedFrame, len(rig.all(TTSStoppedFrame)) + 1)
     words = " ".join(frame.text for frame in rig.all(TTSTextFrame))
     return words, b"".join(frame.audio for frame in rig.all(TTSAudioRawFrame))
@@ -107,4 +111,44 @@ async def test_a_kept_line_that_is_cut_off_bothers_nobody(cartesia: CartesiaVend
         await rig.send(TTSSpeakFrame("Dime."))
         await rig.get(TTSStoppedFrame)
         assert [frame.text for frame in rig.all(TTSTextFrame)][rig_words:][-1] == "Dime."
+        assert not rig.all(ErrorFrame)
+
+
+BEGINNING = "Hola de nuevo."
+GREETING = f"{BEGINNING} Ayer hablamos de Oaxaca."
+
+
+async def test_a_line_that_begins_with_a_kept_one_begins_at_once(
+    cartesia: CartesiaVendor,
+) -> None:
+    chosen = settings(cartesia)
+    async with rigged(build_tts(chosen, Language.ES, ahead=[BEGINNING])) as rig:
+        await cartesia.log.wait_for("gone")
+        kept_secs = len(BEGINNING) * cartesia.char_secs
+        cartesia.first_byte_secs = 1.0
+        asked_at = time.monotonic()
+        await rig.send(TTSSpeakFrame(GREETING))
+        await rig.get(TTSAudioRawFrame)
+        assert time.monotonic() - asked_at < cartesia.first_byte_secs
+        await rig.get(TTSStoppedFrame)
+    words = rig.all(TTSTextFrame)
+    assert [frame.text for frame in words] == GREETING.split()
+    times = [frame.pts or 0 for frame in words]
+    assert times == sorted(times)
+    # "Ayer" is timed from where its own part begins.
+    assert (times[3] - times[0]) / 1e9 >= 0.9 * kept_secs
+    assert cartesia.texts[-1] == GREETING.removeprefix(f"{BEGINNING} ")
+    assert not rig.all(ErrorFrame)
+
+
+async def test_an_answer_of_the_model_may_hold_a_kept_line(cartesia: CartesiaVendor) -> None:
+    async with rigged(build_tts(settings(cartesia), Language.ES, ahead=[BEGINNING])) as rig:
+        await cartesia.log.wait_for("gone")
+        answer = f"{BEGINNING} Claro que sí. {BEGINNING} Dime."
+        await rig.send(LLMFullResponseStartFrame())
+        for word in answer.split():
+            await rig.send(LLMTextFrame(f"{word} "))
+        await rig.send(LLMFullResponseEndFrame())
+        await rig.get(TTSStoppedFrame)
+        assert [frame.text for frame in rig.all(TTSTextFrame)] == answer.split()
         assert not rig.all(ErrorFrame)

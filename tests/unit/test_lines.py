@@ -39,6 +39,16 @@ def test_a_greeting_can_always_be_said(language: Language) -> None:
         assert "{" not in named
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_every_greeting_begins_with_words_that_need_no_facts(language: Language) -> None:
+    lines = Lines(language)
+    parts = lines.fixed_greetings()
+    for kind in ("new", "returning"):
+        assert lines.text(f"greeting.{kind}") in parts
+        for greeting in lines.all(f"greeting.{kind}"):
+            assert any(greeting == part or greeting.startswith(f"{part} ") for part in parts)
+
+
 def test_a_line_is_not_said_with_a_fact_missing() -> None:
     lines = Lines(Language.ES)
     greeting = lines.text("greeting.returning", {"topic": "Oaxaca", "since": "Ayer", "name": None})
