@@ -22,8 +22,11 @@ from benchmarks import barge_in, endpointing, joining, resources, start, voice_t
 from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
 from benchmarks.vendors import NONE, REALISTIC
+from tests.clients.network import Network
 
 Quick = bool
+
+_LOSSY = Network(loss=0.03, jitter_secs=0.03)
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -36,6 +39,10 @@ MEASUREMENTS: dict[str, Callable[[Quick], Coroutine[Any, Any, Measurement]]] = {
     ),
     "joining": lambda quick: joining.measure(repetitions=2 if quick else 10),
     "barge-in": lambda quick: barge_in.measure(rounds=1 if quick else 2),
+    "voice-to-voice-lossy": lambda quick: voice_to_voice.measure(
+        REALISTIC, rounds=1 if quick else 2, target=0.65, network=_LOSSY
+    ),
+    "barge-in-lossy": lambda quick: barge_in.measure(rounds=1 if quick else 2, network=_LOSSY),
     "pauses": lambda quick: endpointing.measure(
         endpointing.PAUSES, title="Endpointing: a pause in mid-sentence", voices=1 if quick else 3
     ),

@@ -10,6 +10,7 @@ from benchmarks.contenders import both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.turns import ANSWER_SECS, Utterance
 from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
+from tests.clients.network import Network
 from tests.clients.webrtc import Page, page
 
 _LONG_ANSWER = (
@@ -35,11 +36,12 @@ _PAUSE_SECS = 0.3
 _TARGET = 0.8
 
 
-async def measure(*, rounds: int) -> Measurement:
+async def measure(*, rounds: int, network: Network | None = None) -> Measurement:
     """Interrupt both bots by turns.
 
     Args:
         rounds: How many calls each bot has.
+        network: The way between client and bot; None: as it is.
     """
     values: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +53,7 @@ async def measure(*, rounds: int) -> Measurement:
             interruptions = [await Utterance.spoken(text) for text in _INTERRUPTIONS]
             for number in range(rounds):
                 for contender, bot in bots if number % 2 else reversed(bots):
-                    async with page(bot.url) as client:
+                    async with page(bot.url, network=network) as client:
                         await contender.join(client)
                         await _say(client, vendors, interruptions[0])
                         taken = [
@@ -63,7 +65,7 @@ async def measure(*, rounds: int) -> Measurement:
                     shown = ", ".join(f"{secs * 1000:.0f}" for secs in cut_off)
                     logger.info(f"{contender.name}, call {number + 1}: {shown} ms")
     return Measurement(
-        title="Barge-in",
+        title=f"Barge-in ({network})" if network else "Barge-in",
         how="From the first voiced sound of an interruption that the client sent, a second into a "
         "long answer, to the last sound of that answer that it heard.",
         figures=[

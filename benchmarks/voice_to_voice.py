@@ -13,6 +13,7 @@ from benchmarks.resources import cpu_secs
 from benchmarks.turns import PARTS, Turn, Utterance, take_turn
 from benchmarks.vendors import Delays, Vendors, serving_vendors
 from tests.clients.bot_process import BotProcess
+from tests.clients.network import Network
 from tests.clients.webrtc import page
 
 ANSWERS = {
@@ -41,13 +42,16 @@ class _Calls:
     cpu: list[float] = field(default_factory=list[float])
 
 
-async def measure(delays: Delays, *, rounds: int, target: float) -> Measurement:
+async def measure(
+    delays: Delays, *, rounds: int, target: float, network: Network | None = None
+) -> Measurement:
     """Talk with both bots by turns, a call each, and time every answer.
 
     Args:
         delays: What the vendors take for themselves.
         rounds: How many calls each bot has.
         target: The ratio that Sonora may have at most.
+        network: The way between client and bot; None: as it is.
     """
     calls: dict[str, _Calls] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -58,14 +62,14 @@ async def measure(delays: Delays, *, rounds: int, target: float) -> Measurement:
             for number in range(rounds):
                 # Each goes first as often as the other.
                 for contender, bot in bots if number % 2 else reversed(bots):
-                    taken, cpu = await _call(contender, bot, vendors, utterances)
+                    taken, cpu = await _call(contender, bot, vendors, utterances, network)
                     of_bot = calls.setdefault(contender.name, _Calls())
                     of_bot.turns += taken
                     of_bot.cpu.append(round(cpu, 2))
                     shown = "; ".join(str(turn) for turn in taken)
                     logger.info(f"{contender.name}, call {number + 1}: {shown}")
     return Measurement(
-        title=f"Voice to voice ({delays})",
+        title=f"Voice to voice ({'; '.join(str(each) for each in (delays, network) if each)})",
         how="From the last voiced sound that the client sent to the first sound of the answer "
         f"that it heard. {rounds} calls of {len(ANSWERS)} turns with each bot, in turn; one turn "
         "before those of a call is not counted. Processor time is that of the bot's process in "
@@ -76,10 +80,14 @@ async def measure(delays: Delays, *, rounds: int, target: float) -> Measurement:
 
 
 async def _call(
-    contender: Contender, bot: BotProcess, vendors: Vendors, utterances: list[Utterance]
+    contender: Contender,
+    bot: BotProcess,
+    vendors: Vendors,
+    utterances: list[Utterance],
+    network: Network | None,
 ) -> tuple[list[Turn], float]:
     """A call: its turns but the first, and its processor seconds per minute."""
-    async with page(bot.url) as client:
+    async with page(bot.url, network=network) as client:
         await contender.join(client)
         before, started_at = cpu_secs(bot), time.monotonic()
         taken = [

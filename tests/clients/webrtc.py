@@ -14,9 +14,11 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCIceTransport, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
+
+from tests.clients.network import Impairment, Network
 
 MIC_RATE = 48_000
 FRAME_SECS = 0.02
@@ -92,6 +94,7 @@ class Page:
         self._arrived = asyncio.Condition()
         self._listening: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
+        self._impairment: Impairment | None = None
         self._pc.addTransceiver(self.microphone, "sendrecv")
         self._channel.on("open", self._open.set)
         self._channel.on("message", self._received)
@@ -202,8 +205,16 @@ class Page:
 
     # --- Connection
 
-    async def connect(self, url: str, *, body: dict[str, Any] | None = None) -> None:
-        """Connect through the dev runner's `/start`, as the JavaScript client does."""
+    async def connect(
+        self, url: str, *, body: dict[str, Any] | None = None, network: Network | None = None
+    ) -> None:
+        """Connect through the dev runner's `/start`, as the JavaScript client does.
+
+        Args:
+            url: The dev runner's.
+            body: What the start request carries.
+            network: The way to the bot once connected; None: as it is.
+        """
         async with aiohttp.ClientSession() as http:
             async with http.post(
                 f"{url}/start", json={"transport": "webrtc", "body": body or {}}
@@ -219,6 +230,8 @@ class Page:
         await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
         async with asyncio.timeout(10):
             await self._open.wait()
+        if network is not None:
+            self._impairment = Impairment(self._ice, network)
         self._pinging = asyncio.create_task(self._ping())
 
     async def hang_up(self) -> None:
@@ -229,6 +242,8 @@ class Page:
                 await asyncio.gather(task, return_exceptions=True)
         self.microphone.stop()
         await self._pc.close()
+        if self._impairment is not None:
+            await self._impairment.aclose()
         self.closed.set()
 
     def vanish(self) -> None:
@@ -236,11 +251,14 @@ class Page:
         for task in (self._pinging, self._listening):
             if task is not None:
                 task.cancel()
-        for transceiver in self._pc.getTransceivers():
-            ice = transceiver.sender.transport.transport
-            # aioice has no public way to stop without telling the other side.
-            for protocol in ice._connection._protocols:
-                protocol.transport.close()
+        # aioice has no public way to stop without telling the other side.
+        for protocol in self._ice._connection._protocols:
+            protocol.transport.close()
+
+    @property
+    def _ice(self) -> RTCIceTransport:
+        """By which all goes, the sound and the messages."""
+        return self._pc.getTransceivers()[0].sender.transport.transport
 
     async def _ping(self) -> None:
         # The bot takes a client that stops pinging for one that is gone.
@@ -285,11 +303,13 @@ class Page:
 
 
 @asynccontextmanager
-async def page(url: str, *, body: dict[str, Any] | None = None) -> AsyncGenerator[Page]:
-    """A connected page, that hangs up in the end."""
+async def page(
+    url: str, *, body: dict[str, Any] | None = None, network: Network | None = None
+) -> AsyncGenerator[Page]:
+    """A connected page, that hangs up in the end. See `Page.connect`."""
     connection = Page()
     try:
-        await connection.connect(url, body=body)
+        await connection.connect(url, body=body, network=network)
         yield connection
     finally:
         await connection.hang_up()
