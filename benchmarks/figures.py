@@ -21,6 +21,7 @@ class Figure(BaseModel):
         unit: What its values are in.
         values: All of them, by the bot's name.
         target: The most that Sonora may have, as a ratio of medians to the scaffold's.
+        limit: The most that Sonora's median may be, whatever the scaffold's.
         part_of: The name of the figure that this one is a part of.
     """
 
@@ -28,6 +29,7 @@ class Figure(BaseModel):
     unit: str
     values: dict[str, list[float]]
     target: float | None = None
+    limit: float | None = None
     part_of: str | None = None
 
     @property

@@ -52,7 +52,7 @@ def _block(name: str, results: Results) -> str:
                 figure.model_copy(update={"name": f"{measurement.title}: {figure.name}"})
                 for measurement in results.measurements.values()
                 for figure in measurement.figures
-                if figure.target
+                if figure.target is not None or figure.limit is not None
             ]
         )
     measurement = results.measurements.get(name)
@@ -84,19 +84,30 @@ def _pictures(name: str, measurement: Measurement) -> dict[str, str]:
 def _row(figure: Figure) -> str:
     name = f"· {figure.name}" if figure.part_of else figure.name
     ratio = "" if figure.ratio is None or figure.part_of else f"{figure.ratio:.2f}"
-    target = "" if figure.target is None else f"≤ {figure.target:g}"
-    cells = (name, _spread(figure, SCAFFOLD), _spread(figure, SONORA), ratio, target)
+    cells = (name, _spread(figure, SCAFFOLD), _spread(figure, SONORA), ratio, _target(figure))
     return f"| {' | '.join(cells)} |"
+
+
+def _target(figure: Figure) -> str:
+    if figure.target is not None:
+        return f"≤ {figure.target:g}"
+    if figure.limit is not None:
+        return f"≤ {_with_unit(_number(figure.limit), figure)}"
+    return ""
 
 
 def _spread(figure: Figure, name: str) -> str:
     values, middle = figure.values.get(name), figure.median(name)
     if not values or middle is None:
         return "–"
-    unit = f" {figure.unit}" if figure.unit else ""
+    shown = _with_unit(_number(middle), figure)
     if len(values) == 1:
-        return f"{_number(middle)}{unit}"
-    return f"{_number(middle)}{unit} [{_number(min(values))}–{_number(max(values))}]"
+        return shown
+    return f"{shown} [{_number(min(values))}–{_number(max(values))}]"
+
+
+def _with_unit(number: str, figure: Figure) -> str:
+    return f"{number} {figure.unit}" if figure.unit else number
 
 
 def _number(value: float) -> str:

@@ -35,6 +35,12 @@ def _results() -> Results:
         values={"scaffold": [1200.0, 1100.0, 1300.0], "Sonora": [600.0, 700.0, 500.0]},
         target=0.65,
     )
+    longest = Figure(
+        name="longest wait",
+        unit="ms",
+        values={"scaffold": [3900.0], "Sonora": [1950.0]},
+        limit=2000.0,
+    )
     part = Figure(
         name="uplink",
         unit="ms",
@@ -44,7 +50,7 @@ def _results() -> Results:
     measured = Measurement(
         title="Voice to voice",
         how="By ear.",
-        figures=[whole, part],
+        figures=[whole, part, longest],
         traces={
             name: {part: each * (number + 1) for number, part in enumerate(PARTS)}
             for name, each in (("scaffold", 150.0), ("Sonora", 75.0))
@@ -60,6 +66,7 @@ def test_a_row_has_medians_ranges_and_their_ratio() -> None:
         "| voice to voice | 1,200 ms [1,100–1,300] | 600 ms [500–700] | 0.50 | ≤ 0.65 |"
     )
     assert rows[3] == "| · uplink | 90 ms | 40.5 ms |  |  |"
+    assert rows[4] == "| longest wait | 3,900 ms | 1,950 ms | 0.50 | ≤ 2,000 ms |"
 
 
 def test_results_go_between_the_marks_of_the_page(tmp_path: Path) -> None:
@@ -71,6 +78,7 @@ def test_results_go_between_the_marks_of_the_page(tmp_path: Path) -> None:
         assert text.startswith("# Title\n\nBefore.\n")
         assert text.endswith("<!-- end -->\n\nAfter.\n")
         assert text.count("voice to voice |") == 2  # in its own table and in the summary
+        assert text.count("longest wait |") == 2
         assert text.count("| · uplink |") == 1
         assert "Stale figures." not in text
     kept = (tmp_path / "benchmarks" / "results.json").read_text(encoding="utf-8")
