@@ -13,7 +13,7 @@ from tests.clients.bot_process import BotProcess
 from tests.clients.visit import visiting
 from tests.session.conftest import journal_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.alone]
 
 # Long, since the rehearsal's answer repeats it, and is to be cut short.
 REQUEST = (

@@ -24,7 +24,7 @@ from tests.session.talking import (
 from tests.supabase.lite import running_lite
 from tests.supabase.stored import in_supabase, stored
 
-pytestmark = [pytest.mark.browser, pytest.mark.supabase, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.supabase, pytest.mark.slow, pytest.mark.alone]
 
 WIDE = {"width": 1600, "height": 950}
 FAINT = "rgb(111, 118, 126)"
