@@ -1,7 +1,9 @@
 """A recogniser that knows when each word of what is being said is over.
 
 So it can be asked for a transcript at any moment, as often as a bot likes, in the middle of a
-sentence too, and hears what a real one would: the words up to there that it has not told yet.
+sentence too, and hears what a real one would: the words up to there that it has not told yet. A
+real one guesses where sentences end, mostly at a full stop where it is asked; so does this one, and
+its punctuation tells nothing of whether more is to come.
 """
 
 import time
@@ -16,6 +18,8 @@ _SLACK_SECS = 0.03
 _ENDPOINTING_SECS = 0.35
 """Silence after which it tells a final result unasked. Deepgram's default is 10 ms of what it
 takes for silence; here it is more than the bots take to ask, so that they are always in time."""
+
+_PUNCTUATION = ".,;:…"
 
 
 class DictatedDeepgram(DeepgramVendor):
@@ -49,7 +53,7 @@ class DictatedDeepgram(DeepgramVendor):
         while self._words and self._words[0][1] <= elapsed:
             told.append(self._words.popleft()[0])
         self._tell_the_rest()
-        return " ".join(told)
+        return f"{' '.join(told).rstrip(_PUNCTUATION)}." if told else ""
 
     def _began_at(self) -> float:
         """When the first sound of the utterance came in."""

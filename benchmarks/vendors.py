@@ -50,7 +50,7 @@ class Vendors:
     """Deepgram, OpenAI and Cartesia, serving.
 
     Attributes:
-        answers: What the model answers, by what the user said last.
+        answers: What the model answers, by what the user said last, without full stops.
         otherwise: What it answers to anything else.
     """
 
@@ -76,7 +76,7 @@ class Vendors:
         if not request.body.get("stream"):
             return Reply(_DESCRIPTION, first_token_secs=self._delays.first_token)
         return Reply(
-            self.answers.get(request.last_said, self.otherwise),
+            self.answers.get(request.last_said.replace(".", ""), self.otherwise),
             first_token_secs=self._delays.first_token,
             token_secs=self._delays.token,
         )

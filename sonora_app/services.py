@@ -63,6 +63,9 @@ class CallServices:
         from sonora_app.speech import language_frames
 
         self.lines = Lines(language)
+        for strategy in self.turns.stop or ():
+            if isinstance(strategy, ForeseeingTurnStop):
+                strategy.language = language
         for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
             if vendor in self.stand_ins:
                 cast(_StandIn, service).set_lines(self.lines)
@@ -85,7 +88,7 @@ async def build_services(settings: Settings, language: Language) -> CallServices
 def _build(settings: Settings, language: Language) -> CallServices:
     lines = Lines(language)
     stand_ins = settings.stand_ins()
-    vad, turns = _turn_detection(settings, stand_ins)
+    vad, turns = _turn_detection(settings, language, stand_ins)
     return CallServices(
         stt=_stt(settings, lines, stand_ins),
         llm=_llm(settings, lines, stand_ins),
@@ -99,7 +102,7 @@ def _build(settings: Settings, language: Language) -> CallServices:
 
 
 def _turn_detection(
-    settings: Settings, stand_ins: frozenset[Vendor]
+    settings: Settings, language: Language, stand_ins: frozenset[Vendor]
 ) -> tuple[Silero, UserTurnStrategies]:
     silero = build_silero()
     if settings.speech_model is SpeechModel.FLUX and Vendor.STT not in stand_ins:
@@ -108,7 +111,7 @@ def _turn_detection(
         )
     smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
     if settings.answer_early:
-        stop = ForeseeingTurnStop(smart_turn, silero)
+        stop = ForeseeingTurnStop(smart_turn, silero, language)
     else:
         stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
     return silero, UserTurnStrategies(stop=[stop])

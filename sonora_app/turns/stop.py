@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     InterimTranscriptionFrame,
     InterruptionFrame,
     LLMRunFrame,
+    STTMetadataFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -18,19 +19,13 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
+from sonora_app.settings import Language
 from sonora_app.turns.answer import AnswerReadyFrame
-from sonora_app.turns.models import Silero, SmartTurn
+from sonora_app.turns.endings import ending
+from sonora_app.turns.models import STOP_SECS, Silero, SmartTurn
+from sonora_app.turns.patience import ANSWER_SECS, Patience, patience
 from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
 from sonora_app.turns.recogniser import AllTranscribedFrame
-
-SURE_SECS = 0.5
-"""Silence after which a turn that sounds complete is over, answer or none, in seconds. The
-scaffolded quickstart ends it after 0.5 s as well: 0.27 s for Silero, 0.15 s for the transcript,
-and its jitter buffer's 0.08 s."""
-
-ANSWER_SECS = 0.7
-"""How long before an unfinished turn is over its answer is asked for, in seconds: what a model
-takes to begin, with a margin."""
 
 WORDS_SECS = 0.5
 """How much longer a turn stays open, in seconds, for words that were announced by an interim
@@ -48,11 +43,16 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     Args:
         smart_turn: Tells whether a turn sounds complete.
         silero: Tells whether the user is silent.
+        language: What is spoken.
+
+    Attributes:
+        language: The same; may be changed.
     """
 
-    def __init__(self, smart_turn: SmartTurn, silero: Silero) -> None:
+    def __init__(self, smart_turn: SmartTurn, silero: Silero, language: Language) -> None:
         """Create a strategy for one call."""
         super().__init__(turn_analyzer=smart_turn)
+        self.language = language
         self._smart_turn = smart_turn
         self._silero = silero
         # Whether a turn goes on that nothing has ended, and whether what ends it keeps the guess.
@@ -65,6 +65,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._quiet_since: float | None = None
         self._foreseeing: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._complete = False
         self._speculation: UserTurnSpeculation | None = None
         self._ready = False
@@ -108,10 +109,18 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             return ProcessFrameResult.CONTINUE
         result = await super().process_frame(frame)
         match frame:
+            case STTMetadataFrame():
+                # Pipecat warns of a `stop_secs` that is not its own, since its figures of
+                # recognisers are for that one. They count from the end of speech all the same.
+                self._stop_secs_warned = True
             case TranscriptionFrame():
-                await self._guess()
+                await self._guess(sure=self._ending is not None)
+                if self._ending is not None:
+                    # By what the turn ends in now.
+                    await self._end()
             case AllTranscribedFrame() if self._said:
                 self._transcript_finalized, self._more_coming = True, False
+                await self._guess()
                 await self._maybe_trigger_user_turn_stopped()
             case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
                 await self._end()
@@ -127,13 +136,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             return
         if self._left_secs() > 0:
             await self._guess(sure=True)
-        left = 0.0 if self._ready or self._speculation is None else self._left_secs()
-        if left <= 0:
-            await self._end()
-        else:
-            self._ending = self.task_manager.create_task(
-                self._end_after(left), f"{self}::_end_after"
-            )
+        await self._end()
 
     async def handle_user_turn_started(self) -> None:
         """Begin a turn."""
@@ -169,15 +172,10 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._guess()
 
     async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
-        """Have smart-turn judge at the end of speech.
-
-        A turn that sounds unfinished is answered in time for when it is over all the same.
-        """
+        """Have smart-turn judge at the end of speech; answer in time what sounds unfinished."""
         await super().process_frame(stopped)
-        if not self._open or self._turn_complete:
-            return
-        await asyncio.sleep(max(0.0, self._smart_turn.params.stop_secs - ANSWER_SECS))
-        await self._guess(sure=True)
+        if self._open and not self._turn_complete:
+            self._ask_after(self._smart_turn.params.stop_secs - ANSWER_SECS)
 
     async def _resumed(self) -> None:
         self._open = True
@@ -188,11 +186,19 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._withdraw()
 
     async def _guess(self, *, sure: bool = False) -> None:
-        """Have the turn answered as far as it is known, if it may well be over."""
+        """Have the turn answered, if all of it is known and it may well be over.
+
+        Args:
+            sure: Whether it will be over unless the user goes on.
+        """
         text = " ".join(self._said)
-        if not text or not (self._complete or sure) or self._quiet_since is None:
+        if not text or self._quiet_since is None or self._wants_tool:
             return
-        if self._wants_tool:
+        if not sure and not (self._complete and self._transcript_finalized):
+            return
+        early_secs = self._quiet_since + self._patience().ask_secs - time.monotonic()
+        if early_secs > 0:
+            self._ask_after(early_secs)
             return
         if self._speculation is not None:
             if _MATCH.matches(self._speculation.text, text):
@@ -202,6 +208,18 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._ready = False
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
+    def _ask_after(self, secs: float) -> None:
+        async def ask() -> None:
+            await asyncio.sleep(secs)
+            self._asking = None
+            if self._silero.state is VADState.QUIET:
+                await self._guess(sure=True)
+            else:
+                self._ask_after(_LOOK_SECS)
+
+        if self._asking is None:
+            self._asking = self.task_manager.create_task(ask(), f"{self}::_ask")
+
     async def _withdraw(self) -> None:
         speculation, self._speculation = self._speculation, None
         self._ready = False
@@ -210,9 +228,17 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     # --- The end
 
+    def _patience(self) -> Patience:
+        return patience(
+            ending(" ".join(self._said), self.language),
+            unfinished_secs=STOP_SECS + self._smart_turn.params.stop_secs,
+        )
+
     def _left_secs(self) -> float:
-        since = self._quiet_since or time.monotonic()
-        return since + SURE_SECS - time.monotonic()
+        """How much longer the silence has to last for the turn to be over."""
+        if self._quiet_since is None:
+            return 0.0
+        return self._quiet_since + self._patience().over_secs - time.monotonic()
 
     def _may_go_on(self) -> bool:
         """Whether the user seems to be speaking again: told within Silero's `start_secs`."""
@@ -225,12 +251,17 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._end()
 
     async def _end(self) -> None:
+        """End the turn, or see to it that it is ended in time."""
         if not self._open:
             return
+        answered = self._ready or self._speculation is None
+        left = 0.0 if answered and self._patience().until_answered else self._left_secs()
         if self._may_go_on():
-            await self._stop_tasks()
+            left = max(left, _LOOK_SECS)
+        if left > 0:
+            await self._stop(self._ending)
             self._ending = self.task_manager.create_task(
-                self._end_after(_LOOK_SECS), f"{self}::_end_after"
+                self._end_after(left), f"{self}::_end_after"
             )
             return
         # Before anything is waited for, or it would be ended twice.
@@ -258,8 +289,11 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._quiet_since = None
 
     async def _stop_tasks(self) -> None:
-        tasks = [self._foreseeing, self._judging, self._ending]
-        self._foreseeing = self._judging = self._ending = None
+        tasks = [self._foreseeing, self._judging, self._asking, self._ending]
+        self._foreseeing = self._judging = self._asking = self._ending = None
         for task in tasks:
-            if task is not None and task is not asyncio.current_task():
-                await self.task_manager.cancel_task(task)
+            await self._stop(task)
+
+    async def _stop(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None and task is not asyncio.current_task():
+            await self.task_manager.cancel_task(task)

@@ -5,6 +5,7 @@ strategy, the aggregators and the model's service are the call's own, and OpenAI
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     ErrorFrame,
@@ -34,8 +36,9 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from sonora_app.llm import build_llm
-from sonora_app.settings import Settings
-from sonora_app.turns.models import SmartTurn, build_silero, build_smart_turn
+from sonora_app.settings import Language, Settings
+from sonora_app.turns.models import Silero, SmartTurn, build_silero, build_smart_turn
+from sonora_app.turns.patience import SURE_SECS
 from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
 from sonora_app.turns.stop import ForeseeingTurnStop
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
@@ -44,6 +47,8 @@ from tests.vendors.rig import Rig, rigged
 pytestmark = [pytest.mark.session, pytest.mark.alone]
 
 HALF, REST = "Quiero viajar en abril", "con mis dos hermanos."
+HANGING = "Quiero viajar con mis."
+UNFINISHED_SECS = 1.4
 ANSWER = "Claro, dime más."
 
 
@@ -56,6 +61,16 @@ class Verdict(SmartTurn):
     def _predict_endpoint(self, audio_array: Any) -> dict[str, Any]:
         self.asked += 1
         return {"prediction": int(self.complete), "probability": float(self.complete)}
+
+
+class Murmur(Silero):
+    """Silero whose state is the test's."""
+
+    heard = VADState.QUIET
+
+    @property
+    def state(self) -> VADState:
+        return self.heard
 
 
 class Ear(FrameProcessor):
@@ -83,6 +98,7 @@ class Turn:
     openai: OpenAIVendor
     context: LLMContext
     smart_turn: Verdict
+    silero: Murmur
     ear: Ear
 
     async def begin(self) -> None:
@@ -137,21 +153,24 @@ async def turn(reply: Reply | None = None, tools: Any = None) -> AsyncGenerator[
         settings = Settings.model_validate(
             {"ENV": "local", "OPENAI_API_KEY": "key", "OPENAI_BASE_URL": openai.url}
         )
-        smart_turn = build_smart_turn(stop_secs=1.4)
+        smart_turn = build_smart_turn(stop_secs=UNFINISHED_SECS)
         smart_turn.__class__ = Verdict
         assert isinstance(smart_turn, Verdict)
+        silero = build_silero()
+        silero.__class__ = Murmur
+        assert isinstance(silero, Murmur)
         context = LLMContext(tools=tools) if tools else LLMContext()
         pair = LLMContextAggregatorPair(
             context,
             user_params=LLMUserAggregatorParams(
                 user_turn_strategies=UserTurnStrategies(
-                    stop=[ForeseeingTurnStop(smart_turn, build_silero())]
+                    stop=[ForeseeingTurnStop(smart_turn, silero, Language.ES)]
                 )
             ),
         )
         ear = Ear()
         async with rigged(pair.user(), build_llm(settings), ear, pair.assistant()) as rig:
-            user = Turn(rig, openai, context, smart_turn, ear)
+            user = Turn(rig, openai, context, smart_turn, silero, ear)
             await user.begin()
             yield user
 
@@ -222,6 +241,84 @@ async def test_a_turn_that_sounds_unfinished_is_not_answered_in_a_pause() -> Non
         await user.stop()
         await user.answered()
         assert user.said[0] == ("user", f"{HALF} {REST}")
+
+
+async def test_nothing_is_guessed_before_the_words_of_the_pause_are_there() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.heard(HALF)
+        await user.openai.log.wait_for("answered")
+        await user.resume()
+        await user.pause()
+        await asyncio.sleep(0.3)
+        assert len(user.openai.bodies) == 1
+        await user.heard(REST)
+        await user.stop()
+        await user.answered()
+        assert [ChatRequest(body).last_said for body in user.openai.bodies] == [
+            HALF,
+            f"{HALF} {REST}",
+        ]
+
+
+async def test_who_stops_in_mid_sentence_may_go_on_though_it_sounds_complete() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.heard(HANGING)
+        await user.stop()
+        await asyncio.sleep(SURE_SECS + 0.3)
+        assert user.openai.bodies == []
+        await user.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        await user.pause()
+        await user.heard("hermanos")
+        await user.stop()
+        await user.answered()
+        assert user.said[0] == ("user", f"{HANGING} hermanos")
+        assert len(user.openai.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "at_least_secs", "at_most_secs"),
+    [(HANGING, UNFINISHED_SECS, 2.0), ("Somos cuatro", 0.9, 1.4), (HALF, 0.1, 0.8)],
+)
+async def test_who_does_not_go_on_is_answered(
+    text: str, at_least_secs: float, at_most_secs: float
+) -> None:
+    async with turn() as user:
+        await user.pause()
+        paused_at = time.monotonic()
+        await user.heard(text)
+        await user.stop()
+        await user.rig.get(UserStoppedSpeakingFrame)
+        assert at_least_secs - 0.1 < time.monotonic() - paused_at < at_most_secs
+        await user.answered()
+        assert user.said == [("user", text), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
+
+
+async def test_a_turn_left_open_is_over_soon_once_it_gets_its_last_words() -> None:
+    async with turn() as user:
+        await user.pause()
+        paused_at = time.monotonic()
+        await user.heard(HANGING)
+        await user.stop()
+        await user.heard("hermanos")
+        await user.answered()
+        assert time.monotonic() - paused_at < UNFINISHED_SECS - 0.4
+        assert user.said[0] == ("user", f"{HANGING} hermanos")
+
+
+async def test_nothing_is_asked_while_the_user_may_be_speaking_again() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.heard(HANGING)
+        await user.stop()
+        user.silero.heard = VADState.STARTING
+        await asyncio.sleep(UNFINISHED_SECS + 0.4)
+        assert user.openai.bodies == []
+        user.silero.heard = VADState.QUIET
+        await user.answered()
+        assert user.said == [("user", HANGING), ("assistant", ANSWER)]
 
 
 @pytest.mark.parametrize(("complete", "asked"), [(True, 1), (False, 2)])

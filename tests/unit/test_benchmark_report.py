@@ -114,9 +114,9 @@ def test_an_answer_goes_on_until_a_silence_longer_than_between_words() -> None:
 
 async def test_what_is_dictated_is_heard_up_to_the_moment_of_asking() -> None:
     vendor = DictatedDeepgram("key")
-    vendor.expect((("Hola", 0.0), ("Ana", 60.0)))
+    vendor.expect((("Hola,", 0.0), ("Ana", 60.0)))
     vendor.log.add("speech")
     unused = None  # the words are found by the clock, not in the sound
-    assert await vendor.recognise(unused) == "Hola"  # type: ignore[arg-type]
+    assert await vendor.recognise(unused) == "Hola."  # type: ignore[arg-type]
     assert list(vendor.hears) == ["Ana"]
     assert await vendor.recognise(unused) == ""  # type: ignore[arg-type]

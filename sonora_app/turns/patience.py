@@ -1,0 +1,51 @@
+"""How long a silence is borne before the turn is over, by what the turn ends in."""
+
+from dataclasses import dataclass
+
+from sonora_app.turns.endings import Ending
+
+SURE_SECS = 0.5
+"""Silence after which a turn that sounds complete is over, answer or none, in seconds. The
+scaffolded quickstart ends it after 0.5 s as well: 0.27 s for Silero, 0.15 s for the transcript,
+and its jitter buffer's 0.08 s."""
+
+ANSWER_SECS = 0.5
+"""How long before an unfinished turn is over its answer is asked for, in seconds: what a model
+takes to begin, with a margin."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How much silence there may be, in seconds.
+
+    Parameters:
+        ask_secs: After how much the answer is asked for.
+        over_secs: After how much the turn is over.
+        until_answered: Whether it is over before that, once the answer has begun.
+    """
+
+    ask_secs: float
+    over_secs: float
+    until_answered: bool = False
+
+
+_SHORT = Patience(ask_secs=0.0, over_secs=SURE_SECS, until_answered=True)
+
+_NUMBER = Patience(ask_secs=0.65, over_secs=0.9)
+"""Who dictates pauses for half a second between two numbers."""
+
+
+def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
+    """With a turn that sounds complete.
+
+    Args:
+        ending: What its words end in.
+        unfinished_secs: How much silence ends a turn that sounds unfinished.
+    """
+    match ending:
+        case Ending.WHOLE:
+            return _SHORT
+        case Ending.NUMBER:
+            return _NUMBER
+        case Ending.OPEN:
+            return Patience(ask_secs=unfinished_secs - ANSWER_SECS, over_secs=unfinished_secs)
