@@ -59,12 +59,20 @@ async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
     Raises:
         ValueError: It is one that Sonora does not run on.
     """
+    transport = await create_transport(runner_args, TRANSPORT_PARAMS)
     connection = getattr(runner_args, "webrtc_connection", None)
     if connection is not None:
         from sonora_app.jitter import shorten_jitter_buffers
+        from sonora_app.opus import encode_voice
 
         shorten_jitter_buffers(connection.pc)
-    return await create_transport(runner_args, TRANSPORT_PARAMS)
+
+        async def connected(*_: object) -> None:
+            encode_voice(connection.pc)
+
+        # Pipecat sets its track just before it tells that the client is there.
+        transport.add_event_handler("on_client_connected", connected)
+    return transport
 
 
 def transport_name(transport: BaseTransport) -> str:

@@ -1,0 +1,101 @@
+"""Has the voice encoded as it is: mono, at its own rate, and silence only once.
+
+aiortc makes stereo at 48 kHz of whatever it is given, in pieces of 10 ms, each on a thread of the
+pool: with the two threads and the way there and back, a fifth of the processor time of a call,
+most of it for silence. A packet of Opus says itself how many channels and what band it holds, so
+every client plays this one as it did the other.
+
+aiortc sends packets that come encoded from a track. The track that Pipecat makes of its audio is
+read here, encoded, and sent in its stead; it is left alone if it is not what it was when this was
+written (Pipecat 1.14).
+"""
+
+from fractions import Fraction
+from typing import Any, cast
+
+from aiortc import MediaStreamTrack, RTCPeerConnection
+from av import AudioFrame, CodecContext, Packet
+from loguru import logger
+from pipecat.transports.smallwebrtc.transport import RawAudioTrack
+
+PACKET_SECS = 0.02
+"""How much audio a packet holds: what aiortc, and every browser, puts in one."""
+
+_BIT_RATE = 64_000
+"""Bits per second; above it, libopus models no voice and takes half the time."""
+
+_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+"""What Opus takes, in Hz."""
+
+_SETTLED = 3
+"""Packets of silence after which each is what the one before was."""
+
+_FIELDS = ("_samples_per_10ms", "_bytes_per_10ms")
+
+
+class OpusTrack(MediaStreamTrack):
+    """Pipecat's outgoing audio, encoded.
+
+    Args:
+        source: Gives 16-bit mono frames of `PACKET_SECS` each, in time.
+        sample_rate: Their rate, in Hz.
+    """
+
+    kind = "audio"
+
+    def __init__(self, source: MediaStreamTrack, sample_rate: int) -> None:
+        """Create a track that has read nothing yet."""
+        super().__init__()
+        self._source = source
+        self._time_base = Fraction(1, sample_rate)
+        self._codec: Any = CodecContext.create("libopus", "w")
+        self._codec.bit_rate = _BIT_RATE
+        self._codec.format, self._codec.layout = "s16", "mono"
+        self._codec.sample_rate, self._codec.time_base = sample_rate, self._time_base
+        self._codec.options = {"application": "voip"}
+        self._silent = 0
+        self._payload = b""
+
+    async def recv(self) -> "Packet[Any]":
+        """The next packet, when it is due."""
+        frame = cast(AudioFrame, await self._source.recv())
+        self._silent = 0 if frame.to_ndarray().any() else self._silent + 1
+        if self._silent <= _SETTLED:
+            # As many samples as a packet holds: one comes of each frame.
+            (encoded,) = self._codec.encode(frame)
+            self._payload = bytes(encoded)
+        packet = Packet(self._payload)
+        packet.pts, packet.time_base = frame.pts, self._time_base
+        return packet
+
+    def stop(self) -> None:
+        """End, and what is read with it."""
+        self._source.stop()
+        super().stop()
+
+
+def encode_voice(connection: RTCPeerConnection) -> bool:
+    """Send what a connection sends as audio in packets of `OpusTrack`.
+
+    Args:
+        connection: A connection whose audio Pipecat has set.
+
+    Returns:
+        Whether it is so now. If not, the call goes on as aiortc has it.
+    """
+    for transceiver in connection.getTransceivers():
+        track = transceiver.sender.track
+        if transceiver.kind != "audio" or type(track) is not RawAudioTrack:
+            continue
+        parts = vars(track)
+        rate = parts.get("_sample_rate", 0)
+        expected = [rate // 100, rate // 100 * 2]
+        if rate not in _RATES or [parts.get(name) for name in _FIELDS] != expected:
+            break
+        if parts.get("_chunk_queue"):
+            break
+        parts.update((name, 2 * parts[name]) for name in _FIELDS)
+        transceiver.sender.replaceTrack(OpusTrack(track, rate))
+        return True
+    logger.warning("Pipecat makes its outgoing audio otherwise now; aiortc encodes it")
+    return False
