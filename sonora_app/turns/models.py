@@ -16,9 +16,13 @@ import numpy as np
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.utils import exp_smoothing
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
+from pipecat.audio.volume import VOLUME_WINDOW_SECS
 from pipecat.metrics.metrics import MetricsData
+
+from sonora_app.turns.silence import RememberingModel, is_silent
 
 A = TypeVar("A", bound=VADAnalyzer | BaseSmartTurn)
 
@@ -43,8 +47,10 @@ class Silero(SileroVADAnalyzer):
     """
 
     quiet_secs: float = 0.0
+    _model: RememberingModel
     _state: VADState = VADState.QUIET
     _heard_at: float = 0.0
+    _silent_secs: float = 0.0
 
     @property
     def state(self) -> VADState:
@@ -55,8 +61,11 @@ class Silero(SileroVADAnalyzer):
     async def analyze_audio(self, buffer: bytes) -> VADState:
         """Analyze audio, and remember the state it leads to."""
         self._heard_at = time.monotonic()
-        if len(self._vad_buffer) + len(buffer) < self._vad_frames_num_bytes:
-            # Only kept until a window is full, for which no thread is needed.
+        waiting = self._vad_buffer + buffer
+        if len(waiting) < self._vad_frames_num_bytes or (
+            self._model.knows_silence(self.sample_rate) and is_silent(waiting)
+        ):
+            # Only kept until a window is full, or known, for which no thread is needed.
             self._state = self._run_analyzer(buffer)
         else:
             self._state = await super().analyze_audio(buffer)
@@ -70,6 +79,15 @@ class Silero(SileroVADAnalyzer):
         else:
             self.quiet_secs += self.num_frames_required() / self.sample_rate
         return confidence
+
+    def _get_smoothed_volume(self, audio: bytes) -> float:
+        silent_secs = self._silent_secs + len(audio) / 2 / self.sample_rate
+        self._silent_secs = silent_secs if is_silent(audio) else 0.0
+        if self._silent_secs < VOLUME_WINDOW_SECS:
+            return super()._get_smoothed_volume(audio)
+        # Measuring takes half as long as the model.
+        self._volume_tracker.update(audio, self.sample_rate)
+        return exp_smoothing(0.0, self._prev_volume, self._smoothing_factor)
 
 
 class SmartTurn(LocalSmartTurnAnalyzerV3):
@@ -119,8 +137,7 @@ def build_silero() -> Silero:
 
     analyzer = _fresh(_silero(), start)
     parts = vars(analyzer)
-    parts["_model"] = copy.copy(parts["_model"])
-    parts["_model"].reset_states()
+    parts["_model"] = RememberingModel(parts["_model"])
     return analyzer
 
 
