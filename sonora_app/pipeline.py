@@ -1,11 +1,13 @@
 """The call's processors, in the order that audio flows through them."""
 
+from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
@@ -17,6 +19,25 @@ _NOTHING_HEARD_SECS = 2.5
 answered only if it cut the bot off. Pipecat's own is 5 s. Longer than `hearing.HEARD_SECS`, at
 which a recogniser that went mute is made to tell what it had heard: a turn that ends just before
 that leaves these words without an answer."""
+
+
+class EndOfListening(FrameProcessor):
+    """Where the user's audio has been heard by all that listen to it.
+
+    Pipecat passes every piece of it, 50 a second, on through all the processors of a pipeline:
+    a queue, a task and a word to the observers at each.
+    """
+
+    def __init__(self) -> None:
+        """Create the processor, which sees to frames at once and has no queue of its own."""
+        super().__init__(enable_direct_mode=True)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass on what is not the user's audio."""
+        if isinstance(frame, InputAudioRawFrame):
+            return
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
 
 
 def build_aggregators(
@@ -55,6 +76,7 @@ def build_pipeline(
             PauseNoticingVADProcessor(services.vad),
             services.stt,
             aggregators.user(),
+            EndOfListening(),
             services.llm,
             services.tts,
             transport.output(),

@@ -78,8 +78,8 @@ class PauseNoticingVADProcessor(VADProcessor):
     """
 
     def __init__(self, silero: Silero) -> None:
-        """Create the processor."""
-        super().__init__(vad_analyzer=silero)
+        """Create the processor, which hears audio at once and has no queue of its own."""
+        super().__init__(vad_analyzer=silero, enable_direct_mode=True)
         self._silero = silero
         self._loudness = Loudness()
         self._paused = False
