@@ -11,6 +11,7 @@ imports it from the start of the process, so that the first caller does not wait
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from sonora_app.settings import Settings
 
 _warm_up: WarmUp
+
+# Before numpy is imported. Its second thread waits for the next piece of a computation without
+# sleeping, and the only computation that is large enough for two is a millisecond of smart-turn's.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class WarmUp(threading.Thread):
@@ -119,8 +124,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    import os
-
     # Before the warm-up reads the settings: a bot started by hand is on somebody's own machine.
     os.environ.setdefault("ENV", "local")
 
