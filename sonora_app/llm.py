@@ -87,6 +87,8 @@ class BoundedOpenAILLMService(ForetellingLLMService):
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:  # noqa: ANN401  # Pipecat's signature
         """Create the client with `TIMEOUT` and `MAX_RETRIES`."""
         client = super().create_client(*args, **kwargs)
+        # The first answer of a process would wait for the import of it.
+        _ = client.chat.completions
         return client.with_options(timeout=TIMEOUT, max_retries=MAX_RETRIES)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
