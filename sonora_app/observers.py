@@ -1,24 +1,33 @@
-"""Several observers as one.
+"""All observers of a call as one.
 
-Pipecat gives each observer a queue and a task of its own, puts every frame that any processor
-takes or pushes into each of the queues, and wakes each of the tasks: a twentieth of the processor
-time of a call for the three that are joined here and the one that is left out.
+Pipecat gives each observer a queue and a task of its own, puts what every processor takes or pushes
+into each of the queues, and wakes each of the tasks: hundreds of times a second.
 """
 
+from pipecat.frames.frames import InputAudioRawFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.frameworks.rtvi import RTVIObserver, RTVIObserverParams, RTVIProcessor
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 
-class Observers(BaseObserver):
-    """Observers that are told of frames one after another.
+class Observers(RTVIObserver):
+    """Pipecat's observer, which tells the page of the call, and others after it.
 
     Args:
-        *observers: Each wants a frame once, when it is pushed first, and sees to it quickly.
+        rtvi: What the page is told by.
+        *observers: Each wants a frame once, when it is pushed first, and sees to it quickly; none
+            wants the user's audio.
+        params: What the page is told.
     """
 
-    def __init__(self, *observers: BaseObserver) -> None:
+    def __init__(
+        self,
+        rtvi: RTVIProcessor,
+        *observers: BaseObserver,
+        params: RTVIObserverParams | None = None,
+    ) -> None:
         """Join observers."""
-        super().__init__(observe_every_push=False)
+        super().__init__(rtvi, params=params)
         self._observers = observers
 
     async def setup(self, task_manager: BaseTaskManager) -> None:
@@ -29,13 +38,18 @@ class Observers(BaseObserver):
 
     async def on_pipeline_started(self) -> None:
         """Tell each that the pipeline runs."""
+        await super().on_pipeline_started()
         for observer in self._observers:
             await observer.on_pipeline_started()
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Tell each of a frame."""
-        for observer in self._observers:
-            await observer.on_push_frame(data)
+        if isinstance(data.frame, InputAudioRawFrame):
+            return
+        await super().on_push_frame(data)
+        if data.first_push:
+            for observer in self._observers:
+                await observer.on_push_frame(data)
 
     async def cleanup(self) -> None:
         """Let each finish what it has begun."""

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 from pipecat.frames.frames import ErrorFrame, Frame, InputTransportMessageFrame
+from pipecat.observers.base_observer import BaseObserver
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.processors.frameworks.rtvi import RTVIProcessor
+from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 from pydantic import BaseModel, Field
 
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
+from sonora_app.observers import Observers
 from sonora_app.protocol import MAX_MESSAGE_BYTES, Event, Outbound, Problem
 
 _MAX_ID_CHARS = 200
@@ -77,13 +79,27 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     Args:
         on_typed: Told what the user typed, at the place in the order of things where it enters
             the conversation.
+
+    Attributes:
+        gatekeeper: Decides what is let through.
+        observers: What else observes the pipeline, set before it is made.
     """
 
     def __init__(self, *, on_typed: Callable[[str], None]) -> None:
         """Create it without a gatekeeper; nothing is let through until there is one."""
         super().__init__()
         self.gatekeeper: Gatekeeper | None = None
+        self.observers: tuple[BaseObserver, ...] = ()
         self._on_typed = on_typed
+
+    def create_rtvi_observer(
+        self,
+        *,
+        params: RTVIObserverParams | None = None,
+        **_: Any,  # noqa: ANN401  # Pipecat's signature
+    ) -> Observers:
+        """Make what tells the page of the call, with the other observers."""
+        return Observers(self, *self.observers, params=params)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Screen what comes from the page; pass everything else on as Pipecat does."""

@@ -31,7 +31,6 @@ from sonora_app.floor import Floor
 from sonora_app.limits import CallLimits
 from sonora_app.metrics import CallMetrics, UsageObserver, latency_observer
 from sonora_app.muting import FlowMute
-from sonora_app.observers import Observers
 from sonora_app.page import ScreenedRTVIProcessor
 from sonora_app.pipeline import build_aggregators, build_pipeline
 from sonora_app.protocol import Notice, SetConversationId, TurnLatency, UserTextMessage
@@ -103,10 +102,10 @@ class Session:
         if isinstance(self._store, MirroredStore):
             self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
         waits = latency_observer(metrics, partial(_answered, page, watcher))
+        page.observers = (floor, UsageObserver(metrics), waits)
         worker = PipelineWorker(
             build_pipeline(self._transport, services, aggregators),
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-            observers=[Observers(floor, UsageObserver(metrics), waits)],
             enable_turn_tracking=False,
             rtvi_processor=page,
             app_resources=call,
