@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from pipecat.frames.frames import (
+    AggregatedTextFrame,
     AggregatedTextProgressFrame,
     ErrorFrame,
     Frame,
@@ -129,13 +130,14 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
 
     # --- Asking for speech
 
-    async def _synthesize_text(self, text: str, context_id: str) -> None:
+    async def _speak_text(self, src_frame: AggregatedTextFrame, text: str, context_id: str) -> None:
         connection = self._sent_by.get(context_id)
         if connection is not None and connection.state is not State.OPEN:
             await self._break_off(context_id)
-        # Pipecat would put into the log what a voice that is unusable does not say.
+        # Pipecat would open the context once more, and wait 3 s for sound before the next one is
+        # heard; and put into the log what a voice that is unusable does not say.
         if self.is_usable and context_id not in self._broken_off:
-            await super()._synthesize_text(text, context_id)
+            await super()._speak_text(src_frame, text, context_id)
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None]:
         """Speak `text`, or break the context off if it cannot be sent."""

@@ -36,6 +36,7 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 from pipecat.services.deepgram.stt import DeepgramSTTService
 
+from sonora_app.failover import SPEECH_LOST
 from sonora_app.settings import Language, Settings
 from sonora_app.speech import FLUX_MODEL, NATIVE_VOICES, build_stt, build_tts, language_frames
 from tests.vendors.cartesia import Breakage, CartesiaVendor, Fault
@@ -330,6 +331,26 @@ async def test_a_line_that_breaks_off_is_over_all_the_same(
     assert [turn for turn in turns if turn] == ([heard] if heard else []) + ["Perdona."]
 
 
+async def test_the_rest_of_an_answer_that_broke_off_holds_up_nothing(
+    cartesia: CartesiaVendor,
+) -> None:
+    tts = build_tts(settings(CARTESIA_BASE_URL=cartesia.url), Language.ES)
+    cartesia.fault = Fault(Breakage.CLOSE, after_secs=0.5)
+    async with rigged(tts) as rig:
+        await rig.send(LLMFullResponseStartFrame())
+        await rig.send(*[LLMTextFrame(piece) for piece in ANSWER * 2])
+        # All that there is of it was handed on; the model is still telling the rest.
+        await rig.get(TTSStoppedFrame)
+        await rig.send(*[LLMTextFrame(piece) for piece in ANSWER * 2], LLMFullResponseEndFrame())
+        await rig.get(LLMFullResponseEndFrame)
+        await rig.send(TTSSpeakFrame("Perdona."))
+        await rig.get(TTSStoppedFrame, 2)
+        heard = " ".join(cartesia.log.of("broken")[0]["words"])
+        assert spoken(rig) == f"{heard} Perdona."
+        assert [frame.error for frame in rig.all(ErrorFrame)].count(SPEECH_LOST) == 1
+    assert tts.is_usable
+
+
 async def test_of_two_lines_in_a_row_the_second_is_told_when_it_is_heard(
     cartesia: CartesiaVendor,
 ) -> None:
@@ -355,8 +376,9 @@ async def test_a_refused_voice_key_makes_the_voice_unusable(cartesia: CartesiaVe
     sink = logger.add(logged.append, level="INFO")
     try:
         async with rigged(tts) as rig:
-            await rig.send(TTSSpeakFrame("Esto no lo oye nadie."))
-            await rig.get(TTSStoppedFrame)
+            await rig.send(TTSSpeakFrame("Esto no lo oye nadie."), LLMFullResponseEndFrame())
+            await rig.get(LLMFullResponseEndFrame)
+            assert not rig.all(TTSTextFrame)
     finally:
         logger.remove(sink)
     assert not tts.is_usable
