@@ -6,7 +6,8 @@
   this instance can take a call.
 
 `sonora_app` is imported inside functions only, so that importing this module is quick. A thread
-imports it from the start of the process, so that the first caller does not wait for it.
+imports and builds the rest: from the start of the process where this module is imported, and
+behind the open port where it is run. Nobody is called before it is done.
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ class WarmUp(threading.Thread):
 
     def run(self) -> None:
         """Check the settings, then import and build."""
+        from sonora_app.memory import begin_warm_up, end_warm_up
+
+        begin_warm_up()
+        try:
+            self._prepare()
+        finally:
+            end_warm_up()
+
+    def _prepare(self) -> None:
         from loguru import logger
 
         from sonora_app.errors import SonoraError
@@ -118,17 +128,23 @@ def readyz() -> dict[str, Any]:
 
 def main() -> None:
     """Run the development runner."""
+    from sonora_app.memory import begin_warm_up
+
+    # Here already: the runner itself is much to import.
+    begin_warm_up()
+
     from sonora_app.dev_runner import run_dev_runner
 
     run_dev_runner(_warm_up)
 
 
 if __name__ == "__main__":
-    # Before the warm-up reads the settings: a bot started by hand is on somebody's own machine.
+    # Before the settings are read: a bot started by hand is on somebody's own machine.
     os.environ.setdefault("ENV", "local")
 
 _warm_up = WarmUp()
-_warm_up.start()
 
 if __name__ == "__main__":
     main()
+else:
+    _warm_up.start()

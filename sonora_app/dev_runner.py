@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from types import FrameType
 from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.errors import SettingsError
 from sonora_app.logs import configure_logs
@@ -21,6 +23,8 @@ from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.words import say, worded
 
 _TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
+
+_SERVED_COLD = re.compile(r"/(status|(client|sonora/static)/.*)?$")
 
 _ROWS = {
     Vendor.STT: (
@@ -37,7 +41,8 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     """Read the settings, say what is real, and serve until interrupted.
 
     Args:
-        warm_up: Prepares the first call. The server takes none before it is done.
+        warm_up: Prepares the first call. Started as the server opens its port, unless it was
+            started before; until it is done, calls wait.
     """
     os.environ.setdefault("ENV", "local")
     console = Console(stderr=True)
@@ -61,11 +66,35 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
     _wrap_lifespan(runner.app, settings, warm_up)
+    runner.app.add_middleware(WaitsForWarmUp, warm_up=warm_up)
     add_console(runner.app, settings, lambda: process_store(settings))
     if "--allowed-origins" not in sys.argv and not os.environ.get("PIPECAT_ALLOWED_ORIGINS"):
         # The runner's own default is everybody, and its own limit refuses `pipecat eval`.
         runner.app.add_middleware(LocalOriginsOnly)
     runner.main(parser)
+
+
+class WaitsForWarmUp:
+    """ASGI middleware that holds requests back until the process is warm.
+
+    A call that was begun sooner would be built while everything is imported, and hear late what
+    is said meanwhile. The page, its files and the runner's status need nothing of it.
+
+    Args:
+        app: What the requests are for.
+        warm_up: What they wait for; it was started by then.
+    """
+
+    def __init__(self, app: ASGIApp, warm_up: threading.Thread) -> None:
+        """Hold back the requests to `app`."""
+        self._app = app
+        self._warm_up = warm_up
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, at once or when the process is warm."""
+        if scope["type"] != "lifespan" and not _SERVED_COLD.match(scope["path"]):
+            await asyncio.to_thread(self._warm_up.join)
+        await self._app(scope, receive, send)
 
 
 def stand_in_table(settings: Settings) -> Table:
@@ -88,7 +117,7 @@ def stand_in_table(settings: Settings) -> Table:
 
 
 def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) -> None:
-    """Open the store with the server and close it with it.
+    """Open the store with the server and close it with it; warm up once the server is open.
 
     The runner resets the log to DEBUG, at which Pipecat logs what people say, between parsing
     its flags and starting the server; so the log is configured when the server starts.
@@ -99,10 +128,12 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         if not {"-v", "--verbose"} & set(sys.argv):
             configure_logs(settings)
-        await asyncio.to_thread(warm_up.join)
         await process_store(settings)
         _end_calls_on_interrupt()
         async with inner(app):
+            if warm_up.ident is None:
+                # Not sooner: it would take the interpreter from what opens the port.
+                warm_up.start()
             yield
         await close_process_store(settings)
 

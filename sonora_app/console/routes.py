@@ -1,13 +1,14 @@
 """Puts the console on the development runner: the page at `/`, its API below `/sonora/api`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sonora_app.console.api import build_api
 from sonora_app.conversation.store import Store
 from sonora_app.settings import Settings
 
@@ -50,5 +51,26 @@ def add_console(app: FastAPI, settings: Settings, store: Callable[[], Awaitable[
 
     # Registered by its decorator.
     del page
-    app.mount("/sonora/api", build_api(settings, store))
+    app.mount("/sonora/api", _Api(settings, store))
     app.mount("/sonora/static", StaticFiles(directory=STATIC))
+
+
+class _Api:
+    """The API, imported and built at the first request: the port opens without it."""
+
+    def __init__(self, settings: Settings, store: Callable[[], Awaitable[Store]]) -> None:
+        self._settings = settings
+        self._store = store
+        self._building = asyncio.Lock()
+        self._built: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._building:
+            if self._built is None:
+                self._built = await asyncio.to_thread(self._build)
+        await self._built(scope, receive, send)
+
+    def _build(self) -> ASGIApp:
+        from sonora_app.console.api import build_api
+
+        return build_api(self._settings, self._store)

@@ -8,11 +8,12 @@ audio is made anew.
 import asyncio
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
@@ -95,6 +96,12 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
 
     _foreseen: asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None = None
 
+    def __init__(self) -> None:
+        """Load the model."""
+        super().__init__()
+        parts = vars(self)
+        parts["_session"] = _LeanSession(parts["_session"])
+
     async def foresee(self, quiet_secs: float) -> EndOfTurnState:
         """Tell whether the turn sounds complete, if this is the end of it.
 
@@ -127,6 +134,26 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
                 self.clear()
                 return state, metrics
         return await super().analyze_end_of_turn()
+
+
+class _LeanSession:
+    """A loaded model that gives back the memory of each run.
+
+    ONNX Runtime keeps what a run has taken for the next one, 28 MB for smart-turn. To take it anew
+    is some 2 ms of the 45 that a run lasts.
+
+    Args:
+        session: What it was loaded as.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session: Any = session
+        self._options: Any = onnxruntime.RunOptions()
+        self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def run(self, outputs: list[str] | None, inputs: dict[str, Any]) -> Sequence[Any]:
+        """Run the model, as `InferenceSession.run` does."""
+        return self._session.run(outputs, inputs, self._options)
 
 
 def build_silero() -> Silero:

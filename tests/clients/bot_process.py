@@ -22,13 +22,20 @@ _CLEARED = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
 
 
 class BotProcess:
-    """A running bot."""
+    """A running bot.
+
+    Attributes:
+        serving_after_secs: From its start until it answered, in seconds.
+        warm_after_secs: From its start until a call was let in, in seconds; 0 where nobody waited.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.process = process
         self.port = port
         self.log = log
-        self.ready_after_secs = 0.0
+        self.serving_after_secs = 0.0
+        self.warm_after_secs = 0.0
+        self._started_at = time.monotonic()
 
     @property
     def url(self) -> str:
@@ -38,20 +45,24 @@ class BotProcess:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def wait_until_serving(self, *, timeout_secs: float = 180.0) -> None:
-        started = time.monotonic()
         # One client for all: making one costs as much as many requests.
         with httpx.Client(timeout=1) as client:
-            while time.monotonic() - started < timeout_secs:
+            while time.monotonic() - self._started_at < timeout_secs:
                 if self.process.poll() is not None:
                     raise RuntimeError(f"the bot exited:\n{self.logged()}")
                 try:
                     if client.get(f"{self.url}/status").status_code == 200:
-                        self.ready_after_secs = time.monotonic() - started
+                        self.serving_after_secs = time.monotonic() - self._started_at
                         return
                 except httpx.HTTPError:
                     pass
                 time.sleep(0.02)
         raise RuntimeError(f"the bot does not serve:\n{self.logged()}")
+
+    def wait_until_warm(self, *, timeout_secs: float = 180.0) -> None:
+        """Ask for a session, as a caller does first; nothing is begun by it."""
+        httpx.post(f"{self.url}/start", json={"transport": "webrtc"}, timeout=timeout_secs)
+        self.warm_after_secs = time.monotonic() - self._started_at
 
     def kill(self) -> None:
         """As `kill -9` does."""
@@ -76,15 +87,16 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    command: Sequence[str], folder: Path, *, env: Mapping[str, str], cwd: Path
+    command: Sequence[str], folder: Path, *, env: Mapping[str, str], cwd: Path, warm: bool = True
 ) -> Generator[BotProcess]:
-    """Start a program on Pipecat's development runner, wait until it serves, and stop it at last.
+    """Start a program on Pipecat's development runner, wait for it, and stop it at last.
 
     Args:
         command: What to run; the runner's flags for a free port of loopback are added.
         folder: Its log goes there.
         env: Its whole environment.
         cwd: Its working folder.
+        warm: Whether to wait until it takes calls, or only until it serves.
     """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +112,8 @@ def serving(
     bot = BotProcess(process, port, log)
     try:
         bot.wait_until_serving()
+        if warm:
+            bot.wait_until_warm()
         yield bot
     finally:
         bot.stop()
@@ -107,20 +121,22 @@ def serving(
 
 @contextmanager
 def running_bot(
-    data_dir: Path, *, program: str = "bot.py", **environment: str
+    data_dir: Path, *, program: str = "bot.py", warm: bool = True, **environment: str
 ) -> Generator[BotProcess]:
-    """Start a bot in rehearsal, wait until it serves, and stop it in the end.
+    """Start a bot in rehearsal, wait for it, and stop it in the end.
 
     Args:
         data_dir: The folder of its journal; its log goes there too.
         program: What to run.
+        warm: Whether to wait until it takes calls, or only until it serves.
         **environment: Settings, by the names of their environment variables.
     """
     env = {name: value for name, value in os.environ.items() if name not in _CLEARED}
     # Deprecated calls of ours end up in the log, where `running_bot` finds them.
     env |= {"PYTHONWARNINGS": "default::DeprecationWarning"}
     env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
-    with serving([sys.executable, program, "--local"], data_dir, env=env, cwd=PROJECT) as bot:
+    command = [sys.executable, program, "--local"]
+    with serving(command, data_dir, env=env, cwd=PROJECT, warm=warm) as bot:
         yield bot
     deprecated = _OUR_DEPRECATIONS.findall(bot.logged())
     assert not deprecated, deprecated

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # What the image's /app/app.py does with bot.py, then what this test wants to know.
 APP = """
-import asyncio, json, sys
+import asyncio, gc, json, sys
 
 import bot as bot_module
 from bot import bot
@@ -32,7 +32,9 @@ if "--call" in sys.argv:
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
 
-print(json.dumps({"first": first, "then": bot_module.readyz(), "outcome": outcome}))
+collecting = gc.isenabled() and gc.get_freeze_count() > 100_000
+then = bot_module.readyz()
+print(json.dumps({"first": first, "then": then, "outcome": outcome, "collecting": collecting}))
 """
 
 
@@ -64,6 +66,7 @@ def test_with_keys_it_becomes_ready(tmp_path: Path) -> None:
     answer = run_app(tmp_path, DEEPGRAM_API_KEY="k1", OPENAI_API_KEY="k2", CARTESIA_API_KEY="k3")
     assert answer["first"] == {"ready": False, "reason": "warming up"}
     assert answer["then"] == {"ready": True}
+    assert answer["collecting"]  # garbage again, but not among what was imported
 
 
 def test_without_keys_it_says_which_and_takes_no_call(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
-"""What was freed goes back to the system."""
+"""What was freed goes back to the system, and threads do not keep it apart."""
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from sonora_app.memory import give_memory_back
 
 pytestmark = pytest.mark.unit
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 BLOCK = 2_000  # more than Python's own allocator takes care of
 BLOCKS = 20_000
@@ -29,3 +33,46 @@ def test_freed_memory_is_given_back() -> None:
     give_memory_back()
     assert full - resident_bytes() > BLOCK * BLOCKS / 2
     assert last
+
+
+# Threads that all have memory at a time, then the areas that glibc has made for them.
+BUSY = """
+import sys, threading
+from pathlib import Path
+from sonora_app.memory import begin_warm_up
+
+if "few" in sys.argv:
+    begin_warm_up()
+together = threading.Barrier(6)
+
+def work():
+    together.wait()
+    blocks = [bytes(2_000) for _ in range(1_000)]
+    together.wait()
+
+threads = [threading.Thread(target=work) for _ in range(together.parties)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+starts = [int(fields[0].split("-")[0], 16) for fields in maps if fields[1] == "rw-p"]
+print(sum(start % (64 << 20) == 0 for start in starts))
+"""
+
+
+def areas_of_busy_threads(*arguments: str) -> int:
+    finished = subprocess.run(
+        [sys.executable, "-c", BUSY, *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(finished.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas")
+def test_threads_share_their_memory() -> None:
+    assert areas_of_busy_threads() > 2
+    assert areas_of_busy_threads("few") <= 2
