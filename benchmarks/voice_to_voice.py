@@ -28,6 +28,9 @@ ANSWERS = {
 _NAME = "voice to voice"
 _CPU_TARGET = 0.8
 
+_ROOM_NOISE = 10.0
+"""Of a quiet room, 70 dB below the loudest: bots have to listen to it like to anything else."""
+
 
 @dataclass
 class _Calls:
@@ -72,7 +75,8 @@ async def measure(
         title=f"Voice to voice ({'; '.join(str(each) for each in (delays, network) if each)})",
         how="From the last voiced sound that the client sent to the first sound of the answer "
         f"that it heard. {rounds} calls of {len(ANSWERS)} turns with each bot, in turn; one turn "
-        "before those of a call is not counted. Processor time is that of the bot's process in "
+        "before those of a call is not counted. The client is in a room that is quiet, but not "
+        "digitally so. Processor time is that of the bot's process in "
         "these calls; each logs as it comes, the scaffold at DEBUG and Sonora at INFO.",
         figures=_figures(calls, target),
         traces={name: _trace(of_bot.turns) for name, of_bot in calls.items()},
@@ -87,7 +91,7 @@ async def _call(
     network: Network | None,
 ) -> tuple[list[Turn], float]:
     """A call: its turns but the first, and its processor seconds per minute."""
-    async with page(bot.url, network=network) as client:
+    async with page(bot.url, network=network, noise=_ROOM_NOISE) as client:
         await contender.join(client)
         before, started_at = cpu_secs(bot), time.monotonic()
         taken = [

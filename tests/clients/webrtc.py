@@ -29,6 +29,10 @@ LOUD = 300.0
 class Microphone(MediaStreamTrack):
     """Plays what `say` is given, in real time.
 
+    Args:
+        noise: How loud the room is, as the root mean square of 16-bit samples; 0 is a microphone
+            that is muted, which sends nothing but zeros.
+
     Attributes:
         began_at: When the first frame of what was said last was sent, in monotonic seconds.
         ended_at: When its last frame was sent.
@@ -36,8 +40,10 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self) -> None:
+    def __init__(self, noise: float = 0.0) -> None:
         super().__init__()
+        self._noise = noise
+        self._chance = np.random.default_rng(1)
         self._pcm = np.zeros(0, dtype=np.int16)
         self._played = 0
         self._started: float | None = None
@@ -70,6 +76,9 @@ class Microphone(MediaStreamTrack):
         if len(self._pcm) == 0:
             self._idle.set()
         chunk = np.pad(chunk, (0, samples - len(chunk)))
+        if self._noise:
+            room = self._chance.normal(0, self._noise, samples)
+            chunk = np.clip(chunk + room, -32_768, 32_767).astype(np.int16)
         frame = AudioFrame.from_ndarray(chunk.reshape(1, -1), format="s16", layout="mono")
         frame.pts, frame.sample_rate = self._played, MIC_RATE
         frame.time_base = fractions.Fraction(1, MIC_RATE)
@@ -78,10 +87,14 @@ class Microphone(MediaStreamTrack):
 
 
 class Page:
-    """One connection to a bot. Made by `connect`."""
+    """One connection to a bot. Made by `connect`.
 
-    def __init__(self) -> None:
-        self.microphone = Microphone()
+    Args:
+        noise: How loud the room is, see `Microphone`.
+    """
+
+    def __init__(self, noise: float = 0.0) -> None:
+        self.microphone = Microphone(noise)
         self.messages: list[dict[str, Any]] = []
         self._sound = asyncio.Condition()
         self._announcing: set[asyncio.Task[None]] = set()
@@ -304,10 +317,14 @@ class Page:
 
 @asynccontextmanager
 async def page(
-    url: str, *, body: dict[str, Any] | None = None, network: Network | None = None
+    url: str,
+    *,
+    body: dict[str, Any] | None = None,
+    network: Network | None = None,
+    noise: float = 0.0,
 ) -> AsyncGenerator[Page]:
-    """A connected page, that hangs up in the end. See `Page.connect`."""
-    connection = Page()
+    """A connected page, that hangs up in the end. See `Page` and `Page.connect`."""
+    connection = Page(noise)
     try:
         await connection.connect(url, body=body, network=network)
         yield connection
