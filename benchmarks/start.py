@@ -16,13 +16,13 @@ from tests.clients.bot_process import BotProcess
 from tests.clients.webrtc import page
 
 _START_TARGET = 0.7
-_CALLS = 3
-"""Calls per process: the first, and some to compare it with."""
-
 _START = "process start to port"
 _WARM = "process start to warm"
 _IMPORT = "importing the bot's module"
-_CONNECT = "connecting to bot-ready, {} call of a process"
+_FIRST, _SECOND, _THIRD = (
+    f"connecting to bot-ready, {which} call of a process" for which in ("first", "second", "third")
+)
+_FIRST_LIMIT = 1.2
 
 
 async def measure(*, processes: int) -> Measurement:
@@ -44,8 +44,8 @@ async def measure(*, processes: int) -> Measurement:
                     async with contender.running(vendors) as bot:
                         taken[_START] = bot.serving_after_secs
                         taken[_WARM] = bot.warm_after_secs
-                        for call in range(_CALLS):
-                            taken[_CONNECT.format(_ORDINALS[call])] = await _connect_secs(bot)
+                        for call in (_FIRST, _SECOND, _THIRD):
+                            taken[call] = await _connect_secs(bot)
                     if number:
                         for name, secs in taken.items():
                             of_both = values.setdefault(name, {})
@@ -66,11 +66,22 @@ async def measure(*, processes: int) -> Measurement:
                 target=_START_TARGET if name == _START else None,
             )
             for name, of_both in values.items()
+        ]
+        + [
+            Figure(
+                name="the same, first call to second",
+                unit="times",
+                values={
+                    bot: [
+                        round(first / second, 2)
+                        for first, second in zip(secs, values[_SECOND][bot], strict=True)
+                    ]
+                    for bot, secs in values[_FIRST].items()
+                },
+                limit=_FIRST_LIMIT,
+            )
         ],
     )
-
-
-_ORDINALS = ("first", "second", "third")
 
 
 def _import_secs(bot_file: Path) -> float:
