@@ -40,10 +40,6 @@ class RememberingModel(SileroOnnxModel):
         # How many windows there were since, or None if one of them was not silent.
         self._silent: int | None = 0
 
-    def knows_silence(self, sample_rate: int) -> bool:
-        """Whether there is nothing to compute if the next window is silent."""
-        return self._silent is not None and (sample_rate, self._silent) in _remembered
-
     def __call__(self, x: np.ndarray, sr: int) -> np.ndarray:
         """Tell how surely a window of audio has a voice in it."""
         number = self._silent
