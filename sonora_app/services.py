@@ -23,6 +23,7 @@ from pipecat.turns.user_turn_strategies import (
 from sonora_app.failover import FailoverAtOnce
 from sonora_app.lines import Lines
 from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.turns.endings import Endings
 from sonora_app.turns.models import Silero, build_silero, build_smart_turn
 from sonora_app.turns.stop import ForeseeingTurnStop
 
@@ -65,7 +66,7 @@ class CallServices:
         self.lines = Lines(language)
         for strategy in self.turns.stop or ():
             if isinstance(strategy, ForeseeingTurnStop):
-                strategy.language = language
+                strategy.endings = Endings(language)
         for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
             if vendor in self.stand_ins:
                 cast(_StandIn, service).set_lines(self.lines)
@@ -111,7 +112,7 @@ def _turn_detection(
         )
     smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
     if settings.answer_early:
-        stop = ForeseeingTurnStop(smart_turn, silero, language)
+        stop = ForeseeingTurnStop(smart_turn, silero, Endings(language))
     else:
         stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
     return silero, UserTurnStrategies(stop=[stop])

@@ -51,32 +51,41 @@ class _Lists:
     numbers: frozenset[str]
 
 
-def ending(text: str, language: Language) -> Ending:
-    """Tell how a transcript ends.
-
-    A single word is taken for an answer (“Una.”, “Para.”) unless it is a filler.
+class Endings:
+    """How transcripts of one language end.
 
     Args:
-        text: What was recognised so far of the user's turn.
         language: What is spoken.
     """
-    text = text.strip()
-    words = [word.replace("’", "'") for word in _WORD.findall(text.lower())]
-    if not words or _ASKED.search(text):
+
+    def __init__(self, language: Language) -> None:
+        """Read the language's file, once per process."""
+        self._lists = _read(language)
+
+    def of(self, text: str) -> Ending:
+        """Tell how a transcript ends.
+
+        A single word is taken for an answer (“Una.”, “Para.”) unless it is a filler.
+
+        Args:
+            text: What was recognised so far of the user's turn.
+        """
+        text = text.strip()
+        words = [word.replace("’", "'") for word in _WORD.findall(text.lower())]
+        if not words or _ASKED.search(text):
+            return Ending.WHOLE
+        last = [" ".join(words[-count:]) for count in range(1, min(_LONGEST, len(words)) + 1)]
+        if _GOING_ON.search(text) or not self._lists.fillers.isdisjoint(last):
+            return Ending.OPEN
+        if last[0] in self._lists.numbers or last[0][-1].isdigit():
+            return Ending.NUMBER
+        if len(words) > 1 and not self._lists.open.isdisjoint(last):
+            return Ending.OPEN
         return Ending.WHOLE
-    lists = _lists(language)
-    last = [" ".join(words[-count:]) for count in range(1, min(_LONGEST, len(words)) + 1)]
-    if _GOING_ON.search(text) or not lists.fillers.isdisjoint(last):
-        return Ending.OPEN
-    if last[0] in lists.numbers or last[0][-1].isdigit():
-        return Ending.NUMBER
-    if len(words) > 1 and not lists.open.isdisjoint(last):
-        return Ending.OPEN
-    return Ending.WHOLE
 
 
 @cache
-def _lists(language: Language) -> _Lists:
+def _read(language: Language) -> _Lists:
     kinds: dict[str, dict[str, str]] = yaml.safe_load(
         (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
     )

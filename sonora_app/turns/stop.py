@@ -19,9 +19,8 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
-from sonora_app.settings import Language
 from sonora_app.turns.answer import AnswerReadyFrame
-from sonora_app.turns.endings import ending
+from sonora_app.turns.endings import Endings
 from sonora_app.turns.models import STOP_SECS, Silero, SmartTurn
 from sonora_app.turns.patience import ANSWER_SECS, Patience, patience
 from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
@@ -43,16 +42,16 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     Args:
         smart_turn: Tells whether a turn sounds complete.
         silero: Tells whether the user is silent.
-        language: What is spoken.
+        endings: Tells by the words whether more is to come.
 
     Attributes:
-        language: The same; may be changed.
+        endings: The same; others where the language changes.
     """
 
-    def __init__(self, smart_turn: SmartTurn, silero: Silero, language: Language) -> None:
+    def __init__(self, smart_turn: SmartTurn, silero: Silero, endings: Endings) -> None:
         """Create a strategy for one call."""
         super().__init__(turn_analyzer=smart_turn)
-        self.language = language
+        self.endings = endings
         self._smart_turn = smart_turn
         self._silero = silero
         # Whether a turn goes on that nothing has ended, and whether what ends it keeps the guess.
@@ -230,7 +229,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     def _patience(self) -> Patience:
         return patience(
-            ending(" ".join(self._said), self.language),
+            self.endings.of(" ".join(self._said)),
             unfinished_secs=STOP_SECS + self._smart_turn.params.stop_secs,
         )
 

@@ -37,6 +37,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from sonora_app.llm import build_llm
 from sonora_app.settings import Language, Settings
+from sonora_app.turns.endings import Endings
 from sonora_app.turns.models import Silero, SmartTurn, build_silero, build_smart_turn
 from sonora_app.turns.patience import SURE_SECS
 from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
@@ -169,7 +170,7 @@ async def turn(reply: Reply | None = None, tools: Any = None) -> AsyncGenerator[
             context,
             user_params=LLMUserAggregatorParams(
                 user_turn_strategies=UserTurnStrategies(
-                    stop=[ForeseeingTurnStop(smart_turn, silero, Language.ES)]
+                    stop=[ForeseeingTurnStop(smart_turn, silero, Endings(Language.ES))]
                 )
             ),
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from sonora_app.settings import Language
-from sonora_app.turns.endings import Ending, ending
+from sonora_app.turns.endings import Ending, Endings
 
 pytestmark = pytest.mark.unit
 
@@ -93,14 +93,14 @@ def _each(phrases: dict[Language, tuple[str, ...]]) -> list[tuple[Language, str]
 
 @pytest.mark.parametrize(("language", "text"), _each(OPEN))
 def test_a_sentence_does_not_end_in_such_words(language: Language, text: str) -> None:
-    assert ending(text, language) is Ending.OPEN
+    assert Endings(language).of(text) is Ending.OPEN
 
 
 @pytest.mark.parametrize(("language", "text"), _each(NUMBERS))
 def test_a_number_may_go_on(language: Language, text: str) -> None:
-    assert ending(text, language) is Ending.NUMBER
+    assert Endings(language).of(text) is Ending.NUMBER
 
 
 @pytest.mark.parametrize(("language", "text"), _each(WHOLE))
 def test_anything_else_may_be_the_end(language: Language, text: str) -> None:
-    assert ending(text, language) is Ending.WHOLE
+    assert Endings(language).of(text) is Ending.WHOLE
