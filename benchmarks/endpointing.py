@@ -24,12 +24,16 @@ class Kind:
     Parameters:
         name: What is hard about it.
         turns: Examples.
-        wait_target: The most that Sonora's wait may be, as a ratio to the scaffold's.
+        cut_target: How many of its turns Sonora may cut at most, as a ratio to the scaffold's.
+        waste_limit: How many requests per turn Sonora may waste at most, in percent.
+        wait_limit: How long Sonora's wait may be at most, in milliseconds.
     """
 
     name: str
     turns: Sequence[Parts]
-    wait_target: float | None = None
+    cut_target: float | None = None
+    waste_limit: float | None = None
+    wait_limit: float | None = None
 
 
 PAUSES = (
@@ -41,15 +45,34 @@ PAUSES = (
             ("Me gustaría saber si", 0.8, "hay trenes directos a la costa"),
             ("Ayer fui al médico y", 0.8, "me dijo que todo estaba bien"),
         ),
+        cut_target=1.0,
+        waste_limit=50.0,
+    ),
+    Kind(
+        "pause of 0.8 s where it could be over",
+        (
+            ("Quiero cambiar la cita", 0.8, "porque el jueves no puedo"),
+            ("Busco un regalo", 0.8, "para el cumpleaños de mi hermana"),
+            ("Llamé ayer por la tarde", 0.8, "pero nadie me contestó"),
+        ),
+        cut_target=1.0,
     ),
 )
 SHORT = (
     Kind(
         "left hanging, then nothing",
-        (("Hola, quisiera saber…",), ("Pues mira, es que…",), ("Quiero hablar de…",)),
-        wait_target=0.5,
+        (
+            ("Hola, quisiera saber…",),
+            ("Pues mira, es que…",),
+            ("Quiero hablar de…",),
+            ("Estaba pensando…",),
+        ),
+        wait_limit=2000.0,
     ),
-    Kind("a short answer", (("Sí",), ("No",), ("Ajá",), ("Claro que sí",))),
+    Kind(
+        "a short answer",
+        (("Sí",), ("No",), ("Ajá",), ("Claro que sí",), ("El martes",), ("A las cinco",)),
+    ),
 )
 LONG = (
     Kind(
@@ -57,6 +80,7 @@ LONG = (
         (
             ("Necesito pan, leche, huevos, y un poco de queso fresco",),
             ("Vamos mi hermana, mi madre, los niños, y yo",),
+            ("Trabajo lunes, martes, jueves, y algunos sábados",),
         ),
     ),
     Kind(
@@ -64,6 +88,7 @@ LONG = (
         (
             ("Mi número es el", 0.4, "cincuenta y cinco", 0.5, "doce treinta", 0.5, "cuarenta"),
             ("Son ciento veinte", 0.5, "punto treinta", 0.5, "y dos"),
+            ("El código es", 0.4, "siete cuatro", 0.5, "nueve uno", 0.5, "dos"),
         ),
     ),
     Kind(
@@ -71,6 +96,8 @@ LONG = (
         (
             ("Me gustaría, eh,", 0.5, "viajar en tren"),
             ("Bueno, pues,", 0.5, "creo que el martes"),
+            ("Quería, este,", 0.5, "cambiar la fecha"),
+            ("Podemos ir, a lo mejor,", 0.5, "en coche"),
         ),
     ),
 )
@@ -132,6 +159,7 @@ def _figures(kind: Kind, all_turns: dict[str, list[Turn | None]]) -> list[Figure
                 name: [share(sum(turn.cut for turn in taken), taken)]
                 for name, taken in turns.items()
             },
+            target=kind.cut_target,
         ),
         Figure(
             name=f"{kind.name}: wait",
@@ -140,7 +168,7 @@ def _figures(kind: Kind, all_turns: dict[str, list[Turn | None]]) -> list[Figure
                 name: milliseconds([turn.total_secs for turn in taken])
                 for name, taken in turns.items()
             },
-            target=kind.wait_target,
+            limit=kind.wait_limit,
         ),
         Figure(
             name=f"{kind.name}: requests wasted per turn",
@@ -149,6 +177,7 @@ def _figures(kind: Kind, all_turns: dict[str, list[Turn | None]]) -> list[Figure
                 name: [share(sum(turn.requests - 1 for turn in taken), taken)]
                 for name, taken in turns.items()
             },
+            limit=kind.waste_limit,
         ),
         Figure(
             name=f"{kind.name}: not answered",

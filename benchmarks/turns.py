@@ -4,6 +4,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -150,7 +151,7 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
     """
     logs = (vendors.deepgram.log, vendors.openai.log, vendors.cartesia.log)
     seen = [len(log.entries) for log in logs]
-    sounds, messages = len(page.sounds), _user_messages(vendors)
+    sounds, said_before = len(page.sounds), _user_messages(vendors)
     told = len(page.events("turn-latency"))
     vendors.deepgram.expect(utterance.words)
     page.microphone.say(utterance.pcm)
@@ -160,7 +161,7 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
     heard_at = await page.sound(since=ended_at, timeout_secs=ANSWER_SECS)
     deepgram, openai, cartesia = (log.entries[n:] for log, n in zip(logs, seen, strict=True))
     marks = _marks(vendors.deepgram.sound_at, heard_at, deepgram, openai, cartesia)
-    told_as = _user_messages(vendors) - messages
+    told_as = _told_as(said_before, _user_messages(vendors))
     await page.silence(SETTLED_SECS)
     # What the bot says of the end of its speech comes a little later.
     await asyncio.sleep(0.2)
@@ -175,10 +176,17 @@ async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
     )
 
 
-def _user_messages(vendors: Vendors) -> int:
-    """How many of the user's messages the model was told of in its last request."""
+def _user_messages(vendors: Vendors) -> list[str]:
+    """The user's messages that the model was told of in its last request."""
     bodies = vendors.openai.bodies
-    return sum(message["role"] == "user" for message in bodies[-1]["messages"]) if bodies else 0
+    messages: list[dict[str, Any]] = bodies[-1]["messages"] if bodies else []
+    return [str(message["content"]) for message in messages if message["role"] == "user"]
+
+
+def _told_as(before: list[str], now: list[str]) -> int:
+    """How many messages have come to those of before, or are there, if those are another call's."""
+    same_call = now[: len(before)] == before
+    return len(now) - len(before) if same_call else len(now)
 
 
 def _marks(

@@ -13,6 +13,13 @@ ANSWER_SECS = 0.5
 """How long before an unfinished turn is over its answer is asked for, in seconds: what a model
 takes to begin, with a margin."""
 
+WORDS_SECS = 0.5
+"""How much longer a turn stays open, in seconds, for words that were announced by an interim
+transcript and do not come."""
+
+STIRRED_SECS = 0.3
+"""How long Silero may take to tell whether a sound in the pause is a voice, in seconds."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -31,8 +38,9 @@ class Patience:
 
 _SHORT = Patience(ask_secs=0.0, over_secs=SURE_SECS, until_answered=True)
 
-_NUMBER = Patience(ask_secs=0.65, over_secs=0.9)
-"""Who dictates pauses for half a second between two numbers."""
+_NUMBER = Patience(ask_secs=0.7, over_secs=0.95)
+"""Who dictates pauses for half a second between two numbers; Silero takes 0.1 s and more to notice
+that they go on."""
 
 
 def patience(ending: Ending, *, unfinished_secs: float) -> Patience:

@@ -24,6 +24,9 @@ PAUSE_SECS = 0.06
 HUSH = 0.05
 """Silence, as a part of the loudness of the words before it (root mean square): 26 dB less."""
 
+STIR = 0.1
+"""A sound in the silence, likewise: 20 dB less than the words, that is 6 more than the silence."""
+
 _FADING = 0.5
 """How much of a loudness still counts a second later: 6 dB a second, as voices trail off."""
 
@@ -44,13 +47,24 @@ class UserResumedFrame(SystemFrame):
     """The user went on before the pause counted as the end of their speech."""
 
 
+@dataclass
+class UserStirredFrame(SystemFrame):
+    """A pause that was silent is so no longer: the user may be going on. Silero tells later."""
+
+
 class Loudness:
-    """How long a stretch of speech has been as good as silent."""
+    """How long a stretch of speech has been as good as silent.
+
+    Attributes:
+        hushed_secs: For how long, in seconds.
+        stirs: Whether the last that was heard is well above the silence.
+    """
 
     def __init__(self) -> None:
         """Begin with a stretch of which nothing was heard."""
         self._loudest = 0.0
         self.hushed_secs = 0.0
+        self.stirs = False
 
     def reset(self) -> None:
         """Begin with another stretch of speech."""
@@ -63,7 +77,10 @@ class Loudness:
             return
         secs = len(samples) / sample_rate
         loudness = float(np.sqrt(np.mean(samples**2)))
-        self._loudest = max(loudness, self._loudest * _FADING**secs)
+        if not self.hushed_secs:
+            self._loudest *= _FADING**secs
+        self._loudest = max(loudness, self._loudest)
+        self.stirs = loudness >= self._loudest * STIR
         if loudness < self._loudest * HUSH:
             self.hushed_secs += secs
         else:
@@ -83,6 +100,8 @@ class PauseNoticingVADProcessor(VADProcessor):
         self._silero = silero
         self._loudness = Loudness()
         self._paused = False
+        # Whether the last pause was silent, and has been since.
+        self._silent = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass a frame on, and report a pause that begins or ends with it."""
@@ -92,16 +111,21 @@ class PauseNoticingVADProcessor(VADProcessor):
         state = self._silero.state
         if state is VADState.QUIET:
             self._paused = False
-            self._loudness.reset()
-            return
+            if not self._silent:
+                self._loudness.reset()
+                return
         self._loudness.hear(frame.audio, frame.sample_rate)
-        if state is VADState.STARTING:
+        if self._silent and self._loudness.stirs:
+            self._silent = False
+            await self.push_frame(UserStirredFrame())
+        if state in (VADState.QUIET, VADState.STARTING):
             return
         quiet_secs = self._loudness.hushed_secs
         if state is VADState.STOPPING:
             quiet_secs = max(quiet_secs, self._silero.quiet_secs)
         if not self._paused and quiet_secs >= PAUSE_SECS:
             self._paused = True
+            self._silent = self._loudness.hushed_secs >= PAUSE_SECS
             await self.push_frame(UserPausedFrame(quiet_secs=quiet_secs))
         elif self._paused and quiet_secs == 0:
             self._paused = False

@@ -22,13 +22,15 @@ from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStr
 from sonora_app.turns.answer import AnswerReadyFrame
 from sonora_app.turns.endings import Endings
 from sonora_app.turns.models import STOP_SECS, Silero, SmartTurn
-from sonora_app.turns.patience import ANSWER_SECS, Patience, patience
-from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+from sonora_app.turns.patience import (
+    ANSWER_SECS,
+    STIRRED_SECS,
+    WORDS_SECS,
+    Patience,
+    patience,
+)
+from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame, UserStirredFrame
 from sonora_app.turns.recogniser import AllTranscribedFrame
-
-WORDS_SECS = 0.5
-"""How much longer a turn stays open, in seconds, for words that were announced by an interim
-transcript and do not come."""
 
 _LOOK_SECS = 0.02
 """How often to look whether somebody who may have begun to speak has, in seconds."""
@@ -62,6 +64,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._said: list[str] = []
         self._more_coming = False
         self._quiet_since: float | None = None
+        self._stirred_until = 0.0
         self._foreseeing: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -78,6 +81,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         match frame:
             case UserPausedFrame():
                 self._paused(frame.quiet_secs)
+            case UserStirredFrame():
+                self._stirred_until = time.monotonic() + STIRRED_SECS
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
                 await self._resumed()
             case VADUserStoppedSpeakingFrame() if self._quiet_since is None:
@@ -103,7 +108,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case _:
                 pass
         if isinstance(frame, VADUserStoppedSpeakingFrame):
-            # Beside what comes in, since smart-turn may take as long as the transcript.
+            # Beside what comes in: smart-turn may take as long as the transcript.
             self._judging = self.task_manager.create_task(self._judge(frame), f"{self}::_judge")
             return ProcessFrameResult.CONTINUE
         result = await super().process_frame(frame)
@@ -114,8 +119,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._stop_secs_warned = True
             case TranscriptionFrame():
                 await self._guess(sure=self._ending is not None)
-                if self._ending is not None:
-                    # By what the turn ends in now.
+                if self._ending is not None:  # by what the turn ends in now
                     await self._end()
             case AllTranscribedFrame() if self._said:
                 self._transcript_finalized, self._more_coming = True, False
@@ -195,9 +199,9 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             return
         if not sure and not (self._complete and self._transcript_finalized):
             return
-        early_secs = self._quiet_since + self._patience().ask_secs - time.monotonic()
-        if early_secs > 0:
-            self._ask_after(early_secs)
+        due = max(self._quiet_since + self._patience().ask_secs, self._stirred_until)
+        if due > time.monotonic():
+            self._ask_after(due - time.monotonic())
             return
         if self._speculation is not None:
             if _MATCH.matches(self._speculation.text, text):
@@ -235,14 +239,14 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     def _left_secs(self) -> float:
         """How much longer the silence has to last for the turn to be over."""
-        if self._quiet_since is None:
-            return 0.0
-        return self._quiet_since + self._patience().over_secs - time.monotonic()
+        since = self._quiet_since
+        return 0.0 if since is None else since + self._patience().over_secs - time.monotonic()
 
     def _may_go_on(self) -> bool:
-        """Whether the user seems to be speaking again: told within Silero's `start_secs`."""
+        """Whether the user seems to be speaking again, or words are still to come."""
         words = self._more_coming and self._left_secs() > -WORDS_SECS
-        return words or self._silero.state is not VADState.QUIET
+        stirred = time.monotonic() < self._stirred_until
+        return words or stirred or self._silero.state is not VADState.QUIET
 
     async def _end_after(self, secs: float) -> None:
         await asyncio.sleep(secs)
@@ -259,17 +263,15 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             left = max(left, _LOOK_SECS)
         if left > 0:
             await self._stop(self._ending)
-            self._ending = self.task_manager.create_task(
-                self._end_after(left), f"{self}::_end_after"
-            )
+            ending = self._end_after(left)
+            self._ending = self.task_manager.create_task(ending, f"{self}::_end_after")
             return
         # Before anything is waited for, or it would be ended twice.
         self._open = False
         await self._stop_tasks()
         speculation = self._speculation
-        self._held = speculation is not None and _MATCH.matches(
-            speculation.text, " ".join(self._said)
-        )
+        said = " ".join(self._said)
+        self._held = speculation is not None and _MATCH.matches(speculation.text, said)
         if self._held:
             await self.trigger_user_turn_finalized(confirms_speculation=True)
         else:

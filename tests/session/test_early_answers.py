@@ -39,8 +39,8 @@ from sonora_app.llm import build_llm
 from sonora_app.settings import Language, Settings
 from sonora_app.turns.endings import Endings
 from sonora_app.turns.models import Silero, SmartTurn, build_silero, build_smart_turn
-from sonora_app.turns.patience import SURE_SECS
-from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
+from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame, UserStirredFrame
 from sonora_app.turns.stop import ForeseeingTurnStop
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from tests.vendors.rig import Rig, rigged
@@ -325,6 +325,19 @@ async def test_nothing_is_asked_while_the_user_may_be_speaking_again() -> None:
         user.silero.heard = VADState.QUIET
         await user.answered()
         assert user.said == [("user", HANGING), ("assistant", ANSWER)]
+
+
+async def test_a_sound_in_the_pause_delays_the_answer_until_it_is_known_for_what_it_is() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.rig.send(UserStirredFrame())
+        await user.heard(HALF)
+        await user.stop()
+        await asyncio.sleep(STIRRED_SECS / 2)
+        assert user.openai.bodies == []
+        await user.answered()
+        assert user.said == [("user", HALF), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
 
 
 @pytest.mark.parametrize(("complete", "asked"), [(True, 1), (False, 2)])

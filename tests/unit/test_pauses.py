@@ -6,6 +6,7 @@ import soxr  # pyright: ignore[reportMissingTypeStubs]
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
+    VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 
@@ -15,6 +16,7 @@ from sonora_app.turns.pauses import (
     PauseNoticingVADProcessor,
     UserPausedFrame,
     UserResumedFrame,
+    UserStirredFrame,
 )
 from tests.clients.speech import speech
 from tests.clients.webrtc import MIC_RATE
@@ -64,7 +66,11 @@ async def _heard(samples: np.ndarray) -> list[tuple[float, Frame]]:
             secs += CHUNK / RATE
         elif isinstance(
             frame,
-            UserPausedFrame | UserResumedFrame | VADUserStoppedSpeakingFrame,
+            UserPausedFrame
+            | UserResumedFrame
+            | UserStirredFrame
+            | VADUserStartedSpeakingFrame
+            | VADUserStoppedSpeakingFrame,
         ):
             heard.append((secs, frame))
     return heard
@@ -99,6 +105,21 @@ async def test_who_goes_on_has_paused_and_resumed() -> None:
     resumed = [secs for secs in _at(heard, UserResumedFrame) if secs > first_secs]
     assert paused[0] < resumed[0] < first_secs + 0.12 + 0.1
     assert paused[0] < first_secs + 0.12
+
+
+async def test_a_sound_after_a_pause_is_told_before_it_is_known_for_a_voice() -> None:
+    samples = await _said(HELLO, 0.5, "mañana por la tarde", 0.6)
+    again_secs = len(await _said(HELLO, 0.5)) / RATE
+    heard = await _heard(samples)
+    started = next(at for at in _at(heard, VADUserStartedSpeakingFrame) if at > again_secs)
+    stirred = next(at for at in _at(heard, UserStirredFrame) if at > again_secs - 0.1)
+    assert again_secs <= stirred < again_secs + 0.06
+    assert stirred < started - 0.1
+
+
+async def test_noise_around_is_no_sound_in_the_pause() -> None:
+    heard = await _heard(_noisy(await _said(HELLO, 0.6), 0.1))
+    assert not _at(heard, UserStirredFrame)
 
 
 async def test_nobody_pauses_who_does_not_speak() -> None:
