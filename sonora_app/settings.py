@@ -198,8 +198,8 @@ class Settings(BaseSettings):
     unfinished_secs: Seconds = Field(
         1.4,
         validation_alias="SONORA_UNFINISHED_SECS",
-        description="The silence, after Silero's 0.2 s, that ends a turn which does not sound "
-        "complete.",
+        description="The silence, after Silero's 0.16 s, that ends a turn which does not sound "
+        "complete, or whose last word leaves the sentence open.",
     )
     history_messages: int = Field(
         40,
