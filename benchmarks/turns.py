@@ -212,7 +212,12 @@ def _marks(
     token = _at(_last(openai, "begun", text), text)
     request = _at(_last(openai, "request", token), token)
     final = _at(_last(deepgram, "final", heard_at), request)
-    finalize = _at(_last(deepgram, "finalize", final), final)
+    # A bot may ask again for what has not come yet: what counts is when it asked first.
+    speech = _at(_last(deepgram, "speech", final), final)
+    finalize = next(
+        (e.at_secs for e in deepgram if e.what == "finalize" and speech <= e.at_secs <= final),
+        final,
+    )
     return [sound_at, finalize, final, request, token, text, _at(voiced, text), heard_at]
 
 
