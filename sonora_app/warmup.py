@@ -8,9 +8,10 @@ import asyncio
 import importlib
 import time
 
+import anyio.lowlevel
 from loguru import logger
 
-from sonora_app.settings import Language, Settings
+from sonora_app.settings import Language, Settings, Vendor
 
 
 def warm_up(settings: Settings) -> float:
@@ -38,9 +39,21 @@ def warm_up(settings: Settings) -> float:
         Lines(language)
     load_summary_request()
     asyncio.run(build_services(settings, settings.language))
+    asyncio.run(_import_late_parts(settings))
     took = time.monotonic() - started
     logger.debug(f"Warmed up in {took:.1f} s")
     return took
+
+
+async def _import_late_parts(settings: Settings) -> None:
+    """Import what is otherwise imported where a call connects, or judges its first turn."""
+    importlib.import_module("numpy.fft")
+    if Vendor.STT not in settings.stand_ins():
+        # Its client imports these when it connects.
+        importlib.import_module("deepgram.listen.client")
+        importlib.import_module("deepgram.listen.v1.client")
+    # Loads what the vendors' clients have for their sockets, by the kind of loop that runs.
+    await anyio.lowlevel.checkpoint()
 
 
 def _warm_up_transport(settings: Settings) -> None:
@@ -48,6 +61,8 @@ def _warm_up_transport(settings: Settings) -> None:
         importlib.import_module("pipecat.transports.daily.transport")
         return
     importlib.import_module("pipecat.transports.smallwebrtc.transport")
+    importlib.import_module("sonora_app.jitter")
+    importlib.import_module("sonora_app.opus")
     from aiortc import RTCCertificate
 
     # Loads what makes the certificate of a connection, which a peer connection imports late.

@@ -1,7 +1,9 @@
-"""Callers of a process that has only begun."""
+"""Callers of a process that has only begun, or has just become warm."""
 
 import asyncio
+import json
 from collections.abc import Generator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -9,8 +11,12 @@ import pytest
 
 from tests.clients.bot_process import BotProcess, running_bot
 from tests.clients.webrtc import page
+from tests.session.talking import bot_with_keys, serving_vendors
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
+
+SAYS = "IMPORTED "
+"""What `importing_bot.py` writes before the modules that a call has imported."""
 
 
 @pytest.fixture
@@ -38,3 +44,19 @@ async def test_who_comes_first_sees_the_page_at_once_and_has_a_whole_call(
         # Built behind the port, too, and for the page alone.
         assert (await http.get("/sonora/api/flow", timeout=60)).status_code == 200
     assert await calling == ("ready", "assistant")
+
+
+async def test_the_first_call_of_a_process_imports_nothing(tmp_path: Path) -> None:
+    program = "tests/session/importing_bot.py"
+    async with serving_vendors() as vendors:
+        with bot_with_keys(tmp_path, vendors, program=program) as bot:
+            async with page(bot.url) as client:
+                await client.ready()
+                await client.action("set_conversation_id", user_id=f"u{uuid4()}")
+                await client.event("message-recorded", seq=1, timeout_secs=30)
+                client.type_text("¿Qué hay que ver en Oaxaca?")
+                await client.event("message-recorded", seq=3, timeout_secs=30)
+            async with asyncio.timeout(30):
+                while not (said := [line for line in bot.logged().splitlines() if SAYS in line]):
+                    await asyncio.sleep(0.1)
+    assert [json.loads(line.partition(SAYS)[2]) for line in said] == [[]]
