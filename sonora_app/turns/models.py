@@ -17,13 +17,9 @@ import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTurnParams
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
-from pipecat.audio.utils import exp_smoothing
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
-from pipecat.audio.volume import VOLUME_WINDOW_SECS
 from pipecat.metrics.metrics import MetricsData
-
-from sonora_app.turns.silence import RememberingModel, is_silent
 
 A = TypeVar("A", bound=VADAnalyzer | BaseSmartTurn)
 
@@ -50,7 +46,6 @@ class Silero(SileroVADAnalyzer):
     quiet_secs: float = 0.0
     _state: VADState = VADState.QUIET
     _heard_at: float = 0.0
-    _silent_secs: float = 0.0
 
     @property
     def state(self) -> VADState:
@@ -76,15 +71,6 @@ class Silero(SileroVADAnalyzer):
         else:
             self.quiet_secs += self.num_frames_required() / self.sample_rate
         return confidence
-
-    def _get_smoothed_volume(self, audio: bytes) -> float:
-        silent_secs = self._silent_secs + len(audio) / 2 / self.sample_rate
-        self._silent_secs = silent_secs if is_silent(audio) else 0.0
-        if self._silent_secs < VOLUME_WINDOW_SECS:
-            return super()._get_smoothed_volume(audio)
-        # Measuring takes half as long as the model.
-        self._volume_tracker.update(audio, self.sample_rate)
-        return exp_smoothing(0.0, self._prev_volume, self._smoothing_factor)
 
 
 class SmartTurn(LocalSmartTurnAnalyzerV3):
@@ -160,7 +146,8 @@ def build_silero() -> Silero:
 
     analyzer = _fresh(_silero(), start)
     parts = vars(analyzer)
-    parts["_model"] = RememberingModel(parts["_model"])
+    parts["_model"] = copy.copy(parts["_model"])
+    parts["_model"].reset_states()
     return analyzer
 
 
