@@ -19,6 +19,8 @@ end of the call. An idle nudge counts: it is what is heard when something was lo
 _CALL_SECS = 300.0
 """Longer than any call may last, with its limits as `run.py` sets them."""
 
+_SAID_SECS = 20.0
+"""Longer than any sentence is."""
 _CLOSED_SECS = 20.0
 """From the news that the call is over to its end."""
 
@@ -250,7 +252,8 @@ class Caller:
         self._note(f"says “{utterance.text}” {utterance.faults or ''}")
         self._studio.speaking(utterance, samples)
         self._page.microphone.say(samples)
-        await self._page.microphone.said()
+        # Nobody takes the sound once the call is over.
+        await self._until(lambda: self._page.microphone.idle, _SAID_SECS, "the end of a sentence")
         await self._outcome(utterance, aloud=True)
 
     async def _type(self, utterance: Utterance, *, aloud: bool) -> None:

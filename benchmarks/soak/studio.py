@@ -24,6 +24,9 @@ from tests.vendors.settings import vendor_settings
 _REMEMBERED_SECS = 30.0
 """How long after it began a sentence may still be recognised."""
 
+_AS_ALIKE = 0.03
+"""How much less alike a sound may be to a sentence and still be of that one, and not another."""
+
 _PACE = Reply(first_token_secs=0.35, token_secs=0.015)
 """How fast the model answers."""
 
@@ -133,13 +136,16 @@ class Studio:
     def understood(self, stretch: Stretch) -> Utterance | None:
         """The sentence that a stretch of sound is of, if enough of it was heard."""
         heard = loudness(stretch.samples, stretch.rate)
-        found = [(one.utterance, find(heard, one.loudness)) for one in self._spoken]
-        found = [(utterance, match) for utterance, match in found if match.is_same]
+        found = [(one, find(heard, one.loudness)) for one in self._spoken]
+        found = [(one, match) for one, match in found if match.is_same]
         if not found:
             self.unknown_sounds += 1
             return None
-        utterance, match = max(found, key=lambda pair: pair[1].alike)
-        return utterance if match.is_enough else None
+        best = max(match.alike for _, match in found)
+        likely = [(one, match) for one, match in found if match.alike >= best - _AS_ALIKE]
+        # Sentences begin with the same words, and this may be all that was heard yet.
+        one, match = max(likely, key=lambda pair: pair[0].at_secs)
+        return one.utterance if match.is_enough else None
 
     def recognised(self, utterance: Utterance) -> str:
         """What a sentence is recognised as."""

@@ -57,6 +57,11 @@ class Microphone(MediaStreamTrack):
         self._pcm = np.concatenate([self._pcm, pcm.astype(np.int16)])
         self._idle.clear()
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything was played."""
+        return self._idle.is_set()
+
     async def said(self) -> None:
         """Wait until everything was played."""
         await self._idle.wait()

@@ -1,5 +1,6 @@
 """What the soak takes for wrong, and whom its recogniser understands."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from benchmarks.soak.ear import find, loudness
 from benchmarks.soak.leftovers import LogReader
 from benchmarks.soak.phrases import Codes, codes_in
 from benchmarks.soak.plan import Act, CallPlan, Ending, draw_plan
-from benchmarks.soak.studio import Speech
+from benchmarks.soak.studio import Speech, Studio
 from sonora_app.conversation.records import (
     Conversation,
     EndReason,
@@ -30,6 +31,7 @@ from sonora_app.conversation.records import (
 from sonora_app.conversation.store import Transcript
 from tests.clients.speech import speech
 from tests.clients.webrtc import MIC_RATE
+from tests.vendors.deepgram import Stretch
 
 pytestmark = pytest.mark.unit
 
@@ -330,6 +332,20 @@ async def test_a_sentence_is_known_by_its_sound_among_others() -> None:
         assert int(np.argmax(alike)) == number
         assert [match.is_same for match in matches] == [i == number for i in range(len(spoken))]
         assert matches[number].is_enough
+
+
+async def test_words_that_two_begin_with_are_of_who_began_last() -> None:
+    earlier = plan_of(Ending.HANG_UP).steps[0].utterance
+    assert earlier is not None
+    later = replace(earlier)
+    beginning = "Me gustaría hablar un rato de mirlo olivo"
+    studio, spoken = Studio(), await speech(f"{beginning} cebra contigo.")
+    studio.speaking(earlier, spoken)
+    await asyncio.sleep(0.01)
+    studio.speaking(later, await speech(f"{beginning} duna contigo."))
+    heard = spoken[: len(await speech(beginning)) * 9 // 10]
+    stretch = Stretch(heard, MIC_RATE, connection=None)  # type: ignore[arg-type]
+    assert studio.understood(stretch) is later
 
 
 async def test_half_a_sentence_is_not_understood() -> None:
