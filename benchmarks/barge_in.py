@@ -27,8 +27,9 @@ _INTERRUPTIONS = (
     "Vale ya lo tengo muchas gracias",
 )
 
-_SPEAKING_SECS = 1.0
-"""How long the bot has been speaking when it is interrupted."""
+_SPEAKING_SECS = (1.0, 1.13, 1.26, 1.39, 1.52)
+"""How long the bot has been speaking when it is interrupted, each in turn: it pauses between words,
+and where it would have been silent anyway it seems to have stopped at once."""
 
 _PAUSE_SECS = 0.3
 """Silence longer than the bot's pauses between words: it has stopped."""
@@ -57,8 +58,12 @@ async def measure(*, rounds: int, network: Network | None = None) -> Measurement
                         await contender.join(client)
                         await _say(client, vendors, interruptions[0])
                         taken = [
-                            await _interrupt(client, vendors, each)
-                            for each in (interruptions[-1], *interruptions)
+                            await _interrupt(client, vendors, each, after_secs=secs)
+                            for each, secs in zip(
+                                (interruptions[-1], *interruptions),
+                                (_SPEAKING_SECS[-1], *_SPEAKING_SECS),
+                                strict=True,
+                            )
                         ]
                     cut_off = [secs for secs in taken[1:] if secs is not None]
                     values.setdefault(contender.name, []).extend(cut_off)
@@ -66,8 +71,8 @@ async def measure(*, rounds: int, network: Network | None = None) -> Measurement
                     logger.info(f"{contender.name}, call {number + 1}: {shown} ms")
     return Measurement(
         title=f"Barge-in ({network})" if network else "Barge-in",
-        how="From the first voiced sound of an interruption that the client sent, a second into a "
-        "long answer, to the last sound of that answer that it heard.",
+        how="From the first voiced sound of an interruption that the client sent, a second or "
+        "more into a long answer, to the last sound of that answer that it heard.",
         figures=[
             Figure(
                 name="user's first sound to silence",
@@ -85,13 +90,15 @@ async def _say(client: Page, vendors: Vendors, utterance: Utterance) -> None:
     await client.microphone.said()
 
 
-async def _interrupt(client: Page, vendors: Vendors, interruption: Utterance) -> float | None:
+async def _interrupt(
+    client: Page, vendors: Vendors, interruption: Utterance, *, after_secs: float
+) -> float | None:
     """Wait for an answer, cut it off, and tell how long it went on, in seconds.
 
     None where the bot was silent as the interruption began, so that there was nothing to cut off.
     """
     await client.sound(since=client.microphone.ended_at + _PAUSE_SECS, timeout_secs=ANSWER_SECS)
-    await asyncio.sleep(_SPEAKING_SECS)
+    await asyncio.sleep(after_secs)
     await _say(client, vendors, interruption)
     began_at = client.microphone.began_at + interruption.lead_secs
     # What it says from here on answers the interruption.

@@ -184,8 +184,11 @@ def _user_messages(vendors: Vendors) -> list[str]:
 
 
 def _told_as(before: list[str], now: list[str]) -> int:
-    """How many messages have come to those of before, or are there, if those are another call's."""
-    same_call = now[: len(before)] == before
+    """How many messages have come to those of before, or are there, if those are another call's.
+
+    The last of those of before may have grown meanwhile, by words that came late.
+    """
+    same_call = len(now) >= len(before) and now[: len(before) - 1] == before[:-1]
     return len(now) - len(before) if same_call else len(now)
 
 
