@@ -18,7 +18,7 @@ from typing import Any
 
 from loguru import logger
 
-from benchmarks import barge_in, endpointing, joining, resources, start, voice_to_voice
+from benchmarks import barge_in, endpointing, joining, load, resources, start, voice_to_voice
 from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
 from benchmarks.vendors import NONE, REALISTIC
@@ -53,6 +53,9 @@ MEASUREMENTS: dict[str, Callable[[Quick], Coroutine[Any, Any, Measurement]]] = {
         endpointing.LONG, title="Endpointing: long turns", voices=1 if quick else 2
     ),
     "memory": lambda quick: resources.measure(calls=4 if quick else 20),
+    "simultaneous": lambda quick: load.measure_simultaneous(),
+    "many-calls": lambda quick: load.measure_many(calls=20 if quick else 200),
+    "long-call": lambda quick: load.measure_long(turns=40 if quick else 120),
     "start": lambda quick: start.measure(processes=1 if quick else 5),
 }
 """Every measurement, by its name on the command line, in the order of the report."""

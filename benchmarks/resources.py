@@ -34,7 +34,7 @@ async def measure(*, calls: int) -> Measurement:
         ):
             vendors.delay(REALISTIC)
             utterance = await Utterance.spoken("Quiero viajar a Oaxaca en abril")
-            held = {contender.name: [_resident_mb(bot)] for contender, bot in bots}
+            held = {contender.name: [resident_mb(bot)] for contender, bot in bots}
             for number in range(1, calls + 1):
                 for contender, bot in bots:
                     held[contender.name].append(
@@ -85,7 +85,7 @@ async def _memory_after_a_call(
         await client.silence(0.4)
         await client.sound(since=client.microphone.ended_at, timeout_secs=_PATIENCE_SECS)
     await asyncio.sleep(_CLOSED_SECS)
-    return _resident_mb(bot)
+    return resident_mb(bot)
 
 
 def cpu_secs(bot: BotProcess) -> float:
@@ -95,7 +95,8 @@ def cpu_secs(bot: BotProcess) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_mb(bot: BotProcess) -> float:
+def resident_mb(bot: BotProcess) -> float:
+    """Memory that a bot's process has of the machine's, in MB."""
     status = Path(f"/proc/{bot.process.pid}/status").read_text(encoding="utf-8")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
     return round(int(kilobytes) / 1024, 1)
