@@ -2,16 +2,17 @@
 
 import asyncio
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import Contender, both_running
-from benchmarks.figures import Figure, Measurement
+from benchmarks.contenders import Contender, both_running, clean_environment
+from benchmarks.figures import SCAFFOLD, Figure, Measurement
 from benchmarks.turns import Utterance
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
-from tests.clients.bot_process import BotProcess
+from tests.clients.bot_process import PROJECT, BotProcess
 from tests.clients.webrtc import page
 
 _TARGET = 0.8
@@ -43,6 +44,8 @@ async def measure(*, calls: int) -> Measurement:
                 shown = ", ".join(f"{name} {mb[-1]:.0f} MB" for name, mb in held.items())
                 logger.info(f"after call {number}: {shown}")
 
+    libraries = await _libraries_mb()
+
     def figure(name: str, number: int, target: float | None = None) -> Figure:
         return Figure(
             name=name,
@@ -55,8 +58,11 @@ async def measure(*, calls: int) -> Measurement:
     return Measurement(
         title="Memory",
         how="Resident memory of the bot's process, after calls one after another: a greeting that "
-        "the user cuts off, and a turn.",
+        "the user cuts off, and a turn. Pipecat's parts alone are its libraries, its clients of "
+        "the vendors and both models, imported and built in a process that holds no call, by "
+        "Sonora's means but with nothing else of it (`benchmarks/libraries.py`).",
         figures=[
+            Figure(name="Pipecat's parts alone", unit="MB", values={SCAFFOLD: [libraries]}),
             figure("before the first call", 0),
             figure("after the first call", 1, _TARGET),
             figure(f"after {calls} calls", calls, _TARGET),
@@ -88,6 +94,18 @@ async def _memory_after_a_call(
     return resident_mb(bot)
 
 
+async def _libraries_mb() -> float:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.libraries"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=PROJECT,
+        env=clean_environment(),
+    )
+    printed, _ = await process.communicate()
+    return float(printed)
+
+
 def cpu_secs(bot: BotProcess) -> float:
     """Processor time of a bot's process so far, all its threads, in seconds."""
     fields = Path(f"/proc/{bot.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
@@ -97,6 +115,11 @@ def cpu_secs(bot: BotProcess) -> float:
 
 def resident_mb(bot: BotProcess) -> float:
     """Memory that a bot's process has of the machine's, in MB."""
-    status = Path(f"/proc/{bot.process.pid}/status").read_text(encoding="utf-8")
+    return process_mb(bot.process.pid)
+
+
+def process_mb(pid: int) -> float:
+    """Memory that a process has of the machine's, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
     return round(int(kilobytes) / 1024, 1)
