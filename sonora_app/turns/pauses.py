@@ -6,6 +6,10 @@ long enough not to be the closure of a consonant, and reported without waiting f
 Silero itself goes on taking what it hears for a voice for some 60 ms after the last sound. So a
 pause is also where the sound falls far below that of the words before; where there is noise in
 the background it does not, and Silero tells.
+
+The recogniser takes its time, so it is told sooner that a pause may have begun: where the sound has
+fallen so far that a closure, into which the room and the voice itself go on sounding, mostly does
+not reach.
 """
 
 from dataclasses import dataclass
@@ -21,14 +25,31 @@ from sonora_app.turns.models import Silero
 PAUSE_SECS = 0.06
 """Silence that counts as a pause, in seconds: two of Silero's windows of 32 ms."""
 
+HUSH_SECS = 0.04
+"""Silence that may be a pause, in seconds, if it is deep by then."""
+
 HUSH = 0.05
 """Silence, as a part of the loudness of the words before it (root mean square): 26 dB less."""
+
+DEEP = 0.03
+"""Deep silence, likewise: 30 dB less."""
 
 STIR = 0.1
 """A sound in the silence, likewise: 20 dB less than the words, that is 6 more than the silence."""
 
 _FADING = 0.5
 """How much of a loudness still counts a second later: 6 dB a second, as voices trail off."""
+
+
+@dataclass
+class UserHushedFrame(SystemFrame):
+    """The user may have fallen silent. Comes before each `UserPausedFrame`, if only just.
+
+    Parameters:
+        quiet_secs: For how long already, in seconds.
+    """
+
+    quiet_secs: float = 0.0
 
 
 @dataclass
@@ -44,7 +65,7 @@ class UserPausedFrame(SystemFrame):
 
 @dataclass
 class UserResumedFrame(SystemFrame):
-    """The user went on before the pause counted as the end of their speech."""
+    """The user went on before the hush, or the pause, counted as the end of their speech."""
 
 
 @dataclass
@@ -57,6 +78,7 @@ class Loudness:
 
     Attributes:
         hushed_secs: For how long, in seconds.
+        deep: Whether the last that was heard is well below what counts as silence.
         stirs: Whether the last that was heard is well above the silence.
     """
 
@@ -64,7 +86,7 @@ class Loudness:
         """Begin with a stretch of which nothing was heard."""
         self._loudest = 0.0
         self.hushed_secs = 0.0
-        self.stirs = False
+        self.deep = self.stirs = False
 
     def reset(self) -> None:
         """Begin with another stretch of speech."""
@@ -80,6 +102,7 @@ class Loudness:
         if not self.hushed_secs:
             self._loudest *= _FADING**secs
         self._loudest = max(loudness, self._loudest)
+        self.deep = loudness < self._loudest * DEEP
         self.stirs = loudness >= self._loudest * STIR
         if loudness < self._loudest * HUSH:
             self.hushed_secs += secs
@@ -99,7 +122,7 @@ class PauseNoticingVADProcessor(VADProcessor):
         super().__init__(vad_analyzer=silero, enable_direct_mode=True)
         self._silero = silero
         self._loudness = Loudness()
-        self._paused = False
+        self._hushed = self._paused = False
         # Whether the last pause was silent, and has been since.
         self._silent = False
 
@@ -110,7 +133,7 @@ class PauseNoticingVADProcessor(VADProcessor):
             return
         state = self._silero.state
         if state is VADState.QUIET:
-            self._paused = False
+            self._hushed = self._paused = False
             if not self._silent:
                 self._loudness.reset()
                 return
@@ -123,10 +146,18 @@ class PauseNoticingVADProcessor(VADProcessor):
         quiet_secs = self._loudness.hushed_secs
         if state is VADState.STOPPING:
             quiet_secs = max(quiet_secs, self._silero.quiet_secs)
-        if not self._paused and quiet_secs >= PAUSE_SECS:
+        pauses = quiet_secs >= PAUSE_SECS
+        if not self._hushed and (pauses or self._hushes):
+            self._hushed = True
+            await self.push_frame(UserHushedFrame(quiet_secs=quiet_secs))
+        if not self._paused and pauses:
             self._paused = True
             self._silent = self._loudness.hushed_secs >= PAUSE_SECS
             await self.push_frame(UserPausedFrame(quiet_secs=quiet_secs))
-        elif self._paused and quiet_secs == 0:
-            self._paused = False
+        elif self._hushed and quiet_secs == 0:
+            self._hushed = self._paused = False
             await self.push_frame(UserResumedFrame())
+
+    @property
+    def _hushes(self) -> bool:
+        return self._loudness.hushed_secs >= HUSH_SECS and self._loudness.deep

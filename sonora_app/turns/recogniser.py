@@ -1,8 +1,8 @@
 """Deepgram's Nova, asked for the transcript in a pause rather than at the end of speech.
 
 Deepgram recognises as the audio comes, but keeps its last words back until it is sure of them or
-told to finalize. Pipecat tells it when Silero reports the end of speech; asking as the pause
-begins has the transcript there by then. It costs nothing but a cut between two results where the
+told to finalize. Pipecat tells it when Silero reports the end of speech; asking as the user falls
+silent has the transcript there by then. It costs nothing but a cut between two results where the
 user goes on; Deepgram cuts at pauses of 10 ms by itself.
 """
 
@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.hearing import LastingDeepgramSTTService
-from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+from sonora_app.turns.pauses import UserHushedFrame, UserResumedFrame
 
 _SLACK_SECS = 0.1
 """By how much a result may fall short of the end of speech and still hold all of it: Deepgram's
@@ -32,7 +32,7 @@ class AllTranscribedFrame(ControlFrame):
 
 
 class PromptDeepgramSTTService(LastingDeepgramSTTService):
-    """Nova, finalized in pauses.
+    """Nova, finalized where the user falls silent.
 
     Args:
         **kwargs: As for `LastingDeepgramSTTService`.
@@ -42,19 +42,19 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         """Create the service."""
         super().__init__(**kwargs)
         # Positions in the audio of the present connection, in seconds, as Deepgram counts them.
-        self._sent_secs = 0.0
+        self._sent_secs = self._resumed_secs = 0.0
         self._speech_ended_secs: float | None = None
         self._listening_on: object | None = None
         self._covered = True
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Finalize as a pause begins."""
+        """Finalize as the user falls silent."""
         await super().process_frame(frame, direction)
         match frame:
-            case UserPausedFrame():
+            case UserHushedFrame():
                 await self._finalize(frame.quiet_secs)
             case UserResumedFrame():
-                self._speech_ended_secs = None
+                self._speech_ended_secs, self._resumed_secs = None, self._sent_secs
                 self._untranscribed = True
             case VADUserStartedSpeakingFrame():
                 self._speech_ended_secs = None
@@ -64,7 +64,8 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
         """Send audio, and count it."""
         if self._connection is not self._listening_on:
-            self._listening_on, self._sent_secs = self._connection, 0.0
+            self._listening_on = self._connection
+            self._sent_secs = self._resumed_secs = 0.0
             self._speech_ended_secs = None
         self._sent_secs += len(audio) / 2 / self.sample_rate
         async for frame in super().run_stt(audio):
@@ -87,7 +88,9 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         ended = self._speech_ended_secs
         if ended is None or not isinstance(result, ListenV1Results):
             return False
-        return result.start + result.duration >= ended - _SLACK_SECS
+        # One that was asked for in an earlier hush may fall short by less than the slack.
+        least = max(ended - _SLACK_SECS, self._resumed_secs)
+        return result.start + result.duration >= least
 
     async def _on_message(self, message: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         reaches_end = self._reaches_end(message)

@@ -29,7 +29,12 @@ from sonora_app.turns.patience import (
     Patience,
     patience,
 )
-from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame, UserStirredFrame
+from sonora_app.turns.pauses import (
+    UserHushedFrame,
+    UserPausedFrame,
+    UserResumedFrame,
+    UserStirredFrame,
+)
 from sonora_app.turns.recogniser import AllTranscribedFrame
 
 _LOOK_SECS = 0.02
@@ -79,6 +84,9 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow the turn, frame by frame."""
         match frame:
+            case UserHushedFrame():
+                # What is finalized from here on may be all of it.
+                self._transcript_finalized = False
             case UserPausedFrame():
                 self._paused(frame.quiet_secs)
             case UserStirredFrame():
@@ -164,7 +172,6 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         if not self._vad_user_speaking:
             return  # nobody listens to the user
         self._quiet_since = time.monotonic() - quiet_secs
-        self._transcript_finalized = False
         self._foreseeing = self.task_manager.create_task(
             self._foresee(quiet_secs), f"{self}::_foresee"
         )

@@ -40,7 +40,12 @@ from sonora_app.settings import Language, Settings
 from sonora_app.turns.endings import Endings
 from sonora_app.turns.models import Silero, SmartTurn, build_silero, build_smart_turn
 from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
-from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame, UserStirredFrame
+from sonora_app.turns.pauses import (
+    UserHushedFrame,
+    UserPausedFrame,
+    UserResumedFrame,
+    UserStirredFrame,
+)
 from sonora_app.turns.stop import ForeseeingTurnStop
 from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from tests.vendors.rig import Rig, rigged
@@ -107,7 +112,14 @@ class Turn:
         audio = (np.ones(320) * 1000).astype(np.int16).tobytes()
         await self.rig.send(InputAudioRawFrame(audio, 16_000, 1))
 
+    async def hush(self) -> None:
+        await self.rig.send(UserHushedFrame(quiet_secs=0.04))
+
     async def pause(self) -> None:
+        await self.hush()
+        await self.go_on_pausing()
+
+    async def go_on_pausing(self) -> None:
         await self.rig.send(UserPausedFrame(quiet_secs=0.06))
 
     async def heard(self, text: str) -> None:
@@ -195,6 +207,35 @@ async def test_a_guess_that_holds_is_answered_once_when_the_turn_is_over() -> No
         assert user.answer == ANSWER
         assert user.said == [("user", HALF), ("assistant", ANSWER)]
         assert len(user.openai.bodies) == 1
+
+
+async def test_a_transcript_from_before_the_hush_was_a_pause_is_answered() -> None:
+    async with turn() as user:
+        await user.hush()
+        await user.heard(HALF)
+        await asyncio.sleep(0.1)  # what follows would overtake it
+        await user.go_on_pausing()
+        await user.openai.log.wait_for("answered")
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", HALF), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
+
+
+async def test_a_transcript_of_a_hush_that_was_no_pause_is_not_taken_for_all() -> None:
+    async with turn() as user:
+        await user.hush()
+        await user.heard(HALF)
+        await asyncio.sleep(0.1)  # what follows would overtake it
+        await user.resume()
+        await user.pause()
+        while not user.smart_turn.asked:
+            await asyncio.sleep(0.01)
+        await user.heard(REST)
+        await user.openai.log.wait_for("answered")
+        await user.stop()
+        await user.answered()
+        assert [ChatRequest(body).last_said for body in user.openai.bodies] == [f"{HALF} {REST}"]
 
 
 async def test_a_withdrawn_guess_leaves_nothing_behind() -> None:

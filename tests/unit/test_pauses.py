@@ -1,5 +1,7 @@
 """A pause is noticed soon after the last sound of a word, with real speech and the real Silero."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import soxr  # pyright: ignore[reportMissingTypeStubs]
@@ -12,8 +14,10 @@ from pipecat.frames.frames import (
 
 from sonora_app.turns.models import build_silero
 from sonora_app.turns.pauses import (
+    HUSH_SECS,
     PAUSE_SECS,
     PauseNoticingVADProcessor,
+    UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
     UserStirredFrame,
@@ -66,7 +70,8 @@ async def _heard(samples: np.ndarray) -> list[tuple[float, Frame]]:
             secs += CHUNK / RATE
         elif isinstance(
             frame,
-            UserPausedFrame
+            UserHushedFrame
+            | UserPausedFrame
             | UserResumedFrame
             | UserStirredFrame
             | VADUserStartedSpeakingFrame
@@ -87,6 +92,47 @@ async def test_a_pause_is_noticed_before_silero_hears_no_voice() -> None:
     *_, paused = _at(heard, UserPausedFrame)
     assert PAUSE_SECS <= paused - over_secs < PAUSE_SECS + 0.05
     assert paused < _at(heard, VADUserStoppedSpeakingFrame)[0] - 0.1
+
+
+async def test_a_deep_hush_is_told_before_it_counts_as_a_pause() -> None:
+    samples = await _said(HELLO, 0.6)
+    over_secs = len(samples) / RATE - 0.6
+    heard = await _heard(samples)
+    *_, hushed = _at(heard, UserHushedFrame)
+    *_, paused = _at(heard, UserPausedFrame)
+    assert HUSH_SECS <= hushed - over_secs < HUSH_SECS + 0.03
+    assert hushed == pytest.approx(paused - 0.02)
+
+
+async def test_what_is_not_deep_has_to_last_as_long_as_a_pause() -> None:
+    samples = await _said(HELLO, 0.6)
+    # Noise 28 dB below the loudest packet: a hush, but no deep one.
+    loudest = max(np.std(samples[at : at + CHUNK]) for at in range(0, len(samples), CHUNK))
+    noise = np.random.default_rng(1).normal(0, loudest * 0.04, len(samples))
+    heard = await _heard((samples + noise).astype(np.int16))
+    *_, hushed = _at(heard, UserHushedFrame)
+    *_, paused = _at(heard, UserPausedFrame)
+    assert hushed == paused
+
+
+async def test_who_goes_on_after_a_hush_has_resumed_without_a_pause() -> None:
+    samples = await _said(HELLO, 0.05, "en abril", 0.6)
+    first_secs = len(await _said(HELLO)) / RATE
+    kinds = [
+        type(frame) for secs, frame in await _heard(samples) if first_secs < secs < first_secs + 0.1
+    ]
+    assert kinds == [UserHushedFrame, UserResumedFrame]
+
+
+async def test_every_pause_begins_with_a_hush() -> None:
+    kinds = [
+        type(frame)
+        for _, frame in await _heard(_noisy(await _said(HELLO, 0.12, "en abril", 0.6), 0.1))
+        if isinstance(frame, UserHushedFrame | UserPausedFrame | UserResumedFrame)
+    ]
+    assert UserPausedFrame in kinds
+    for before, kind in pairwise(kinds):
+        assert kind is not UserPausedFrame or before is UserHushedFrame
 
 
 async def test_with_noise_around_it_is_noticed_by_silero() -> None:
