@@ -37,6 +37,9 @@ MEASUREMENTS: dict[str, Callable[[Quick], Coroutine[Any, Any, Measurement]]] = {
     "voice-to-voice-no-delay": lambda quick: voice_to_voice.measure(
         NONE, rounds=1 if quick else 2, target=0.7
     ),
+    "voice-to-voice-browser": lambda quick: voice_to_voice.measure(
+        REALISTIC, rounds=1 if quick else 2, target=0.65, in_browser=True
+    ),
     "joining": lambda quick: joining.measure(repetitions=2 if quick else 10),
     "barge-in": lambda quick: barge_in.measure(rounds=1 if quick else 2),
     "voice-to-voice-lossy": lambda quick: voice_to_voice.measure(

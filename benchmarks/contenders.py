@@ -13,7 +13,7 @@ from uuid import uuid4
 from benchmarks.scaffold import make_scaffold
 from benchmarks.vendors import KEY, Vendors
 from tests.clients.bot_process import PROJECT, BotProcess, serving
-from tests.clients.webrtc import Page
+from tests.clients.rtvi import RtviClient
 
 _PREFIXES = ("SONORA_", "SUPABASE_", "DEEPGRAM_", "OPENAI_", "CARTESIA_")
 """Settings of the machine's own that would reach the bots."""
@@ -54,10 +54,10 @@ class Contender(ABC):
         """Its settings, for these vendors."""
 
     @abstractmethod
-    async def open(self, page: Page) -> float:
+    async def open(self, page: RtviClient) -> float:
         """Have it greet a connected client; returns when it was asked to, in monotonic seconds."""
 
-    async def join(self, page: Page) -> float:
+    async def join(self, page: RtviClient) -> float:
         """Have it greet, and hear the greeting out; returns seconds to its first sound."""
         asked_at = await self.open(page)
         heard_at = await page.sound(since=asked_at, timeout_secs=_REPLIED_SECS)
@@ -129,13 +129,13 @@ class Sonora(Contender):
         """Whether conversations are kept in Supabase, too."""
         return "SUPABASE_URL" in self._extra
 
-    async def open(self, page: Page) -> float:
+    async def open(self, page: RtviClient) -> float:
         """Say client-ready, then `set_conversation_id`, which is what it is timed from."""
         asked_at, _ = await self.open_conversation(page, user_id=str(uuid4()))
         return asked_at
 
     async def open_conversation(
-        self, page: Page, *, user_id: str, conversation_id: str | None = None
+        self, page: RtviClient, *, user_id: str, conversation_id: str | None = None
     ) -> tuple[float, str]:
         """Say client-ready, then name a conversation.
 
@@ -190,7 +190,7 @@ class Scaffold(Contender):
             "CARTESIA_URL": f"{vendors.cartesia.url}/tts/websocket",
         }
 
-    async def open(self, page: Page) -> float:
+    async def open(self, page: RtviClient) -> float:
         """Say client-ready, to which it greets."""
         asked_at = time.monotonic()
         await page.ready()

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.contenders import SETTLED_SECS
 from benchmarks.vendors import Vendors
+from tests.clients.browser_page import BrowserPage
 from tests.clients.speech import Spoken, spoken
 from tests.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE, Page
 from tests.vendors.log import Entry
@@ -138,7 +139,7 @@ class Turn:
         return {part: end - start for part, (start, end) in zip(PARTS, bounds, strict=True)}
 
 
-async def take_turn(page: Page, vendors: Vendors, utterance: Utterance) -> Turn:
+async def take_turn(page: Page | BrowserPage, vendors: Vendors, utterance: Utterance) -> Turn:
     """Say something, hear the answer out, and tell what took how long.
 
     Args:

@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from benchmarks.resources import cpu_secs
 from benchmarks.turns import PARTS, Turn, Utterance, take_turn
 from benchmarks.vendors import Delays, Vendors, serving_vendors
 from tests.clients.bot_process import BotProcess
+from tests.clients.browser_page import BrowserPage, browser_page
 from tests.clients.network import Network
-from tests.clients.webrtc import page
+from tests.clients.webrtc import Page, page
 
 ANSWERS = {
     "Quiero viajar a Oaxaca en abril": "Claro, Oaxaca en abril es muy bonita. ¿Cuántos días?",
@@ -46,7 +49,12 @@ class _Calls:
 
 
 async def measure(
-    delays: Delays, *, rounds: int, target: float, network: Network | None = None
+    delays: Delays,
+    *,
+    rounds: int,
+    target: float,
+    network: Network | None = None,
+    in_browser: bool = False,
 ) -> Measurement:
     """Talk with both bots by turns, a call each, and time every answer.
 
@@ -54,8 +62,16 @@ async def measure(
         delays: What the vendors take for themselves.
         rounds: How many calls each bot has.
         target: The ratio that Sonora may have at most.
-        network: The way between client and bot; None: as it is.
+        network: The way between a client of aiortc and the bot; None: as it is.
+        in_browser: Whether the client is Chromium instead.
     """
+
+    def client(bot: BotProcess) -> AbstractAsyncContextManager[Page | BrowserPage]:
+        if in_browser:
+            return browser_page(bot.url, noise=_ROOM_NOISE)
+        return page(bot.url, network=network, noise=_ROOM_NOISE)
+
+    of_client = (delays, network, "in Chromium" if in_browser else None)
     calls: dict[str, _Calls] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
@@ -65,14 +81,14 @@ async def measure(
             for number in range(rounds):
                 # Each goes first as often as the other.
                 for contender, bot in bots if number % 2 else reversed(bots):
-                    taken, cpu = await _call(contender, bot, vendors, utterances, network)
+                    taken, cpu = await _call(contender, bot, vendors, utterances, client)
                     of_bot = calls.setdefault(contender.name, _Calls())
                     of_bot.turns += taken
                     of_bot.cpu.append(round(cpu, 2))
                     shown = "; ".join(str(turn) for turn in taken)
                     logger.info(f"{contender.name}, call {number + 1}: {shown}")
     return Measurement(
-        title=f"Voice to voice ({'; '.join(str(each) for each in (delays, network) if each)})",
+        title=f"Voice to voice ({'; '.join(str(each) for each in of_client if each)})",
         how="From the last voiced sound that the client sent to the first sound of the answer "
         f"that it heard. {rounds} calls of {len(ANSWERS)} turns with each bot, in turn; one turn "
         "before those of a call is not counted. The client is in a room that is quiet, but not "
@@ -88,14 +104,14 @@ async def _call(
     bot: BotProcess,
     vendors: Vendors,
     utterances: list[Utterance],
-    network: Network | None,
+    client: Callable[[BotProcess], AbstractAsyncContextManager[Page | BrowserPage]],
 ) -> tuple[list[Turn], float]:
     """A call: its turns but the first, and its processor seconds per minute."""
-    async with page(bot.url, network=network, noise=_ROOM_NOISE) as client:
-        await contender.join(client)
+    async with client(bot) as caller:
+        await contender.join(caller)
         before, started_at = cpu_secs(bot), time.monotonic()
         taken = [
-            await take_turn(client, vendors, utterance)
+            await take_turn(caller, vendors, utterance)
             for utterance in (utterances[0], *utterances)
         ]
         used, elapsed = cpu_secs(bot) - before, time.monotonic() - started_at

@@ -7,8 +7,7 @@ import asyncio
 import fractions
 import json
 import time
-import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +18,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from tests.clients.network import Impairment, Network
+from tests.clients.rtvi import RtviClient
 
 MIC_RATE = 48_000
 FRAME_SECS = 0.02
@@ -91,7 +91,7 @@ class Microphone(MediaStreamTrack):
         return frame
 
 
-class Page:
+class Page(RtviClient):
     """One connection to a bot. Made by `connect`.
 
     Args:
@@ -99,127 +99,25 @@ class Page:
     """
 
     def __init__(self, noise: float = 0.0) -> None:
+        super().__init__()
         self.microphone = Microphone(noise)
-        self.messages: list[dict[str, Any]] = []
-        self._sound = asyncio.Condition()
-        self._announcing: set[asyncio.Task[None]] = set()
-        self.sounds: list[float] = []
-        """Monotonic times of the frames with sound in them."""
-        self.closed = asyncio.Event()
         self._pc = RTCPeerConnection()
         self._channel = self._pc.createDataChannel("chat")
         self._open = asyncio.Event()
-        self._arrived = asyncio.Condition()
         self._listening: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
         self._impairment: Impairment | None = None
         self._pc.addTransceiver(self.microphone, "sendrecv")
         self._channel.on("open", self._open.set)
-        self._channel.on("message", self._received)
+        self._channel.on("message", self.received)
         self._pc.on("track", self._track)
         self._pc.on("connectionstatechange", self._state_changed)
 
     # --- Sending
 
-    async def ready(self) -> dict[str, Any]:
-        """Say client-ready and wait for bot-ready."""
-        self.send("client-ready", {"version": "2.0.0", "about": {"library": "sonora-tests"}})
-        return await self.wait_for(lambda message: message["type"] == "bot-ready")
-
-    def send(self, kind: str, data: Any = None, *, message_id: str | None = None) -> str:
-        """Send an RTVI message; returns its id."""
-        message_id = message_id or uuid.uuid4().hex
-        self.send_raw({"label": "rtvi-ai", "type": kind, "id": message_id, "data": data})
-        return message_id
-
     def send_raw(self, message: Any) -> None:
         """Send any JSON."""
         self._channel.send(json.dumps(message))
-
-    async def action(self, action: str, **arguments: Any) -> dict[str, Any]:
-        """Send an action and wait for its answer: a server-response or an error-response."""
-        message_id = self.send(
-            "client-message", {"t": "action", "d": {"action": action, "arguments": arguments}}
-        )
-        return await self.answer_to(message_id)
-
-    async def answer_to(self, message_id: str, *, timeout_secs: float = 10.0) -> dict[str, Any]:
-        """Wait for the answer to a message."""
-        return await self.wait_for(
-            lambda message: (
-                message.get("id") == message_id
-                and message["type"] in ("server-response", "error-response")
-            ),
-            timeout_secs=timeout_secs,
-        )
-
-    def type_text(self, text: str, *, audio_response: bool = True) -> str:
-        """Send RTVI send-text."""
-        return self.send(
-            "send-text",
-            {
-                "content": text,
-                "options": {"run_immediately": True, "audio_response": audio_response},
-            },
-        )
-
-    # --- Receiving
-
-    async def wait_for(
-        self,
-        wanted: Callable[[dict[str, Any]], bool],
-        *,
-        timeout_secs: float = 15.0,
-        after: int = 0,
-    ) -> dict[str, Any]:
-        """The first message from the `after`th on that is `wanted`, waiting for it if need be."""
-        async with asyncio.timeout(timeout_secs), self._arrived:
-            while True:
-                for message in self.messages[after:]:
-                    if wanted(message):
-                        return message
-                await self._arrived.wait()
-
-    async def event(
-        self, name: str, *, timeout_secs: float = 15.0, after: int = 0, **fields: Any
-    ) -> dict[str, Any]:
-        """Wait for a server-message of Sonora's with these fields; returns its data."""
-
-        def wanted(message: dict[str, Any]) -> bool:
-            data = message.get("data") or {}
-            return (
-                message["type"] == "server-message"
-                and data.get("type") == "sonora"
-                and data.get("event") == name
-                and all(data.get(key) == value for key, value in fields.items())
-            )
-
-        return (await self.wait_for(wanted, timeout_secs=timeout_secs, after=after))["data"]
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Sonora's server-messages of one kind so far."""
-        return [
-            message["data"]
-            for message in self.messages
-            if message["type"] == "server-message" and message["data"].get("event") == name
-        ]
-
-    async def sound(self, *, since: float, timeout_secs: float = 10.0) -> float:
-        """Wait for sound from the bot after the monotonic time `since`; returns when it came."""
-        async with asyncio.timeout(timeout_secs), self._sound:
-            while True:
-                for moment in self.sounds:
-                    if moment > since:
-                        return moment
-                await self._sound.wait()
-
-    async def silence(self, secs: float, *, timeout_secs: float = 30.0) -> None:
-        """Wait until the bot has been silent for `secs`."""
-        async with asyncio.timeout(timeout_secs):
-            silent_for = 0.0
-            while silent_for < secs:
-                await asyncio.sleep(secs - silent_for)
-                silent_for = time.monotonic() - (self.sounds[-1] if self.sounds else 0.0)
 
     # --- Connection
 
@@ -284,22 +182,6 @@ class Page:
             self._channel.send(f"ping: {time.time()}")
             await asyncio.sleep(1)
 
-    def _received(self, raw: str | bytes) -> None:
-        message = json.loads(raw)
-        if message.get("label") != "rtvi-ai":
-            if message.get("message", {}).get("type") == "peerLeft":
-                self.closed.set()
-            return
-        message["received_at"] = time.monotonic()
-        self.messages.append(message)
-        announcing = asyncio.ensure_future(self._announce())
-        self._announcing.add(announcing)
-        announcing.add_done_callback(self._announcing.discard)
-
-    async def _announce(self) -> None:
-        async with self._arrived:
-            self._arrived.notify_all()
-
     def _track(self, track: MediaStreamTrack) -> None:
         self._listening = asyncio.ensure_future(self._listen(track))
 
@@ -311,9 +193,7 @@ class Page:
                 return
             samples = frame.to_ndarray().astype(np.float32)
             if float(np.sqrt(np.mean(samples**2))) > LOUD:
-                self.sounds.append(time.monotonic())
-                async with self._sound:
-                    self._sound.notify_all()
+                self.heard(time.monotonic())
 
     def _state_changed(self) -> None:
         if self._pc.connectionState in ("failed", "closed", "disconnected"):
