@@ -1,5 +1,7 @@
 """The benchmarks measure what they say: a turn with each bot, its parts adding up to the whole."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -7,21 +9,31 @@ import pytest
 from benchmarks.contenders import Contender, Scaffold, Sonora
 from benchmarks.turns import PARTS, Utterance, take_turn
 from benchmarks.vendors import REALISTIC, serving_vendors
-from tests.clients.webrtc import page
+from tests.clients.browser_page import BrowserPage, browser_page
+from tests.clients.webrtc import Page, page
 
 pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 _SAID = "Quiero viajar a Oaxaca en abril"
 
 
-@pytest.mark.parametrize("bot", [Scaffold, Sonora])
-async def test_a_turn_is_timed_part_by_part(bot: type[Contender], tmp_path: Path) -> None:
+Connect = Callable[[str], AbstractAsyncContextManager[Page | BrowserPage]]
+
+
+@pytest.mark.parametrize(
+    ("bot", "connect"),
+    [(Scaffold, page), (Sonora, page), (Sonora, browser_page)],
+    ids=["scaffold", "sonora", "sonora-chromium"],
+)
+async def test_a_turn_is_timed_part_by_part(
+    bot: type[Contender], connect: Connect, tmp_path: Path
+) -> None:
     async with serving_vendors() as vendors:
         vendors.delay(REALISTIC)
         vendors.answers = {_SAID: "Muy buena idea."}
         contender = bot(tmp_path)
         said = await Utterance.spoken(_SAID)
-        async with contender.running(vendors) as process, page(process.url) as client:
+        async with contender.running(vendors) as process, connect(process.url) as client:
             assert await contender.join(client) > 0
             turn = await take_turn(client, vendors, said)
         assert vendors.deepgram.log.of("final"), "the bot heard nothing"
