@@ -1,6 +1,6 @@
 """Measures Sonora beside the bot that `pipecat init` scaffolds.
 
-    uv run python -m benchmarks                        # everything; takes about half an hour
+    uv run python -m benchmarks                        # everything; takes most of an hour
     uv run python -m benchmarks voice-to-voice --quick # one measurement, with fewer repetitions
     uv run python -m benchmarks publish                # results into docs/benchmarks.md
 
@@ -13,6 +13,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from loguru import logger
 from benchmarks import barge_in, endpointing, joining, load, resources, start, voice_to_voice
 from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
+from benchmarks.speakers import VoiceMissingError
 from benchmarks.vendors import NONE, REALISTIC
 from tests.clients.network import Network
 
@@ -46,15 +48,10 @@ MEASUREMENTS: dict[str, Callable[[Quick], Coroutine[Any, Any, Measurement]]] = {
         REALISTIC, rounds=1 if quick else 2, target=0.65, network=_LOSSY
     ),
     "barge-in-lossy": lambda quick: barge_in.measure(rounds=1 if quick else 2, network=_LOSSY),
-    "pauses": lambda quick: endpointing.measure(
-        endpointing.PAUSES, title="Endpointing: a pause in mid-sentence", voices=1 if quick else 3
-    ),
-    "short-turns": lambda quick: endpointing.measure(
-        endpointing.SHORT, title="Endpointing: short turns", voices=1 if quick else 2
-    ),
-    "long-turns": lambda quick: endpointing.measure(
-        endpointing.LONG, title="Endpointing: long turns", voices=1 if quick else 2
-    ),
+    **{
+        name: partial(endpointing.measure, conversations)
+        for name, conversations in endpointing.CONVERSATIONS.items()
+    },
     "memory": lambda quick: resources.measure(calls=4 if quick else 20),
     "simultaneous": lambda quick: load.measure_simultaneous(),
     "many-calls": lambda quick: load.measure_many(calls=20 if quick else 200),
@@ -75,6 +72,10 @@ def main() -> None:
     logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
     arguments = _arguments()
     names: list[str] = arguments.names or list(MEASUREMENTS)
+    try:
+        asyncio.run(endpointing.require_voices(names))
+    except VoiceMissingError as error:
+        sys.exit(str(error))
     for name in names:
         results = Results.load(arguments.results)
         if name == _PUBLISH:

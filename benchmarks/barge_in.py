@@ -8,7 +8,8 @@ from loguru import logger
 
 from benchmarks.contenders import both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
-from benchmarks.turns import ANSWER_SECS, Utterance
+from benchmarks.turns import ANSWER_SECS
+from benchmarks.utterance import Utterance
 from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
 from tests.clients.network import Network
 from tests.clients.webrtc import Page, page

@@ -1,7 +1,8 @@
 """Whether a bot waits for a turn to end, and how long: by kinds of turns that are hard to tell."""
 
 import tempfile
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,133 +10,129 @@ from loguru import logger
 
 from benchmarks.contenders import both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
-from benchmarks.turns import Turn, Utterance, take_turn
+from benchmarks.kinds import LONG, NOISY, PAUSES, RECORDINGS, SHORT, Kind
+from benchmarks.rooms import Room, at_home, in_a_cafe, with_a_fan
+from benchmarks.turns import Turn, take_turn
+from benchmarks.utterance import Utterance, loudness
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
-from tests.clients.webrtc import Page, page
-
-Parts = Sequence[str | float]
-"""Texts, and the pauses between them in seconds."""
+from tests.clients.webrtc import FRAME_SECS, Page, page
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of turn.
+class Conversations:
+    """What is said to the bots in one measurement.
 
     Parameters:
-        name: What is hard about it.
-        turns: Examples.
-        cut_target: How many of its turns Sonora may cut at most, as a ratio to the scaffold's.
-        waste_limit: How many requests per turn Sonora may waste at most, in percent.
-        wait_limit: How long Sonora's wait may be at most, in milliseconds.
+        title: What the measurement is called.
+        kinds: What is said in each call.
+        rounds: How many calls each bot has; in each, other speakers say the same.
+        rooms: Where the calls are made from, in turn; none: where it is as silent as nowhere.
     """
 
-    name: str
-    turns: Sequence[Parts]
-    cut_target: float | None = None
-    waste_limit: float | None = None
-    wait_limit: float | None = None
+    title: str
+    kinds: Sequence[Kind]
+    rounds: int
+    rooms: Sequence[Room] = ()
 
 
-PAUSES = (
-    Kind(
-        "pause of 0.8 s in mid-sentence",
-        (
-            ("Quiero reservar un hotel", 0.8, "para cuatro noches en abril"),
-            ("El lunes que viene tengo que", 0.8, "llevar el coche al taller"),
-            ("Me gustaría saber si", 0.8, "hay trenes directos a la costa"),
-            ("Ayer fui al médico y", 0.8, "me dijo que todo estaba bien"),
-        ),
-        cut_target=1.0,
-        waste_limit=50.0,
+CONVERSATIONS = {
+    "pauses": Conversations("Endpointing: a pause in mid-sentence", PAUSES, rounds=3),
+    "short-turns": Conversations("Endpointing: short turns", SHORT, rounds=2),
+    "long-turns": Conversations("Endpointing: long turns", LONG, rounds=2),
+    "recordings": Conversations("Endpointing: people", RECORDINGS, rounds=1, rooms=[at_home]),
+    "noisy": Conversations(
+        "Endpointing: noisy rooms", NOISY, rounds=2, rooms=[with_a_fan, in_a_cafe]
     ),
-    Kind(
-        "pause of 0.8 s where it could be over",
-        (
-            ("Quiero cambiar la cita", 0.8, "porque el jueves no puedo"),
-            ("Busco un regalo", 0.8, "para el cumpleaños de mi hermana"),
-            ("Llamé ayer por la tarde", 0.8, "pero nadie me contestó"),
-        ),
-        cut_target=1.0,
-    ),
-)
-SHORT = (
-    Kind(
-        "left hanging, then nothing",
-        (
-            ("Hola, quisiera saber…",),
-            ("Pues mira, es que…",),
-            ("Quiero hablar de…",),
-            ("Estaba pensando…",),
-        ),
-        wait_limit=2000.0,
-    ),
-    Kind(
-        "a short answer",
-        (("Sí",), ("No",), ("Ajá",), ("Claro que sí",), ("El martes",), ("A las cinco",)),
-    ),
-)
-LONG = (
-    Kind(
-        "a list with commas",
-        (
-            ("Necesito pan, leche, huevos, y un poco de queso fresco",),
-            ("Vamos mi hermana, mi madre, los niños, y yo",),
-            ("Trabajo lunes, martes, jueves, y algunos sábados",),
-        ),
-    ),
-    Kind(
-        "numbers said slowly",
-        (
-            ("Mi número es el", 0.4, "cincuenta y cinco", 0.5, "doce treinta", 0.5, "cuarenta"),
-            ("Son ciento veinte", 0.5, "punto treinta", 0.5, "y dos"),
-            ("El código es", 0.4, "siete cuatro", 0.5, "nueve uno", 0.5, "dos"),
-        ),
-    ),
-    Kind(
-        "a filler",
-        (
-            ("Me gustaría, eh,", 0.5, "viajar en tren"),
-            ("Bueno, pues,", 0.5, "creo que el martes"),
-            ("Quería, este,", 0.5, "cambiar la fecha"),
-            ("Podemos ir, a lo mejor,", 0.5, "en coche"),
-        ),
-    ),
-)
-
-VOICES = ("es-419", "es", "es-419+f2", "es+m3")
-"""espeak-ng's, taken in turn."""
+}
+"""By their names on the command line."""
 
 
-async def measure(kinds: Sequence[Kind], *, title: str, voices: int) -> Measurement:
+@dataclass(frozen=True)
+class _Said:
+    """A turn that is to be said, by whom, and of what kind."""
+
+    kind: str
+    speaker: str
+    utterance: Utterance
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a bot made of what was said, or None when there was no answer."""
+
+    said: _Said
+    turn: Turn | None
+
+
+async def require_voices(names: Iterable[str]) -> None:
+    """See that all who are to speak in these measurements can, before any of them begins.
+
+    Args:
+        names: Of measurements; those that are not in `CONVERSATIONS` need nobody.
+
+    Raises:
+        VoiceMissingError: Somebody is not installed.
+    """
+    for name in CONVERSATIONS.keys() & set(names):
+        await _calls(CONVERSATIONS[name])
+
+
+async def measure(conversations: Conversations, quick: bool) -> Measurement:
     """Say every turn of every kind to both bots, and see what they make of it.
 
     Args:
-        kinds: What to say.
-        title: What the measurement is called.
-        voices: How many of `VOICES` say each.
+        conversations: What to say.
+        quick: Whether one call has to do.
+
+    Raises:
+        VoiceMissingError: Not all who are to speak are installed.
     """
-    heard: dict[str, dict[str, list[Turn | None]]] = {kind.name: {} for kind in kinds}
+    calls = (await _calls(conversations))[: 1 if quick else None]
+    rooms = [await room() for room in conversations.rooms] or [None]
+    taken: dict[str, list[_Taken]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
             vendors.otherwise = "Muy bien."
             vendors.delay(REALISTIC)
-            for number, voice in enumerate(VOICES[:voices]):
+            for number, call in enumerate(calls):
+                room = rooms[number % len(rooms)]
+                if room is not None:
+                    # What is loud in the room is no speech yet.
+                    noise = float(loudness(room, FRAME_SECS).max())
+                    vendors.deepgram.loud = max(vendors.deepgram.loud, noise)
                 for contender, bot in bots if number % 2 else reversed(bots):
-                    async with page(bot.url) as client:
+                    async with page(bot.url, room=room) as client:
                         await contender.join(client)
-                        for kind in kinds:
-                            for parts in kind.turns:
-                                said = await Utterance.spoken(*parts, voice=voice)
-                                turn = await _answered(client, vendors, said)
-                                heard[kind.name].setdefault(contender.name, []).append(turn)
-                                logger.info(f"{contender.name}, {voice}, “{said.text}”: {turn}")
+                        for said in call:
+                            turn = await _answered(client, vendors, said.utterance)
+                            taken[contender.name].append(_Taken(said, turn))
+                            logger.info(
+                                f"{contender.name}, {said.speaker}, “{said.utterance.text}”: {turn}"
+                            )
     return Measurement(
-        title=title,
+        title=conversations.title,
         how="A turn is cut when the model is told it as two turns, or the bot is heard before its "
         "end. The wait is from the end of the last word to the first sound of the answer. A "
         "request to the model is wasted when it is not the one that was answered.",
-        figures=[figure for kind in kinds for figure in _figures(kind, heard[kind.name])],
+        figures=[
+            *(figure for kind in conversations.kinds for figure in _of_kind(kind, taken)),
+            *_by_speaker(taken),
+        ],
     )
+
+
+async def _calls(conversations: Conversations) -> list[list[_Said]]:
+    return [await _said(conversations.kinds, number) for number in range(conversations.rounds)]
+
+
+async def _said(kinds: Sequence[Kind], number: int) -> list[_Said]:
+    """What is said in a call; who says it changes from turn to turn, and from call to call."""
+    said: list[_Said] = []
+    for kind in kinds:
+        for place, parts in enumerate(kind.turns):
+            speaker = kind.speakers[(place + number) % len(kind.speakers)]
+            said.append(_Said(kind.name, speaker.name, await speaker.say(*parts)))
+    return said
 
 
 async def _answered(client: Page, vendors: Vendors, said: Utterance) -> Turn | None:
@@ -146,42 +143,77 @@ async def _answered(client: Page, vendors: Vendors, said: Utterance) -> Turn | N
         return None
 
 
-def _figures(kind: Kind, all_turns: dict[str, list[Turn | None]]) -> list[Figure]:
-    def share(count: int, of: Sequence[object]) -> float:
-        return round(100 * count / len(of), 1) if of else 0.0
-
-    turns = {name: [turn for turn in taken if turn] for name, taken in all_turns.items()}
+def _of_kind(kind: Kind, taken: Mapping[str, Sequence[_Taken]]) -> list[Figure]:
+    all_turns = {
+        name: [each.turn for each in turns if each.said.kind == kind.name]
+        for name, turns in taken.items()
+    }
+    turns = {name: [turn for turn in of if turn] for name, of in all_turns.items()}
     return [
-        Figure(
-            name=f"{kind.name}: cut in two",
-            unit="%",
-            values={
-                name: [share(sum(turn.cut for turn in taken), taken)]
-                for name, taken in turns.items()
-            },
-            target=kind.cut_target,
-        ),
-        Figure(
-            name=f"{kind.name}: wait",
-            unit="ms",
-            values={
-                name: milliseconds([turn.total_secs for turn in taken])
-                for name, taken in turns.items()
-            },
-            limit=kind.wait_limit,
-        ),
+        _cut(kind.name, turns, target=kind.cut_target),
+        _wait(kind.name, turns, limit=kind.wait_limit),
         Figure(
             name=f"{kind.name}: requests wasted per turn",
             unit="%",
             values={
-                name: [share(sum(turn.requests - 1 for turn in taken), taken)]
-                for name, taken in turns.items()
+                name: [_share(sum(turn.requests - 1 for turn in of), of)]
+                for name, of in turns.items()
             },
             limit=kind.waste_limit,
         ),
         Figure(
             name=f"{kind.name}: not answered",
             unit="%",
-            values={name: [share(taken.count(None), taken)] for name, taken in all_turns.items()},
+            values={name: [_share(of.count(None), of)] for name, of in all_turns.items()},
         ),
     ]
+
+
+def _by_speaker(taken: Mapping[str, Sequence[_Taken]]) -> list[Figure]:
+    """The same turns again, by who said them."""
+    speakers = dict.fromkeys(each.said.speaker for of in taken.values() for each in of)
+    figures: list[Figure] = []
+    for speaker in sorted(speakers):
+        turns = {
+            name: [each.turn for each in of if each.turn and each.said.speaker == speaker]
+            for name, of in taken.items()
+        }
+        name = f"said by {speaker}"
+        figures += [_cut(name, turns, part_of="all"), _wait(name, turns, part_of="all")]
+    return figures
+
+
+def _cut(
+    what: str,
+    turns: Mapping[str, Sequence[Turn]],
+    *,
+    target: float | None = None,
+    part_of: str | None = None,
+) -> Figure:
+    return Figure(
+        name=f"{what}: cut in two",
+        unit="%",
+        values={name: [_share(sum(turn.cut for turn in of), of)] for name, of in turns.items()},
+        target=target,
+        part_of=part_of,
+    )
+
+
+def _wait(
+    what: str,
+    turns: Mapping[str, Sequence[Turn]],
+    *,
+    limit: float | None = None,
+    part_of: str | None = None,
+) -> Figure:
+    return Figure(
+        name=f"{what}: wait",
+        unit="ms",
+        values={name: milliseconds([turn.total_secs for turn in of]) for name, of in turns.items()},
+        limit=limit,
+        part_of=part_of,
+    )
+
+
+def _share(count: int, of: Sequence[object]) -> float:
+    return round(100 * count / len(of), 1) if of else 0.0

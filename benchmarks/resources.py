@@ -10,7 +10,7 @@ from loguru import logger
 
 from benchmarks.contenders import Contender, both_running, clean_environment
 from benchmarks.figures import SCAFFOLD, Figure, Measurement
-from benchmarks.turns import Utterance
+from benchmarks.utterance import Utterance
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
 from tests.clients.bot_process import PROJECT, BotProcess
 from tests.clients.webrtc import page

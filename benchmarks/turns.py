@@ -1,18 +1,15 @@
 """One turn of a conversation: said by the client, answered by a bot, and what took how long."""
 
 import asyncio
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from benchmarks.contenders import SETTLED_SECS
+from benchmarks.utterance import Utterance
 from benchmarks.vendors import Vendors
 from tests.clients.browser_page import BrowserPage
-from tests.clients.speech import Spoken, spoken
-from tests.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE, Page
+from tests.clients.webrtc import Page
 from tests.vendors.log import Entry
 
 PARTS = (
@@ -29,58 +26,6 @@ PARTS = (
 
 ANSWER_SECS = 12.0
 """The longest wait for an answer."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """Something to say.
-
-    Parameters:
-        pcm: As sound, at the microphone's rate.
-        words: Its words, each with the seconds from the first sound to the word's end.
-    """
-
-    pcm: np.ndarray
-    words: tuple[tuple[str, float], ...]
-
-    @classmethod
-    async def spoken(cls, *parts: str | float, voice: str = "es-419") -> "Utterance":
-        """Texts, by espeak-ng, with the pauses between them that the numbers say, in seconds."""
-        samples: list[np.ndarray] = []
-        words: list[tuple[str, float]] = []
-        secs = 0.0
-        for part in parts:
-            if isinstance(part, str):
-                said = await spoken(part, voice=voice)
-                words += [(word, secs + end) for word, end in said.words]
-            else:
-                said = Spoken(np.zeros(int(part * MIC_RATE), np.int16), ())
-            samples.append(said.samples)
-            secs += len(said.samples) / MIC_RATE
-        return cls(np.concatenate(samples), tuple(words))
-
-    @property
-    def text(self) -> str:
-        """Its words."""
-        return " ".join(word for word, _ in self.words)
-
-    @property
-    def lead_secs(self) -> float:
-        """How much of the sound comes before its first voiced frame."""
-        return float(self._voiced[0]) * FRAME_SECS
-
-    @property
-    def tail_secs(self) -> float:
-        """From sending its last voiced frame to sending its last frame."""
-        frames = math.ceil(len(self.pcm) / MIC_RATE / FRAME_SECS)
-        return (frames - 1 - float(self._voiced[-1])) * FRAME_SECS
-
-    @property
-    def _voiced(self) -> np.ndarray:
-        """The numbers of the frames that count as sound."""
-        size = int(MIC_RATE * FRAME_SECS)
-        frames = self.pcm[: len(self.pcm) // size * size].reshape(-1, size).astype(np.float32)
-        return np.flatnonzero(np.sqrt(np.mean(frames**2, axis=1)) > LOUD)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from loguru import logger
 from benchmarks.contenders import Contender, both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.resources import cpu_secs
-from benchmarks.turns import PARTS, Turn, Utterance, take_turn
+from benchmarks.turns import PARTS, Turn, take_turn
+from benchmarks.utterance import Utterance
 from benchmarks.vendors import Delays, Vendors, serving_vendors
 from tests.clients.bot_process import BotProcess
 from tests.clients.browser_page import BrowserPage, browser_page

@@ -36,7 +36,7 @@ class Ending(Enum):
     """It may be all that was to be said."""
 
     NUMBER = auto()
-    """In a number, of which there may be more: they are dictated with pauses."""
+    """In a number or a spelt word, of which there may be more: they are dictated with pauses."""
 
     OPEN = auto()
     """In the middle of a sentence."""
@@ -65,7 +65,9 @@ class Endings:
     def of(self, text: str) -> Ending:
         """Tell how a transcript ends.
 
-        A single word is taken for an answer (“Una.”, “Para.”) unless it is a filler.
+        A single word is taken for an answer (“Una.”, “Para.”) unless it is a filler. A letter is
+        one of a word that is spelt where it stands alone or after another (“G A R”); else it may
+        be a word (“uno o”), or a name (“el plan B”).
 
         Args:
             text: What was recognised so far of the user's turn.
@@ -78,6 +80,8 @@ class Endings:
         if _GOING_ON.search(text) or not self._lists.fillers.isdisjoint(last):
             return Ending.OPEN
         if last[0] in self._lists.numbers or last[0][-1].isdigit():
+            return Ending.NUMBER
+        if all(len(word) == 1 for word in words[-2:]):
             return Ending.NUMBER
         if len(words) > 1 and not self._lists.open.isdisjoint(last):
             return Ending.OPEN

@@ -32,6 +32,7 @@ class Microphone(MediaStreamTrack):
     Args:
         noise: How loud the room is, as the root mean square of 16-bit samples; 0 is a microphone
             that is muted, which sends nothing but zeros.
+        room: What else is heard of it, as 48 kHz mono samples that are played around and around.
 
     Attributes:
         began_at: When the first frame of what was said last was sent, in monotonic seconds.
@@ -40,9 +41,10 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, noise: float = 0.0) -> None:
+    def __init__(self, noise: float = 0.0, room: np.ndarray | None = None) -> None:
         super().__init__()
         self._noise = noise
+        self._room = room
         self._chance = np.random.default_rng(1)
         self._pcm = np.zeros(0, dtype=np.int16)
         self._played = 0
@@ -82,7 +84,10 @@ class Microphone(MediaStreamTrack):
             self._idle.set()
         chunk = np.pad(chunk, (0, samples - len(chunk)))
         if self._noise:
-            room = self._chance.normal(0, self._noise, samples)
+            white = self._chance.normal(0, self._noise, samples)
+            chunk = np.clip(chunk + white, -32_768, 32_767).astype(np.int16)
+        if self._room is not None:
+            room = np.take(self._room, np.arange(self._played, self._played + samples), mode="wrap")
             chunk = np.clip(chunk + room, -32_768, 32_767).astype(np.int16)
         frame = AudioFrame.from_ndarray(chunk.reshape(1, -1), format="s16", layout="mono")
         frame.pts, frame.sample_rate = self._played, MIC_RATE
@@ -96,11 +101,12 @@ class Page(RtviClient):
 
     Args:
         noise: How loud the room is, see `Microphone`.
+        room: What else is heard of it.
     """
 
-    def __init__(self, noise: float = 0.0) -> None:
+    def __init__(self, noise: float = 0.0, room: np.ndarray | None = None) -> None:
         super().__init__()
-        self.microphone = Microphone(noise)
+        self.microphone = Microphone(noise, room)
         self._pc = RTCPeerConnection()
         self._channel = self._pc.createDataChannel("chat")
         self._open = asyncio.Event()
@@ -207,9 +213,10 @@ async def page(
     body: dict[str, Any] | None = None,
     network: Network | None = None,
     noise: float = 0.0,
+    room: np.ndarray | None = None,
 ) -> AsyncGenerator[Page]:
     """A connected page, that hangs up in the end. See `Page` and `Page.connect`."""
-    connection = Page(noise)
+    connection = Page(noise, room)
     try:
         await connection.connect(url, body=body, network=network)
         yield connection

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contenders import Contender, Scaffold, Sonora
-from benchmarks.turns import PARTS, Utterance, take_turn
+from benchmarks.turns import PARTS, take_turn
+from benchmarks.utterance import Utterance
 from benchmarks.vendors import REALISTIC, serving_vendors
 from tests.clients.browser_page import BrowserPage, browser_page
 from tests.clients.webrtc import Page, page

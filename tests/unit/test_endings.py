@@ -44,8 +44,16 @@ OPEN = {
     ),
 }
 NUMBERS = {
-    Language.ES: ("Somos tres", "Vivo en el número 14.", "ochenta y uno", "A la una", "+34 6"),
-    Language.EN: ("There are two", "It is 555-01", "Twenty dollars and fifty", "7"),
+    Language.ES: (
+        "Somos tres",
+        "Vivo en el número 14.",
+        "ochenta y uno",
+        "A la una",
+        "+34 6",
+        "G",
+        "Se escribe G A.",
+    ),
+    Language.EN: ("There are two", "It is 555-01", "Twenty dollars and fifty", "7", "It's L. O."),
 }
 WHOLE = {
     Language.ES: (
@@ -67,6 +75,7 @@ WHOLE = {
         "Una tarde en la playa",
         "Cinco euros",
         "A las 5 de la tarde",
+        "El plan B",
         "Lo quiero",
         "No puedo",
     ),

@@ -34,7 +34,7 @@ from tests.vendors.faults import Breakage, Fault
 from tests.vendors.websocket import WebSocketVendor, drip
 
 LOUD = 300.0
-"""Root mean square, of 16-bit samples, above which a message of audio counts as speech."""
+"""What counts as speech unless there is noise about; see `DeepgramVendor.loud`."""
 
 QUIET_SECS = 0.4
 """Silence after which Flux takes a turn for ended."""
@@ -70,6 +70,7 @@ class DeepgramVendor(WebSocketVendor):
     Attributes:
         hears: What the next stretches of speech are heard as; when it is empty, as nothing. A
             tuple comes in as many final results.
+        loud: Root mean square, of 16-bit samples, above which a message of audio counts as speech.
         final_secs: From the end of speech, as the client or Flux finds it, to the transcript.
         endpointing_secs: Silence after which Nova tells a final result unasked; None: never.
         quiet_secs: Silence after which Flux takes a turn for ended.
@@ -85,6 +86,7 @@ class DeepgramVendor(WebSocketVendor):
         """Create a recogniser that has heard nothing yet."""
         super().__init__(key)
         self.hears: deque[str | tuple[str, ...]] = deque()
+        self.loud = LOUD
         self.final_secs = 0.0
         self.endpointing_secs: float | None = None
         self.quiet_secs = QUIET_SECS
@@ -251,7 +253,7 @@ class _Listener:
         pcm = np.frombuffer(audio, np.int16)
         samples = pcm.astype(np.float32)
         self.heard_secs += len(samples) / self.rate
-        loud = float(np.sqrt(np.mean(samples**2))) > LOUD
+        loud = float(np.sqrt(np.mean(samples**2))) > self.vendor.loud
         if loud:
             self.loud_at = self.heard_secs
             self.vendor.sound_at = time.monotonic()
