@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from openai import (
@@ -15,6 +15,7 @@ from openai import (
     Timeout,
 )
 from openai.types.chat import ChatCompletionChunk
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.frames.frames import ErrorFrame, Frame, LLMUpdateSettingsFrame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -50,6 +51,10 @@ MAX_RETRIES = 1
 """How often the client itself repeats a request that was refused with 408, 409, 429 or 5xx, or
 that could not connect. It does so within the time for the first token, however long the refusal
 asks to wait."""
+
+
+_PLAIN = ("messages", "tools")
+"""What of a request is JSON by itself, and large."""
 
 
 class EmptyAnswerError(Exception):
@@ -90,6 +95,20 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         # The first answer of a process would wait for the import of it.
         _ = client.chat.completions
         return client.with_options(timeout=TIMEOUT, max_retries=MAX_RETRIES)
+
+    def build_chat_completion_params(
+        self, params_from_context: OpenAILLMInvocationParams
+    ) -> dict[str, Any]:
+        """Build a request whose messages and tools the client sends as they are.
+
+        It would hold each part of each of them against every type that it knows, to rename fields
+        that none of them has: 0.13 ms a message.
+        """
+        # Pipecat's annotation says no more than `dict`.
+        params = cast(dict[str, Any], super().build_chat_completion_params(params_from_context))
+        as_they_are = {name: params.pop(name) for name in _PLAIN if params.get(name)}
+        extra_body = {**params.pop("extra_body", {}), **as_they_are}
+        return {**params, "messages": [], "extra_body": extra_body}
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Set up, and connect: the first answer would wait for it."""
