@@ -12,6 +12,10 @@ from collections.abc import Sequence
 
 from tests.vendors.deepgram import DeepgramVendor, Stretch
 
+FIRM = 900.0
+"""Root mean square, of 16-bit samples, of sound that no codec and no jitter buffer makes doubtful,
+unlike the soft beginning of many words."""
+
 _SLACK_SECS = 0.03
 """How much earlier than by its words' times a stretch may seem to end, by jitter on the way."""
 
@@ -34,31 +38,39 @@ class DictatedDeepgram(DeepgramVendor):
         super().__init__(key)
         self.endpointing_secs = _ENDPOINTING_SECS
         self._words: deque[tuple[str, float]] = deque()
-        self._seen = 0
+        self._firm_secs = 0.0
+        self._firm_at: float | None = None
 
-    def expect(self, words: Sequence[tuple[str, float]]) -> None:
+    def expect(self, words: Sequence[tuple[str, float]], firm_secs: float) -> None:
         """Hear this in the speech that comes next.
 
         Args:
-            words: Its words, each with the seconds from the first sound to the word's end.
+            words: Its words, each with the seconds from its beginning to the word's end.
+            firm_secs: From its beginning to its first sound that is louder than `FIRM`.
         """
         self._words = deque(words)
-        self._seen = len(self.log.entries)
+        self._firm_secs, self._firm_at = firm_secs, None
         self._tell_the_rest()
+
+    def listen(self, loudness: float) -> None:
+        """Know by the first firm sound where in the utterance it is."""
+        if self._firm_at is None and loudness > FIRM:
+            self._firm_at = time.monotonic()
 
     async def recognise(self, stretch: Stretch) -> str:
         """The words that are over by now and have not been told yet."""
-        elapsed = time.monotonic() - self._began_at() + _SLACK_SECS
+        return self.left_over()
+
+    def left_over(self) -> str:
+        """The same: a word may end more softly than what counts as speech."""
+        if self._firm_at is None:
+            return ""
+        elapsed = time.monotonic() - self._firm_at + self._firm_secs + _SLACK_SECS
         told: list[str] = []
         while self._words and self._words[0][1] <= elapsed:
             told.append(self._words.popleft()[0])
         self._tell_the_rest()
         return f"{' '.join(told).rstrip(_PUNCTUATION)}." if told else ""
-
-    def _began_at(self) -> float:
-        """When the first sound of the utterance came in."""
-        begun = (e for e in self.log.entries[self._seen :] if e.what == "speech")
-        return next((entry.at_secs for entry in begun), time.monotonic())
 
     def _tell_the_rest(self) -> None:
         # Interim results are made from what is coming.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.dictation import FIRM
 from tests.clients.speech import Spoken, spoken
 from tests.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE
 
@@ -28,7 +29,7 @@ class Utterance:
 
     Parameters:
         pcm: As sound, at the microphone's rate.
-        words: Its words, each with the seconds from the first sound to the word's end.
+        words: Its words, each with the seconds from its beginning to the word's end.
     """
 
     pcm: np.ndarray
@@ -66,6 +67,11 @@ class Utterance:
     def lead_secs(self) -> float:
         """How much of the sound comes before its first voiced frame."""
         return float(self._voiced[0]) * FRAME_SECS
+
+    @property
+    def firm_secs(self) -> float:
+        """How much of the sound comes before the first that is firm, see `benchmarks.dictation`."""
+        return float(np.argmax(loudness(self.pcm, FRAME_SECS) > FIRM)) * FRAME_SECS
 
     @property
     def tail_secs(self) -> float:

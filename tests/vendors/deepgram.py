@@ -101,6 +101,13 @@ class DeepgramVendor(WebSocketVendor):
         """What a stretch of sound is heard as."""
         return self.hears.popleft() if self.hears else ""
 
+    def listen(self, loudness: float) -> None:
+        """Take in how loud a message of audio is, as the root mean square of its samples."""
+
+    def left_over(self) -> str:
+        """What is told when it is asked for more, with no sound since it was asked before."""
+        return ""
+
     async def attend(self, connection: ServerConnection) -> None:
         """Listen until the client closes."""
         assert connection.request is not None
@@ -253,7 +260,9 @@ class _Listener:
         pcm = np.frombuffer(audio, np.int16)
         samples = pcm.astype(np.float32)
         self.heard_secs += len(samples) / self.rate
-        loud = float(np.sqrt(np.mean(samples**2))) > self.vendor.loud
+        loudness = float(np.sqrt(np.mean(samples**2)))
+        self.vendor.listen(loudness)
+        loud = loudness > self.vendor.loud
         if loud:
             self.loud_at = self.heard_secs
             self.vendor.sound_at = time.monotonic()
@@ -314,7 +323,7 @@ class _Nova(_Listener):
         if command["type"] != "Finalize":
             return
         if self.speech_at is None:
-            self._result("", final=True, from_finalize=True)
+            self._result(self.vendor.left_over(), final=True, from_finalize=True)
             return
         if not await self.break_if_due(None):
             *before, last = await self.heard()
@@ -362,7 +371,9 @@ class _Nova(_Listener):
                     "model_uuid": self.request_id,
                 },
             ),
-            in_secs=self.vendor.final_secs if final and self.speech_at is not None else 0.0,
+            in_secs=self.vendor.final_secs
+            if final and (text or self.speech_at is not None)
+            else 0.0,
         )
 
 
