@@ -25,14 +25,14 @@ from sonora_app.turns.models import Silero
 PAUSE_SECS = 0.06
 """Silence that counts as a pause, in seconds: two of Silero's windows of 32 ms."""
 
-HUSH_SECS = 0.04
-"""Silence that may be a pause, in seconds, if it is deep by then."""
+HUSH_SECS = 0.02
+"""Silence that may be a pause, in seconds, if it is deep by then: a packet."""
 
 HUSH = 0.05
 """Silence, as a part of the loudness of the words before it (root mean square): 26 dB less."""
 
-DEEP = 0.03
-"""Deep silence, likewise: 30 dB less."""
+DEEP = 0.02
+"""Deep silence, likewise: 34 dB less."""
 
 STIR = 0.1
 """A sound in the silence, likewise: 20 dB less than the words, that is 6 more than the silence."""
@@ -78,7 +78,7 @@ class Loudness:
 
     Attributes:
         hushed_secs: For how long, in seconds.
-        deep: Whether the last that was heard is well below what counts as silence.
+        hushes: Whether that may be a pause.
         stirs: Whether the last that was heard is well above the silence.
     """
 
@@ -86,7 +86,7 @@ class Loudness:
         """Begin with a stretch of which nothing was heard."""
         self._loudest = 0.0
         self.hushed_secs = 0.0
-        self.deep = self.stirs = False
+        self.hushes = self.stirs = False
 
     def reset(self) -> None:
         """Begin with another stretch of speech."""
@@ -102,12 +102,12 @@ class Loudness:
         if not self.hushed_secs:
             self._loudest *= _FADING**secs
         self._loudest = max(loudness, self._loudest)
-        self.deep = loudness < self._loudest * DEEP
         self.stirs = loudness >= self._loudest * STIR
         if loudness < self._loudest * HUSH:
             self.hushed_secs += secs
         else:
             self.hushed_secs = 0.0
+        self.hushes = self.hushed_secs >= HUSH_SECS and loudness < self._loudest * DEEP
 
 
 class PauseNoticingVADProcessor(VADProcessor):
@@ -147,7 +147,7 @@ class PauseNoticingVADProcessor(VADProcessor):
         if state is VADState.STOPPING:
             quiet_secs = max(quiet_secs, self._silero.quiet_secs)
         pauses = quiet_secs >= PAUSE_SECS
-        if not self._hushed and (pauses or self._hushes):
+        if not self._hushed and (pauses or self._loudness.hushes):
             self._hushed = True
             await self.push_frame(UserHushedFrame(quiet_secs=quiet_secs))
         if not self._paused and pauses:
@@ -157,7 +157,3 @@ class PauseNoticingVADProcessor(VADProcessor):
         elif self._hushed and quiet_secs == 0:
             self._hushed = self._paused = False
             await self.push_frame(UserResumedFrame())
-
-    @property
-    def _hushes(self) -> bool:
-        return self._loudness.hushed_secs >= HUSH_SECS and self._loudness.deep

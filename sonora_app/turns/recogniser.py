@@ -57,7 +57,7 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
                 self._speech_ended_secs, self._resumed_secs = None, self._sent_secs
                 self._untranscribed = True
             case VADUserStartedSpeakingFrame():
-                self._speech_ended_secs = None
+                self._speech_ended_secs, self._resumed_secs = None, 0.0
             case _:
                 pass
 
@@ -94,7 +94,9 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
 
     async def _on_message(self, message: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         reaches_end = self._reaches_end(message)
-        self._covered = reaches_end or self._speech_ended_secs is None
+        # One that was asked for in a hush after which the user went on is of no pause.
+        unasked = self._speech_ended_secs is None and not self._resumed_secs
+        self._covered = reaches_end or unasked
         await super()._on_message(message)
         if reaches_end and message.from_finalize:
             await self.push_frame(AllTranscribedFrame())

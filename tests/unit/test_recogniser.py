@@ -41,6 +41,18 @@ async def test_a_hush_that_becomes_a_pause_is_finalized_once(deepgram: DeepgramV
     assert len(deepgram.log.of("finalize")) == 1
 
 
+async def test_what_was_told_of_a_hush_that_is_over_is_not_final(deepgram: DeepgramVendor) -> None:
+    deepgram.hears += ["Son las sie", "te."]
+    async with rigged(build_stt(settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES)) as rig:
+        await rig.send(VADUserStartedSpeakingFrame(), *sound(0.4))
+        await _fall_silent(rig)
+        await rig.send(*sound(0.02), UserResumedFrame())
+        assert not (await rig.get(TranscriptionFrame)).finalized
+        await rig.send(*sound(0.2))
+        await _fall_silent(rig)
+        assert (await rig.get(TranscriptionFrame, 2)).finalized
+
+
 async def test_what_was_told_of_an_earlier_hush_is_not_all_of_a_later_one(
     deepgram: DeepgramVendor,
 ) -> None:
