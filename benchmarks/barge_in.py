@@ -86,7 +86,7 @@ async def measure(*, rounds: int, network: Network | None = None) -> Measurement
 
 
 async def _say(client: Page, vendors: Vendors, utterance: Utterance) -> None:
-    vendors.deepgram.expect(utterance.words, utterance.firm_secs)
+    vendors.deepgram.expect(utterance.words, utterance.loudness)
     client.microphone.say(utterance.pcm)
     await client.microphone.said()
 

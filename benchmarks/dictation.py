@@ -10,11 +10,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from tests.vendors.deepgram import DeepgramVendor, Stretch
+import numpy as np
 
-FIRM = 900.0
-"""Root mean square, of 16-bit samples, of sound that no codec and no jitter buffer makes doubtful,
-unlike the soft beginning of many words."""
+from tests.clients.webrtc import FRAME_SECS
+from tests.vendors.deepgram import DeepgramVendor, Stretch
 
 _SLACK_SECS = 0.03
 """How much earlier than by its words' times a stretch may seem to end, by jitter on the way."""
@@ -38,24 +37,23 @@ class DictatedDeepgram(DeepgramVendor):
         super().__init__(key)
         self.endpointing_secs = _ENDPOINTING_SECS
         self._words: deque[tuple[str, float]] = deque()
-        self._firm_secs = 0.0
-        self._firm_at: float | None = None
+        self._expected = np.zeros(0)
+        self._heard: list[tuple[float, float]] = []
 
-    def expect(self, words: Sequence[tuple[str, float]], firm_secs: float) -> None:
+    def expect(self, words: Sequence[tuple[str, float]], loudness: np.ndarray) -> None:
         """Hear this in the speech that comes next.
 
         Args:
             words: Its words, each with the seconds from its beginning to the word's end.
-            firm_secs: From its beginning to its first sound that is louder than `FIRM`.
+            loudness: How loud it is, in steps of `FRAME_SECS`.
         """
-        self._words = deque(words)
-        self._firm_secs, self._firm_at = firm_secs, None
+        self._words, self._expected = deque(words), loudness
+        self._heard.clear()
         self._tell_the_rest()
 
     def listen(self, loudness: float) -> None:
-        """Know by the first firm sound where in the utterance it is."""
-        if self._firm_at is None and loudness > FIRM:
-            self._firm_at = time.monotonic()
+        """Remember how loud it was when."""
+        self._heard.append((time.monotonic(), loudness))
 
     async def recognise(self, stretch: Stretch) -> str:
         """The words that are over by now and have not been told yet."""
@@ -63,9 +61,7 @@ class DictatedDeepgram(DeepgramVendor):
 
     def left_over(self) -> str:
         """The same: a word may end more softly than what counts as speech."""
-        if self._firm_at is None:
-            return ""
-        elapsed = time.monotonic() - self._firm_at + self._firm_secs + _SLACK_SECS
+        elapsed = heard_secs(self._heard, self._expected) + _SLACK_SECS
         told: list[str] = []
         while self._words and self._words[0][1] <= elapsed:
             told.append(self._words.popleft()[0])
@@ -77,3 +73,27 @@ class DictatedDeepgram(DeepgramVendor):
         self.hears.clear()
         if self._words:
             self.hears.append(" ".join(word for word, _ in self._words))
+
+
+def heard_secs(heard: Sequence[tuple[float, float]], expected: np.ndarray) -> float:
+    """How much of an utterance has been heard.
+
+    Args:
+        heard: The moments at which a step of sound came in, in seconds, with its loudness. Some may
+            be lost, and some late.
+        expected: The utterance's loudness, step by step.
+    """
+    if not heard:
+        return 0.0
+    moments, loud = np.array(heard).T
+    places = np.rint((moments - moments[0]) / FRAME_SECS).astype(int)
+    steps = np.zeros(places[-1] + 1)
+    np.maximum.at(steps, places, loud)
+
+    def alike(start: int) -> float:
+        """How alike the two are, as a cosine, if the utterance began at this step."""
+        there = expected[: len(steps) - start]
+        length = float(np.linalg.norm(there))
+        return float(steps[start : start + len(there)] @ there) / length if length else 0.0
+
+    return (len(steps) - max(range(len(steps)), key=alike)) * FRAME_SECS

@@ -85,7 +85,7 @@ async def _memory_after_a_call(
     async with page(bot.url) as client:
         asked_at = await contender.open(client)
         await client.sound(since=asked_at, timeout_secs=_PATIENCE_SECS)
-        vendors.deepgram.expect(utterance.words, utterance.firm_secs)
+        vendors.deepgram.expect(utterance.words, utterance.loudness)
         client.microphone.say(utterance.pcm)
         await client.microphone.said()
         await client.silence(0.4)

@@ -99,7 +99,7 @@ async def take_turn(page: Page | BrowserPage, vendors: Vendors, utterance: Utter
     seen = [len(log.entries) for log in logs]
     sounds, said_before = len(page.sounds), _user_messages(vendors)
     told = len(page.events("turn-latency"))
-    vendors.deepgram.expect(utterance.words, utterance.firm_secs)
+    vendors.deepgram.expect(utterance.words, utterance.loudness)
     page.microphone.say(utterance.pcm)
     await page.microphone.said()
     ended_at = page.microphone.ended_at - utterance.tail_secs

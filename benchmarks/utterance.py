@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.dictation import FIRM
 from tests.clients.speech import Spoken, spoken
 from tests.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE
 
@@ -69,9 +68,9 @@ class Utterance:
         return float(self._voiced[0]) * FRAME_SECS
 
     @property
-    def firm_secs(self) -> float:
-        """How much of the sound comes before the first that is firm, see `benchmarks.dictation`."""
-        return float(np.argmax(loudness(self.pcm, FRAME_SECS) > FIRM)) * FRAME_SECS
+    def loudness(self) -> np.ndarray:
+        """The root mean square of each of its frames."""
+        return loudness(self.pcm, FRAME_SECS)
 
     @property
     def tail_secs(self) -> float:
@@ -82,7 +81,7 @@ class Utterance:
     @property
     def _voiced(self) -> np.ndarray:
         """The numbers of the frames that count as sound."""
-        return np.flatnonzero(loudness(self.pcm, FRAME_SECS) > LOUD)
+        return np.flatnonzero(self.loudness > LOUD)
 
 
 def loudness(samples: np.ndarray, frame_secs: float, *, rate: int = MIC_RATE) -> np.ndarray:

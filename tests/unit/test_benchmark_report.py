@@ -3,13 +3,15 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from benchmarks.barge_in import went_on_secs
-from benchmarks.dictation import FIRM, DictatedDeepgram
+from benchmarks.dictation import DictatedDeepgram, heard_secs
 from benchmarks.figures import Figure, Measurement, Results
 from benchmarks.report import publish, table
 from benchmarks.turns import PARTS, Turn
+from tests.clients.webrtc import FRAME_SECS
 
 pytestmark = pytest.mark.unit
 
@@ -114,11 +116,30 @@ def test_an_answer_goes_on_until_a_silence_longer_than_between_words() -> None:
 
 async def test_what_is_dictated_is_heard_up_to_the_moment_of_asking() -> None:
     vendor = DictatedDeepgram("key")
-    vendor.expect((("Hola,", 0.5), ("Ana", 60.0)), firm_secs=0.5)
-    unused = None  # the words are found by the clock, not in the sound
-    vendor.listen(FIRM / 2)
-    assert await vendor.recognise(unused) == ""  # type: ignore[arg-type]
-    vendor.listen(FIRM * 2)
+    vendor.expect((("Hola,", 0.0), ("Ana", 60.0)), np.array([500.0, 2000.0, 1000.0]))
+    unused = None  # the words are found by their times, not in the sound
+    vendor.listen(2000.0)
     assert await vendor.recognise(unused) == "Hola."  # type: ignore[arg-type]
     assert list(vendor.hears) == ["Ana"]
     assert await vendor.recognise(unused) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("silent_steps", [0, 40])
+@pytest.mark.parametrize("network", ["good", "lossy"])
+@pytest.mark.parametrize("heard_steps", [20, 77, 150])
+def test_how_much_was_heard_is_found_by_how_loud_it_was(
+    silent_steps: int, network: str, heard_steps: int
+) -> None:
+    chance = np.random.default_rng(1)
+    # A burst, a closure, and then syllables, as speech has them.
+    expected = np.abs(np.sin(np.arange(150) / 3)) * chance.uniform(500, 4000, 150)
+    expected[:5] = (1500, 20, 20, 20, 20)
+    loud = [*chance.uniform(0, 20, silent_steps), *(expected[:heard_steps] * 0.7)]
+    late = 0.015 if network == "lossy" else 0.0
+    heard = [
+        (100 + step * FRAME_SECS + chance.uniform(0, late), level)
+        for step, level in enumerate(loud)
+        if network == "good" or step in (0, len(loud) - 1) or chance.random() > 0.03
+    ]
+    found = heard_secs(heard, expected)
+    assert found == pytest.approx(heard_steps * FRAME_SECS, abs=1.5 * FRAME_SECS)

@@ -56,12 +56,6 @@ def test_lead_and_tail_are_what_is_not_voiced() -> None:
     assert said.tail_secs == pytest.approx(0.2, abs=FRAME_SECS)
 
 
-def test_a_soft_beginning_is_not_firm() -> None:
-    said = Utterance(np.concatenate([tone(0.2, loud=500), tone(0.5)]), (("seis", 0.7),))
-    assert said.lead_secs == 0
-    assert said.firm_secs == pytest.approx(0.2, abs=FRAME_SECS)
-
-
 @pytest.mark.parametrize("loud", [50.0, 20_000.0])
 def test_speech_is_made_equally_loud_by_its_voiced_parts(loud: float) -> None:
     made = levelled(np.concatenate([tone(0.5, loud), silence(2.0)]))
