@@ -9,8 +9,10 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from websockets.asyncio.server import ServerConnection
 
 from benchmarks.soak.ear import find, loudness
 from benchmarks.soak.phrases import NOTHING, TOPIC, codes_in
@@ -28,6 +30,9 @@ _AS_ALIKE = 0.05
 """How much less alike a sound may be to a sentence and still be of that one, and not another.
 espeak-ng says nothing twice in the same way: what two sentences begin with is alike by 0.97 and
 more, and by 0.92 at most once a third of a second of what they differ in was heard."""
+
+_WITHIN_SECS = 0.4
+"""Silence that there may be within a sentence. A bot may ask for a transcript in any of it."""
 
 _PACE = Reply(first_token_secs=0.35, token_secs=0.015)
 """How fast the model answers."""
@@ -232,10 +237,16 @@ class _Recogniser(DeepgramVendor):
     def __init__(self, studio: Studio) -> None:
         super().__init__("deepgram-soak")
         self._studio = studio
+        # What was heard of a sentence and not understood yet.
+        self._kept = WeakKeyDictionary[ServerConnection, Stretch]()
 
     async def recognise(self, stretch: Stretch) -> str:
+        kept = self._kept.pop(stretch.connection, None)
+        if kept is not None and _goes_on(kept, stretch):
+            stretch = kept.followed_by(stretch)
         utterance = self._studio.understood(stretch)
         if utterance is None:
+            self._kept[stretch.connection] = stretch
             return ""
         fault = utterance.stt_fault
         if fault is None or not self._studio.strikes(utterance, f"recogniser: {fault}"):
@@ -250,6 +261,11 @@ class _Recogniser(DeepgramVendor):
             case SttFault.NOTHING:
                 pass
         return ""
+
+
+def _goes_on(earlier: Stretch, later: Stretch) -> bool:
+    """Whether a stretch of sound is of the sentence that the one before it was of."""
+    return later.began_secs - earlier.ended_secs < _WITHIN_SECS
 
 
 class _Voice(CartesiaVendor):

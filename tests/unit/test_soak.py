@@ -17,7 +17,7 @@ from benchmarks.soak.ear import find, loudness
 from benchmarks.soak.leftovers import LogReader
 from benchmarks.soak.phrases import Codes, codes_in
 from benchmarks.soak.plan import Act, CallPlan, Ending, draw_plan
-from benchmarks.soak.studio import Speech, Studio
+from benchmarks.soak.studio import Heard, Speech, Studio
 from sonora_app.conversation.records import (
     Conversation,
     EndReason,
@@ -346,6 +346,25 @@ async def test_words_that_two_begin_with_are_of_who_began_last() -> None:
     heard = spoken[: len(await speech(beginning)) * 9 // 10]
     stretch = Stretch(heard, MIC_RATE, connection=None)  # type: ignore[arg-type]
     assert studio.understood(stretch) is later
+
+
+async def test_a_sentence_in_pieces_is_understood_once() -> None:
+    utterance = plan_of(Ending.HANG_UP).steps[0].utterance
+    assert utterance is not None
+    studio, spoken = Studio(), await speech(utterance.text)
+    heard = Heard()
+    studio.expect((utterance,), heard)
+    studio.speaking(utterance, spoken)
+    connection: Any = studio  # any will do; it is told from others
+    told: list[str] = []
+    for piece in np.array_split(np.arange(len(spoken)), 6):
+        # The first sound of a piece is not heard, as where it begins softly.
+        samples, ended_secs = spoken[piece[MIC_RATE // 50 :]], float(piece[-1] + 1) / MIC_RATE
+        told.append(
+            await studio.deepgram.recognise(Stretch(samples, MIC_RATE, connection, ended_secs))
+        )
+    assert [text for text in told if text] == [utterance.text]
+    assert len(heard.finals) == 1
 
 
 async def test_half_a_sentence_is_not_understood() -> None:

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -57,11 +57,24 @@ class Stretch:
         samples: 16-bit mono, from the first sound to the end of what was sent.
         rate: How many of them there are in a second.
         connection: What it came in by.
+        ended_secs: Where in what came in by that it ends, in seconds.
     """
 
     samples: np.ndarray
     rate: int
     connection: ServerConnection
+    ended_secs: float = 0.0
+
+    @property
+    def began_secs(self) -> float:
+        """Where in what came in it begins, in seconds."""
+        return self.ended_secs - len(self.samples) / self.rate
+
+    def followed_by(self, later: "Stretch") -> "Stretch":
+        """This and a later one of the same connection, with the silence between them."""
+        silence = round((later.began_secs - self.ended_secs) * self.rate)
+        between = np.zeros(max(0, silence), np.int16)
+        return replace(later, samples=np.concatenate([self.samples, between, later.samples]))
 
 
 class DeepgramVendor(WebSocketVendor):
@@ -203,7 +216,8 @@ class _Listener:
         samples, self._stretch = np.concatenate(self._stretch), []
         if self.broken:
             return (self.coming(),)
-        text = await self.vendor.recognise(Stretch(samples, self.rate, self.connection))
+        stretch = Stretch(samples, self.rate, self.connection, self.heard_secs)
+        text = await self.vendor.recognise(stretch)
         return (text,) if isinstance(text, str) else text
 
     def so_far(self) -> str:
