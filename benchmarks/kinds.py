@@ -11,6 +11,14 @@ _AT_HOME = (Volunteer(),)
 _BY_TELEPHONE = (Mexican(), Colombian())
 
 
+_IN_MID_SENTENCE = (
+    ("Quiero reservar un hotel", 0.8, "para cuatro noches en abril"),
+    ("El lunes que viene tengo que", 0.8, "llevar el coche al taller"),
+    ("Me gustaría saber si", 0.8, "hay trenes directos a la costa"),
+    ("Ayer fui al médico y", 0.8, "me dijo que todo estaba bien"),
+)
+
+
 def _spelt(of: str, characters: str, pause_secs: float) -> Parts:
     """Recordings of single characters, with a pause between any two."""
     parts: list[str | float] = []
@@ -43,12 +51,7 @@ class Kind:
 PAUSES = (
     Kind(
         "pause of 0.8 s in mid-sentence",
-        (
-            ("Quiero reservar un hotel", 0.8, "para cuatro noches en abril"),
-            ("El lunes que viene tengo que", 0.8, "llevar el coche al taller"),
-            ("Me gustaría saber si", 0.8, "hay trenes directos a la costa"),
-            ("Ayer fui al médico y", 0.8, "me dijo que todo estaba bien"),
-        ),
+        _IN_MID_SENTENCE,
         cut_target=1.0,
         waste_limit=50.0,
     ),
@@ -197,11 +200,7 @@ NOISY = (
     ),
     Kind(
         "in noise, pause of 0.8 s in mid-sentence",
-        (
-            ("Quiero reservar un hotel", 0.8, "para cuatro noches en abril"),
-            ("El lunes que viene tengo que", 0.8, "llevar el coche al taller"),
-            ("Ayer fui al médico y", 0.8, "me dijo que todo estaba bien"),
-        ),
+        (*_IN_MID_SENTENCE[:2], _IN_MID_SENTENCE[3]),
         cut_target=1.0,
     ),
     Kind(

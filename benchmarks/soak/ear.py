@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks import utterance
+
 _HOP_SECS = 0.02
 _ALIKE = 0.75
 """The correlation of loudness from which on two sounds are taken for the same."""
@@ -20,9 +22,7 @@ _ENOUGH = 0.5
 
 def loudness(samples: np.ndarray, rate: int) -> np.ndarray:
     """The loudness of mono samples, in steps of 20 ms."""
-    hop = int(rate * _HOP_SECS)
-    whole = samples[: len(samples) // hop * hop].astype(np.float64).reshape(-1, hop)
-    return np.sqrt(np.mean(whole**2, axis=1))
+    return utterance.loudness(samples, _HOP_SECS, rate=rate)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,11 @@ Connect = Callable[[str], AbstractAsyncContextManager[Page | BrowserPage]]
 
 @pytest.mark.parametrize(
     ("bot", "connect"),
-    [(Scaffold, page), (Sonora, page), (Sonora, browser_page)],
+    [
+        (Scaffold, page),
+        (Sonora, page),
+        pytest.param(Sonora, browser_page, marks=pytest.mark.browser),
+    ],
     ids=["scaffold", "sonora", "sonora-chromium"],
 )
 async def test_a_turn_is_timed_part_by_part(
