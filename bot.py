@@ -45,7 +45,7 @@ class WarmUp(threading.Thread):
 
     def run(self) -> None:
         """Check the settings, then import and build."""
-        from sonora_app.memory import begin_warm_up, end_warm_up
+        from sonora_app.runtime.memory import begin_warm_up, end_warm_up
 
         begin_warm_up()
         try:
@@ -57,8 +57,8 @@ class WarmUp(threading.Thread):
         from loguru import logger
 
         from sonora_app.errors import SonoraError
-        from sonora_app.identity import warn_of_claims
-        from sonora_app.redaction import redact_logs
+        from sonora_app.identity.callers import warn_of_claims
+        from sonora_app.runtime.redaction import redact_logs
         from sonora_app.settings import load_settings
 
         redact_logs()
@@ -67,11 +67,11 @@ class WarmUp(threading.Thread):
             self.settings.check_deployable()
             warn_of_claims(self.settings)
 
-            from sonora_app.warmup import warm_up
+            from sonora_app.process.warm_up import warm_up
 
             warm_up(self.settings)
 
-            from sonora_app.supabase_checks import report_schema_aside
+            from sonora_app.doctor.supabase_checks import report_schema_aside
 
             report_schema_aside(self.settings)
         except SonoraError as error:
@@ -94,7 +94,7 @@ async def bot(runner_args: RunnerArguments) -> None:
     if _warm_up.error is not None:
         raise _warm_up.error
 
-    from sonora_app.transports import build_transport
+    from sonora_app.call.transports import build_transport
 
     await run_bot(await build_transport(runner_args), runner_args)
 
@@ -106,8 +106,8 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
         transport: What the call comes in by.
         runner_args: What the runner knows of it.
     """
-    from sonora_app.process import call_in_progress, process_store
-    from sonora_app.session import Session
+    from sonora_app.call.session import Session
+    from sonora_app.process.shared import call_in_progress, process_store
     from sonora_app.settings import load_settings
 
     settings = _warm_up.settings or load_settings()
@@ -128,12 +128,12 @@ def readyz() -> dict[str, Any]:
 
 def main() -> None:
     """Run the development runner."""
-    from sonora_app.memory import begin_warm_up
+    from sonora_app.runtime.memory import begin_warm_up
 
     # Here already: the runner itself is much to import.
     begin_warm_up()
 
-    from sonora_app.dev_runner import run_dev_runner
+    from sonora_app.process.dev_runner import run_dev_runner
 
     run_dev_runner(_warm_up)
 

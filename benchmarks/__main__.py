@@ -24,7 +24,7 @@ from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
 from benchmarks.speakers import VoiceMissingError
 from benchmarks.vendors import NONE, REALISTIC
-from tests.clients.network import Network
+from simulators.clients.network import Network
 
 Quick = bool
 

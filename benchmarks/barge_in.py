@@ -11,8 +11,8 @@ from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.turns import ANSWER_SECS
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
-from tests.clients.network import Network
-from tests.clients.webrtc import Page, page
+from simulators.clients.network import Network
+from simulators.clients.webrtc import Page, page
 
 _LONG_ANSWER = (
     "Oaxaca en abril es un viaje muy bonito. Puedes empezar por el centro y sus mercados, seguir "

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from benchmarks.scaffold import make_scaffold
 from benchmarks.vendors import KEY, Vendors
-from tests.clients.bot_process import PROJECT, BotProcess, serving
-from tests.clients.rtvi import RtviClient
+from simulators.clients.bot_process import PROJECT, BotProcess, serving
+from simulators.clients.rtvi import RtviClient
 
 _PREFIXES = ("SONORA_", "SUPABASE_", "DEEPGRAM_", "OPENAI_", "CARTESIA_")
 """Settings of the machine's own that would reach the bots."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tests.clients.webrtc import FRAME_SECS
-from tests.vendors.deepgram import DeepgramVendor, Stretch
+from simulators.clients.webrtc import FRAME_SECS
+from simulators.vendors.deepgram import DeepgramVendor, Stretch
 
 _SLACK_SECS = 0.03
 """How much earlier than by its words' times a stretch may seem to end, by jitter on the way."""

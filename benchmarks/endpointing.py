@@ -15,7 +15,7 @@ from benchmarks.rooms import Room, at_home, in_a_cafe, with_a_fan
 from benchmarks.turns import Turn, take_turn
 from benchmarks.utterance import Utterance, loudness
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
-from tests.clients.webrtc import FRAME_SECS, Page, page
+from simulators.clients.webrtc import FRAME_SECS, Page, page
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from loguru import logger
 from benchmarks.contenders import Contender, Scaffold, Sonora
 from benchmarks.figures import SCAFFOLD, SONORA, Figure, Measurement, milliseconds
 from benchmarks.vendors import REALISTIC, serving_vendors
-from tests.clients.bot_process import BotProcess
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.webrtc import page
 from tests.supabase.lite import running_lite
 from tests.supabase.proxy import Fault, FaultProxy
 

@@ -1,8 +1,8 @@
 """What Pipecat itself takes of memory: python -m benchmarks.libraries
 
-Imports and builds what a call of either bot needs, by the means of `sonora_app.memory` but with
-nothing else of Sonora's, holds no call, and prints the resident memory in MB: less than this no bot
-of these parts can have.
+Imports and builds what a call of either bot needs, by the means of `sonora_app.runtime.memory` but
+with nothing else of Sonora's, holds no call, and prints the resident memory in MB: less than this
+no bot of these parts can have.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.resources import process_mb
-from sonora_app.memory import begin_warm_up, end_warm_up
+from sonora_app.runtime.memory import begin_warm_up, end_warm_up
 
 _IMPORTED = (
     "pipecat.runner.run",

@@ -13,8 +13,8 @@ from benchmarks.contenders import Contender, Sonora, both_running
 from benchmarks.figures import SONORA, Figure, Measurement, milliseconds
 from benchmarks.resources import resident_mb
 from benchmarks.vendors import NONE, Vendors, serving_vendors
-from tests.clients.bot_process import BotProcess
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.webrtc import page
 
 AT_A_TIME = (1, 4, 8)
 

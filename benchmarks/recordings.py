@@ -12,8 +12,8 @@ import soxr  # pyright: ignore[reportMissingTypeStubs]
 
 from benchmarks.speakers import Speaker, VoiceMissingError
 from benchmarks.utterance import Utterance, levelled, loudness, spread
-from tests.clients.speech import Spoken
-from tests.clients.webrtc import MIC_RATE
+from simulators.clients.speech import Spoken
+from simulators.clients.webrtc import MIC_RATE
 
 SHARE = Path(os.environ.get("BENCHMARK_RECORDINGS", "/usr/share"))
 """Where the packages have put them."""

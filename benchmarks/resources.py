@@ -12,8 +12,8 @@ from benchmarks.contenders import Contender, both_running, clean_environment
 from benchmarks.figures import SCAFFOLD, Figure, Measurement
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
-from tests.clients.bot_process import PROJECT, BotProcess
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import PROJECT, BotProcess
+from simulators.clients.webrtc import page
 
 _TARGET = 0.8
 _PATIENCE_SECS = 30.0

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.recordings import Volunteer, read
 from benchmarks.speakers import SYNTHESISERS
 from benchmarks.utterance import LOUDNESS, levelled, loudness
-from tests.clients.webrtc import MIC_RATE
+from simulators.clients.webrtc import MIC_RATE
 
 BELOW_DB = 25.0
 """How much quieter a noisy room is than the voice, in decibels."""

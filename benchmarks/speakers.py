@@ -12,8 +12,8 @@ import numpy as np
 import soxr  # pyright: ignore[reportMissingTypeStubs]
 
 from benchmarks.utterance import Utterance, levelled, spread
-from tests.clients.speech import Spoken, spoken
-from tests.clients.webrtc import MIC_RATE
+from simulators.clients.speech import Spoken, spoken
+from simulators.clients.webrtc import MIC_RATE
 
 _PICO_RATE = 16_000
 _AUDIBLE = 200

@@ -12,8 +12,8 @@ from loguru import logger
 from benchmarks.contenders import Contender, Scaffold, Sonora, clean_environment
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.vendors import serving_vendors
-from tests.clients.bot_process import BotProcess
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.webrtc import page
 
 _START_TARGET = 0.7
 _START = "process start to port"

@@ -8,9 +8,9 @@ from typing import Any
 from benchmarks.contenders import SETTLED_SECS
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import Vendors
-from tests.clients.browser_page import BrowserPage
-from tests.clients.webrtc import Page
-from tests.vendors.log import Entry
+from simulators.clients.browser_page import BrowserPage
+from simulators.clients.webrtc import Page
+from simulators.vendors.log import Entry
 
 PARTS = (
     "uplink",

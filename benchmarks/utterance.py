@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.clients.speech import Spoken, spoken
-from tests.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE
+from simulators.clients.speech import Spoken, spoken
+from simulators.clients.webrtc import FRAME_SECS, LOUD, MIC_RATE
 
 Parts = Sequence[str | float]
 """What to say, and the pauses between it in seconds."""

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.dictation import DictatedDeepgram
-from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply
+from simulators.vendors.cartesia import CartesiaVendor
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply
 
 KEY = "benchmark-key"
 

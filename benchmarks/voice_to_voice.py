@@ -15,10 +15,10 @@ from benchmarks.resources import cpu_secs
 from benchmarks.turns import PARTS, Turn, take_turn
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import Delays, Vendors, serving_vendors
-from tests.clients.bot_process import BotProcess
-from tests.clients.browser_page import BrowserPage, browser_page
-from tests.clients.network import Network
-from tests.clients.webrtc import Page, page
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.browser_page import BrowserPage, browser_page
+from simulators.clients.network import Network
+from simulators.clients.webrtc import Page, page
 
 ANSWERS = {
     "Quiero viajar a Oaxaca en abril": "Claro, Oaxaca en abril es muy bonita. ¿Cuántos días?",

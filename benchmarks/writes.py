@@ -29,15 +29,15 @@ from uuid import UUID
 
 from loguru import logger
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.mirrored import MirroredStore
-from sonora_app.conversation.opening import open_conversation
-from sonora_app.conversation.recorder import Recorder
-from sonora_app.conversation.records import Role
-from sonora_app.conversation.store import Found, Store
-from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.protocol import SetConversationId
+from sonora_app.call.opening import open_conversation
+from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import Role
+from sonora_app.storage.store import Found, Store
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.proxy import FaultProxy
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pipecat.flows import TRANSITION_IN_YAML, FlowManager
 
-from sonora_app.call import Call
-from sonora_app.flow_driver import ANSWER_ON_ARRIVAL
+from sonora_app.call.call import Call
+from sonora_app.flow.driver import ANSWER_ON_ARRIVAL
 
 Result = tuple[dict[str, Any], Any]
 

@@ -24,9 +24,9 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.errors import ErrorCategory
 from pydantic import SecretStr
 
-from sonora_app.failover import FailoverAtOnce
 from sonora_app.settings import Settings, Vendor
-from sonora_app.turns.answer import ForetellingLLMService
+from sonora_app.vendors.failover import FailoverAtOnce
+from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 FIRST_TOKEN_SECS = 6.0
 """How long the first token may take before the request is given up and sent once more."""

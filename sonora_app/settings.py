@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sonora_app.errors import SettingsError
-from sonora_app.words import worded
+from sonora_app.wording.words import worded
 
 
 class Language(StrEnum):
@@ -39,7 +39,7 @@ class SpeechModel(StrEnum):
 
 
 class Identity(StrEnum):
-    """How a caller proves who they are. See `sonora_app/identity.py`."""
+    """How a caller proves who they are. See `sonora_app/identity/callers.py`."""
 
     CLAIMED = "claimed"
     VERIFIED = "verified"

@@ -3,7 +3,7 @@
     uv run python -m benchmarks.soak --sessions 2 --minutes 60 --seed 7
 
 A real bot process, with Pipecat's own service classes, talks over WebRTC to callers of ours.
-Deepgram, OpenAI and Cartesia are the simulators of `tests/vendors`; Supabase is its API server
+Deepgram, OpenAI and Cartesia are the simulators of `simulators/vendors`; Supabase is its API server
 behind the proxy of `tests/supabase`, or left out with `--journal-only`.
 
 - `plan.py` says what a caller will do, from the seed; `caller.py` does it.

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from benchmarks.soak.plan import Act, CallPlan, Ending, Opening, Step, Utterance
 from benchmarks.soak.studio import Heard, Studio
-from tests.clients.speech import speech
-from tests.clients.webrtc import MIC_RATE, Page
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import MIC_RATE, Page
 
 OUTCOME_SECS = 25.0
 """How long a caller may be left without a sign of any kind: a voice, an answer, a notice, or the

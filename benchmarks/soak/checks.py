@@ -9,11 +9,11 @@ from benchmarks.soak.caller import OUTCOME_SECS, CallRecord, is_sign
 from benchmarks.soak.phrases import codes_in
 from benchmarks.soak.plan import Ending
 from benchmarks.soak.studio import Speech
-from sonora_app.conversation.records import EndReason, Message, Modality, Session, Transition
-from sonora_app.conversation.store import Transcript
-from sonora_app.flow_driver import load_flow_config
-from sonora_app.lines import Lines
+from sonora_app.flow.driver import load_flow_config
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
+from sonora_app.storage.records import EndReason, Message, Modality, Session, Transition
+from sonora_app.storage.store import Transcript
 
 _LOST_SECS = 1.5
 """What was recognised or typed this shortly before the end may be lost with it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.soak.phrases import CODE
 from benchmarks.soak.process import Held, look
-from tests.clients.bot_process import BotProcess
+from simulators.clients.bot_process import BotProcess
 
 SETTLE_SECS = 60.0
 """How long the bot may take to notice that callers vanished, and to tidy up after them."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from benchmarks.soak.phrases import ANSWERED, ASKED, SUMMED_UP, Codes
-from tests.vendors.cartesia import Breakage, Fault
+from simulators.vendors.cartesia import Breakage, Fault
 
 _Kind = TypeVar("_Kind")
 

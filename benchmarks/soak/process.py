@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.clients.bot_process import BotProcess
+from simulators.clients.bot_process import BotProcess
 
 PROGRAM = "benchmarks/soak/watched_bot.py"
 

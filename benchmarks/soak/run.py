@@ -23,11 +23,11 @@ from benchmarks.soak.report import Report, Violation
 from benchmarks.soak.starvation import Starvation
 from benchmarks.soak.studio import Studio
 from benchmarks.soak.weather import Weather
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.store import Transcript
-from sonora_app.conversation.supabase import SupabaseApi
+from simulators.clients.bot_process import BotProcess, running_bot
 from sonora_app.settings import Settings
-from tests.clients.bot_process import BotProcess, running_bot
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.store import Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.proxy import FaultProxy
 

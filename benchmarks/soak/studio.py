@@ -17,11 +17,11 @@ from websockets.asyncio.server import ServerConnection
 from benchmarks.soak.ear import find, loudness
 from benchmarks.soak.phrases import NOTHING, TOPIC, codes_in
 from benchmarks.soak.plan import Intent, LlmFault, SttFault, Utterance
-from tests.clients.webrtc import MIC_RATE
-from tests.vendors.cartesia import CartesiaVendor, Fault
-from tests.vendors.deepgram import DeepgramVendor, Stretch
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
-from tests.vendors.settings import vendor_settings
+from simulators.clients.webrtc import MIC_RATE
+from simulators.vendors.cartesia import CartesiaVendor, Fault
+from simulators.vendors.deepgram import DeepgramVendor, Stretch
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from simulators.vendors.settings import vendor_settings
 
 _REMEMBERED_SECS = 30.0
 """How long after it began a sentence may still be recognised."""

@@ -25,7 +25,7 @@ async def bot(runner_args: RunnerArguments) -> None:
 @app.get("/soak/held")
 async def held() -> dict[str, Any]:
     """Its tasks, threads and calls, once those that nothing refers to are gone."""
-    from sonora_app.session import Session
+    from sonora_app.call.session import Session
 
     gc.collect()
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from benchmarks.soak.studio import Studio
+from simulators.vendors.websocket import WebSocketVendor
 from tests.supabase.proxy import (
     GARBAGE,
     HEALTHY,
@@ -17,7 +18,6 @@ from tests.supabase.proxy import (
     answering,
     at_random,
 )
-from tests.vendors.websocket import WebSocketVendor
 
 _CALM_SECS = (5.0, 25.0)
 _BAD_SECS = (4.0, 15.0)

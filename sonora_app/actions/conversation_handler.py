@@ -13,12 +13,10 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import ValidationError
 
 from sonora_app.actions.opener import Opener
-from sonora_app.call import Call
-from sonora_app.conversation.records import EndReason
+from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
-from sonora_app.identity import token_verifier
-from sonora_app.page import RtviMessage
-from sonora_app.protocol import (
+from sonora_app.identity.callers import token_verifier
+from sonora_app.page.protocol import (
     ACTIONS,
     MAX_TEXT_CHARS,
     Accepted,
@@ -31,6 +29,8 @@ from sonora_app.protocol import (
     SetConversationId,
     UserTextMessage,
 )
+from sonora_app.page.rtvi import RtviMessage
+from sonora_app.storage.records import EndReason
 
 Arguments = TypeVar("Arguments", bound=Inbound)
 

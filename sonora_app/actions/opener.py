@@ -9,9 +9,7 @@ import contextlib
 
 from loguru import logger
 
-from sonora_app.access_tokens import TokenVerifier
-from sonora_app.call import Call
-from sonora_app.conversation.records import EndReason
+from sonora_app.call.call import Call
 from sonora_app.errors import (
     ConversationRefusedError,
     ErrorCode,
@@ -19,8 +17,10 @@ from sonora_app.errors import (
     SonoraError,
     TokenRefusedError,
 )
-from sonora_app.identity import establish_user
-from sonora_app.protocol import Ready, SetConversationId
+from sonora_app.identity.access_tokens import TokenVerifier
+from sonora_app.identity.callers import establish_user
+from sonora_app.page.protocol import Ready, SetConversationId
+from sonora_app.storage.records import EndReason
 
 LOCAL_USER = "local"
 """Whose conversation it is that opens on a developer's machine when no page names one."""

@@ -23,15 +23,15 @@ from sonora_app.commands.output import (
 )
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
 from sonora_app.commands.stores import opened, removable, warn_partial
-from sonora_app.conversation import removal
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.merged import read_listings, read_transcript
-from sonora_app.conversation.records import utc_now
-from sonora_app.conversation.store import Listing, Transcript
-from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
-from sonora_app.words import say, worded
+from sonora_app.storage import removal
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import utc_now
+from sonora_app.storage.store import Listing, Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.whole_conversations import read_listings, read_transcript
+from sonora_app.wording.words import say, worded
 
 _COMPLETED = 200
 """How many of the newest conversations a shell is offered."""

@@ -7,7 +7,7 @@ import typer
 
 from sonora_app.commands.options import FormatJson, OutputFile
 from sonora_app.commands.output import console, deliver, waiting
-from sonora_app.words import say
+from sonora_app.wording.words import say
 
 
 class DiagramFormat(StrEnum):
@@ -28,9 +28,9 @@ def flow(
 ) -> None:
     """Draw the flow: for a terminal, or as a diagram."""
     with waiting(say("Reading the flow")):
-        from sonora_app.flow_diagram import as_json, as_mermaid, load_graph
-        from sonora_app.flow_svg import as_svg
-        from sonora_app.flow_text import as_text
+        from sonora_app.flow.picture.diagram import as_json, as_mermaid, load_graph
+        from sonora_app.flow.picture.svg import as_svg
+        from sonora_app.flow.text import as_text
 
         graph = load_graph()
     if json_output or diagram_format is DiagramFormat.JSON:

@@ -7,7 +7,7 @@ import typer
 
 from sonora_app.commands.options import FormatJson, OutputFile
 from sonora_app.commands.output import deliver
-from sonora_app.words import say
+from sonora_app.wording.words import say
 
 
 class TypesFormat(StrEnum):
@@ -25,7 +25,7 @@ def protocol(
     output: OutputFile = None,
 ) -> None:
     """Write the types of the page's messages, for a front end."""
-    from sonora_app.protocol_types import as_json, as_typescript
+    from sonora_app.page.protocol_types import as_json, as_typescript
 
     as_schema = json_output or types_format is TypesFormat.JSON
     deliver(as_json() if as_schema else as_typescript(), output)

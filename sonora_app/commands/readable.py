@@ -8,7 +8,7 @@ from typing import TypeAlias, cast
 from rich.text import Text
 
 from sonora_app.commands.output import plain
-from sonora_app.conversation.records import (
+from sonora_app.storage.records import (
     Conversation,
     Message,
     Modality,
@@ -16,8 +16,8 @@ from sonora_app.conversation.records import (
     Session,
     Transition,
 )
-from sonora_app.conversation.store import Transcript
-from sonora_app.words import say
+from sonora_app.storage.store import Transcript
+from sonora_app.wording.words import say
 
 Entry: TypeAlias = Session | Transition | Message
 

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sonora_app.commands.stores import check_schema
-from sonora_app.conversation.database import nothing_kept
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts
-from sonora_app.conversation.shipper import LARGEST_BATCH, Shipper
-from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.conversation.unshipped import read_unshipped
 from sonora_app.errors import StorageError
 from sonora_app.settings import Settings
-from sonora_app.words import say, worded
+from sonora_app.storage.journal.database import nothing_kept
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.shipper import LARGEST_BATCH, Shipper
+from sonora_app.storage.supabase.unshipped import read_unshipped
+from sonora_app.wording.words import say, worded
 
 _LOOK_SECS = 0.1
 

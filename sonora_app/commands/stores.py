@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import typer
 
-from sonora_app.conversation import removal
-from sonora_app.conversation.database import nothing_kept
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.supabase import REQUIRED_SCHEMA, SupabaseApi
-from sonora_app.conversation.supabase_errors import SupabaseError, old_schema
 from sonora_app.errors import StorageError
 from sonora_app.settings import Settings
-from sonora_app.words import say, worded
+from sonora_app.storage import removal
+from sonora_app.storage.journal.database import nothing_kept
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.supabase.api import REQUIRED_SCHEMA, SupabaseApi
+from sonora_app.storage.supabase.errors import SupabaseError, old_schema
+from sonora_app.wording.words import say, worded
 
 
 @asynccontextmanager

@@ -13,12 +13,12 @@ from sonora_app.commands import shipping
 from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
 from sonora_app.commands.readable import local_time
-from sonora_app.conversation.database import nothing_kept
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts, Listed
 from sonora_app.errors import NotFoundError
 from sonora_app.settings import load_settings
-from sonora_app.words import say, worded
+from sonora_app.storage.journal.database import nothing_kept
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts, Listed
+from sonora_app.wording.words import say, worded
 
 _Result = TypeVar("_Result")
 

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from sonora_app import __version__
 from sonora_app.commands.output import console
-from sonora_app.conversation.journal import Journal
 from sonora_app.errors import SonoraError
 from sonora_app.settings import Settings, load_settings
-from sonora_app.words import say
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.wording.words import say
 
 
 def welcome(ctx: typer.Context) -> None:

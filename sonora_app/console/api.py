@@ -14,19 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sonora_app import __version__
-from sonora_app.checks import CheckState, run_checks
 from sonora_app.commands.conversations import listing_data, transcript_data
 from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
-from sonora_app.conversation import removal
-from sonora_app.conversation.records import JsonObject
-from sonora_app.conversation.store import Store, Transcript
+from sonora_app.doctor.checks import CheckState, run_checks
 from sonora_app.errors import ErrorCode, NotFoundError, SonoraError, StorageError
-from sonora_app.flow_diagram import load_graph
+from sonora_app.flow.picture.diagram import load_graph
 from sonora_app.settings import Language, Settings
-from sonora_app.words import in_language
+from sonora_app.storage import removal
+from sonora_app.storage.records import JsonObject
+from sonora_app.storage.store import Store, Transcript
+from sonora_app.wording.words import in_language
 
 # A folder and what is in it, anywhere in a sentence; not the path of a URL.
 _PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")

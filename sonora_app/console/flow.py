@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sonora_app.conversation.records import JsonObject
-from sonora_app.flow_diagram import Edge, Graph
-from sonora_app.flow_driver import FLOW_FILE
-from sonora_app.flow_layout import MODEL_TALKS, Box, Line, lay_out
-from sonora_app.flow_svg import label_places, path_data
+from sonora_app.flow.driver import FLOW_FILE
+from sonora_app.flow.picture.diagram import Edge, Graph
+from sonora_app.flow.picture.layout import MODEL_TALKS, Box, Line, lay_out
+from sonora_app.flow.picture.svg import label_places, path_data
 from sonora_app.settings import Language
-from sonora_app.words import in_language
+from sonora_app.storage.records import JsonObject
+from sonora_app.wording.words import in_language
 
 EDITOR = "https://flows.pipecat.ai"
 """Where the YAML can be opened, seen and changed."""

@@ -9,8 +9,8 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sonora_app.conversation.store import Store
 from sonora_app.settings import Settings
+from sonora_app.storage.store import Store
 
 STATIC = Path(__file__).parent / "static"
 """The built page, see `build.mjs`."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from sonora_app.lines import Lines
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
 
 _SECS = "{secs}"

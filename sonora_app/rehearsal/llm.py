@@ -20,9 +20,9 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.types import is_given
 
-from sonora_app.lines import Lines
+from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.script import CallTool, Say, Turn, describe, next_move, read_turns
-from sonora_app.turns.answer import ForetellingLLMService
+from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 _MODEL = "rehearsal"
 _NOWHERE = "http://rehearsal.invalid/v1"

@@ -12,7 +12,7 @@ from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpecificMessage
 from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
 
-from sonora_app.lines import Lines
+from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
 from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
 

@@ -12,7 +12,7 @@ from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.transcriptions.language import Language as PipecatLanguage
 from pipecat.utils.time import time_now_iso8601
 
-from sonora_app.lines import Lines
+from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import write_heard
 
 _LATENCY_SECS = VAD_STOP_SECS + 0.05

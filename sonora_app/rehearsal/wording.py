@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from sonora_app.lines import Lines
+from sonora_app.flow.lines import Lines
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W_]+(?:['’-][^\W_]+)*")
 _CLAUSE_END = re.compile(r"[¿¡«»“”\"()\n]|[.,;:!?…]+(?=\s|$)")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sonora_app.turns.endings import Ending
+from sonora_app.turns.endings.grammar import Ending
 
 SURE_SECS = 0.5
 """Silence after which a turn that sounds complete is over, answer or none, in seconds. The

@@ -20,7 +20,7 @@ from pipecat.frames.frames import Frame, InputAudioRawFrame, SystemFrame
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
-from sonora_app.turns.models import Silero
+from sonora_app.turns.detectors import Silero
 
 PAUSE_SECS = 0.06
 """Silence that counts as a pause, in seconds: two of Silero's windows of 32 ms."""

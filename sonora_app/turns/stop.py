@@ -19,9 +19,8 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
-from sonora_app.turns.answer import AnswerReadyFrame
-from sonora_app.turns.endings import Endings
-from sonora_app.turns.models import STOP_SECS, Silero, SmartTurn
+from sonora_app.turns.detectors import STOP_SECS, Silero, SmartTurn
+from sonora_app.turns.endings.grammar import Endings
 from sonora_app.turns.patience import (
     ANSWER_SECS,
     STIRRED_SECS,
@@ -35,7 +34,8 @@ from sonora_app.turns.pauses import (
     UserResumedFrame,
     UserStirredFrame,
 )
-from sonora_app.turns.recogniser import AllTranscribedFrame
+from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+from sonora_app.vendors.openai.speculation import AnswerReadyFrame
 
 _LOOK_SECS = 0.02
 """How often to look whether somebody who may have begun to speak has, in seconds."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.clients.bot_process import PROJECT, BotProcess, running_bot
-from tests.clients.browser import running_chromium
-from tests.clients.visit import write_microphone
+from simulators.clients.bot_process import PROJECT, BotProcess, running_bot
+from simulators.clients.browser import running_chromium
+from simulators.clients.visit import write_microphone
 
 # What is waited for comes at the pace of speech, on a machine that does other things too.
 expect.set_options(timeout=30_000)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simulators.clients.npm import installed, program, run
 from tests.browser.conftest import CONSOLE
-from tests.clients.npm import installed, program, run
 
 pytestmark = pytest.mark.browser
 

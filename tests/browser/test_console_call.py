@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from sonora_app.conversation.store import Transcript
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.visit import visiting
+from sonora_app.storage.store import Transcript
 from tests.browser.conftest import address
-from tests.clients.bot_process import BotProcess
-from tests.clients.visit import visiting
 from tests.session.conftest import journal_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.alone]

@@ -6,12 +6,12 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, expect
 
+from simulators.clients.auth_server import AuthServer, auth_server
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.browser import running_chromium
+from simulators.clients.visit import visiting
 from tests.browser.conftest import ARTIFACTS, address
 from tests.browser.test_console_looks import Gallery
-from tests.clients.auth_server import AuthServer, auth_server
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.browser import running_chromium
-from tests.clients.visit import visiting
 from tests.session.conftest import journal_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

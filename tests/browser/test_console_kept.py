@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.visit import visiting
 from tests.browser.conftest import address
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.visit import visiting
 from tests.session.conftest import journal_of
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.stored import in_supabase

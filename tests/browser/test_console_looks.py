@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from simulators.clients.bot_process import PROJECT, BotProcess
+from simulators.clients.npm import installed
+from simulators.clients.visit import visiting
 from tests.browser.conftest import ARTIFACTS, CONSOLE, address
-from tests.clients.bot_process import PROJECT, BotProcess
-from tests.clients.npm import installed
-from tests.clients.visit import visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, expect
 
+from simulators.clients.visit import Visit, visiting
 from tests.browser.conftest import ARTIFACTS, address
-from tests.clients.visit import Visit, visiting
 from tests.session.talking import (
     ANSWER,
     DONE,

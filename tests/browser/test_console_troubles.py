@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+from simulators.clients.bot_process import PROJECT, BotProcess, running_bot
+from simulators.clients.browser import running_chromium
+from simulators.clients.visit import visiting
 from tests.browser.conftest import address
-from tests.clients.bot_process import PROJECT, BotProcess, running_bot
-from tests.clients.browser import running_chromium
-from tests.clients.visit import visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -11,10 +11,10 @@ import yaml
 from pipecat.flows import Flow, FlowConfig
 
 from flows import handlers
-from sonora_app.conversation.records import EndReason
-from sonora_app.flow_driver import EVENT_ONLY, FlowDriver, Move, load_flow_config
-from sonora_app.lines import FLOWS_DIR, Lines
+from sonora_app.flow.driver import EVENT_ONLY, FlowDriver, Move, load_flow_config
+from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.settings import Language
+from sonora_app.storage.records import EndReason
 
 pytestmark = pytest.mark.flow
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sonora_app.flow_diagram import (
+from simulators.clients.branching_flow import branching_flow
+from sonora_app.flow.driver import load_flow_config
+from sonora_app.flow.picture.diagram import (
     Edge,
     Graph,
     TakenBy,
@@ -15,9 +17,7 @@ from sonora_app.flow_diagram import (
     load_graph,
     read_graph,
 )
-from sonora_app.flow_driver import load_flow_config
-from sonora_app.flow_svg import as_svg
-from tests.clients.branching_flow import branching_flow
+from sonora_app.flow.picture.svg import as_svg
 
 pytestmark = pytest.mark.flow
 

@@ -6,11 +6,11 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from sonora_app.flow_diagram import Edge, Graph, load_graph, read_graph
-from sonora_app.flow_layers import layers_of
-from sonora_app.flow_layout import SMALL_CHAR, Box, Label, label_text, lay_out
-from sonora_app.flow_svg import as_svg
-from tests.clients.branching_flow import branching_flow
+from simulators.clients.branching_flow import branching_flow
+from sonora_app.flow.picture.diagram import Edge, Graph, load_graph, read_graph
+from sonora_app.flow.picture.layers import layers_of
+from sonora_app.flow.picture.layout import SMALL_CHAR, Box, Label, label_text, lay_out
+from sonora_app.flow.picture.svg import as_svg
 
 pytestmark = pytest.mark.flow
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sonora_app.flow_diagram import Graph, TakenBy, load_graph, read_graph
-from sonora_app.flow_text import as_text
-from tests.clients.branching_flow import branching_flow
+from simulators.clients.branching_flow import branching_flow
+from sonora_app.flow.picture.diagram import Graph, TakenBy, load_graph, read_graph
+from sonora_app.flow.text import as_text
 
 pytestmark = pytest.mark.flow
 

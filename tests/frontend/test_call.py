@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route
 
-from tests.clients.auth_server import AuthServer, auth_server
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.browser import running_chromium
+from simulators.clients.auth_server import AuthServer, auth_server
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.browser import running_chromium
 from tests.frontend.conftest import bundled
 from tests.session.conftest import transcript_of
 

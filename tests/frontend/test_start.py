@@ -16,9 +16,9 @@ from uuid import uuid4
 
 import pytest
 
-from sonora_app.protocol import SetConversationId
-from tests.clients import npm
-from tests.clients.auth_server import AuthServer, Issuer, auth_server
+from simulators.clients import npm
+from simulators.clients.auth_server import AuthServer, Issuer, auth_server
+from sonora_app.page.protocol import SetConversationId
 from tests.frontend.conftest import bundled
 
 pytestmark = pytest.mark.browser

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import npm
-from tests.clients.bot_process import PROJECT
+from simulators.clients import npm
+from simulators.clients.bot_process import PROJECT
 
 pytestmark = pytest.mark.browser
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.store import Transcript
-from tests.clients.bot_process import BotProcess, running_bot
+from simulators.clients.bot_process import BotProcess, running_bot
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.store import Transcript
 
 
 @pytest.fixture(scope="module")

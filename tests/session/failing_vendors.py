@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from uuid import uuid4
 
+from simulators.vendors.cartesia import CartesiaVendor
+from simulators.vendors.deepgram import DeepgramVendor
+from simulators.vendors.faults import Breakage, Fault
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply
+from simulators.vendors.settings import vendor_settings
+from simulators.vendors.websocket import WebSocketVendor
 from tests.session.failure_cases import At, Case, How, When
-from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.deepgram import DeepgramVendor
-from tests.vendors.faults import Breakage, Fault
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply
-from tests.vendors.settings import vendor_settings
-from tests.vendors.websocket import WebSocketVendor
 
 REQUEST = "Quiero viajar a Oaxaca en abril."
 REST = "a Oaxaca en abril."

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sonora_app.conversation.store import Transcript
-from sonora_app.lines import Lines
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import Page, page
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.speech import speech
-from tests.clients.webrtc import Page, page
+from sonora_app.storage.store import Transcript
 from tests.session.conftest import transcript_of
 from tests.session.failing_vendors import AGAIN, REQUEST, REST, WORDS, FailingVendors
 from tests.session.failure_cases import ASKS, At, Case, Outcome, When

@@ -5,9 +5,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sonora_app.lines import Lines
+from simulators.clients.bot_process import PROJECT
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
-from tests.clients.bot_process import PROJECT
 from tests.session.failure_calls import SILENCE_SECS, play_all
 from tests.session.failure_cases import CASES, Case, Outcome
 

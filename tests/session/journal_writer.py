@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.records import (
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import (
     Conversation,
     Message,
     Record,

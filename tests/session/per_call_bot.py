@@ -15,10 +15,10 @@ import bot as sonora
 async def bot(runner_args: Any) -> None:
     await asyncio.to_thread(sonora._warm_up.join)
 
-    from sonora_app.process import call_in_progress, process_store
-    from sonora_app.session import Session
+    from sonora_app.call.session import Session
+    from sonora_app.call.transports import build_transport
+    from sonora_app.process.shared import call_in_progress, process_store
     from sonora_app.settings import Settings
-    from sonora_app.transports import build_transport
 
     settings = Settings(**runner_args.body["settings"])
     session = Session(

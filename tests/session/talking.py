@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from sonora_app.conversation.store import Transcript
-from sonora_app.lines import Lines
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import Page, page
+from simulators.vendors.cartesia import CartesiaVendor
+from simulators.vendors.deepgram import DeepgramVendor
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from simulators.vendors.settings import vendor_settings
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.speech import speech
-from tests.clients.webrtc import Page, page
+from sonora_app.storage.store import Transcript
 from tests.session.conftest import transcript_of
-from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.deepgram import DeepgramVendor
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
-from tests.vendors.settings import vendor_settings
 
 ES = Lines(Language.ES)
 # Without a comma: synthetic speech pauses there long enough to end a turn.

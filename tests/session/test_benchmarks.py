@@ -10,8 +10,8 @@ from benchmarks.contenders import Contender, Scaffold, Sonora
 from benchmarks.turns import PARTS, take_turn
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import REALISTIC, serving_vendors
-from tests.clients.browser_page import BrowserPage, browser_page
-from tests.clients.webrtc import Page, page
+from simulators.clients.browser_page import BrowserPage, browser_page
+from simulators.clients.webrtc import Page, page
 
 pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 

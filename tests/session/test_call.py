@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from sonora_app.conversation.records import EndReason
-from sonora_app.conversation.store import Transcript
-from sonora_app.lines import Lines
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import Page, page
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
-from tests.clients.bot_process import BotProcess
-from tests.clients.speech import speech
-from tests.clients.webrtc import Page, page
+from sonora_app.storage.records import EndReason
+from sonora_app.storage.store import Transcript
 from tests.session.conftest import transcript_of
 
 pytestmark = pytest.mark.session

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.records import ConversationStatus, EndReason
-from tests.clients.bot_process import running_bot
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import running_bot
+from simulators.clients.webrtc import page
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import ConversationStatus, EndReason
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 

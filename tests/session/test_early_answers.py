@@ -35,10 +35,12 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from simulators.vendors.rig import Rig, rigged
 from sonora_app.llm import build_llm
 from sonora_app.settings import Language, Settings
-from sonora_app.turns.endings import Endings
-from sonora_app.turns.models import Silero, SmartTurn, build_silero, build_smart_turn
+from sonora_app.turns.detectors import Silero, SmartTurn, build_silero, build_smart_turn
+from sonora_app.turns.endings.grammar import Endings
 from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
 from sonora_app.turns.pauses import (
     UserHushedFrame,
@@ -47,8 +49,6 @@ from sonora_app.turns.pauses import (
     UserStirredFrame,
 )
 from sonora_app.turns.stop import ForeseeingTurnStop
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
-from tests.vendors.rig import Rig, rigged
 
 pytestmark = [pytest.mark.session, pytest.mark.alone]
 

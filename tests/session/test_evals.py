@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tests.clients.bot_process import PROJECT, running_bot
+from simulators.clients.bot_process import PROJECT, running_bot
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sonora_app.protocol import MAX_MESSAGE_BYTES, MAX_TEXT_CHARS
-from tests.clients.bot_process import BotProcess
-from tests.clients.webrtc import Page, page
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.webrtc import Page, page
+from sonora_app.page.protocol import MAX_MESSAGE_BYTES, MAX_TEXT_CHARS
 from tests.session.conftest import journal_of, transcript_of
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]

@@ -10,15 +10,15 @@ from uuid import uuid4
 
 import pytest
 
+from simulators.clients.auth_server import AuthServer, auth_server
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import page
 from sonora_app.actions.opener import MAX_REFUSALS
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.records import Conversation, utc_now, uuid7
 from sonora_app.errors import IdentityUnavailableError
-from sonora_app.signing_keys import SigningKeys, key_fetcher
-from tests.clients.auth_server import AuthServer, auth_server
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.speech import speech
-from tests.clients.webrtc import page
+from sonora_app.identity.signing_keys import SigningKeys, key_fetcher
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import Conversation, utc_now, uuid7
 from tests.session.conftest import transcript_of
 
 pytestmark = pytest.mark.session

@@ -16,8 +16,8 @@ from uuid import UUID
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.records import (
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     EndReason,

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from sonora_app.lines import Lines
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.webrtc import page
+from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.webrtc import page
 from tests.session.conftest import transcript_of
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.bot_process import running_bot
-from tests.clients.speech import speech
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import running_bot
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import page
 from tests.session.monitored_bot import HELD, LATE_SECS
 
 pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]

@@ -11,10 +11,10 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from sonora_app.redaction import REDACTED
-from tests.clients.auth_server import AuthServer, Issuer, auth_server
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.webrtc import Page, page
+from simulators.clients.auth_server import AuthServer, Issuer, auth_server
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.webrtc import Page, page
+from sonora_app.runtime.redaction import REDACTED
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 

@@ -12,10 +12,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from sonora_app.conversation.records import EndReason, JsonObject
-from tests.clients.bot_process import BotProcess
-from tests.clients.speech import speech
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import page
+from simulators.vendors.cartesia import Breakage, Fault
+from simulators.vendors.openai import Reply
+from sonora_app.storage.records import EndReason, JsonObject
 from tests.session.talking import (
     ANSWER,
     DONE,
@@ -35,8 +37,6 @@ from tests.session.talking import (
     settled,
     talking,
 )
-from tests.vendors.cartesia import Breakage, Fault
-from tests.vendors.openai import Reply
 
 pytestmark = [
     pytest.mark.session,

@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.webrtc import page
 from tests.session.talking import bot_with_keys, serving_vendors
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.clients import npm
+from simulators.clients import npm
 from tests.supabase.schema import migrations
 
 _NODE_FILES = Path(__file__).with_name("node")

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import httpx
 
-from sonora_app.conversation.store import Transcript
-from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.settings import Settings
+from sonora_app.storage.store import Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
 from tests.supabase.lite import Lite
 
 

@@ -7,14 +7,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.webrtc import page
+from simulators.vendors.openai import OpenAIVendor, Reply
+from sonora_app.storage.journal.journal import Journal
 from tests.supabase.lite import running_lite
 from tests.supabase.proxy import HEALTHY, STALLED, FaultProxy
 from tests.supabase.stored import stored
 from tests.supabase.test_provisional import there_already
-from tests.vendors.openai import OpenAIVendor, Reply
 
 pytestmark = [pytest.mark.supabase, pytest.mark.slow]
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sonora_app import supabase_checks
+from simulators.clients.bot_process import running_bot
+from simulators.clients.logged import logged
 from sonora_app.cli import app
-from sonora_app.conversation.journal import Journal
+from sonora_app.doctor import supabase_checks
+from sonora_app.doctor.supabase_checks import report_schema
 from sonora_app.settings import load_settings
-from sonora_app.supabase_checks import report_schema
-from tests.clients.bot_process import running_bot
-from tests.clients.logged import logged
+from sonora_app.storage.journal.journal import Journal
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.schema import older_schema, schema_version
 from tests.supabase.test_shipper_faults import Talk

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.mirrored import MirroredStore
-from sonora_app.conversation.records import utc_now
-from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import utc_now
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import FaultProxy
 from tests.supabase.test_shipper_faults import Talk, connected

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from sonora_app.conversation.records import Conversation, Message, Session, Transition
+from sonora_app.storage.records import Conversation, Message, Session, Transition
 from tests.supabase.postgres import Cluster, Connection, Database, run_script, scalar
 from tests.supabase.schema import migrations, older_schema, schema_version
 from tests.supabase.seeded import ANA, seed

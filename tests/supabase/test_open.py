@@ -10,7 +10,7 @@ import pytest
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, acreate_client
 
-from sonora_app.conversation.records import (
+from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
     Message,

@@ -9,15 +9,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.conversation import opening, recorder
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.mirrored import MirroredStore
-from sonora_app.conversation.opening import open_conversation
-from sonora_app.conversation.recorder import Recorder
-from sonora_app.conversation.records import Role, utc_now
-from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.protocol import SetConversationId
+from sonora_app.call import opening
+from sonora_app.call.opening import open_conversation
+from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Settings
+from sonora_app.storage import recorder
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import Role, utc_now
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import FaultProxy
 from tests.supabase.test_shipper_faults import connected

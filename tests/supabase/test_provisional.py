@@ -8,16 +8,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.mirrored import MirroredStore
-from sonora_app.conversation.opening import OpenedConversation, open_conversation
-from sonora_app.conversation.recorder import Recorder
-from sonora_app.conversation.records import Conversation, Message, Role, utc_now, uuid7
-from sonora_app.conversation.store import Transcript
-from sonora_app.conversation.supabase import SupabaseApi
+from sonora_app.call.opening import OpenedConversation, open_conversation
 from sonora_app.errors import ConversationRefusedError
-from sonora_app.protocol import SetConversationId
+from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import Conversation, Message, Role, utc_now, uuid7
+from sonora_app.storage.store import Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import HEALTHY, STALLED, FaultProxy
 from tests.supabase.test_shipper_faults import connected

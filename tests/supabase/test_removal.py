@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sonora_app.cli import app
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts
-from sonora_app.conversation.records import Message, Modality, utc_now, uuid7
-from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.settings import load_settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts
+from sonora_app.storage.records import Message, Modality, utc_now, uuid7
+from sonora_app.storage.supabase.api import SupabaseApi
 from tests.supabase.lite import Lite
 from tests.supabase.test_shipper_faults import Talk
 
@@ -201,7 +201,7 @@ def test_what_a_bot_has_still_to_ship_is_not_deleted_under_it(
 ) -> None:
     talk = a_talk(90)
     write(machine, talk, 90)
-    monkeypatch.setattr("sonora_app.conversation.removal._PATIENCE_SECS", 0.3)
+    monkeypatch.setattr("sonora_app.storage.removal._PATIENCE_SECS", 0.3)
 
     async def both(journal: Journal) -> list[Result]:
         assert journal.outbox.claim()
@@ -286,7 +286,7 @@ def test_prune_goes_by_the_last_message_wherever_it_is(machine: Path) -> None:
 
 
 def test_prune_in_more_than_one_batch(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sonora_app.conversation.removal._BATCH", 2)
+    monkeypatch.setattr("sonora_app.storage.removal._BATCH", 2)
     talks = [a_talk(90) for _ in range(5)]
     for talk in talks:
         write(machine, talk, 90)

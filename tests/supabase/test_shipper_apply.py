@@ -12,8 +12,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from sonora_app.conversation.outbox_rows import Entry
-from sonora_app.conversation.records import (
+from sonora_app.errors import SettingsError
+from sonora_app.settings import Identity, Settings
+from sonora_app.storage.journal.outbox_rows import Entry
+from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
@@ -25,10 +27,8 @@ from sonora_app.conversation.records import (
     Transition,
     uuid7,
 )
-from sonora_app.conversation.supabase import REQUIRED_SCHEMA, SupabaseApi
-from sonora_app.conversation.supabase_errors import Refusal, SupabaseError, Trouble
-from sonora_app.errors import SettingsError
-from sonora_app.settings import Identity, Settings
+from sonora_app.storage.supabase.api import REQUIRED_SCHEMA, SupabaseApi
+from sonora_app.storage.supabase.errors import Refusal, SupabaseError, Trouble
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.postgres import Connection, Database, run_script, scalar
 from tests.supabase.schema import older_schema

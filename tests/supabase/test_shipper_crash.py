@@ -14,11 +14,11 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts
-from sonora_app.conversation.shipper import Shipper
-from sonora_app.conversation.supabase import SupabaseApi
 from sonora_app.settings import Settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.shipper import Shipper
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import FaultProxy, at_random
 from tests.supabase.test_shipper_faults import Talk, connected, shipping

@@ -12,10 +12,10 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
-from sonora_app.conversation import circuit
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts
-from sonora_app.conversation.records import (
+from sonora_app.settings import Settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts
+from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
@@ -27,9 +27,9 @@ from sonora_app.conversation.records import (
     utc_now,
     uuid7,
 )
-from sonora_app.conversation.shipper import Shipper
-from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.settings import Settings
+from sonora_app.storage.supabase import circuit
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.shipper import Shipper
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import HEALTHY, STALLED, Fault, FaultProxy, answering, at_random
 

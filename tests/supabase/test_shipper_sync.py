@@ -14,12 +14,12 @@ from loguru import logger
 from typer.testing import CliRunner, Result
 
 from sonora_app.cli import app
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts
-from sonora_app.conversation.store import Transcript
-from sonora_app.conversation.supabase import SupabaseApi
-from sonora_app.conversation.unshipped import UnshippedLog
 from sonora_app.settings import load_settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts
+from sonora_app.storage.store import Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.unshipped import UnshippedLog
 from tests.supabase.lite import Lite
 from tests.supabase.test_shipper_faults import Talk
 

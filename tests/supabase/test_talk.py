@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from sonora_app.conversation.records import EndReason
-from sonora_app.conversation.store import Transcript
-from tests.clients.webrtc import FRAME_SECS, Page
+from simulators.clients.webrtc import FRAME_SECS, Page
+from sonora_app.storage.records import EndReason
+from sonora_app.storage.store import Transcript
 from tests.session.talking import (
     ALLERGY,
     ANSWER,

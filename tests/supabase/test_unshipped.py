@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.mirrored import MirroredStore
-from sonora_app.conversation.outbox_rows import Entry
-from sonora_app.conversation.unshipped import UnshippedLog, read_unshipped
-from tests.clients.bot_process import BotProcess, running_bot
-from tests.clients.logged import logged
-from tests.clients.webrtc import page
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.logged import logged
+from simulators.clients.webrtc import page
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Entry
+from sonora_app.storage.supabase.unshipped import UnshippedLog, read_unshipped
+from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import HEALTHY, STALLED, FaultProxy
 from tests.supabase.test_shipper_faults import Talk, connected

@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 from loguru import logger
 
-from sonora_app.conversation.journal import Journal
-from tests.clients.bot_process import running_bot
-from tests.clients.speech import speech
-from tests.clients.webrtc import Page, page
+from simulators.clients.bot_process import running_bot
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import Page, page
+from simulators.vendors.cartesia import CartesiaVendor
+from simulators.vendors.deepgram import DeepgramVendor
+from simulators.vendors.openai import OpenAIVendor, Reply
+from simulators.vendors.settings import vendor_settings
+from sonora_app.storage.journal.journal import Journal
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import HEALTHY, STALLED, Fault, FaultProxy
 from tests.supabase.test_shipper_faults import connected
-from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.deepgram import DeepgramVendor
-from tests.vendors.openai import OpenAIVendor, Reply
-from tests.vendors.settings import vendor_settings
 
 pytestmark = [pytest.mark.supabase, pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 

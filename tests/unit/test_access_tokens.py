@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from simulators.clients.auth_server import Issuer, make_key, verifier_of
+from simulators.clients.logged import logged
 from sonora_app.errors import TokenRefusedError
-from tests.clients.auth_server import Issuer, make_key, verifier_of
-from tests.clients.logged import logged
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,7 @@ from benchmarks.dictation import DictatedDeepgram, heard_secs
 from benchmarks.figures import Figure, Measurement, Results
 from benchmarks.report import publish, table
 from benchmarks.turns import PARTS, Turn
-from tests.clients.webrtc import FRAME_SECS
+from simulators.clients.webrtc import FRAME_SECS
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from sonora_app.clauses import ClauseAggregator
+from sonora_app.vendors.cartesia.clauses import ClauseAggregator
 
 pytestmark = pytest.mark.unit
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from simulators.clients.kept_journal import HOSTILE, START, Kept, write_journal
 from sonora_app.cli import app
-from tests.clients.kept_journal import HOSTILE, START, Kept, write_journal
 
 pytestmark = pytest.mark.unit
 

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sonora_app import checks, flow_diagram
-from sonora_app.checks import Check, CheckState, run_checks
 from sonora_app.cli import app
-from sonora_app.conversation.journal import Journal
+from sonora_app.doctor import checks
+from sonora_app.doctor.checks import Check, CheckState, run_checks
+from sonora_app.flow.picture import diagram as flow_diagram
+from sonora_app.storage.journal.journal import Journal
 
 pytestmark = pytest.mark.unit
 

@@ -8,9 +8,9 @@ import pytest
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
+from simulators.clients.kept_journal import HOSTILE, Kept, write_journal
 from sonora_app.cli import app
-from sonora_app.conversation.records import uuid7
-from tests.clients.kept_journal import HOSTILE, Kept, write_journal
+from sonora_app.storage.records import uuid7
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sonora_app import flow_diagram
 from sonora_app.cli import app
+from sonora_app.flow.picture import diagram as flow_diagram
 
 pytestmark = pytest.mark.unit
 

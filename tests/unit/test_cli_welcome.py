@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from simulators.clients.kept_journal import write_journal
 from sonora_app import __version__
 from sonora_app.cli import app
-from tests.clients.kept_journal import write_journal
 
 pytestmark = pytest.mark.unit
 

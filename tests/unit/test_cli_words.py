@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sonora_app.checks import CheckState
-from sonora_app.conversation.records import ConversationStatus, EndReason
-from sonora_app.words import in_spanish, is_spanish, say, spanish, worded
-from tests.clients.kept_journal import write_journal
+from simulators.clients.kept_journal import write_journal
+from sonora_app.doctor.checks import CheckState
+from sonora_app.storage.records import ConversationStatus, EndReason
+from sonora_app.wording.words import in_spanish, is_spanish, say, spanish, worded
 
 pytestmark = pytest.mark.unit
 

@@ -11,12 +11,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from simulators.clients.kept_journal import Kept, write_journal
 from sonora_app.console.api import without_paths
 from sonora_app.console.guard import LocalOriginsOnly
 from sonora_app.console.routes import add_console
-from sonora_app.conversation.journal import Journal
 from sonora_app.settings import Settings, load_settings
-from tests.clients.kept_journal import Kept, write_journal
+from sonora_app.storage.journal.journal import Journal
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from daily import CallClient
 from pipecat.transports.daily import transport as daily
 from pipecatcloud.agent import DailySessionArguments
 
-from sonora_app.transports import TRANSPORT_PARAMS, build_transport, transport_name
-from tests.vendors.rig import rigged
+from simulators.vendors.rig import rigged
+from sonora_app.call.transports import TRANSPORT_PARAMS, build_transport, transport_name
 
 pytestmark = pytest.mark.unit
 

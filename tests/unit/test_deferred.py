@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from sonora_app.deferred import _Finder  # pyright: ignore[reportPrivateUsage]
+from sonora_app.runtime.deferred import _Finder  # pyright: ignore[reportPrivateUsage]
 
 pytestmark = pytest.mark.unit
 
@@ -92,7 +92,7 @@ def test_threads_that_ask_together_all_get_it(put_off: Put) -> None:
 # is there for whoever uses it.
 USES = """
 import sys
-from sonora_app.deferred import defer_unused_imports
+from sonora_app.runtime.deferred import defer_unused_imports
 
 defer_unused_imports()
 import pipecat.services.openai.llm

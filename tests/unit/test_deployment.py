@@ -128,7 +128,7 @@ def test_a_cloud_build_sends_only_what_it_needs(checkout: Path) -> None:
 
     assert {name.split("/")[0] for name in sent} == IN_THE_IMAGE | {"Dockerfile"}
     assert sent.isdisjoint(PLANTED)
-    assert "sonora_app/conversation/journal.py" in sent
+    assert "sonora_app/storage/journal/journal.py" in sent
     assert not [name for name in sent if name.startswith("sonora_app/console/")]
 
 
@@ -137,7 +137,7 @@ def test_docker_sends_only_what_it_needs(checkout: Path) -> None:
 
     assert {name.split("/")[0] for name in sent} == IN_THE_IMAGE | {"Dockerfile"}
     assert sent.isdisjoint(PLANTED)
-    assert "sonora_app/conversation/journal.py" in sent
+    assert "sonora_app/storage/journal/journal.py" in sent
     assert not [name for name in sent if name.startswith("sonora_app/console/")]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sonora_app.settings import Language
-from sonora_app.turns.endings import Ending, Endings
+from sonora_app.turns.endings.grammar import Ending, Endings
 
 pytestmark = pytest.mark.unit
 

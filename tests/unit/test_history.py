@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonora_app.conversation.history import context_messages
-from sonora_app.conversation.records import Message
+from sonora_app.storage.history import context_messages
+from sonora_app.storage.records import Message
 
 pytestmark = pytest.mark.unit
 

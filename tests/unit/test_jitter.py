@@ -8,8 +8,8 @@ from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtp import RtpPacket
 
-from sonora_app import jitter
-from sonora_app.jitter import shorten_jitter_buffers
+from sonora_app.runtime import jitter
+from sonora_app.runtime.jitter import shorten_jitter_buffers
 
 pytestmark = pytest.mark.unit
 

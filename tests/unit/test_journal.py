@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonora_app.conversation import database
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.locks import turn
-from sonora_app.conversation.migrations import MIGRATIONS
-from sonora_app.conversation.records import (
+from sonora_app.errors import ErrorCode, StorageError
+from sonora_app.storage.journal import database
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.locks import turn
+from sonora_app.storage.journal.migrations import MIGRATIONS
+from sonora_app.storage.journal.queries import read_found
+from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
@@ -33,9 +35,7 @@ from sonora_app.conversation.records import (
     Transition,
     uuid7,
 )
-from sonora_app.conversation.rows import read_found
-from sonora_app.conversation.store import Store
-from sonora_app.errors import ErrorCode, StorageError
+from sonora_app.storage.store import Store
 
 pytestmark = pytest.mark.unit
 
@@ -190,7 +190,7 @@ async def test_a_newer_journal_is_refused_and_left_alone(path: Path):
 async def test_a_migration_that_fails_leaves_no_half(path: Path, monkeypatch: pytest.MonkeyPatch):
     await (await Journal.connect(path)).aclose()
     broken = (*MIGRATIONS, ("CREATE TABLE added (id)", "CREATE TABLE conversations (id)"))
-    monkeypatch.setattr("sonora_app.conversation.migrations.MIGRATIONS", broken)
+    monkeypatch.setattr("sonora_app.storage.journal.migrations.MIGRATIONS", broken)
     with pytest.raises(StorageError):
         await Journal.connect(path)
     assert rows(path, "SELECT name FROM sqlite_master WHERE name = 'added'") == []
@@ -202,8 +202,8 @@ async def test_an_older_journal_is_migrated_for_writing_only(
 ):
     await (await Journal.connect(path)).aclose()
     longer = (*MIGRATIONS, ("CREATE TABLE added (id)",))
-    monkeypatch.setattr("sonora_app.conversation.migrations.MIGRATIONS", longer)
-    monkeypatch.setattr("sonora_app.conversation.journal.MIGRATIONS", longer)
+    monkeypatch.setattr("sonora_app.storage.journal.migrations.MIGRATIONS", longer)
+    monkeypatch.setattr("sonora_app.storage.journal.journal.MIGRATIONS", longer)
     with pytest.raises(StorageError, match="older version"):
         await Journal.connect(path, read_only=True)
     await (await Journal.connect(path)).aclose()
@@ -236,7 +236,7 @@ async def test_starting_and_judging_the_dead_wait_for_each_other(path: Path):
 async def test_a_start_that_hangs_does_not_hold_up_others_for_good(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("sonora_app.conversation.journal.BUSY_TIMEOUT_SECS", 0.05)
+    monkeypatch.setattr("sonora_app.storage.journal.journal.BUSY_TIMEOUT_SECS", 0.05)
     await (await Journal.connect(path)).aclose()
     with (
         turn(path.with_suffix(".lock"), timeout_secs=1),

@@ -18,11 +18,11 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 
-from sonora_app import kept_speech
+from simulators.vendors.cartesia import CartesiaVendor
+from simulators.vendors.rig import Rig, rigged
 from sonora_app.settings import Language, Settings
-from sonora_app.speech import build_tts
-from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.rig import Rig, rigged
+from sonora_app.vendors.build import build_tts
+from sonora_app.vendors.cartesia import kept_speech
 
 pytestmark = pytest.mark.unit
 

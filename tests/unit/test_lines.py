@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sonora_app.lines import FLOWS_DIR, Lines
+from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.settings import Language
 
 pytestmark = pytest.mark.unit

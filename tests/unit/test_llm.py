@@ -24,12 +24,12 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.llm import OpenAILLMService
 
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from simulators.vendors.rig import Rig, rigged
 from sonora_app import llm
-from sonora_app.closing import describe_conversation, load_summary_request
+from sonora_app.call.summary import describe_conversation, load_summary_request
 from sonora_app.llm import build_llm
 from sonora_app.settings import Settings
-from tests.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
-from tests.vendors.rig import Rig, rigged
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sonora_app.memory import give_memory_back
+from sonora_app.runtime.memory import give_memory_back
 
 pytestmark = pytest.mark.unit
 
@@ -39,7 +39,7 @@ def test_freed_memory_is_given_back() -> None:
 BUSY = """
 import sys, threading
 from pathlib import Path
-from sonora_app.memory import begin_warm_up
+from sonora_app.runtime.memory import begin_warm_up
 
 if "few" in sys.argv:
     begin_warm_up()

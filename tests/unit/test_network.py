@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiortc import RTCIceGatherer, RTCIceTransport
 
-from tests.clients.network import Impairment, Network
+from simulators.clients.network import Impairment, Network
 
 pytestmark = pytest.mark.unit
 

@@ -8,18 +8,18 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from sonora_app.access_tokens import TokenVerifier
+from simulators.clients.auth_server import Clock, Fetch, Issuer
+from simulators.clients.logged import logged
 from sonora_app.actions.opener import MAX_REFUSALS, Opener
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.opening import OpenedConversation, open_conversation
-from sonora_app.conversation.reading import Reading
-from sonora_app.conversation.records import Conversation, EndReason, utc_now
+from sonora_app.call.opening import OpenedConversation, open_conversation
 from sonora_app.errors import SonoraError, StorageError, TokenRefusedError
-from sonora_app.protocol import SetConversationId
+from sonora_app.identity.access_tokens import TokenVerifier
+from sonora_app.identity.signing_keys import SigningKeys
+from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Identity, Settings
-from sonora_app.signing_keys import SigningKeys
-from tests.clients.auth_server import Clock, Fetch, Issuer
-from tests.clients.logged import logged
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.prefetch import Reading
+from sonora_app.storage.records import Conversation, EndReason, utc_now
 
 pytestmark = pytest.mark.unit
 

@@ -13,8 +13,8 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, MediaStreamT
 from av import AudioFrame
 from pipecat.transports.smallwebrtc.transport import RawAudioTrack
 
-from sonora_app import opus
-from sonora_app.opus import PACKET_SECS, OpusTrack, encode_voice
+from sonora_app.runtime import opus
+from sonora_app.runtime.opus import PACKET_SECS, OpusTrack, encode_voice
 
 pytestmark = pytest.mark.unit
 

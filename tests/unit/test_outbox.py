@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from sonora_app.conversation import outbox_rows
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.migrations import MIGRATIONS
-from sonora_app.conversation.outbox import Outbox
-from sonora_app.conversation.outbox_rows import Counts, Entry
-from sonora_app.conversation.records import (
+from sonora_app.storage.journal import outbox_rows
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.migrations import MIGRATIONS
+from sonora_app.storage.journal.outbox import Outbox
+from sonora_app.storage.journal.outbox_rows import Counts, Entry
+from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
@@ -343,7 +343,7 @@ async def test_what_another_process_shipped_can_be_followed(
     assert await watching.outbox.shipped_since(number) == (number + 1, (second.id,))
     assert await watching.outbox.shipped_since(number + 1) == (number + 1, ())
 
-    monkeypatch.setattr("sonora_app.conversation.outbox.SHIPPED_KEPT", 2)
+    monkeypatch.setattr("sonora_app.storage.journal.outbox.SHIPPED_KEPT", 2)
     await journal.write([call.said() for _ in range(5)])
     await ship_all(journal.outbox)
     assert rows(path, "SELECT count(*) FROM shipped") == [(2,)]
@@ -420,7 +420,7 @@ async def test_nothing_goes_that_may_be_needed(path: Path, why: str):
 
 
 async def test_many_go_in_several_transactions(journal: Journal, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("sonora_app.conversation.pruning._PRUNED_AT_ONCE", 3)
+    monkeypatch.setattr("sonora_app.storage.journal.pruning._PRUNED_AT_ONCE", 3)
     for number in range(10):
         call = Call(number * 100)
         await journal.write([*call.opening(), *call.end()])

@@ -12,7 +12,10 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from sonora_app.turns.models import build_silero
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import MIC_RATE
+from simulators.vendors.rig import rigged
+from sonora_app.turns.detectors import build_silero
 from sonora_app.turns.pauses import (
     HUSH_SECS,
     PAUSE_SECS,
@@ -23,9 +26,6 @@ from sonora_app.turns.pauses import (
     UserResumedFrame,
     UserStirredFrame,
 )
-from tests.clients.speech import speech
-from tests.clients.webrtc import MIC_RATE
-from tests.vendors.rig import rigged
 
 pytestmark = pytest.mark.unit
 

@@ -3,8 +3,8 @@
 import pytest
 from pipecat.frames.frames import InputAudioRawFrame, TextFrame
 
-from sonora_app.pipeline import EndOfListening
-from tests.vendors.rig import rigged
+from simulators.vendors.rig import rigged
+from sonora_app.call.pipeline import EndOfListening
 
 pytestmark = pytest.mark.unit
 

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from sonora_app import protocol, protocol_types
 from sonora_app.cli import app
+from sonora_app.page import protocol, protocol_types
 from tests.unit.test_protocol import EXAMPLES, models
 
 pytestmark = pytest.mark.unit

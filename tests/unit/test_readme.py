@@ -328,7 +328,7 @@ def test_the_bot_is_run_from_a_file_that_is_there_with_flags_that_are_used() -> 
     assert first.words == ("uv", "run", "python", "bot.py", "--local")
 
     # The bot of the session tests is started with each of the flags.
-    used = (PROJECT / "tests" / "clients" / "bot_process.py").read_text("utf-8")
+    used = (PROJECT / "simulators" / "clients" / "bot_process.py").read_text("utf-8")
     for command in (first, *starting("uv", "run", "bot.py")):
         (script,) = (word for word in command.words if word.endswith(".py"))
         assert (PROJECT / script).is_file()

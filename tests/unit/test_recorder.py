@@ -9,15 +9,15 @@ from uuid import uuid4
 import pytest
 from loguru import logger
 
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.opening import OpenedConversation, open_conversation
-from sonora_app.conversation.recorder import Recorder
-from sonora_app.conversation.records import EndReason, Record, Role
-from sonora_app.conversation.side_loop import Signal
-from sonora_app.conversation.store import Transcript
+from sonora_app.call.opening import OpenedConversation, open_conversation
 from sonora_app.errors import ConversationRefusedError, MessageError, StorageError
-from sonora_app.protocol import SetConversationId
+from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Language, Settings
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import EndReason, Record, Role
+from sonora_app.storage.side_loop import Signal
+from sonora_app.storage.store import Transcript
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.recordings import own_pause, parted, read, trimmed
 from benchmarks.speakers import VoiceMissingError
-from tests.clients.webrtc import MIC_RATE
+from simulators.clients.webrtc import MIC_RATE
 
 pytestmark = pytest.mark.unit
 

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from sonora_app.conversation import records
-from sonora_app.conversation.records import (
+from sonora_app.storage import records
+from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     EndReason,

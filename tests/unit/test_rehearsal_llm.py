@@ -28,9 +28,9 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.workers.runner import WorkerRunner
 
-from sonora_app.closing import Description
-from sonora_app.flow_driver import FlowDriver, Move
-from sonora_app.lines import FLOWS_DIR, Lines
+from sonora_app.call.summary import Description
+from sonora_app.flow.driver import FlowDriver, Move
+from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.rehearsal.llm import RehearsalLLMService
 from sonora_app.settings import Language
 

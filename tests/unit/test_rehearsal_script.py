@@ -11,8 +11,8 @@ from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 
-from sonora_app.closing import Description
-from sonora_app.lines import FLOWS_DIR, Lines
+from sonora_app.call.summary import Description
+from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.rehearsal.heard import write_heard
 from sonora_app.rehearsal.script import CallTool, Say, describe, next_move, read_turns
 from sonora_app.rehearsal.wording import means_done, means_finishing, topics_of

@@ -27,7 +27,7 @@ from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.transcriptions.language import Language as PipecatLanguage
 
-from sonora_app.lines import Lines
+from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.espeak import load_engine
 from sonora_app.rehearsal.heard import Heard, read_heard, write_heard
 from sonora_app.rehearsal.stt import RehearsalSTTService, speech_secs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.rooms import hum, like, mixed, pink, quietest
-from tests.clients.webrtc import MIC_RATE, Microphone
+from simulators.clients.webrtc import MIC_RATE, Microphone
 
 pytestmark = pytest.mark.unit
 

@@ -16,13 +16,13 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
-from sonora_app.conversation.circuit import OPENS_AFTER, Circuit
-from sonora_app.conversation.journal import Journal
-from sonora_app.conversation.outbox_rows import Counts, Entry
-from sonora_app.conversation.records import utc_now
-from sonora_app.conversation.shipper import Shipper
-from sonora_app.conversation.store import Found
-from sonora_app.conversation.supabase_errors import (
+from sonora_app.errors import ErrorCode, StorageError
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import Counts, Entry
+from sonora_app.storage.records import utc_now
+from sonora_app.storage.store import Found
+from sonora_app.storage.supabase.circuit import OPENS_AFTER, Circuit
+from sonora_app.storage.supabase.errors import (
     Refusal,
     SupabaseError,
     Trouble,
@@ -33,8 +33,8 @@ from sonora_app.conversation.supabase_errors import (
     unanswered,
     unreachable,
 )
-from sonora_app.conversation.unshipped import UnshippedLog
-from sonora_app.errors import ErrorCode, StorageError
+from sonora_app.storage.supabase.shipper import Shipper
+from sonora_app.storage.supabase.unshipped import UnshippedLog
 from tests.unit.test_outbox import Call
 
 pytestmark = pytest.mark.unit

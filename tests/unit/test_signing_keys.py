@@ -8,11 +8,11 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from sonora_app import signing_keys
-from sonora_app.access_tokens import TokenVerifier
+from simulators.clients.auth_server import Clock, Fetch, Issuer
 from sonora_app.errors import IdentityUnavailableError, TokenRefusedError
-from sonora_app.signing_keys import SigningKeys
-from tests.clients.auth_server import Clock, Fetch, Issuer
+from sonora_app.identity import signing_keys
+from sonora_app.identity.access_tokens import TokenVerifier
+from sonora_app.identity.signing_keys import SigningKeys
 
 pytestmark = pytest.mark.unit
 

@@ -18,7 +18,10 @@ from benchmarks.soak.leftovers import LogReader
 from benchmarks.soak.phrases import Codes, codes_in
 from benchmarks.soak.plan import Act, CallPlan, Ending, draw_plan
 from benchmarks.soak.studio import Heard, Speech, Studio
-from sonora_app.conversation.records import (
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import MIC_RATE
+from simulators.vendors.deepgram import Stretch
+from sonora_app.storage.records import (
     Conversation,
     EndReason,
     Message,
@@ -28,10 +31,7 @@ from sonora_app.conversation.records import (
     utc_now,
     uuid7,
 )
-from sonora_app.conversation.store import Transcript
-from tests.clients.speech import speech
-from tests.clients.webrtc import MIC_RATE
-from tests.vendors.deepgram import Stretch
+from sonora_app.storage.store import Transcript
 
 pytestmark = pytest.mark.unit
 

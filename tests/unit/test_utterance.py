@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.utterance import LOUDNESS, Utterance, levelled, loudness, spread
-from tests.clients.speech import Spoken
-from tests.clients.webrtc import FRAME_SECS, MIC_RATE
+from simulators.clients.speech import Spoken
+from simulators.clients.webrtc import FRAME_SECS, MIC_RATE
 
 pytestmark = pytest.mark.unit
 

@@ -14,11 +14,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-from tests.vendors.cartesia import CartesiaVendor
-from tests.vendors.deepgram import EAGER_SECS, QUIET_SECS, DeepgramVendor
-from tests.vendors.faults import Breakage, Fault
-from tests.vendors.openai import OpenAIVendor, Reply
-from tests.vendors.websocket import WebSocketVendor
+from simulators.vendors.cartesia import CartesiaVendor
+from simulators.vendors.deepgram import EAGER_SECS, QUIET_SECS, DeepgramVendor
+from simulators.vendors.faults import Breakage, Fault
+from simulators.vendors.openai import OpenAIVendor, Reply
+from simulators.vendors.websocket import WebSocketVendor
 
 pytestmark = pytest.mark.unit
 

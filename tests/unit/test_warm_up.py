@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from sonora_app.dev_runner import WaitsForWarmUp
+from sonora_app.process.dev_runner import WaitsForWarmUp
 
 pytestmark = pytest.mark.unit
 

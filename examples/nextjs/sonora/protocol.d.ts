@@ -1,5 +1,5 @@
 // What a page and Sonora's bot say to each other: docs/protocol.md tells of each.
-// Generated from sonora_app/protocol.py by `sonora protocol --format typescript`. Do not edit.
+// Generated from sonora_app/page/protocol.py by `sonora protocol --format typescript`. Do not edit.
 
 /** The answer to any other action: it is being done. */
 export interface Accepted {

@@ -1,0 +1,1 @@
+"""The other side of the wire, for tests and benchmarks: the vendors' servers, and clients."""

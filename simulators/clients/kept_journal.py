@@ -1,0 +1,114 @@
+"""A journal as calls leave it, for the tests of what reads one."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import (
+    Conversation,
+    ConversationStatus,
+    EndReason,
+    Message,
+    Modality,
+    Record,
+    Session,
+    SessionUpdate,
+    Transition,
+    uuid7,
+)
+
+START = datetime(2026, 11, 24, 18, 0, 0, tzinfo=UTC)
+HOSTILE = "\x1b[2J# no heading *no stars* <b>&amp;</b>\n- [no](http://link) `code`\n===\n1 > 0"
+"""Something said that a terminal would obey and Markdown would take as markup."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The conversations in it: one with two calls, and an empty one."""
+
+    talk: UUID
+    other: UUID
+
+
+def write_journal(path: Path) -> Kept:
+    """Write a journal with a talk of Ana's, of two calls, and an empty one of Luis's.
+
+    Args:
+        path: The journal's file.
+    """
+    talk, session, second, other = uuid7(), uuid7(), uuid7(), uuid7()
+
+    def at(secs: float) -> datetime:
+        return START + timedelta(seconds=secs)
+
+    def conversation(identifier: UUID, user: str, title: str | None) -> Conversation:
+        return Conversation(
+            id=identifier,
+            user_id=user,
+            title=title,
+            status=ConversationStatus.COMPLETED,
+            language="es",
+            metadata={"topics": ["viajes", "Oaxaca"], "outcome": "resolved"},
+            created_at=at(0),
+            updated_at=at(0),
+        )
+
+    def said(seq: int | None, secs: float, role: str, content: str, **more: object) -> Message:
+        return Message.model_validate(
+            {
+                "id": uuid7(),
+                "conversation_id": talk,
+                "session_id": session,
+                "seq": seq,
+                "role": role,
+                "content": content,
+                "node": "conversation",
+                "created_at": at(secs),
+                **more,
+            }
+        )
+
+    def step(seq: int, secs: float, from_node: str, to_node: str, trigger: str) -> Transition:
+        return Transition(
+            id=uuid7(),
+            conversation_id=talk,
+            session_id=session,
+            seq=seq,
+            from_node=from_node,
+            to_node=to_node,
+            trigger=trigger,
+            arguments={"n": seq},
+            created_at=at(secs),
+        )
+
+    records: list[Record] = [
+        conversation(other, "luis", None),
+        conversation(talk, "ana", "Un viaje a Oaxaca"),
+        Session(
+            id=session, conversation_id=talk, transport="webrtc", started_at=at(1), app_version="0"
+        ),
+        step(1, 2, "waiting", "greeting", "set_conversation_id"),
+        said(1, 2, "assistant", "Hola, Ana.", node="greeting", interrupted=True),
+        step(2, 4, "greeting", "conversation", "greeting_finished"),
+        said(2, 5, "user", "Quiero ir a Oaxaca", modality=Modality.TEXT),
+        said(3, 9, "assistant", HOSTILE),
+        SessionUpdate(id=session, ended_at=at(76), end_reason=EndReason.GOODBYE),
+        Session(
+            id=second, conversation_id=talk, transport="daily", started_at=at(90), app_version="0"
+        ),
+        # As a text-chat API writes them.
+        said(None, 120, "agent", "¿Algo más?", session_id=None, node=None),
+    ]
+
+    async def write() -> None:
+        journal = await Journal.connect(path)
+        try:
+            await journal.write(records)
+        finally:
+            await journal.aclose()
+
+    asyncio.run(write())
+    return Kept(talk, other)

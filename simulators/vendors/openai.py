@@ -1,0 +1,310 @@
+"""OpenAI's chat completions: streamed as server-sent events, or in one piece.
+
+What the model does is a function from a request to a reply. Chunks and completions are made with
+the models of OpenAI's SDK, so their shapes are its shapes.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from aiohttp import web
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from simulators.vendors.faults import DRIP_SECS
+from simulators.vendors.log import Log
+from simulators.vendors.port import ReservedPort
+
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "invalid_request_error",
+    429: "requests",
+    500: "server_error",
+}
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A function that the model calls."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model does with one request.
+
+    Parameters:
+        text: What it says.
+        calls: The functions it calls after that.
+        status: The HTTP status; from 400 on there is an error in place of an answer.
+        headers: More headers of the response.
+        headers_secs: How long the response takes to begin, in seconds.
+        first_token_secs: How long the first token then takes.
+        token_secs: How long each later one takes.
+        drop_after: Break the connection off after so many tokens.
+        stall_after: Say nothing more after so many tokens, and keep the connection.
+        garbage_after: Send something that is no JSON after so many tokens.
+        drips: Whether the answer comes a character at a time (a slow loris).
+    """
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers_secs: float = 0.0
+    first_token_secs: float = 0.0
+    token_secs: float = 0.0
+    drop_after: int | None = None
+    stall_after: int | None = None
+    garbage_after: int | None = None
+    drips: bool = False
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """What the model is asked."""
+
+    body: Mapping[str, Any]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The conversation so far, instructions included."""
+        return self.body["messages"]
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the functions it may call."""
+        tools: list[dict[str, Any]] = self.body.get("tools") or []
+        return [tool["function"]["name"] for tool in tools]
+
+    @property
+    def last_said(self) -> str:
+        """What the user said last."""
+        said = [m["content"] for m in self.messages if m["role"] == "user"]
+        return said[-1] if said else ""
+
+
+Model = Callable[[ChatRequest], Reply]
+
+
+class OpenAIVendor:
+    """A model that does what it is told to.
+
+    Args:
+        key: What a client has to show; without it, it is answered 401.
+
+    Attributes:
+        model: Decides each reply.
+        log: `request` (headers by their lower-case names, body, peer: the client's end of the
+            connection), `begun` (the first token left), `answered` (the usage told), `abandoned`
+            (the client left, or was dropped) and `listed` (peer: the models were asked for).
+    """
+
+    def __init__(self, key: str) -> None:
+        """Create a model that has been asked nothing yet."""
+        self.key = key
+        self.model: Model = lambda _: Reply("…")
+        self.log = Log()
+        self.port = 0
+        self._reserved: ReservedPort | None = None
+        self._runner: web.AppRunner | None = None
+        self._site: web.SockSite | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL for a client."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[None]:
+        """Serve until the block ends."""
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/v1/models", self._list)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        self._reserved = ReservedPort()
+        self.port = self._reserved.number
+        try:
+            await self.come_back()
+            yield
+        finally:
+            await self._runner.cleanup()
+            self._reserved.release()
+
+    async def go_down(self) -> None:
+        """Be gone: who asks is refused, also on a connection that is still open."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
+
+    async def come_back(self) -> None:
+        """Serve again after `go_down`, in the same place; or go on."""
+        if self._site is not None:
+            return
+        assert self._runner is not None
+        assert self._reserved is not None
+        self._site = web.SockSite(self._runner, self._reserved.listen())
+        await self._site.start()
+
+    @property
+    def bodies(self) -> list[Mapping[str, Any]]:
+        """The bodies of all requests so far."""
+        return [entry["body"] for entry in self.log.of("request")]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        if self._site is None:
+            _abort(request)
+        self.log.add("listed", peer=_peer(request))
+        return web.json_response({"object": "list", "data": []})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        if self._site is None:
+            _abort(request)
+        body = await request.json()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.log.add("request", headers=headers, body=body, peer=_peer(request))
+        shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if shown != self.key:
+            masked = f"{shown[:3]}****{shown[-4:]}"
+            return _refusal(401, f"Incorrect API key provided: {masked}.", "invalid_api_key")
+        reply = self.model(ChatRequest(body))
+        await asyncio.sleep(reply.headers_secs)
+        if reply.status >= 400:
+            return _refusal(reply.status, "The model refuses.", None, reply.headers)
+        if not body.get("stream"):
+            self.log.add("answered", **_usage(body, reply))
+            return web.json_response(_completion(body, reply))
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", **reply.headers}
+        )
+        try:
+            await response.prepare(request)
+            await self._stream(request, response, body, reply)
+            self.log.add("answered", **_usage(body, reply))
+        except ConnectionResetError:
+            self.log.add("abandoned")
+        return response
+
+    async def _stream(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        body: Mapping[str, Any],
+        reply: Reply,
+    ) -> None:
+        async def send(chunk: Mapping[str, Any]) -> None:
+            made = ChatCompletionChunk.model_validate({**_envelope(body), **chunk})
+            data = f"data: {made.model_dump_json(exclude_unset=True)}\n\n".encode()
+            for piece in [bytes([byte]) for byte in data] if reply.drips else [data]:
+                await response.write(piece)
+                if reply.drips:
+                    await asyncio.sleep(DRIP_SECS)
+
+        await send(_delta({"role": "assistant", "content": ""}))
+        for number, delta in enumerate(_tokens(reply)):
+            if number == reply.drop_after:
+                _abort(request)
+            if number == reply.stall_after:
+                await _left(request)
+            if number == reply.garbage_after:
+                await response.write(b"data: {\n\n")
+            await asyncio.sleep(reply.token_secs if number else reply.first_token_secs)
+            await send(_delta(delta))
+            if not number:
+                self.log.add("begun")
+        await send(_delta({}, finish="tool_calls" if reply.calls else "stop"))
+        if (body.get("stream_options") or {}).get("include_usage"):
+            await send({"choices": [], "usage": _usage(body, reply)})
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+
+
+def _peer(request: web.Request) -> Any:
+    return request.transport and request.transport.get_extra_info("peername")
+
+
+def _abort(request: web.Request) -> NoReturn:
+    """Break the connection off."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError
+
+
+async def _left(request: web.Request) -> NoReturn:
+    """Wait until the client has left."""
+    while request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(0.05)
+    raise ConnectionResetError
+
+
+def _envelope(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-simulated",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": body["model"],
+    }
+
+
+def _delta(delta: Mapping[str, Any], *, finish: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": dict(delta), "finish_reason": finish}]}
+
+
+def _tokens(reply: Reply) -> list[dict[str, Any]]:
+    """The deltas of an answer: a word each, and arguments in pieces."""
+    deltas: list[dict[str, Any]] = [
+        {"content": token} for token in re.findall(r"\s*\S+", reply.text)
+    ]
+    for index, call in enumerate(reply.calls):
+        named = {"name": call.name, "arguments": ""}
+        head = {"id": f"call_{index}", "type": "function", "function": named}
+        deltas.append({"tool_calls": [{"index": index, **head}]})
+        arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+        for piece in re.findall(r".{1,12}", arguments):
+            deltas.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    return deltas
+
+
+def _usage(body: Mapping[str, Any], reply: Reply) -> dict[str, int]:
+    """A count of tokens: four characters each, as a rule of thumb says, and one per delta."""
+    prompt = len(json.dumps([body["messages"], body.get("tools")], ensure_ascii=False)) // 4
+    completion = len(_tokens(reply))
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def _completion(body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
+    message = {"role": "assistant", "content": reply.text, "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    made = ChatCompletion.model_validate(
+        {
+            **_envelope(body),
+            "object": "chat.completion",
+            "choices": [choice],
+            "usage": _usage(body, reply),
+        }
+    )
+    return made.model_dump(mode="json", exclude_unset=True)
+
+
+def _refusal(
+    status: int, message: str, code: str | None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    error = {
+        "message": message,
+        "type": _ERROR_TYPES.get(status, "server_error"),
+        "param": None,
+        "code": code,
+    }
+    return web.json_response({"error": error}, status=status, headers=headers)

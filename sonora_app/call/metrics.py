@@ -1,0 +1,146 @@
+"""Counts what a call used, and how long its answers took."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    LLMContextFrame,
+    MetricsFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import LLMUsageMetricsData, TTSUsageMetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.observers.user_bot_latency_observer import (
+    LatencyBreakdown,
+    MeasuredFrom,
+    UserBotLatencyObserver,
+)
+from pipecat.processors.frame_processor import FrameDirection
+
+from sonora_app.page.protocol import TurnLatency
+from sonora_app.storage.records import JsonObject
+from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+
+
+@dataclass
+class CallMetrics:
+    """What one call used. Times are in seconds."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    characters_spoken: int = 0
+    early_answers: int = 0
+    early_answers_withdrawn: int = 0
+    latencies_secs: list[float] = field(default_factory=list[float])
+
+    def as_json(self) -> JsonObject:
+        """What is kept with the session."""
+        kept: JsonObject = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "characters_spoken": self.characters_spoken,
+            "early_answers": self.early_answers,
+            "early_answers_withdrawn": self.early_answers_withdrawn,
+            "turns_answered": len(self.latencies_secs),
+        }
+        if self.latencies_secs:
+            kept["latency_ms"] = {
+                "median": round(median(self.latencies_secs) * 1000),
+                "worst": round(max(self.latencies_secs) * 1000),
+            }
+        return kept
+
+
+class UsageObserver(BaseObserver):
+    """Adds up the usage that the services report."""
+
+    def __init__(self, metrics: CallMetrics) -> None:
+        """Count into `metrics`."""
+        super().__init__(observe_every_push=False)
+        self._metrics = metrics
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Count one report, or an answer that is begun, or withdrawn, before its turn is over."""
+        if data.direction is FrameDirection.DOWNSTREAM:
+            match data.frame:
+                case LLMContextFrame() if data.frame.speculation:
+                    self._metrics.early_answers += 1
+                case EagerEndOfTurnCancelFrame():
+                    self._metrics.early_answers_withdrawn += 1
+                case _:
+                    pass
+        if not isinstance(data.frame, MetricsFrame):
+            return
+        for report in data.frame.data:
+            if isinstance(report, LLMUsageMetricsData):
+                self._metrics.prompt_tokens += report.value.prompt_tokens
+                self._metrics.completion_tokens += report.value.completion_tokens
+            elif isinstance(report, TTSUsageMetricsData):
+                self._metrics.characters_spoken += report.value
+
+
+class WaitObserver(UserBotLatencyObserver):
+    """Pipecat's own measure of how long the user waited, counted from where they fell silent.
+
+    Pipecat counts from where Silero found no voice any more, which is some 60 ms later; that is
+    made up for where the pause was noticed sooner.
+
+    Attributes:
+        unnoticed_secs: How much later Silero heard the silence that the present wait began with.
+    """
+
+    unnoticed_secs = 0.0
+    _silent_since = 0.0
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Follow the user's silence too."""
+        match data.frame:
+            case UserPausedFrame():
+                self._silent_since = time.time() - data.frame.quiet_secs
+            case VADUserStartedSpeakingFrame() | UserResumedFrame():
+                self._silent_since = 0.0
+            case VADUserStoppedSpeakingFrame() if self._silent_since:
+                heard = data.frame.timestamp - data.frame.stop_secs
+                self.unnoticed_secs = max(0.0, heard - self._silent_since)
+                self._silent_since = 0.0
+            case _:
+                pass
+        await super().on_push_frame(data)
+
+
+def latency_observer(
+    metrics: CallMetrics, on_answered: Callable[[TurnLatency], None]
+) -> WaitObserver:
+    """Pipecat's own measure of how long the user waited for each answer.
+
+    Args:
+        metrics: Collects the waits.
+        on_answered: Told each wait and its parts, as the answer begins to be spoken.
+    """
+    observer = WaitObserver()
+
+    async def measured(_: object, breakdown: LatencyBreakdown) -> None:
+        if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
+            return
+        parts_ms: dict[str, float] = {}
+        for part in breakdown.contributions:
+            parts_ms[part.key] = parts_ms.get(part.key, 0.0) + part.duration_secs * 1000
+        unnoticed = observer.unnoticed_secs
+        if unnoticed:
+            waited_ms = parts_ms.get("endpointing_wait", 0.0)
+            parts_ms["endpointing_wait"] = waited_ms + unnoticed * 1000
+        total_secs = breakdown.total_secs + unnoticed
+        metrics.latencies_secs.append(total_secs)
+        on_answered(
+            TurnLatency(
+                total_ms=round(total_secs * 1000, 1),
+                parts_ms={name: round(ms, 1) for name, ms in parts_ms.items()},
+            )
+        )
+
+    observer.add_event_handler("on_latency_breakdown", measured)
+    return observer

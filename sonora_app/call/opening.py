@@ -1,0 +1,197 @@
+"""Opening a conversation: who asks, what there is, and what the call starts with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sonora_app.errors import ErrorCode, MessageError, NotFoundError
+from sonora_app.identity.callers import check_may_open
+from sonora_app.page.protocol import SetConversationId
+from sonora_app.settings import Language, Settings
+from sonora_app.storage.history import ContextMessage, context_messages
+from sonora_app.storage.records import (
+    Conversation,
+    ConversationStatus,
+    ConversationUpdate,
+    ProvisionalConversation,
+    Record,
+    Session,
+    utc_now,
+    uuid7,
+)
+from sonora_app.storage.store import Found, Opening
+
+
+@dataclass(frozen=True)
+class GreetingFacts:
+    """What a greeting can draw on. None is not known."""
+
+    name: str | None = None
+    topic: str | None = None
+    last_talk_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OpenedConversation:
+    """A conversation that this call may talk in.
+
+    Parameters:
+        conversation_id: What it is kept as.
+        asked_for: The conversation that it stands in for, whose owner is not known yet; or None.
+        owner_id: Whose it is, as far as is known; None is nobody's.
+        complete: Whether all that there was of it was read in time.
+        session_id: The id of this call.
+        resumed: Whether it existed before this call.
+        returning: Whether this user has talked with Sonora before, here or elsewhere.
+        language: What is spoken in this call.
+        history: Its newest messages, for the language model.
+        summary: What is known of the messages before those, or of the last conversation.
+        facts: What the greeting can draw on.
+        last_message_seq: The `seq` that the next message follows.
+        last_transition_seq: The `seq` that the next transition follows.
+        last_message_at: The time that they follow; None when nothing was said yet.
+        records: What opening it writes, in order.
+    """
+
+    conversation_id: UUID
+    asked_for: UUID | None
+    owner_id: str | None
+    complete: bool
+    session_id: UUID
+    resumed: bool
+    returning: bool
+    language: Language
+    history: tuple[ContextMessage, ...]
+    summary: str | None
+    facts: GreetingFacts
+    last_message_seq: int
+    last_transition_seq: int
+    last_message_at: datetime | None
+    records: tuple[Record, ...]
+
+
+def open_conversation(
+    claim: SetConversationId,
+    found: Found,
+    *,
+    settings: Settings,
+    transport: str,
+    app_version: str,
+    stand_ins: frozenset[str] = frozenset(),
+) -> OpenedConversation:
+    """Open the conversation that `claim` names, or a new one.
+
+    Writes nothing itself, so that the caller can speak before anything is written.
+
+    Args:
+        claim: Which conversation, and for whom: the user that `identity.py` has established.
+        found: What there is of it.
+        settings: The settings.
+        transport: The name of the transport, kept with the call.
+        app_version: The version of Sonora, kept with the call.
+        stand_ins: The vendors that are stood in for, kept with a new conversation.
+
+    Raises:
+        MessageError: The claim names no user.
+        ConversationRefusedError: This user may not open the conversation.
+        NotFoundError: They deleted it.
+    """
+    user_id = claim.user_id
+    if user_id is None:
+        raise MessageError(ErrorCode.USER_REQUIRED, "Nobody asks for the conversation.")
+    now = utc_now()
+    session_id = uuid7()
+    opening = found.opening
+    records: list[Record] = []
+    if opening is None:
+        previous = found.previous
+        language = claim.language or settings.language
+        is_provisional = claim.conversation_id is not None and not found.complete
+        conversation_id = uuid7() if is_provisional else claim.conversation_id or uuid7()
+        if is_provisional and claim.conversation_id is not None:
+            records.append(
+                ProvisionalConversation(
+                    id=conversation_id, asked_for=claim.conversation_id, user_id=user_id
+                )
+            )
+        conversation = Conversation(
+            id=conversation_id,
+            user_id=user_id,
+            language=language,
+            metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
+            created_at=now,
+            updated_at=now,
+        )
+        records.append(conversation)
+        opening = Opening(conversation)
+    else:
+        previous = opening.conversation
+        check_may_open(previous, user_id, settings.identity)
+        if found.deleted:
+            raise NotFoundError(
+                "This conversation was deleted.", hint="Leave its id out to start a new one."
+            )
+        language = claim.language or _spoken(previous.language) or settings.language
+        conversation_id = previous.id
+        records += [
+            # The store may have it from elsewhere, and what this call writes belongs to it.
+            previous,
+            ConversationUpdate(
+                id=conversation_id,
+                status=ConversationStatus.ACTIVE,
+                language=language,
+                updated_at=now,
+            ),
+        ]
+
+    records.append(
+        Session(
+            id=session_id,
+            conversation_id=conversation_id,
+            transport=transport,
+            started_at=now,
+            app_version=app_version,
+        )
+    )
+    return OpenedConversation(
+        conversation_id=conversation_id,
+        asked_for=claim.conversation_id if claim.conversation_id != conversation_id else None,
+        owner_id=opening.conversation.user_id,
+        complete=found.complete,
+        session_id=session_id,
+        resumed=found.opening is not None,
+        returning=previous is not None and previous.last_message_at is not None,
+        language=language,
+        history=tuple(context_messages(opening.messages, max_chars=settings.history_chars)),
+        summary=previous.summary if previous else None,
+        facts=_facts(previous),
+        last_message_seq=opening.last_message_seq,
+        last_transition_seq=opening.last_transition_seq,
+        last_message_at=opening.conversation.last_message_at,
+        records=tuple(records),
+    )
+
+
+def _facts(previous: Conversation | None) -> GreetingFacts:
+    if previous is None:
+        return GreetingFacts()
+    name = previous.metadata.get("user_name")
+    return GreetingFacts(
+        name=name if isinstance(name, str) else None,
+        topic=_latest_topic(previous.metadata.get("topics")) or previous.title,
+        last_talk_at=previous.last_message_at,
+    )
+
+
+def _latest_topic(topics: object) -> str | None:
+    if isinstance(topics, list) and topics:
+        latest: object = topics[0]  # pyright: ignore[reportUnknownVariableType]  # JSON
+        return latest if isinstance(latest, str) else None
+    return None
+
+
+def _spoken(language: str | None) -> Language | None:
+    try:
+        return Language((language or "").split("-")[0].lower())
+    except ValueError:
+        return None

@@ -1,0 +1,85 @@
+"""The call's processors, in the order that audio flows through them."""
+
+from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.turns.user_mute import BaseUserMuteStrategy
+
+from sonora_app.call.services import CallServices
+from sonora_app.turns.pauses import PauseNoticingVADProcessor
+
+_NOTHING_HEARD_SECS = 2.5
+"""How long after a sound that nothing was recognised in it counts as a turn without words; it is
+answered only if it cut the bot off. Pipecat's own is 5 s. Longer than `hearing.HEARD_SECS`, at
+which a recogniser that went mute is made to tell what it had heard: a turn that ends just before
+that leaves these words without an answer."""
+
+
+class EndOfListening(FrameProcessor):
+    """Where the user's audio has been heard by all that listen to it.
+
+    Pipecat passes every piece of it, 50 a second, on through all the processors of a pipeline:
+    a queue, a task and a word to the observers at each.
+    """
+
+    def __init__(self) -> None:
+        """Create the processor, which sees to frames at once and has no queue of its own."""
+        super().__init__(enable_direct_mode=True)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass on what is not the user's audio."""
+        if isinstance(frame, InputAudioRawFrame):
+            return
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
+def build_aggregators(
+    services: CallServices, *, mute: BaseUserMuteStrategy, idle_secs: float
+) -> LLMContextAggregatorPair:
+    """The two ends of the model's context: what the user said, and what was heard of the answer.
+
+    Args:
+        services: The call's services.
+        mute: Whether the user is listened to at the moment.
+        idle_secs: Silence from the user, in seconds, after which they count as idle.
+    """
+    return LLMContextAggregatorPair(
+        LLMContext(),
+        user_params=LLMUserAggregatorParams(
+            user_turn_strategies=services.turns,
+            user_mute_strategies=[mute],
+            user_idle_timeout=idle_secs,
+            user_turn_stop_timeout=_NOTHING_HEARD_SECS,
+        ),
+    )
+
+
+def build_pipeline(
+    transport: BaseTransport, services: CallServices, aggregators: LLMContextAggregatorPair
+) -> Pipeline:
+    """Join the call's processors.
+
+    Voice activity is found before the recogniser and not, as Pipecat does by default, in the
+    user's aggregator: so it is also known while the user is not listened to, and can be
+    answered, and the recogniser hears of it one hop sooner.
+    """
+    return Pipeline(
+        [
+            transport.input(),
+            PauseNoticingVADProcessor(services.vad),
+            services.stt,
+            aggregators.user(),
+            EndOfListening(),
+            services.llm,
+            services.tts,
+            transport.output(),
+            aggregators.assistant(),
+        ]
+    )

@@ -1,0 +1,152 @@
+"""The parts of a call that come from outside: recogniser, model, voice, and turn detection.
+
+Each vendor without a key is replaced by its rehearsal stand-in, on a developer's machine only.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from pipecat.frames.frames import Frame
+from pipecat.pipeline.llm_switcher import LLMSwitcher
+from pipecat.pipeline.service_switcher import ServiceSwitcher
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import (
+    EagerUserTurnStrategies,
+    ExternalUserTurnStrategies,
+    UserTurnStrategies,
+)
+
+from sonora_app.flow.lines import Lines
+from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
+from sonora_app.turns.endings.grammar import Endings
+from sonora_app.turns.stop import ForeseeingTurnStop
+from sonora_app.vendors.failover import FailoverAtOnce
+
+
+class _StandIn(Protocol):
+    """A stand-in whose words are fixed lines."""
+
+    def set_lines(self, lines: Lines) -> None: ...
+
+
+@dataclass
+class CallServices:
+    """What one call hears, thinks and speaks with.
+
+    Parameters:
+        stt: Speech recognition.
+        llm: The language model, with its fallback if there is one.
+        tts: Speech synthesis, with its fallback if there is one.
+        vad: Tells speech from silence.
+        turns: Decide when the user's turn starts and ends.
+        lines: The fixed lines, in the call's language.
+        stand_ins: The vendors that are stood in for.
+        speak_in: Changes the call's language: swaps the lines, and gives the frames that tell
+            the services.
+    """
+
+    stt: STTService
+    llm: OpenAILLMService | LLMSwitcher[FailoverAtOnce]
+    tts: TTSService | ServiceSwitcher[FailoverAtOnce]
+    vad: Silero
+    turns: UserTurnStrategies
+    lines: Lines
+    stand_ins: frozenset[Vendor]
+    settings: Settings
+
+    def speak_in(self, language: Language) -> list[Frame]:
+        """Change the call's language: swap the lines, and give what tells the services."""
+        from sonora_app.vendors.build import language_frames
+
+        self.lines = Lines(language)
+        for strategy in self.turns.stop or ():
+            if isinstance(strategy, ForeseeingTurnStop):
+                strategy.endings = Endings(language)
+        for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
+            if vendor in self.stand_ins:
+                cast(_StandIn, service).set_lines(self.lines)
+        return language_frames(self.settings, self.stt, self.tts, language)
+
+
+async def build_services(settings: Settings, language: Language) -> CallServices:
+    """Build the services of a call.
+
+    Making the clients' TLS contexts, and in the first call loading the two turn-detection models,
+    takes some tenths of a second of computing, so all of it is done off the event loop.
+
+    Args:
+        settings: The settings.
+        language: What is spoken at first.
+    """
+    return await asyncio.to_thread(_build, settings, language)
+
+
+def _build(settings: Settings, language: Language) -> CallServices:
+    lines = Lines(language)
+    stand_ins = settings.stand_ins()
+    vad, turns = _turn_detection(settings, language, stand_ins)
+    return CallServices(
+        stt=_stt(settings, lines, stand_ins),
+        llm=_llm(settings, lines, stand_ins),
+        tts=_tts(settings, lines, stand_ins),
+        vad=vad,
+        turns=turns,
+        lines=lines,
+        stand_ins=stand_ins,
+        settings=settings,
+    )
+
+
+def _turn_detection(
+    settings: Settings, language: Language, stand_ins: frozenset[Vendor]
+) -> tuple[Silero, UserTurnStrategies]:
+    silero = build_silero()
+    if settings.speech_model is SpeechModel.FLUX and Vendor.STT not in stand_ins:
+        return silero, (
+            EagerUserTurnStrategies() if settings.answer_early else ExternalUserTurnStrategies()
+        )
+    smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
+    if settings.answer_early:
+        stop = ForeseeingTurnStop(smart_turn, silero, Endings(language))
+    else:
+        stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
+    return silero, UserTurnStrategies(stop=[stop])
+
+
+def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTService:
+    if Vendor.STT in stand_ins:
+        from sonora_app.rehearsal.stt import RehearsalSTTService
+
+        return RehearsalSTTService(lines)
+    from sonora_app.vendors.build import build_stt
+
+    return build_stt(settings, lines.language)
+
+
+def _llm(
+    settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]
+) -> OpenAILLMService | LLMSwitcher[FailoverAtOnce]:
+    if Vendor.LLM in stand_ins:
+        from sonora_app.rehearsal.llm import RehearsalLLMService
+
+        return RehearsalLLMService(lines)
+    from sonora_app.llm import build_llm
+
+    return build_llm(settings)
+
+
+def _tts(
+    settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]
+) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
+    if Vendor.TTS in stand_ins:
+        from sonora_app.rehearsal.tts import RehearsalTTSService
+
+        return RehearsalTTSService(lines.language)
+    from sonora_app.vendors.build import build_tts
+
+    return build_tts(settings, lines.language, ahead=lines.fixed_greetings())

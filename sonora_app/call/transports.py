@@ -1,0 +1,81 @@
+"""How a call reaches us: Daily in the cloud, SmallWebRTC on a developer's machine, and the
+WebSocket of `pipecat eval`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import (
+    create_transport,  # pyright: ignore[reportUnknownVariableType]  # a bare Callable in it
+)
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+
+_END_SILENCE_SECS = 1
+"""Silence sent after the farewell, so that the end of it leaves the client's jitter buffer
+before the connection closes."""
+
+
+def _daily() -> TransportParams:
+    from pipecat.transports.daily.transport import DailyParams
+
+    return DailyParams(**_AUDIO_BOTH_WAYS)
+
+
+def _webrtc() -> TransportParams:
+    return TransportParams(**_AUDIO_BOTH_WAYS)
+
+
+def _eval() -> TransportParams:
+    from pipecat.evals.transport import EvalTransportParams
+
+    return EvalTransportParams(**_AUDIO_BOTH_WAYS)
+
+
+_AUDIO_BOTH_WAYS: dict[str, Any] = {
+    "audio_in_enabled": True,
+    "audio_out_enabled": True,
+    "audio_out_end_silence_secs": _END_SILENCE_SECS,
+}
+
+TRANSPORT_PARAMS: dict[str, Callable[[], TransportParams]] = {
+    "daily": _daily,
+    "webrtc": _webrtc,
+    "eval": _eval,
+}
+"""The parameters of each transport, built only when it is used."""
+
+_NAMES = {
+    "DailyTransport": "daily",
+    "SmallWebRTCTransport": "webrtc",
+    "EvalFastAPIWebsocketTransport": "eval",
+    "EvalTransport": "eval",
+}
+
+
+async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
+    """The transport that the runner's arguments ask for.
+
+    Raises:
+        ValueError: It is one that Sonora does not run on.
+    """
+    transport = await create_transport(runner_args, TRANSPORT_PARAMS)
+    connection = getattr(runner_args, "webrtc_connection", None)
+    if connection is not None:
+        from sonora_app.runtime.jitter import shorten_jitter_buffers
+        from sonora_app.runtime.opus import encode_voice
+
+        shorten_jitter_buffers(connection.pc)
+
+        async def connected(*_: object) -> None:
+            encode_voice(connection.pc)
+
+        # Pipecat sets its track just before it tells that the client is there.
+        transport.add_event_handler("on_client_connected", connected)
+    return transport
+
+
+def transport_name(transport: BaseTransport) -> str:
+    """What a session keeps as its transport: `daily`, `webrtc`, `eval`, or a class name."""
+    name = type(transport).__name__
+    return _NAMES.get(name, name)

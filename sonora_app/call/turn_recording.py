@@ -1,0 +1,131 @@
+"""Watches a call's turns and has them recorded, in the order they were spoken.
+
+Pipecat reports each turn by an event once it is over: the user's as transcribed, the assistant's
+as heard. Its event handlers run as tasks that start in the order of the events; each does its
+work before its first await, so that order is kept.
+"""
+
+from datetime import datetime
+
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    LLMContextAggregatorPair,
+    UserTurnStoppedMessage,
+)
+from pipecat.turns.user_stop import BaseUserTurnStopStrategy
+
+from sonora_app.call.call import Call
+from sonora_app.call.failures import Failures
+from sonora_app.call.time_limits import CallLimits
+from sonora_app.page.protocol import TurnLatency
+from sonora_app.settings import Vendor
+from sonora_app.storage.records import JsonObject, Modality, Role
+
+_SPEAKING = (Vendor.LLM, Vendor.TTS)
+
+
+class TurnWatcher:
+    """Records the turns of one call.
+
+    Args:
+        call: The call.
+        limits: Told when the user does something.
+        failures: Told when somebody was heard.
+    """
+
+    def __init__(self, call: Call, limits: CallLimits, failures: Failures) -> None:
+        """Create a watcher that watches nothing yet."""
+        self._call = call
+        self._limits = limits
+        self._failures = failures
+        self._assistant_node = call.driver.node
+        self._reply_modality = Modality.VOICE
+        self._latency: JsonObject = {}
+
+    def watch(self, aggregators: LLMContextAggregatorPair) -> None:
+        """Follow the events of the call's aggregators."""
+        user, assistant = aggregators.user(), aggregators.assistant()
+
+        async def user_stopped(
+            _: object, strategy: BaseUserTurnStopStrategy | None, turn: UserTurnStoppedMessage
+        ) -> None:
+            if turn.content:
+                self._failures.user_heard()
+                self._reply_modality = Modality.VOICE
+                self._user_said(turn.content, Modality.VOICE, _moment(turn.timestamp))
+            await self._limits.user_active()
+
+        async def assistant_started(_: object) -> None:
+            self._assistant_node = self._call.driver.node
+
+        async def assistant_stopped(_: object, turn: AssistantTurnStoppedMessage) -> None:
+            self._assistant_said(turn)
+            if turn.content and not turn.interrupted:
+                self._failures.speech_heard()
+            if self._reply_modality is Modality.TEXT:
+                if turn.content.strip():
+                    self._limits.answered()
+                await self._limits.count_silence()
+            if self._assistant_node == "greeting":
+                await self._call.driver.fire_if_possible(
+                    "greeting_finished", cause="interrupted" if turn.interrupted else "spoken"
+                )
+
+        async def idle(_: object) -> None:
+            await self._limits.user_idle()
+
+        user.add_event_handler("on_user_turn_stopped", user_stopped)
+        user.add_event_handler("on_user_turn_idle", idle)
+        assistant.add_event_handler("on_assistant_turn_started", assistant_started)
+        assistant.add_event_handler("on_assistant_turn_stopped", assistant_stopped)
+
+    def answered(self, latency: TurnLatency) -> None:
+        """The answer that is being spoken now was this long in coming; it is kept with it."""
+        self._latency = latency.model_dump(include={"total_ms", "parts_ms"})
+
+    def user_typed(self, text: str) -> None:
+        """The user typed `text`, at this place in the conversation."""
+        self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
+        self._user_said(text, Modality.TEXT, None)
+
+    def _user_said(self, text: str, modality: Modality, started_at: datetime | None) -> None:
+        if self._call.recorder is None:
+            return
+        node = self._call.driver.node
+        self._call.user_spoke(node)
+        self._limits.user_said()
+        heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
+        self._call.recorder.message(
+            Role.USER,
+            text,
+            node=node,
+            modality=modality,
+            started_at=started_at,
+            metadata=self._stand_ins(heard_by),
+        )
+
+    def _assistant_said(self, turn: AssistantTurnStoppedMessage) -> None:
+        latency, self._latency = self._latency, {}
+        if self._call.recorder is None or not turn.content.strip():
+            return
+        self._call.recorder.message(
+            Role.ASSISTANT,
+            turn.content.strip(),
+            node=self._assistant_node,
+            modality=self._reply_modality,
+            interrupted=turn.interrupted,
+            started_at=_moment(turn.timestamp),
+            metadata=self._stand_ins(_SPEAKING),
+            metrics={"latency": latency} if latency else {},
+        )
+
+    def _stand_ins(self, vendors: tuple[Vendor, ...]) -> JsonObject:
+        standing_in = sorted(set(vendors) & self._call.services.stand_ins)
+        return {"stand_ins": standing_in} if standing_in else {}
+
+
+def _moment(timestamp: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(timestamp)
+    except ValueError:
+        return None

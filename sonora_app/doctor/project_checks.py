@@ -1,0 +1,86 @@
+"""Whether the project's own files are what a call needs: for `sonora doctor`."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import yaml
+
+from sonora_app.errors import SonoraError
+from sonora_app.identity.callers import Finding
+from sonora_app.settings import Language, Settings
+from sonora_app.wording.words import worded
+
+
+def examine_flow() -> Finding:
+    """Whether the flow can be run, and how large it is."""
+    try:
+        from sonora_app.flow.picture.diagram import load_graph
+
+        graph = load_graph()
+    except SonoraError as error:
+        return "problem", error.message, error.hint
+    except ImportError as error:
+        found = worded("its handlers cannot be imported: {error}", error=error)
+        return "problem", found, worded("Run `uv sync`.")
+    nodes, ways = len(graph.nodes), len(graph.edges)
+    return "ok", worded("{nodes} nodes, {ways} ways", nodes=nodes, ways=ways), ""
+
+
+def examine_lines(folder: Path) -> Finding:
+    """Whether each fixed line is there in every language.
+
+    Args:
+        folder: Where the lines are, a file for each language.
+    """
+    try:
+        keys = {
+            language: set(_keys(yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))))
+            for language in Language
+        }
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return "problem", worded("they cannot be read: {error}", error=error), ""
+    every = set[str]().union(*keys.values())
+    missing = [
+        f"{language} {key}" for language in Language for key in sorted(every - keys[language])
+    ]
+    if missing:
+        found = worded("missing: {lines}", lines="; ".join(missing))
+        return "problem", found, worded("Write the line in every language of flows/lines/.")
+    languages = ", ".join(Language)
+    return "ok", worded("{count} in {languages}", count=len(every), languages=languages), ""
+
+
+def examine_deployment(path: Path, settings: Settings) -> Finding:
+    """Whether the platform lets a call come to its end.
+
+    Args:
+        path: The deployment file.
+        settings: The settings of the bot.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        advice = worded("Needed only where one deploys from.")
+        return "note", worded("no {file}", file=path.name), advice
+    except (OSError, ValueError) as error:
+        return "problem", worded("{file} cannot be read: {error}", file=path.name, error=error), ""
+    needed = settings.max_call_secs + 2 * settings.closing_secs
+    limit = data.get("max_session_duration")
+    if isinstance(limit, int) and limit > needed:
+        return "ok", worded("{file}, sessions of up to {limit} s", file=path.name, limit=limit), ""
+    advice = worded(
+        "Set it above {needed}: a call's limit and twice the time to wind it up, so that the "
+        "platform does not cut a call before its farewell.",
+        needed=f"{needed:g}",
+    )
+    return "problem", worded("max_session_duration is {limit}", limit=limit), advice
+
+
+def _keys(tree: object, path: str = "") -> Iterator[str]:
+    if not isinstance(tree, Mapping):
+        yield path.removeprefix(".")
+        return
+    for key, value in cast(Mapping[object, object], tree).items():
+        yield from _keys(value, f"{path}.{key}")

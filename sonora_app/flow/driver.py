@@ -1,0 +1,192 @@
+"""Moves a call through `flows/sonora.yaml`, whoever asks for the move.
+
+A function of the flow is taken by the language model, as a tool, or by an event, through
+`FlowDriver.fire`. Both run the handler that the YAML names and then go where the YAML says, and
+both pass the same point on entering a node, where the move is reported once.
+
+A function whose description ends in `(event)` is for events alone: the model is not offered it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+
+from pipecat.flows import (
+    ActionConfig,
+    ConsolidatedFunctionResult,
+    Flow,
+    FlowArgs,
+    FlowConfig,
+    FlowManager,
+    FlowsFunctionSchema,
+    NodeConfig,
+)
+
+from sonora_app.errors import ErrorCode, MessageError
+from sonora_app.flow.lines import FLOWS_DIR
+
+FLOW_FILE = FLOWS_DIR / "sonora.yaml"
+"""The flow, as data."""
+
+EVENT_ONLY = "(event)"
+"""How the description of a function ends that only events take."""
+
+ANSWER_ON_ARRIVAL = "answer_on_arrival"
+"""State key by which a handler asks that the model speaks on entering the next node."""
+
+_Handler = Callable[[FlowArgs, FlowManager], Awaitable[ConsolidatedFunctionResult]]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One step of the flow.
+
+    Parameters:
+        from_node: Where it came from.
+        to_node: Where it went.
+        function: The function that was taken.
+        cause: What took it: `model`, or the name of the event.
+        arguments: What the function was given.
+    """
+
+    from_node: str
+    to_node: str
+    function: str
+    cause: str
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@cache
+def load_flow_config() -> FlowConfig:
+    """The flow as data, read once per process."""
+    return FlowConfig.from_file(FLOW_FILE)
+
+
+class FlowDriver:
+    """Moves one call.
+
+    Args:
+        on_move: Told of each step on entering the node, before the node's own actions run.
+    """
+
+    def __init__(self, on_move: Callable[[Move], Awaitable[None]]) -> None:
+        """Join the flow to its handlers, for this call."""
+        from flows import handlers
+
+        self._flow = Flow(load_flow_config(), handlers=handlers)
+        self._on_move = on_move
+        self._manager: FlowManager | None = None
+        self._functions: dict[str, dict[str, FlowsFunctionSchema]] = {}
+        self._taken: Move | None = None
+        self._event: str | None = None
+        self._firing = asyncio.Lock()
+        for name in self._flow.config.nodes:
+            self._watch(self._flow.node(name))
+
+    @property
+    def node(self) -> str:
+        """The node the call is in."""
+        return (self._manager and self._manager.current_node) or self._flow.config.initial_node
+
+    @property
+    def cause(self) -> str:
+        """What is taking a function right now: the event's name, or `model`."""
+        return self._event or "model"
+
+    def can(self, function: str) -> bool:
+        """Whether the present node has `function`."""
+        return function in self._functions[self.node]
+
+    def offered_to_model(self, node: str) -> list[FlowsFunctionSchema]:
+        """The functions of `node` that the language model may call."""
+        return cast(list[FlowsFunctionSchema], self._flow.node(node).get("functions", []))
+
+    async def start(self, manager: FlowManager, state: Mapping[str, Any]) -> None:
+        """Enter the first node.
+
+        Args:
+            manager: Runs the flow in the call's pipeline.
+            state: What the prompts' placeholders stand for at first.
+        """
+        self._manager = manager
+        manager.state.update(state)
+        await manager.initialize(self._flow.initial_node)
+
+    async def fire(
+        self, function: str, *, cause: str, arguments: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
+        """Take `function` of the present node, because of an event.
+
+        Args:
+            function: Its name in the YAML.
+            cause: The event's name, kept with the transition.
+            arguments: What its handler takes.
+
+        Returns:
+            What the handler answered; empty for a function without one.
+
+        Raises:
+            MessageError: The present node has no such function. Nothing has changed.
+        """
+        async with self._firing:
+            manager = self._manager
+            schema = self._functions[self.node].get(function)
+            if manager is None or schema is None:
+                raise MessageError(
+                    ErrorCode.OUT_OF_TURN,
+                    f"{function} cannot be done in {self.node}.",
+                    hint="Wait for node-changed.",
+                )
+            self._event = cause
+            try:
+                handler = cast(_Handler, schema.handler)
+                result, node = await handler(dict(arguments or {}), manager)
+            finally:
+                self._event = None
+            if isinstance(node, dict):
+                await manager.set_node_from_config(node)
+            return cast(Mapping[str, Any], result) if isinstance(result, Mapping) else {}
+
+    async def fire_if_possible(
+        self, function: str, *, cause: str, arguments: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Take `function` if the present node has it; tell whether it was taken."""
+        try:
+            await self.fire(function, cause=cause, arguments=arguments)
+        except MessageError:
+            return False
+        return True
+
+    def _watch(self, node: NodeConfig) -> None:
+        functions = cast(list[FlowsFunctionSchema], node.get("functions", []))
+        for schema in functions:
+            schema.handler = self._noting(schema.name, cast(_Handler, schema.handler))
+        self._functions[node.get("name", "")] = {schema.name: schema for schema in functions}
+        node["functions"] = [
+            schema for schema in functions if not schema.description.rstrip().endswith(EVENT_ONLY)
+        ]
+        entered = cast(
+            ActionConfig,
+            {"type": "entered", "handler": self._entered, "node": node.get("name", "")},
+        )
+        node["pre_actions"] = [entered, *node.get("pre_actions", [])]
+
+    def _noting(self, name: str, handler: _Handler) -> _Handler:
+        async def noted(args: FlowArgs, manager: FlowManager) -> ConsolidatedFunctionResult:
+            cause = self.cause
+            result, node = await handler(args, manager)
+            if isinstance(node, dict):
+                self._taken = Move(self.node, node.get("name", ""), name, cause, dict(args))
+                if manager.state.pop(ANSWER_ON_ARRIVAL, False):
+                    node = cast(NodeConfig, {**node, "respond_immediately": True})
+            return result, node
+
+        return noted
+
+    async def _entered(self, action: Mapping[str, Any], manager: FlowManager) -> None:
+        move, self._taken = self._taken, None
+        # The initial node is entered without a move, and so is a node entered anew from itself.
+        if move is not None and move.to_node == action["node"] != move.from_node:
+            await self._on_move(move)

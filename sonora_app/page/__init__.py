@@ -1,0 +1,1 @@
+"""The wire to the page: the messages of the protocol, and RTVI, which carries them."""

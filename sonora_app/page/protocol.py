@@ -1,0 +1,217 @@
+"""Every message to and from the page, as models. `docs/protocol.md` shows each with an example.
+
+They travel inside RTVI (https://docs.pipecat.ai/client/rtvi-standard): what the page sends is
+the data of a `client-message`; what it gets is a `server-response`, an `error-response`, or a
+`server-message` whose data is one of the events below.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from sonora_app.errors import ErrorCode
+from sonora_app.settings import Language
+from sonora_app.storage.records import ConversationStatus, EndReason
+
+MAX_MESSAGE_BYTES = 16_384
+"""The largest message a page may send, as JSON in UTF-8."""
+
+HistoryState = Literal["loaded", "delayed"]
+"""Whether what was said earlier is known to the bot."""
+
+MAX_TEXT_CHARS = 4_000
+"""The longest text a page may send for the user, in characters."""
+
+UserId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+TypedText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)
+]
+
+
+class Inbound(BaseModel):
+    """Base of what the page sends. A field we do not know is an error, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SetConversationId(Inbound):
+    """Open a conversation: the page's first message, or the `/start` request's body.
+
+    Without `conversation_id` a new conversation is opened, and its id returned.
+    """
+
+    conversation_id: UUID | None = None
+    user_id: UserId | None = None
+    access_token: SecretStr | None = Field(default=None, max_length=8_192)
+    language: Language | None = None
+
+
+class EndConversation(Inbound):
+    """Wind the conversation up; sent again while it is being wound up, say goodbye."""
+
+
+class UserTextMessage(Inbound):
+    """Something the user typed. `audio_response` false asks for the answer in text only."""
+
+    text: TypedText
+    audio_response: bool = True
+
+
+class ActionMessage(BaseModel):
+    """The data of a client message whose `t` is `action`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str = Field(max_length=64)
+    arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Outbound(BaseModel):
+    """Base of what the page gets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ready(Outbound):
+    """The answer to `set_conversation_id`: the conversation is open and the bot will greet.
+
+    With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
+    """
+
+    status: Literal["ready"] = "ready"
+    conversation_id: UUID
+    session_id: UUID
+    resumed: bool
+    history: HistoryState
+    node: str
+
+
+class Accepted(Outbound):
+    """The answer to any other action: it is being done."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+class Problem(Outbound):
+    """The data of an error-response.
+
+    `error` repeats the sentence under the name that RTVI clients look for.
+    """
+
+    code: ErrorCode
+    message: str
+    error: str
+
+
+class Event(Outbound):
+    """Base of the server-messages."""
+
+    type: Literal["sonora"] = "sonora"
+
+
+class NodeChanged(Event):
+    """The flow moved."""
+
+    event: Literal["node-changed"] = "node-changed"
+    node: str
+    previous: str
+    trigger: str
+
+
+class MessageRecorded(Event):
+    """A turn is in the journal: it survives a crash from here on."""
+
+    event: Literal["message-recorded"] = "message-recorded"
+    id: UUID
+    seq: int
+    role: str
+    interrupted: bool
+
+
+class MessageStored(Event):
+    """A turn reached Supabase."""
+
+    event: Literal["message-stored"] = "message-stored"
+    id: UUID
+
+
+class StorageState(Event):
+    """How storage is doing, sent when it changes. `pending` counts records not yet written."""
+
+    event: Literal["storage"] = "storage"
+    state: Literal["ok", "delayed", "failing"]
+    pending: int
+
+
+class TurnLatency(Event):
+    """How long the answer to one turn took to be heard, and its parts, in milliseconds."""
+
+    event: Literal["turn-latency"] = "turn-latency"
+    total_ms: float
+    parts_ms: dict[str, float]
+
+
+class ConversationOpened(Event):
+    """A conversation was opened, or is kept as another, without the page asking just then."""
+
+    event: Literal["conversation-opened"] = "conversation-opened"
+    conversation_id: UUID
+    session_id: UUID
+    resumed: bool
+    history: HistoryState
+
+
+class HistoryLoaded(Event):
+    """What was said earlier, and was delayed, is known to the bot. `messages` counts the newest."""
+
+    event: Literal["history-loaded"] = "history-loaded"
+    messages: int
+
+
+class Notice(Event):
+    """Something the user should know that answers no message, such as speaking too early."""
+
+    event: Literal["notice"] = "notice"
+    code: ErrorCode
+    message: str
+
+
+class ConversationEnded(Event):
+    """The call is over; nothing follows."""
+
+    event: Literal["conversation-ended"] = "conversation-ended"
+    reason: EndReason
+    status: ConversationStatus
+    summary: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action that a page may ask for: how its arguments and its answer look."""
+
+    arguments: type[Inbound]
+    answer: type[Outbound]
+
+
+ACTIONS: Mapping[str, Action] = {
+    "set_conversation_id": Action(SetConversationId, Ready),
+    "end_conversation": Action(EndConversation, Accepted),
+    "user_text_message": Action(UserTextMessage, Accepted),
+}
+"""The actions by the names that a page sends. `actions/conversation_handler.py` does them."""
+
+EVENTS: tuple[type[Event], ...] = (
+    NodeChanged,
+    MessageRecorded,
+    MessageStored,
+    StorageState,
+    TurnLatency,
+    ConversationOpened,
+    HistoryLoaded,
+    Notice,
+    ConversationEnded,
+)
+"""The server-messages."""

@@ -1,0 +1,153 @@
+"""Runs the bot on a developer's machine, on Pipecat's development runner."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from types import FrameType
+
+from fastapi import FastAPI
+from rich.console import Console
+from rich.table import Table
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sonora_app.errors import SettingsError
+from sonora_app.process.shared import close_process_store, end_calls, process_store
+from sonora_app.runtime.logs import configure_logs
+from sonora_app.settings import Settings, Vendor, load_settings
+from sonora_app.wording.words import say, worded
+
+_TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
+
+_SERVED_COLD = re.compile(r"/(status|(client|sonora/static)/.*)?$")
+
+_ROWS = {
+    Vendor.STT: (
+        worded("Speech recognition"),
+        "Deepgram",
+        worded("hears that you speak, not what you say"),
+    ),
+    Vendor.LLM: (worded("Language model"), "OpenAI", worded("a scripted interlocutor")),
+    Vendor.TTS: (worded("Voice"), "Cartesia", "espeak-ng"),
+}
+
+
+def run_dev_runner(warm_up: threading.Thread) -> None:
+    """Read the settings, say what is real, and serve until interrupted.
+
+    Args:
+        warm_up: Prepares the first call. Started as the server opens its port, unless it was
+            started before; until it is done, calls wait.
+    """
+    os.environ.setdefault("ENV", "local")
+    console = Console(stderr=True)
+    try:
+        settings = load_settings()
+        settings.check_deployable()
+    except SettingsError as error:
+        console.print(f"[red]{say(error.message)}[/red] {say(error.hint)}")
+        raise SystemExit(2) from None
+    console.print(stand_in_table(settings))
+
+    from pipecat.runner import run as runner
+
+    from sonora_app.console.guard import LocalOriginsOnly
+    from sonora_app.console.routes import add_console
+
+    parser = argparse.ArgumentParser(description="Sonora, on Pipecat's development runner")
+    parser.add_argument(
+        "--local", action="store_true", help="Talk over SmallWebRTC on this machine (default)"
+    )
+    if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
+        sys.argv += ["--transport", "webrtc"]
+    _wrap_lifespan(runner.app, settings, warm_up)
+    runner.app.add_middleware(WaitsForWarmUp, warm_up=warm_up)
+    add_console(runner.app, settings, lambda: process_store(settings))
+    if "--allowed-origins" not in sys.argv and not os.environ.get("PIPECAT_ALLOWED_ORIGINS"):
+        # The runner's own default is everybody, and its own limit refuses `pipecat eval`.
+        runner.app.add_middleware(LocalOriginsOnly)
+    runner.main(parser)
+
+
+class WaitsForWarmUp:
+    """ASGI middleware that holds requests back until the process is warm.
+
+    A call that was begun sooner would be built while everything is imported, and hear late what
+    is said meanwhile. The page, its files and the runner's status need nothing of it.
+
+    Args:
+        app: What the requests are for.
+        warm_up: What they wait for; it was started by then.
+    """
+
+    def __init__(self, app: ASGIApp, warm_up: threading.Thread) -> None:
+        """Hold back the requests to `app`."""
+        self._app = app
+        self._warm_up = warm_up
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, at once or when the process is warm."""
+        if scope["type"] != "lifespan" and not _SERVED_COLD.match(scope["path"]):
+            await asyncio.to_thread(self._warm_up.join)
+        await self._app(scope, receive, send)
+
+
+def stand_in_table(settings: Settings) -> Table:
+    """What is real and what is a stand-in in this run."""
+    stand_ins = settings.stand_ins()
+    title = say("Rehearsal: not every part is real") if stand_ins else "Sonora"
+    table = Table(title=title, title_style="bold", show_header=True)
+    for heading in (say("Part"), "", say("Played by")):
+        table.add_column(heading)
+    missing = iter(settings.missing_keys())
+    for vendor, (part, real, stand_in) in _ROWS.items():
+        if vendor in stand_ins:
+            played_by = say("{stand_in} (no {key})", stand_in=say(stand_in), key=next(missing))
+            table.add_row(say(part), f"[yellow]{say('stand-in')}[/yellow]", played_by)
+        else:
+            table.add_row(say(part), f"[green]{say('real')}[/green]", real)
+    where = say("SQLite in {folder}", folder=settings.data_dir)
+    table.add_row(say("Storage"), f"[green]{say('real')}[/green]", where)
+    return table
+
+
+def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) -> None:
+    """Open the store with the server and close it with it; warm up once the server is open.
+
+    The runner resets the log to DEBUG, at which Pipecat logs what people say, between parsing
+    its flags and starting the server; so the log is configured when the server starts.
+    """
+    inner = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        if not {"-v", "--verbose"} & set(sys.argv):
+            configure_logs(settings)
+        await process_store(settings)
+        _end_calls_on_interrupt()
+        async with inner(app):
+            if warm_up.ident is None:
+                # Not sooner: it would take the interpreter from what opens the port.
+                warm_up.start()
+            yield
+        await close_process_store(settings)
+
+    app.router.lifespan_context = lifespan
+
+
+def _end_calls_on_interrupt() -> None:
+    """Have Ctrl-C end the calls. The server waits for them, and they for people who talk on."""
+    loop = asyncio.get_running_loop()
+    serving = signal.getsignal(signal.SIGINT)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(lambda: asyncio.ensure_future(end_calls()))
+        if callable(serving):
+            serving(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)

@@ -1,0 +1,69 @@
+"""Pays, once per process and before the first caller comes, for what only the first call pays.
+
+Imports, the files of the flow, the turn-detection models and each service's first construction
+take seconds together. `bot.py` runs this on a thread from the start of the process.
+"""
+
+import asyncio
+import importlib
+import time
+
+import anyio.lowlevel
+from loguru import logger
+
+from sonora_app.settings import Language, Settings, Vendor
+
+
+def warm_up(settings: Settings) -> float:
+    """Import and build everything that a call needs, and throw the built parts away.
+
+    Args:
+        settings: The settings.
+
+    Returns:
+        How long it took, in seconds.
+    """
+    started = time.monotonic()
+    importlib.import_module("sonora_app.call.session")
+    importlib.import_module("flows.handlers")
+    if settings.uses_supabase:
+        importlib.import_module("supabase")
+    _warm_up_transport(settings)
+    from sonora_app.call.services import build_services
+    from sonora_app.call.summary import load_summary_request
+    from sonora_app.flow.driver import load_flow_config
+    from sonora_app.flow.lines import Lines
+
+    load_flow_config()
+    for language in Language:
+        Lines(language)
+    load_summary_request()
+    asyncio.run(build_services(settings, settings.language))
+    asyncio.run(_import_late_parts(settings))
+    took = time.monotonic() - started
+    logger.debug(f"Warmed up in {took:.1f} s")
+    return took
+
+
+async def _import_late_parts(settings: Settings) -> None:
+    """Import what is otherwise imported where a call connects, or judges its first turn."""
+    importlib.import_module("numpy.fft")
+    if Vendor.STT not in settings.stand_ins():
+        # Its client imports these when it connects.
+        importlib.import_module("deepgram.listen.client")
+        importlib.import_module("deepgram.listen.v1.client")
+    # Loads what the vendors' clients have for their sockets, by the kind of loop that runs.
+    await anyio.lowlevel.checkpoint()
+
+
+def _warm_up_transport(settings: Settings) -> None:
+    if not settings.is_local:
+        importlib.import_module("pipecat.transports.daily.transport")
+        return
+    importlib.import_module("pipecat.transports.smallwebrtc.transport")
+    importlib.import_module("sonora_app.runtime.jitter")
+    importlib.import_module("sonora_app.runtime.opus")
+    from aiortc import RTCCertificate
+
+    # Loads what makes the certificate of a connection, which a peer connection imports late.
+    RTCCertificate.generateCertificate()

@@ -1,0 +1,1 @@
+"""What is done to Python, the audio and the log; it knows nothing of conversations."""

@@ -1,0 +1,1 @@
+"""The journal: the SQLite database that every record is written to first."""

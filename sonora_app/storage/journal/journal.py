@@ -1,0 +1,317 @@
+"""The embedded store: an SQLite database on this machine.
+
+It is the store when there is no other, and the outbox in front of one when there is.
+
+A write is done when it is on the disk: every commit is synced (`synchronous=FULL` in WAL mode),
+so that what was acknowledged survives `kill -9` and loss of power alike. Without the sync it
+would survive only the first. The sync costs some tenths of a millisecond on a solid-state disk,
+once per batch and on the journal's own thread, where a call does not notice it.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence, Set
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from sonora_app.errors import StorageError
+from sonora_app.storage.journal.database import (
+    BUSY_TIMEOUT_SECS,
+    nothing_kept,
+    open_for_reading,
+    open_for_writing,
+    prepare_to_write,
+    storage_errors,
+    transaction,
+)
+from sonora_app.storage.journal.erasure import Erasure
+from sonora_app.storage.journal.locks import ProcessLock, turn
+from sonora_app.storage.journal.migrations import MIGRATIONS, migrate, schema_version
+from sonora_app.storage.journal.orphans import find_orphans
+from sonora_app.storage.journal.outbox import Outbox
+from sonora_app.storage.journal.queries import (
+    read_found,
+    read_listings,
+    read_transcript,
+    read_unshipped,
+)
+from sonora_app.storage.journal.writes import write_record
+from sonora_app.storage.records import Record
+from sonora_app.storage.side_loop import SideLoop
+from sonora_app.storage.store import Found, Listing, Transcript
+from sonora_app.wording.words import worded
+
+_Result = TypeVar("_Result")
+
+
+class Journal:
+    """A `Store` in one SQLite file, which several processes may use at once.
+
+    Made by `Journal.connect`. All its work is done on one thread of its own, in the order it
+    was asked for. Cancelling a call does not undo what it had begun.
+
+    Parameters:
+        side: The loop of that thread.
+        outbox: What waits to be shipped from it.
+        erasure: Takes conversations out of it.
+    """
+
+    def __init__(self, path: Path, *, outbox: bool) -> None:
+        """Start the thread; `connect` opens the file on it."""
+        self.side = SideLoop("sonora-journal")
+        self.outbox = Outbox(path, self._transact)
+        self.erasure = Erasure(self._transact, self._in_turn, self._truncate)
+        self._path = path
+        self._ships = outbox
+        self._connection: sqlite3.Connection | None = None
+        self._process: ProcessLock | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls, path: Path, *, outbox: bool = False, read_only: bool = False
+    ) -> "Journal":
+        """Open the journal at `path`.
+
+        To write, its folder (mode 0700) and file (mode 0600) are made when they are missing,
+        and its schema is brought up to date. To read, nothing is made or changed, and it works
+        while others write.
+
+        Args:
+            path: The journal's file. Locks are kept beside it.
+            outbox: Whether what is written is also put in the outbox, to be shipped.
+            read_only: Whether to open it for reading only.
+
+        Raises:
+            StorageError: It cannot be opened, or is newer than this version of Sonora, or
+                there is nothing to read yet.
+        """
+        journal = cls(path, outbox=outbox)
+        try:
+            await journal._run(journal._open_to_read if read_only else journal._open_to_write)
+        except BaseException:
+            await journal.aclose()
+            raise
+        return journal
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Write `records` in order, all or none. Writing a record again changes nothing.
+
+        A record that is new is inserted; one whose id is kept stays as it was first written. An
+        update changes the fields it names, and merges its `metadata` or `metrics` key by key;
+        of two updates the one written later wins. With the outbox on, each record that changes
+        something is put there in the same transaction.
+
+        Raises:
+            RecordRefusedError: Nothing was written, and one of them never will be.
+            StorageError: Nothing was written; the same records may be written later.
+        """
+        batch = tuple(records)
+
+        def work() -> None:
+            if self._within(lambda connection: self._write(connection, batch), write=True):
+                self.outbox.enqueued.set()
+
+        await self._run(work)
+
+    async def look_up(
+        self,
+        conversation_id: UUID | None,
+        user_id: str,
+        *,
+        message_limit: int,
+        deadline_secs: float | None = None,
+    ) -> Found:
+        """See `Store.look_up`. It is on this machine, so there is no deadline to keep."""
+        return await self._transact(
+            lambda connection: read_found(
+                connection, conversation_id, user_id, message_limit=message_limit
+            ),
+            write=False,
+        )
+
+    async def transcript(self, conversation_id: UUID) -> Transcript | None:
+        """Read all that is kept of a conversation, or None when there is no such conversation.
+
+        Deleted messages are left out.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        return await self._transact(
+            lambda connection: read_transcript(connection, conversation_id), write=False
+        )
+
+    async def unshipped(self, conversation_id: UUID) -> frozenset[UUID]:
+        """The ids of a conversation's rows that are kept nowhere else for sure.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        return await self._transact(
+            lambda connection: read_unshipped(connection, conversation_id), write=False
+        )
+
+    async def conversations(
+        self, *, user_id: str | None = None, limit: int = 50
+    ) -> tuple[Listing, ...]:
+        """List conversations, the one talked in last first.
+
+        Args:
+            user_id: Only this user's; None lists everyone's.
+            limit: How many at most.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        return await self._transact(
+            lambda connection: read_listings(connection, user_id=user_id, limit=limit),
+            write=False,
+        )
+
+    async def set_owner(self, conversation_id: UUID, user_id: str | None) -> None:
+        """Note whose a conversation is, as the store behind this one says. Nothing is shipped.
+
+        Raises:
+            StorageError: It could not be noted.
+        """
+        await self._transact(
+            lambda connection: connection.execute(
+                "UPDATE conversations SET user_id = ? WHERE id = ?", (user_id, str(conversation_id))
+            ),
+            write=True,
+        )
+
+    async def close_orphans(self) -> list[UUID]:
+        """End the sessions whose process died before it could.
+
+        Each ends at its last message, as crashed. Its conversation becomes failed if it still
+        counts as active and no living process has a session of it.
+
+        Returns:
+            The ids of those sessions, the one that began first first.
+
+        Raises:
+            StorageError: None of them was ended.
+        """
+        closed = await self._run(self._close_orphans)
+        if closed and self._ships:
+            self.outbox.enqueued.set()
+        return closed
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of the journal. Safe to call twice.
+
+        Raises:
+            StorageError: The file or its lock could not be let go of in order.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._let_go(), name="sonora-journal-close")
+        await asyncio.shield(self._closing)
+
+    async def _let_go(self) -> None:
+        try:
+            await self.side.run(self._guarded(self._close))
+        finally:
+            await self.side.aclose()
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        if self._closing is not None:
+            raise StorageError("The journal is closed.")
+        guarded = self._guarded(work)
+        return await (guarded if self.side.is_running else self.side.run(guarded))
+
+    async def _transact(
+        self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
+    ) -> _Result:
+        return await self._run(lambda: self._within(work, write=write))
+
+    async def _in_turn(self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]) -> _Result:
+        def within() -> _Result:
+            connection, process = self._writable()
+            with self._turn(), transaction(connection, write=True):
+                return work(connection, process.living())
+
+        return await self._run(within)
+
+    async def _truncate(self) -> None:
+        # As far as nobody reads what is in it; the next checkpoint does the rest.
+        await self._run(
+            lambda: self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        )
+
+    # What follows runs on the journal's thread.
+
+    async def _guarded(self, work: Callable[[], _Result]) -> _Result:
+        with storage_errors(self._path):
+            return work()
+
+    def _within(self, work: Callable[[sqlite3.Connection], _Result], *, write: bool) -> _Result:
+        connection = self._writable()[0] if write else self._opened()
+        with transaction(connection, write=write):
+            return work(connection)
+
+    def _open_to_write(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._turn():
+            self._connection = open_for_writing(self._path)
+            # A newer journal is left untouched.
+            schema_version(self._connection)
+            prepare_to_write(self._connection)
+            migrate(self._connection)
+            self._process = ProcessLock(self._path.parent / "processes")
+
+    def _open_to_read(self) -> None:
+        self._connection = open_for_reading(self._path)
+        version = schema_version(self._connection)
+        if version == 0:
+            raise nothing_kept(self._path)
+        if version < len(MIGRATIONS):
+            raise StorageError(
+                worded("The journal was written by an older version of Sonora."),
+                hint=worded("Start the bot once: it brings the journal up to date."),
+            )
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return turn(self._path.with_suffix(".lock"), timeout_secs=BUSY_TIMEOUT_SECS)
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StorageError("The journal is not open.")
+        return self._connection
+
+    def _writable(self) -> tuple[sqlite3.Connection, ProcessLock]:
+        if self._process is None:
+            raise StorageError("The journal was opened for reading only.")
+        return self._opened(), self._process
+
+    def _write(self, connection: sqlite3.Connection, records: Sequence[Record]) -> bool:
+        """Write `records`. Gives whether any of them was put in the outbox."""
+        _, process = self._writable()
+        enqueued = [
+            write_record(connection, record, process_id=process.id, outbox=self._ships)
+            for record in records
+        ]
+        return any(enqueued)
+
+    def _close_orphans(self) -> list[UUID]:
+        connection, process = self._writable()
+        with self._turn(), transaction(connection, write=True):
+            orphans = find_orphans(connection, process.living())
+            for record, ships in orphans.records:
+                write_record(
+                    connection, record, process_id=process.id, outbox=self._ships and ships
+                )
+        return orphans.session_ids
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        process, self._process = self._process, None
+        try:
+            if connection is not None:
+                connection.close()
+        finally:
+            if process is not None:
+                process.release()

@@ -1,0 +1,237 @@
+"""The journal's schema, as numbered migrations.
+
+`PRAGMA user_version` says how many of them a file has had. One that has been released is never
+edited: what changes comes as another.
+"""
+
+import sqlite3
+
+from sonora_app.errors import StorageError
+from sonora_app.storage.journal.database import transaction
+from sonora_app.wording.words import worded
+
+# Timestamps are text of one width in UTC, so that their order as text is their order in time.
+# Columns that a record does not have, and only the journal uses:
+#   conversations.message_count  kept by the triggers, so that no read has to count
+#   sessions.process_id          the process that writes the session; see locks.py
+_TABLES = (
+    """
+    CREATE TABLE conversations (
+        id TEXT PRIMARY KEY NOT NULL,
+        user_id TEXT,
+        title TEXT,
+        summary TEXT,
+        status TEXT NOT NULL,
+        language TEXT,
+        metadata TEXT NOT NULL DEFAULT '{}',
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        last_message_at TEXT,
+        message_count INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    """
+    CREATE TABLE sessions (
+        id TEXT PRIMARY KEY NOT NULL,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        transport TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        end_reason TEXT,
+        metrics TEXT NOT NULL DEFAULT '{}',
+        app_version TEXT NOT NULL,
+        process_id TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE messages (
+        id TEXT PRIMARY KEY NOT NULL,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        session_id TEXT REFERENCES sessions (id) ON DELETE CASCADE,
+        seq INTEGER,
+        role TEXT NOT NULL,
+        content TEXT,
+        modality TEXT NOT NULL DEFAULT 'text',
+        interrupted INTEGER NOT NULL DEFAULT 0,
+        node TEXT,
+        images TEXT,
+        metadata TEXT,
+        metrics TEXT,
+        created_at TEXT NOT NULL,
+        deleted_at TEXT
+    )
+    """,
+    """
+    CREATE TABLE transitions (
+        id TEXT PRIMARY KEY NOT NULL,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        from_node TEXT NOT NULL,
+        to_node TEXT NOT NULL,
+        trigger TEXT NOT NULL,
+        arguments TEXT NOT NULL DEFAULT '{}',
+        created_at TEXT NOT NULL
+    )
+    """,
+    # Updates have no id: this is how one that comes again is known.
+    """
+    CREATE TABLE applied_updates (
+        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (conversation_id, digest)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE outbox (
+        position INTEGER PRIMARY KEY AUTOINCREMENT,
+        table_name TEXT NOT NULL,
+        row_id TEXT NOT NULL,
+        operation TEXT NOT NULL CHECK (operation IN ('insert', 'update')),
+        payload TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    )
+    """,
+)
+
+_INDEXES = (
+    "CREATE INDEX conversations_of_user"
+    " ON conversations (user_id, last_message_at, created_at, id)",
+    "CREATE INDEX sessions_of_conversation ON sessions (conversation_id)",
+    "CREATE INDEX sessions_unended ON sessions (started_at, id) WHERE ended_at IS NULL",
+    "CREATE INDEX messages_in_order"
+    " ON messages (conversation_id, created_at, seq, id) WHERE deleted_at IS NULL",
+    "CREATE INDEX messages_by_seq ON messages (conversation_id, seq)",
+    "CREATE INDEX messages_of_session ON messages (session_id, created_at)",
+    "CREATE INDEX transitions_by_seq ON transitions (conversation_id, seq)",
+    "CREATE INDEX transitions_of_session ON transitions (session_id)",
+)
+
+_TRIGGERS = (
+    """
+    CREATE TRIGGER message_inserted AFTER INSERT ON messages BEGIN
+        UPDATE conversations SET
+            message_count = message_count + (NEW.deleted_at IS NULL),
+            last_message_at = max(coalesce(last_message_at, NEW.created_at), NEW.created_at),
+            updated_at = max(updated_at, NEW.created_at)
+        WHERE id = NEW.conversation_id;
+    END
+    """,
+    """
+    CREATE TRIGGER message_hidden AFTER UPDATE OF deleted_at ON messages BEGIN
+        UPDATE conversations SET
+            message_count = message_count + (NEW.deleted_at IS NULL) - (OLD.deleted_at IS NULL)
+        WHERE id = NEW.conversation_id;
+    END
+    """,
+    """
+    CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
+        UPDATE conversations SET message_count = message_count - (OLD.deleted_at IS NULL)
+        WHERE id = OLD.conversation_id;
+    END
+    """,
+)
+
+# The outbox holds what waits, in order; what was refused for good lies in `set_aside`.
+#   shipping  of a row: 0 it never was in the outbox, 1 it was or is, 2 shipping it was given up
+#   shipped   the latest that was shipped, for the processes that another one ships for
+_SHIPPING = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN shipping INTEGER NOT NULL DEFAULT 0"
+        for table in ("conversations", "sessions", "messages", "transitions")
+    ),
+    *(
+        f"UPDATE {table} SET shipping = 1 WHERE id IN ("  # noqa: S608  # names of ours
+        f"SELECT row_id FROM outbox WHERE table_name = '{table}' AND operation = 'insert')"
+        for table in ("conversations", "sessions", "messages", "transitions")
+    ),
+    "ALTER TABLE outbox ADD COLUMN conversation_id TEXT",
+    """
+    UPDATE outbox SET conversation_id = CASE table_name
+        WHEN 'conversations' THEN row_id
+        WHEN 'sessions' THEN (SELECT conversation_id FROM sessions WHERE sessions.id = row_id)
+        ELSE json_extract(payload, '$.conversation_id')
+    END
+    """,
+    "CREATE INDEX outbox_of_conversation ON outbox (conversation_id)",
+    """
+    CREATE TABLE set_aside (
+        position INTEGER PRIMARY KEY,
+        table_name TEXT NOT NULL,
+        row_id TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        conversation_id TEXT,
+        reason TEXT NOT NULL,
+        set_aside_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX set_aside_of_conversation ON set_aside (conversation_id)",
+    """
+    CREATE TABLE shipped (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        table_name TEXT NOT NULL,
+        row_id TEXT NOT NULL
+    )
+    """,
+)
+
+# See provisional.py.
+#   asked_for  the conversation that was asked for
+#   kept_as    where it belongs: null while that is unknown, and its entries are held back
+_PROVISIONAL = (
+    """
+    CREATE TABLE provisional (
+        conversation_id TEXT PRIMARY KEY NOT NULL,
+        asked_for TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        kept_as TEXT
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_TABLES, *_INDEXES, *_TRIGGERS),
+    _SHIPPING,
+    _PROVISIONAL,
+)
+"""The statements of each migration, the first migration first."""
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """How many migrations the journal has had: 0 for a file that is still empty.
+
+    Raises:
+        StorageError: More than this version of Sonora knows of.
+    """
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise StorageError(
+            worded(
+                "The journal was written by a newer version of Sonora: its schema is {version}, "
+                "and this version knows {known}.",
+                version=version,
+                known=len(MIGRATIONS),
+            ),
+            hint=worded("Update Sonora, or set SONORA_DATA_DIR to another folder."),
+        )
+    return version
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the journal up to date, all or nothing.
+
+    Raises:
+        StorageError: It is newer than this version of Sonora; it is left as it is.
+        sqlite3.Error: It cannot be written.
+    """
+    if schema_version(connection) == len(MIGRATIONS):
+        return
+    with transaction(connection, write=True):
+        # Read again, now that no other process can migrate in between.
+        for statements in MIGRATIONS[schema_version(connection) :]:
+            for statement in statements:
+                connection.execute(statement)
+        # A pragma takes no bound values; this one is a number of ours.
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

@@ -1,0 +1,189 @@
+"""Conversations that stand in for others.
+
+A call may name a conversation whose owner cannot be read in time. What is said in it is then kept
+as a conversation of its own, which belongs to who asked, and is held back from Supabase until the
+owner is known: it then becomes a part of the conversation that was asked for, or, where that is
+somebody else's, stays what it is. So nothing said is lost, and nothing is written into a
+conversation whose owner is unknown.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from uuid import UUID
+
+from sonora_app.storage.records import (
+    Conversation,
+    ConversationUpdate,
+    Message,
+    ProvisionalConversation,
+    Record,
+    Session,
+    Transition,
+)
+from sonora_app.storage.store import Found
+
+# Updates of sessions are known by the session alone.
+_MOVED_TABLES = ("sessions", "messages", "transitions", "applied_updates")
+_MOVE_ENTRIES = """
+    UPDATE outbox SET
+        conversation_id = :to,
+        row_id = CASE table_name WHEN 'conversations' THEN :to ELSE row_id END,
+        payload = json_replace(
+            payload,
+            CASE table_name WHEN 'conversations' THEN '$.id' ELSE '$.conversation_id' END,
+            :to
+        )
+    WHERE conversation_id = :from
+"""
+_BEGIN_TARGET = """
+    INSERT INTO conversations (id, user_id, status, created_at, updated_at, shipping)
+    SELECT :to, user_id, status, created_at, updated_at, shipping
+    FROM conversations WHERE id = :from
+    ON CONFLICT (id) DO NOTHING
+"""
+_MERGE = """
+    UPDATE conversations AS target SET
+        title = coalesce(source.title, target.title),
+        summary = coalesce(source.summary, target.summary),
+        status = source.status,
+        language = coalesce(source.language, target.language),
+        metadata = :metadata,
+        message_count = target.message_count + source.message_count,
+        last_message_at = max(
+            coalesce(target.last_message_at, source.last_message_at),
+            coalesce(source.last_message_at, target.last_message_at)
+        ),
+        updated_at = max(target.updated_at, source.updated_at)
+    FROM (SELECT * FROM conversations WHERE id = :from) AS source
+    WHERE target.id = :to
+"""
+
+
+@dataclass(frozen=True)
+class Provisional:
+    """A conversation whose place is not known yet.
+
+    Parameters:
+        conversation_id: What it is kept as for now.
+        asked_for: The conversation that was asked for.
+        user_id: Who asked.
+    """
+
+    conversation_id: UUID
+    asked_for: UUID
+    user_id: str
+
+    def place(self, found: Found) -> UUID:
+        """Where it belongs, given what there is of the conversation that was asked for.
+
+        One that is nobody's counts as somebody else's: who asked has not shown that it is theirs.
+        """
+        there = found.opening
+        if there is None or (there.conversation.user_id == self.user_id and not found.deleted):
+            return self.asked_for
+        return self.conversation_id
+
+
+def begin(connection: sqlite3.Connection, record: ProvisionalConversation) -> None:
+    """Hold back what is written of a conversation from now on.
+
+    Raises:
+        sqlite3.Error: It cannot be written.
+    """
+    connection.execute(
+        "INSERT INTO provisional (conversation_id, asked_for, user_id) VALUES (?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (str(record.id), str(record.asked_for), record.user_id),
+    )
+
+
+def unplaced(connection: sqlite3.Connection) -> tuple[Provisional, ...]:
+    """Those whose place is not known yet, the eldest first.
+
+    Raises:
+        sqlite3.Error: They cannot be read.
+    """
+    rows = connection.execute(
+        "SELECT * FROM provisional WHERE kept_as IS NULL ORDER BY conversation_id"
+    )
+    return tuple(
+        Provisional(UUID(row["conversation_id"]), UUID(row["asked_for"]), row["user_id"])
+        for row in rows
+    )
+
+
+def provisional_for(connection: sqlite3.Connection, asked_for: UUID, user_id: str) -> UUID | None:
+    """The latest conversation that stands in for `asked_for`, of this user, and has no place yet.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    row = connection.execute(
+        "SELECT max(conversation_id) FROM provisional"
+        " WHERE asked_for = ? AND user_id = ? AND kept_as IS NULL",
+        (str(asked_for), user_id),
+    ).fetchone()
+    return UUID(row[0]) if row[0] else None
+
+
+def settle(connection: sqlite3.Connection, provisional: Provisional, place: UUID) -> None:
+    """Give a conversation its place, and let it be shipped. Again changes nothing.
+
+    Args:
+        connection: The journal, in a transaction.
+        provisional: Which.
+        place: What `Provisional.place` gave.
+
+    Raises:
+        sqlite3.Error: It cannot be written.
+    """
+    key = {"from": str(provisional.conversation_id), "to": str(place)}
+    placed = connection.execute(
+        "UPDATE provisional SET kept_as = :to WHERE conversation_id = :from AND kept_as IS NULL",
+        key,
+    ).rowcount
+    if not placed or place == provisional.conversation_id:
+        return
+    source = _metadata(connection, provisional.conversation_id)
+    if source is None:
+        return
+    connection.execute(_BEGIN_TARGET, key)
+    target = _metadata(connection, place) or {}
+    connection.execute(_MERGE, key | {"metadata": json.dumps({**target, **source})})
+    for table in _MOVED_TABLES:
+        connection.execute(
+            f"UPDATE {table} SET conversation_id = :to WHERE conversation_id = :from",  # noqa: S608  # names of ours
+            key,
+        )
+    connection.execute(_MOVE_ENTRIES, key)
+    connection.execute("DELETE FROM conversations WHERE id = :from", key)
+
+
+def in_its_place(connection: sqlite3.Connection, record: Record) -> Record:
+    """`record` as a part of the conversation that its own has become a part of, if it has.
+
+    A call goes on writing under the id that it began with.
+
+    Raises:
+        sqlite3.Error: The journal cannot be read.
+    """
+    if isinstance(record, Conversation | ConversationUpdate):
+        field, conversation_id = "id", record.id
+    elif isinstance(record, Session | Message | Transition):
+        field, conversation_id = "conversation_id", record.conversation_id
+    else:
+        return record
+    row = connection.execute(
+        "SELECT kept_as FROM provisional WHERE conversation_id = ?", (str(conversation_id),)
+    ).fetchone()
+    if row is None or row["kept_as"] in (None, str(conversation_id)):
+        return record
+    return record.model_copy(update={field: UUID(row["kept_as"])})
+
+
+def _metadata(connection: sqlite3.Connection, conversation_id: UUID) -> dict[str, object] | None:
+    row = connection.execute(
+        "SELECT metadata FROM conversations WHERE id = ?", (str(conversation_id),)
+    ).fetchone()
+    return None if row is None else json.loads(row["metadata"])

@@ -1,0 +1,156 @@
+"""The journal's rows as records: how they are read."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sonora_app.storage.journal.provisional import provisional_for
+from sonora_app.storage.records import Conversation, Message, Record, Session, Transition
+from sonora_app.storage.store import Found, Listing, Opening, Transcript
+
+# Rows without a seq come first among those of one moment, in both directions: SQLite holds
+# null to be the smallest value. A limit of -1 is none.
+_NEWEST_MESSAGES = """
+    SELECT * FROM messages WHERE conversation_id = :id AND deleted_at IS NULL
+    ORDER BY created_at DESC, seq DESC, messages.id DESC LIMIT :limit
+"""
+
+# Conversations that nobody has talked in yet come last.
+_CONVERSATIONS = """
+    SELECT * FROM conversations
+    ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT :limit
+"""
+_CONVERSATIONS_OF_USER = """
+    SELECT * FROM conversations WHERE user_id = :user_id
+    ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT :limit
+"""
+
+_PREVIOUS = """
+    SELECT * FROM conversations
+    WHERE user_id = :user_id AND last_message_at IS NOT NULL AND id IS NOT :id
+    ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT 1
+"""
+
+_UNSHIPPED = (
+    "SELECT row_id FROM outbox WHERE conversation_id = :id AND operation = 'insert'",
+    "SELECT row_id FROM set_aside WHERE conversation_id = :id AND operation = 'insert'",
+    "SELECT id FROM conversations WHERE id = :id AND shipping <> 1",
+    *(
+        f"SELECT id FROM {table} WHERE conversation_id = :id AND shipping <> 1"  # noqa: S608  # ours
+        for table in ("sessions", "messages", "transitions")
+    ),
+)
+
+_JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
+
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
+
+
+def read_found(
+    connection: sqlite3.Connection,
+    conversation_id: UUID | None,
+    user_id: str,
+    *,
+    message_limit: int,
+) -> Found:
+    """What `Store.look_up` gives, within the caller's transaction.
+
+    What it costs does not grow with the conversation.
+    """
+    row = None
+    if conversation_id is not None:
+        row = _conversation_row(connection, conversation_id)
+        if row is None and (kept := provisional_for(connection, conversation_id, user_id)):
+            row = _conversation_row(connection, kept)
+    opening = None if row is None else _opening(connection, row, message_limit)
+    previous = connection.execute(
+        _PREVIOUS, {"user_id": user_id, "id": row["id"] if row else None}
+    ).fetchone()
+    return Found(opening, previous=_to_record(Conversation, previous) if previous else None)
+
+
+def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Transcript | None:
+    """What `Store.transcript` gives, within the caller's transaction."""
+    key = {"id": str(conversation_id), "limit": -1}
+    row = _conversation_row(connection, conversation_id)
+    if row is None:
+        return None
+    sessions = connection.execute(
+        "SELECT * FROM sessions WHERE conversation_id = :id ORDER BY started_at, sessions.id", key
+    )
+    transitions = connection.execute(
+        "SELECT * FROM transitions WHERE conversation_id = :id"
+        " ORDER BY created_at, seq, transitions.id",
+        key,
+    )
+    return Transcript(
+        conversation=_to_record(Conversation, row),
+        sessions=_to_records(Session, sessions),
+        messages=_oldest_first(connection, key),
+        transitions=_to_records(Transition, transitions),
+    )
+
+
+def read_unshipped(connection: sqlite3.Connection, conversation_id: UUID) -> frozenset[UUID]:
+    """The rows of a conversation that only the journal is sure to have: the ids of those that wait
+    to be shipped, were refused or given up, or never were to be shipped.
+    """
+    key = {"id": str(conversation_id)}
+    found: set[UUID] = set()
+    for query in _UNSHIPPED:
+        found |= {UUID(row[0]) for row in connection.execute(query, key)}
+    return frozenset(found)
+
+
+def read_listings(
+    connection: sqlite3.Connection, *, user_id: str | None, limit: int
+) -> tuple[Listing, ...]:
+    """What `Store.conversations` gives, within the caller's transaction."""
+    rows = connection.execute(
+        _CONVERSATIONS if user_id is None else _CONVERSATIONS_OF_USER,
+        {"user_id": user_id, "limit": max(0, limit)},
+    )
+    return tuple(Listing(_to_record(Conversation, row), row["message_count"]) for row in rows)
+
+
+def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: int) -> Opening:
+    key = {"id": row["id"], "limit": max(0, message_limit)}
+    messages = _oldest_first(connection, key)
+    message_seq, transition_seq = connection.execute(
+        "SELECT (SELECT max(seq) FROM messages WHERE conversation_id = :id),"
+        " (SELECT max(seq) FROM transitions WHERE conversation_id = :id)",
+        key,
+    ).fetchone()
+    return Opening(
+        conversation=_to_record(Conversation, row),
+        messages=messages,
+        older_messages=row["message_count"] - len(messages),
+        last_message_seq=message_seq or 0,
+        last_transition_seq=transition_seq or 0,
+    )
+
+
+def _conversation_row(connection: sqlite3.Connection, conversation_id: UUID) -> sqlite3.Row | None:
+    return connection.execute(
+        "SELECT * FROM conversations WHERE id = ?", (str(conversation_id),)
+    ).fetchone()
+
+
+def _oldest_first(connection: sqlite3.Connection, key: dict[str, Any]) -> tuple[Message, ...]:
+    return _to_records(Message, reversed(connection.execute(_NEWEST_MESSAGES, key).fetchall()))
+
+
+def _to_records(model: type[_AnyRecord], rows: Iterable[sqlite3.Row]) -> tuple[_AnyRecord, ...]:
+    return tuple(_to_record(model, row) for row in rows)
+
+
+def _to_record(model: type[_AnyRecord], row: sqlite3.Row) -> _AnyRecord:
+    """The record that `row` holds. Null is the field's default."""
+    values = {name: row[name] for name in model.model_fields}
+    for name in _JSON_COLUMNS & values.keys():
+        values[name] = json.loads(values[name] or "null")
+    return model.model_validate(
+        {name: value for name, value in values.items() if value is not None}
+    )

@@ -1,0 +1,258 @@
+"""Records as the journal's rows: how they are written."""
+
+import hashlib
+import json
+import re
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_jsonable_python
+
+from sonora_app.errors import RecordRefusedError
+from sonora_app.storage.journal.outbox_rows import (
+    NEVER_SHIPPED,
+    SHIPPING,
+    adopt,
+    disown,
+    enqueue,
+)
+from sonora_app.storage.journal.provisional import begin, in_its_place
+from sonora_app.storage.records import (
+    Conversation,
+    ConversationUpdate,
+    Message,
+    ProvisionalConversation,
+    Record,
+    Session,
+    SessionUpdate,
+    Transition,
+)
+
+_INSERTS: dict[type[Record], str] = {
+    Conversation: """
+        INSERT INTO conversations (
+            id, user_id, title, summary, status, language, metadata, created_at, updated_at,
+            last_message_at, shipping
+        ) VALUES (
+            :id, :user_id, :title, :summary, :status, :language, :metadata, :created_at,
+            :updated_at, :last_message_at, :shipping
+        ) ON CONFLICT (id) DO NOTHING
+    """,
+    Session: """
+        INSERT INTO sessions (
+            id, conversation_id, transport, started_at, ended_at, end_reason, metrics,
+            app_version, process_id, shipping
+        ) VALUES (
+            :id, :conversation_id, :transport, :started_at, :ended_at, :end_reason, :metrics,
+            :app_version, :process_id, :shipping
+        ) ON CONFLICT (id) DO NOTHING
+    """,
+    Message: """
+        INSERT INTO messages (
+            id, conversation_id, session_id, seq, role, content, modality, interrupted, node,
+            images, metadata, metrics, created_at, deleted_at, shipping
+        ) VALUES (
+            :id, :conversation_id, :session_id, :seq, :role, :content, :modality, :interrupted,
+            :node, :images, :metadata, :metrics, :created_at, :deleted_at,
+            :shipping
+        ) ON CONFLICT (id) DO NOTHING
+    """,
+    Transition: """
+        INSERT INTO transitions (
+            id, conversation_id, session_id, seq, from_node, to_node, trigger, arguments,
+            created_at, shipping
+        ) VALUES (
+            :id, :conversation_id, :session_id, :seq, :from_node, :to_node, :trigger,
+            :arguments, :created_at, :shipping
+        ) ON CONFLICT (id) DO NOTHING
+    """,
+}
+
+_UPDATE_CONVERSATION = """
+    UPDATE conversations SET
+        title = coalesce(:title, title),
+        summary = coalesce(:summary, summary),
+        status = coalesce(:status, status),
+        language = coalesce(:language, language),
+        metadata = :metadata,
+        updated_at = max(updated_at, :updated_at)
+    WHERE id = :id
+"""
+
+_UPDATE_SESSION = """
+    UPDATE sessions SET ended_at = :ended_at, end_reason = :end_reason, metrics = :metrics
+    WHERE id = :id
+"""
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""NUL as JSON writes it: the backslash before it is not itself escaped."""
+
+
+def write_record(
+    connection: sqlite3.Connection, record: Record, *, process_id: UUID, outbox: bool
+) -> bool:
+    """Write `record`, within the caller's transaction. One that was written changes nothing.
+
+    Args:
+        connection: The journal.
+        record: What to write.
+        process_id: The process that a new session belongs to.
+        outbox: Whether what changes something is also put in the outbox.
+
+    Returns:
+        Whether it was put in the outbox.
+
+    Raises:
+        RecordRefusedError: It changes something that is not kept, or is of an unknown kind.
+        sqlite3.Error: It cannot be written.
+        ValueError: It holds a value that JSON has no words for.
+    """
+    if isinstance(record, ProvisionalConversation):
+        begin(connection, record)
+        return False
+    record = in_its_place(connection, record)
+    row = {name: _to_sql(value) for name, value in record}
+    conversation_id = _conversation_of(connection, record)
+    if outbox:
+        adopt(connection, conversation_id)
+    if isinstance(record, ConversationUpdate):
+        operation = "update"
+        changed = _update_conversation(connection, record, row)
+    elif isinstance(record, SessionUpdate):
+        operation = "update"
+        changed = _update_session(connection, record, row, conversation_id)
+    else:
+        operation = "insert"
+        row["process_id"] = str(process_id)
+        row["shipping"] = SHIPPING if outbox else NEVER_SHIPPED
+        changed = connection.execute(_INSERTS[type(record)], row).rowcount == 1
+    if not changed:
+        return False
+    if outbox:
+        enqueue(
+            connection,
+            table=record.table,
+            row_id=str(row["id"]),
+            operation=operation,
+            payload=_payload(record),
+            conversation_id=conversation_id,
+        )
+    else:
+        disown(connection, conversation_id)
+    return outbox
+
+
+def _conversation_of(connection: sqlite3.Connection, record: Record) -> str:
+    """The id of the conversation that `record` belongs to."""
+    if isinstance(record, Conversation | ConversationUpdate):
+        return str(record.id)
+    if isinstance(record, Session | Message | Transition):
+        return str(record.conversation_id)
+    if isinstance(record, SessionUpdate):
+        kept = connection.execute(
+            "SELECT conversation_id FROM sessions WHERE id = ?", (str(record.id),)
+        ).fetchone()
+        if kept is None:
+            raise _not_kept("session")
+        return kept["conversation_id"]
+    raise RecordRefusedError(f"The journal does not keep records of kind {type(record).__name__}.")
+
+
+def _update_conversation(
+    connection: sqlite3.Connection, update: ConversationUpdate, row: dict[str, Any]
+) -> bool:
+    kept = connection.execute(
+        "SELECT id, metadata FROM conversations WHERE id = :id", row
+    ).fetchone()
+    if kept is None:
+        raise _not_kept("conversation")
+    if not _is_new(connection, kept["id"], update):
+        return False
+    row["metadata"] = _merged(kept["metadata"], update.metadata)
+    connection.execute(_UPDATE_CONVERSATION, row)
+    return True
+
+
+def _update_session(
+    connection: sqlite3.Connection,
+    update: SessionUpdate,
+    row: dict[str, Any],
+    conversation_id: str,
+) -> bool:
+    if not _is_new(connection, conversation_id, update):
+        return False
+    kept = connection.execute("SELECT metrics FROM sessions WHERE id = :id", row).fetchone()
+    row["metrics"] = _merged(kept["metrics"], update.metrics)
+    connection.execute(_UPDATE_SESSION, row)
+    return True
+
+
+def _is_new(
+    connection: sqlite3.Connection,
+    conversation_id: str,
+    update: ConversationUpdate | SessionUpdate,
+) -> bool:
+    """Whether this very update was not applied before; from now on it counts as applied.
+
+    It is known by its content, not by its time: a clock that steps back must lose nothing.
+    """
+    digest = hashlib.blake2b(f"{update.table} {_payload(update)}".encode(), digest_size=16).digest()
+    inserted = connection.execute(
+        "INSERT INTO applied_updates (conversation_id, digest) VALUES (?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (conversation_id, digest),
+    )
+    return inserted.rowcount == 1
+
+
+def _not_kept(what: str) -> RecordRefusedError:
+    return RecordRefusedError(
+        f"An update is for a {what} that is not kept, so nothing of its batch was written.",
+        hint=f"Write the {what} first; it may have been deleted.",
+    )
+
+
+def _to_sql(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, str):
+        return _storable(str(value))
+    if isinstance(value, UUID):
+        return str(value)
+    if value is None or isinstance(value, int):
+        return value
+    return _to_json(value)
+
+
+def _payload(record: Record) -> str:
+    """`record` as JSON: a whole row to insert, or only what an update changes.
+
+    The objects in an update are to be merged into those of the row, key by key.
+    """
+    is_update = isinstance(record, ConversationUpdate | SessionUpdate)
+    return _to_json(record.model_dump(exclude_none=is_update))
+
+
+def _merged(kept: str, changes: dict[str, Any] | None) -> str:
+    return _to_json({**json.loads(kept), **(changes or {})})
+
+
+def _to_json(value: object) -> str:
+    """JSON that SQLite and PostgreSQL take: not-a-number and the infinities become null."""
+    plain = to_jsonable_python(value, inf_nan_mode="null")
+    text = json.dumps(plain, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return _storable(_ESCAPED_NUL.sub(r"\1\\ufffd", text))
+
+
+def _storable(text: str) -> str:
+    """`text` with what is not stored everywhere replaced.
+
+    That is NUL, which PostgreSQL does not take, and half of a surrogate pair, from a browser,
+    which UTF-8 cannot hold.
+    """
+    text = text.replace("\0", "\ufffd")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

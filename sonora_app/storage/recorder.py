@@ -1,0 +1,196 @@
+"""Turns what happens in a call into records, and sees them into the store in order.
+
+Recording never waits: it notes what happened, and when, and returns. All the rest is done on the
+store's side loop, off the voice path: one consumer makes records of what has gathered, writes
+them in order, and writes them again when the store is busy. What was written is reported, so that
+the page can show it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from loguru import logger
+
+from sonora_app.call.opening import OpenedConversation
+from sonora_app.storage.record_writer import Draft, RecordWriter
+from sonora_app.storage.records import (
+    ConversationUpdate,
+    EndReason,
+    JsonObject,
+    Modality,
+    Record,
+    Role,
+    SessionUpdate,
+    utc_now,
+)
+from sonora_app.storage.store import StorageHealth, Store
+
+
+class Recorder:
+    """Records one call.
+
+    Args:
+        store: Where the records go.
+        opened: The conversation of the call.
+        on_written: Told each record once it is in the store.
+        on_health: Told how storage is doing when it changes, with how many records wait.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        opened: OpenedConversation,
+        *,
+        on_written: Callable[[Record], None] = lambda record: None,
+        on_health: Callable[[StorageHealth, int], None] = lambda health, pending: None,
+    ) -> None:
+        """Start with what opening the conversation writes."""
+        self._opened = opened
+        self._on_written = on_written
+        self._on_health = on_health
+        self._pending = 0
+        self._side = store.side
+        self._writer = RecordWriter(store, opened, self._written, self._health_changed)
+        self._writing: Future[None] = self._side.start(self._writer.run())
+        for record in opened.records:
+            self._note(partial(_same, record))
+
+    @property
+    def conversation_id(self) -> UUID:
+        """The conversation that is recorded."""
+        return self._opened.conversation_id
+
+    @property
+    def pending(self) -> int:
+        """How many records are not yet known to be in the store."""
+        return self._pending
+
+    def message(
+        self,
+        role: Role,
+        content: str,
+        *,
+        node: str | None,
+        modality: Modality = Modality.VOICE,
+        interrupted: bool = False,
+        started_at: datetime | None = None,
+        metadata: JsonObject | None = None,
+        metrics: JsonObject | None = None,
+    ) -> None:
+        """Record one turn of one speaker.
+
+        Args:
+            role: Who spoke.
+            content: What was heard of it.
+            node: The node of the flow it was said in.
+            modality: Whether it was spoken or typed.
+            interrupted: Whether it was cut short.
+            started_at: When the turn began; None is now. Moved forward where it would come
+                before the message recorded before it, since order is by time.
+            metadata: Anything else to keep with it. Not to be changed from here on.
+            metrics: Its timings. Not to be changed from here on.
+        """
+        self._note(
+            partial(
+                self._writer.message,
+                started_at or utc_now(),
+                role=role,
+                content=content,
+                node=node,
+                modality=modality,
+                interrupted=interrupted,
+                metadata=metadata or {},
+                metrics=metrics or {},
+            )
+        )
+
+    def transition(
+        self, from_node: str, to_node: str, *, trigger: str, arguments: JsonObject
+    ) -> None:
+        """Record one step of the flow. `arguments` are not to be changed from here on."""
+        self._note(
+            partial(
+                self._writer.transition,
+                utc_now(),
+                from_node=from_node,
+                to_node=to_node,
+                trigger=trigger,
+                arguments=arguments,
+            )
+        )
+
+    def describe(
+        self,
+        *,
+        title: str | None = None,
+        summary: str | None = None,
+        topics: Sequence[str] = (),
+        outcome: str | None = None,
+    ) -> None:
+        """Record what the conversation is about. What is None or empty stays as it is."""
+        metadata: JsonObject = {}
+        if topics:
+            metadata["topics"] = list(topics)
+        if outcome:
+            metadata["outcome"] = outcome
+        self._update_conversation(
+            title=title or None, summary=summary or None, metadata=metadata or None
+        )
+
+    def end(self, reason: EndReason, *, metrics: JsonObject) -> None:
+        """Record the end of the call, and what it leaves the conversation as."""
+        self._note(
+            partial(
+                SessionUpdate,
+                id=self._opened.session_id,
+                ended_at=utc_now(),
+                end_reason=reason,
+                metrics=metrics,
+            )
+        )
+        self._update_conversation(status=reason.status)
+
+    async def aclose(self, *, timeout_secs: float) -> int:
+        """Wait for the last records to be written, and stop.
+
+        Args:
+            timeout_secs: How long to wait for the store, in seconds.
+
+        Returns:
+            How many records could not be written in that time.
+        """
+        try:
+            async with asyncio.timeout(timeout_secs):
+                await self._side.run(self._writer.drain())
+        except TimeoutError:
+            logger.error(
+                f"{self.pending} records of session {self._opened.session_id} could not be "
+                f"written within {timeout_secs:g} s and are lost"
+            )
+        self._writing.cancel()
+        await asyncio.gather(asyncio.wrap_future(self._writing), return_exceptions=True)
+        return self.pending
+
+    def _note(self, draft: Draft) -> None:
+        self._pending += 1
+        self._side.call(self._writer.take, draft)
+
+    def _update_conversation(self, **changes: object) -> None:
+        fields = {"id": self._opened.conversation_id, "updated_at": utc_now(), **changes}
+        self._note(partial(ConversationUpdate.model_validate, fields))
+
+    def _written(self, records: Sequence[Record], handled: int) -> None:
+        self._pending -= handled
+        for record in records:
+            self._on_written(record)
+
+    def _health_changed(self, health: StorageHealth) -> None:
+        self._on_health(health, self._pending)
+
+
+def _same(record: Record) -> Record:
+    return record

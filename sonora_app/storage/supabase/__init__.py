@@ -1,0 +1,1 @@
+"""Supabase: what the journal's outbox ships to, and conversations are read from."""

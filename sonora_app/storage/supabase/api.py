@@ -1,0 +1,295 @@
+"""Supabase: what the outbox is shipped to, and where a conversation is read when it is resumed.
+
+Through the official client, on an HTTP client of ours: its limits are seconds, it does not repeat
+anything by itself, and what goes wrong comes out sorted. It keeps to HTTP/1.1, whose library,
+unlike the other's, writes no headers to any log.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import UUID
+
+import httpx
+
+from sonora_app.errors import SettingsError
+from sonora_app.settings import Settings
+from sonora_app.storage.journal.outbox_rows import Entry
+from sonora_app.storage.store import Found, Listing, Transcript
+from sonora_app.storage.supabase.errors import (
+    Refusal,
+    SupabaseError,
+    Trouble,
+    garbled,
+    refusals,
+    sorted_error,
+    unanswered,
+    unreachable,
+)
+from sonora_app.storage.supabase.rows import (
+    found_in,
+    rows_in,
+    to_conversation,
+    to_message,
+    to_session,
+    to_transition,
+)
+from sonora_app.wording.words import worded
+
+if TYPE_CHECKING:
+    from supabase import AsyncClient
+
+REQUIRED_SCHEMA = 2
+"""The version of the project's schema that this code needs; later ones serve as well."""
+
+_PAGE = 1_000
+"""Rows per request where there may be many. A server may give fewer."""
+
+_Result = TypeVar("_Result")
+
+
+class SupabaseRequest(Protocol):
+    """A request of the client's, ready to be sent."""
+
+    async def execute(self) -> Any:  # noqa: ANN401  # the client's answers have no common type
+        """Send it, and give the answer."""
+        ...
+
+
+class SupabaseApi:
+    """A Supabase project, by its secret key. Made by `SupabaseApi.connect`.
+
+    Every method may raise `SupabaseError`; each request takes no longer than the time-out.
+    """
+
+    def __init__(self, client: "AsyncClient", http: httpx.AsyncClient, timeout_secs: float) -> None:
+        """Wrap the client that `connect` made."""
+        self._client = client
+        self._http = http
+        self._timeout_secs = timeout_secs
+
+    @classmethod
+    async def connect(cls, settings: Settings) -> "SupabaseApi":
+        """Set up the client. Loads its library off the event loop; asks the server nothing.
+
+        Raises:
+            SettingsError: Supabase is not configured, or what is set cannot be used.
+        """
+        if not settings.uses_supabase or settings.supabase_key is None:
+            raise SettingsError(
+                worded(
+                    "Supabase is not configured: SUPABASE_URL and SUPABASE_SECRET_KEY are not set."
+                ),
+                hint=worded(
+                    "Set both to keep conversations there. Without them they stay in the journal."
+                ),
+            )
+        key = settings.supabase_key.get_secret_value().strip()
+        unusable = SettingsError(
+            worded("SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used."),
+            hint=worded("The URL is https://<project>.supabase.co; the key has no spaces in it."),
+        )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise unusable
+        timeout_secs = settings.supabase_timeout_secs
+        http = await asyncio.to_thread(_http_client, timeout_secs)
+        from supabase import AsyncClientOptions, acreate_client
+
+        try:
+            client = await acreate_client(
+                settings.supabase_url.strip(),
+                key,
+                AsyncClientOptions(
+                    httpx_client=http,
+                    auto_refresh_token=False,
+                    persist_session=False,
+                    postgrest_client_retry=False,
+                ),
+            )
+            # Built on first use: a URL that cannot be used is told now.
+            _ = client.postgrest
+        except Exception:  # noqa: BLE001  # it may quote the key
+            await http.aclose()
+            raise unusable from None
+        return cls(client, http, timeout_secs)
+
+    async def apply(self, entries: Sequence[Entry]) -> tuple[Refusal | None, ...]:
+        """Apply entries of the outbox, in order, in one round trip. Again changes nothing.
+
+        Returns:
+            Of each entry, why it is refused for good, or None: it is there.
+        """
+        sent = [
+            {
+                "table": entry.table,
+                "operation": entry.operation,
+                "conversation_id": str(entry.conversation_id) if entry.conversation_id else None,
+                "user_id": entry.user_id,
+                "payload": entry.payload,
+            }
+            for entry in entries
+        ]
+        return refusals(await self._call("sonora_apply", {"entries": sent}), len(entries))
+
+    async def schema_version(self) -> int:
+        """The version of the project's schema; 0 where none of our migrations was applied."""
+        try:
+            version = await self._call("sonora_schema_version", {})
+        except SupabaseError as error:
+            if error.trouble is Trouble.OLD_SCHEMA:
+                return 0
+            raise
+        if not isinstance(version, int):
+            raise garbled()
+        return version
+
+    async def has_older_tables(self) -> bool:
+        """Whether the project has the tables that were there before our migrations."""
+        try:
+            await self._ask(self._client.table("messages").select("id").limit(1))
+        except SupabaseError as error:
+            if error.trouble is Trouble.OLD_SCHEMA:
+                return False
+            raise
+        return True
+
+    async def look_up(
+        self, conversation_id: UUID | None, user_id: str | None, *, message_limit: int
+    ) -> Found:
+        """Read all that opening a conversation needs, in one round trip.
+
+        Args:
+            conversation_id: Which; None is a new one.
+            user_id: Who asks; None holds nothing back, and finds no previous one.
+            message_limit: How many of its newest messages to read.
+        """
+        answer = await self._call(
+            "sonora_open",
+            {
+                "conversation_id": str(conversation_id) if conversation_id else None,
+                "user_id": user_id,
+                "message_limit": message_limit,
+            },
+        )
+        return _read(lambda: found_in(answer))
+
+    async def transcript(self, conversation_id: UUID) -> Transcript | None:
+        """What `Store.transcript` gives, a page of rows at a time."""
+        rows = await self._read_rows(
+            self._client.table("conversations").select("*").eq("id", str(conversation_id))
+        )
+        if not rows:
+            return None
+        sessions, messages, transitions = await asyncio.gather(
+            self._pages("sessions", conversation_id, "started_at"),
+            self._pages("messages", conversation_id, "created_at", "seq"),
+            self._pages("transitions", conversation_id, "created_at", "seq"),
+        )
+        return _read(
+            lambda: Transcript(
+                conversation=to_conversation(rows[0]),
+                sessions=tuple(map(to_session, sessions)),
+                messages=tuple(map(to_message, messages)),
+                transitions=tuple(map(to_transition, transitions)),
+            )
+        )
+
+    async def conversations(
+        self, *, user_id: str | None = None, limit: int = 50
+    ) -> tuple[Listing, ...]:
+        """What `Store.conversations` gives, without those that their owner deleted."""
+        query = self._client.table("conversations").select("*").is_("deleted_at", "null")
+        if user_id is not None:
+            query = query.eq("user_id", user_id)
+        query = query.order("last_message_at", desc=True, nullsfirst=False)
+        rows = await self._read_rows(query.order("created_at", desc=True).limit(limit))
+
+        async def listing(row: dict[str, Any]) -> Listing:
+            conversation = _read(lambda: to_conversation(row))
+            count = row.get("message_count")
+            # Null: from before this column, and nobody talked there since.
+            if not isinstance(count, int):
+                count = await self._count_messages(conversation.id)
+            return Listing(conversation, count)
+
+        return tuple([await listing(row) for row in rows])
+
+    async def rows(
+        self, request: Callable[["AsyncClient"], SupabaseRequest]
+    ) -> list[dict[str, Any]]:
+        """The rows that a request gives.
+
+        Args:
+            request: Makes it, of the client.
+        """
+        return await self._read_rows(request(self._client))
+
+    async def aclose(self) -> None:
+        """Close the connections. Safe to call twice."""
+        await self._http.aclose()
+
+    async def _pages(self, table: str, conversation_id: UUID, *order: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        while True:
+            query = self._client.table(table).select("*")
+            query = query.eq("conversation_id", str(conversation_id))
+            if table == "messages":
+                query = query.is_("deleted_at", "null")
+            for column in order:
+                query = query.order(column, nullsfirst=True if column == "seq" else None)
+            query = query.order("id").range(len(rows), len(rows) + _PAGE - 1)
+            page = await self._read_rows(query)
+            if not page:
+                return rows
+            rows += page
+
+    async def _count_messages(self, conversation_id: UUID) -> int:
+        from postgrest.types import CountMethod
+
+        query = self._client.table("messages").select("id", count=CountMethod.exact, head=True)
+        query = query.eq("conversation_id", str(conversation_id)).is_("deleted_at", "null")
+        return (await self._execute(query)).count or 0
+
+    async def _read_rows(self, request: SupabaseRequest) -> list[dict[str, Any]]:
+        answer = await self._ask(request)
+        return _read(lambda: rows_in(answer))
+
+    async def _call(self, function: str, values: dict[str, object]) -> object:
+        return await self._ask(self._client.rpc(function, values))
+
+    async def _ask(self, request: SupabaseRequest) -> object:
+        return (await self._execute(request)).data
+
+    async def _execute(self, request: SupabaseRequest) -> Any:  # noqa: ANN401  # see SupabaseRequest
+        try:
+            # The client's own limit is for each read, which a trickle of bytes never reaches.
+            async with asyncio.timeout(self._timeout_secs):
+                return await request.execute()
+        except SupabaseError:
+            raise
+        except (TimeoutError, httpx.TimeoutException):
+            raise unanswered(self._timeout_secs) from None
+        except httpx.TransportError as error:
+            raise unreachable(type(error).__name__) from None
+        except Exception:  # noqa: BLE001  # whatever it is, it may quote what was sent
+            raise garbled() from None
+
+
+def _http_client(timeout_secs: float) -> httpx.AsyncClient:
+    """Import the clients, which takes a second or two, and read the certificates."""
+    import supabase  # pyright: ignore[reportUnusedImport]  # noqa: F401
+
+    return httpx.AsyncClient(timeout=timeout_secs, event_hooks={"response": [_raise_for_failure]})
+
+
+async def _raise_for_failure(response: httpx.Response) -> None:
+    # Before the client sees it, whose own error has neither the status nor the headers.
+    if not response.is_success:
+        raise sorted_error(response.status_code, response.headers, await response.aread())
+
+
+def _read(read: Callable[[], _Result]) -> _Result:
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError):
+        raise garbled() from None

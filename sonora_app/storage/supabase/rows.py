@@ -1,0 +1,172 @@
+"""Rows as Supabase gives them, as records.
+
+Lenient where another writer shares the table: the text-chat API leaves out a session and a
+sequence, writes roles of its own, images alone, and what older projects hold in a column may be
+of another shape.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from sonora_app.storage.records import (
+    Conversation,
+    ConversationStatus,
+    EndReason,
+    JsonObject,
+    Message,
+    Modality,
+    Record,
+    Session,
+    Transition,
+)
+from sonora_app.storage.store import Found, Opening
+
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rows_in(answer: object) -> list[dict[str, Any]]:
+    """The rows that an answer consists of.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(answer, list):
+        raise ValueError("not rows")
+    return cast(list[dict[str, Any]], answer)
+
+
+def found_in(answer: object) -> Found:
+    """What `sonora_open` answers.
+
+    Raises:
+        ValueError: It is no such answer.
+        KeyError: It lacks something.
+        TypeError: A part of it is something else.
+    """
+    parts = cast(dict[str, Any], answer)
+    previous = to_conversation(parts["previous"]) if parts["previous"] else None
+    conversation = parts["conversation"]
+    if conversation is None:
+        return Found(previous=previous)
+    return Found(
+        Opening(
+            conversation=to_conversation(conversation),
+            messages=tuple(map(to_message, parts["messages"])),
+            older_messages=int(parts["older_messages"]),
+            last_message_seq=int(parts["last_message_seq"]),
+            last_transition_seq=int(parts["last_transition_seq"]),
+        ),
+        deleted=conversation.get("deleted_at") is not None,
+        previous=previous,
+    )
+
+
+def to_conversation(row: object) -> Conversation:
+    """The conversation that a row of `conversations` holds.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(Conversation, row)
+    values["status"] = _one_of(ConversationStatus, values.get("status"))
+    values["user_id"] = _as_text(values.get("user_id"))
+    values["metadata"] = _object(values.get("metadata"))
+    created = _moment(values.get("created_at")) or _EPOCH
+    values["created_at"] = created
+    values["last_message_at"] = _moment(values.get("last_message_at"))
+    # Null in a row from before there was this column.
+    values["updated_at"] = _moment(values.get("updated_at")) or values["last_message_at"] or created
+    return _record(Conversation, values)
+
+
+def to_message(row: object) -> Message:
+    """The message that a row of `messages` holds.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(Message, row)
+    values["modality"] = _one_of(Modality, values.get("modality")) or Modality.TEXT
+    images = values.get("images")
+    if images is not None and not isinstance(images, list):
+        values["images"] = [images]
+    for name in ("metadata", "metrics"):
+        values[name] = _object(values.get(name))
+    values["created_at"] = _moment(values.get("created_at")) or _EPOCH
+    values["deleted_at"] = _moment(values.get("deleted_at"))
+    return _record(Message, values)
+
+
+def to_session(row: object) -> Session:
+    """The call that a row of `sessions` holds.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(Session, row)
+    values["end_reason"] = _one_of(EndReason, values.get("end_reason"))
+    values["metrics"] = _object(values.get("metrics"))
+    for name in ("started_at", "ended_at"):
+        values[name] = _moment(values.get(name))
+    return _record(Session, values)
+
+
+def to_transition(row: object) -> Transition:
+    """The step that a row of `transitions` holds.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(Transition, row)
+    values["arguments"] = _object(values.get("arguments"))
+    values["created_at"] = _moment(values.get("created_at"))
+    return _record(Transition, values)
+
+
+def _values(model: type[Record], row: object) -> dict[str, Any]:
+    """What the row has of the record's fields; columns that others added are left out."""
+    if not isinstance(row, dict):
+        raise ValueError(f"not a row of {model.table}")
+    columns = cast(dict[str, Any], row)
+    return {name: columns.get(name) for name in model.model_fields}
+
+
+def _record(model: type[_AnyRecord], values: dict[str, Any]) -> _AnyRecord:
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        fields = sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]})
+        raise ValueError(f"a row of {model.table} of another shape: {', '.join(fields)}") from None
+
+
+_Choice = TypeVar("_Choice")
+
+
+def _one_of(choices: Callable[[object], _Choice], value: object) -> _Choice | None:
+    """`value` as one of `choices`; None where it is another, from a newer version perhaps."""
+    try:
+        return choices(value)
+    except ValueError:
+        return None
+
+
+def _object(value: object) -> JsonObject:
+    return cast(JsonObject, value) if isinstance(value, dict) else {}
+
+
+def _as_text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    moment = datetime.fromisoformat(value)
+    # A column without a zone, in an older project, holds UTC.
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

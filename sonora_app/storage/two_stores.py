@@ -1,0 +1,218 @@
+"""A store of two: the journal, which everything is written to first, and Supabase behind it.
+
+Writing is done when the journal has it; a shipper brings it to Supabase in its own time. What is
+read comes from Supabase, where other calls and the text-chat API leave what they write, together
+with what the journal has and Supabase has not yet.
+
+What is done with Supabase is done on a thread of its own: a request takes milliseconds of processor
+time, which the event loop of the calls does not have.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from loguru import logger
+
+from sonora_app.errors import StorageError
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import Message, Record
+from sonora_app.storage.side_loop import SideLoop
+from sonora_app.storage.store import Found, Listing, Opening, StorageHealth, Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.supabase.shipper import Shipper
+from sonora_app.storage.supabase.unshipped import UnshippedLog
+from sonora_app.storage.whole_conversations import read_listings, read_transcript
+
+OnStored = Callable[[Sequence[UUID]], None]
+OnHealth = Callable[[StorageHealth, int], None]
+
+
+class MirroredStore:
+    """A `Store` whose journal is shipped to Supabase from here on.
+
+    Args:
+        journal: The journal, opened with its outbox on.
+        api: The Supabase project.
+        keep: How long the journal keeps calls that are stored there.
+        unshipped: Where what does not get there by the end of a call is written as well.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        api: SupabaseApi,
+        *,
+        keep: timedelta | None,
+        unshipped: UnshippedLog | None = None,
+    ) -> None:
+        """Start to ship what is in the outbox."""
+        self._journal = journal
+        self._api = api
+        self._unshipped = unshipped
+        self._listeners: dict[object, tuple[OnStored, OnHealth]] = {}
+        self._health: StorageHealth = "ok"
+        self._backlog = 0
+        calls = asyncio.get_running_loop()
+
+        def stored(ids: Sequence[UUID]) -> None:
+            calls.call_soon_threadsafe(self._stored, ids)
+
+        def changed(health: StorageHealth, pending: int) -> None:
+            calls.call_soon_threadsafe(self._health_changed, health, pending)
+
+        self._shipper = Shipper(journal, api, on_stored=stored, on_health=changed, keep=keep)
+        self._aside = SideLoop("sonora-supabase")
+        self._shipping = asyncio.create_task(self._aside.run(self._shipper.run()))
+
+    def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
+        """Be told what reaches Supabase, and how shipping goes: now, if badly, and on a change.
+
+        Returns:
+            Ends the subscription.
+        """
+        key = object()
+        self._listeners[key] = (on_stored, on_health)
+        if self._health != "ok":
+            on_health(self._health, self._backlog)
+        return lambda: self._listeners.pop(key, None) and None
+
+    async def settle(self, *, timeout_secs: float) -> int:
+        """Wait for what was written to reach Supabase. Gives how many records did not in time."""
+        # What later calls write meanwhile has not been waited for.
+        until = await self._journal.outbox.last_position()
+        left = await self._aside.run(self._shipper.drain(timeout_secs))
+        await self._log_unshipped(until)
+        return left
+
+    @property
+    def side(self) -> SideLoop:
+        """See `Store.side`: the journal's."""
+        return self._journal.side
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """See `Store.write`: done when the journal has them."""
+        await self._journal.write(records)
+
+    async def look_up(
+        self,
+        conversation_id: UUID | None,
+        user_id: str,
+        *,
+        message_limit: int,
+        deadline_secs: float | None = None,
+    ) -> Found:
+        """See `Store.look_up`. Past the deadline it gives what the journal has."""
+        here = asyncio.create_task(
+            self._journal.look_up(conversation_id, user_id, message_limit=message_limit)
+        )
+        try:
+            async with asyncio.timeout(deadline_secs):
+                there = await self._aside.run(
+                    self._api.look_up(conversation_id, user_id, message_limit=message_limit)
+                )
+        except (TimeoutError, StorageError) as error:
+            if deadline_secs is None:
+                raise
+            logger.warning(
+                "A conversation is opened without what Supabase has of it: "
+                f"{str(error) or f'no answer within {deadline_secs:g} s'}"
+            )
+            return replace(await here, complete=False)
+        finally:
+            await asyncio.wait([here])
+        known, named = here.result().opening, there.opening
+        if known and named and known.conversation.user_id != named.conversation.user_id:
+            # An account became part of another, or the journal's word was never more than a claim.
+            await self._journal.set_owner(named.conversation.id, named.conversation.user_id)
+        return _joined(here.result(), there, message_limit)
+
+    async def transcript(self, conversation_id: UUID) -> Transcript | None:
+        """See `Store.transcript`: from both, or the journal when Supabase does not answer."""
+        return await self._aside.run(
+            read_transcript(self._journal, self._api, conversation_id, on_partial=_warn_partial)
+        )
+
+    async def conversations(
+        self, *, user_id: str | None = None, limit: int = 50
+    ) -> tuple[Listing, ...]:
+        """See `Store.conversations`: from both, or the journal when Supabase does not answer."""
+        return await self._aside.run(
+            read_listings(
+                self._journal, self._api, user_id=user_id, limit=limit, on_partial=_warn_partial
+            )
+        )
+
+    async def aclose(self) -> None:
+        """Stop shipping, and let go of both. What is in the outbox stays there."""
+        self._shipping.cancel()
+        await asyncio.gather(self._shipping, return_exceptions=True)
+        await self._aside.run(self._api.aclose())
+        await self._aside.aclose()
+        await self._log_unshipped()
+        await self._journal.aclose()
+
+    async def _log_unshipped(self, until: int | None = None) -> None:
+        if self._unshipped is None:
+            return
+        try:
+            lines = await self._unshipped.write(until)
+        except StorageError as error:
+            logger.error(f"What could not be shipped cannot be written to the log: {error}")
+        else:
+            if lines:
+                logger.warning(
+                    f"Wrote {lines} records to the log that Supabase does not have. "
+                    "`sonora sync restore` brings them there."
+                )
+
+    def _stored(self, ids: Sequence[UUID]) -> None:
+        for on_stored, _ in [*self._listeners.values()]:
+            on_stored(ids)
+
+    def _health_changed(self, health: StorageHealth, pending: int) -> None:
+        self._health, self._backlog = health, pending
+        for _, on_health in [*self._listeners.values()]:
+            on_health(health, pending)
+
+
+def _warn_partial(error: SupabaseError) -> None:
+    logger.warning(f"Conversations are read from the journal alone: {error}")
+
+
+def _joined(here: Found, there: Found, message_limit: int) -> Found:
+    previous = max(
+        (one.previous for one in (here, there) if one.previous is not None),
+        key=lambda conversation: conversation.last_message_at or conversation.created_at,
+        default=None,
+    )
+    if here.opening is None or there.opening is None:
+        opening = there.opening or here.opening
+    elif here.opening.conversation.user_id != there.opening.conversation.user_id:
+        # What the journal has is of another time, or of another user.
+        opening = there.opening
+    else:
+        opening = _joined_opening(here.opening, there.opening, message_limit)
+    return Found(opening, deleted=there.deleted, previous=previous)
+
+
+def _joined_opening(here: Opening, there: Opening, message_limit: int) -> Opening:
+    by_id: dict[UUID, Message] = {m.id: m for m in (*here.messages, *there.messages)}
+    messages = sorted(by_id.values(), key=lambda m: (m.created_at, m.seq or 0))
+    known = max(
+        here.older_messages + len(here.messages),
+        there.older_messages + len(there.messages),
+        len(messages),
+    )
+    newest = tuple(messages[-message_limit:]) if message_limit else ()
+    return Opening(
+        # What the journal says later of it is on its way there.
+        conversation=there.conversation,
+        messages=newest,
+        older_messages=known - len(newest),
+        last_message_seq=max(here.last_message_seq, there.last_message_seq),
+        last_transition_seq=max(here.last_transition_seq, there.last_transition_seq),
+    )

@@ -1,0 +1,111 @@
+"""What is kept of conversations, read from the journal and from Supabase as if they were one."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import Message, Session, Transition
+from sonora_app.storage.store import Listing, Transcript
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.errors import SupabaseError
+
+OnPartial = Callable[[SupabaseError], None]
+"""Is told why Supabase could not be read, where the journal's own is given instead."""
+
+_Row = TypeVar("_Row", Session, Message, Transition)
+
+
+async def read_transcript(
+    journal: Journal | None,
+    api: SupabaseApi | None,
+    conversation_id: UUID,
+    *,
+    on_partial: OnPartial,
+) -> Transcript | None:
+    """All that either store has of a conversation; what was deleted in Supabase stays so.
+
+    Raises:
+        StorageError: The journal cannot be read, or Supabase cannot and it is not in the journal.
+    """
+    here = await journal.transcript(conversation_id) if journal else None
+    if api is None:
+        return here
+    try:
+        there = await api.transcript(conversation_id)
+    except SupabaseError as error:
+        if here is None:
+            raise
+        on_partial(error)
+        return here
+    if journal is None or here is None or there is None:
+        return there or here
+    only_here = await journal.unshipped(conversation_id)
+
+    def joined(mine: Iterable[_Row], theirs: Iterable[_Row]) -> dict[UUID, _Row]:
+        # What the journal has of the rest may have been deleted there since.
+        return {row.id: row for row in (*(m for m in mine if m.id in only_here), *theirs)}
+
+    return Transcript(
+        conversation=there.conversation,
+        sessions=tuple(
+            sorted(joined(here.sessions, there.sessions).values(), key=lambda s: s.started_at)
+        ),
+        messages=tuple(
+            sorted(
+                joined(here.messages, there.messages).values(),
+                key=lambda m: (m.created_at, m.seq or 0, m.id),
+            )
+        ),
+        transitions=tuple(
+            sorted(
+                joined(here.transitions, there.transitions).values(),
+                key=lambda t: (t.created_at, t.seq),
+            )
+        ),
+    )
+
+
+async def read_listings(
+    journal: Journal | None,
+    api: SupabaseApi | None,
+    *,
+    user_id: str | None,
+    limit: int,
+    on_partial: OnPartial,
+) -> tuple[Listing, ...]:
+    """The conversations of either store, the one talked in last first.
+
+    Raises:
+        StorageError: The journal cannot be read, or Supabase cannot and there is no journal.
+    """
+    here = await journal.conversations(user_id=user_id, limit=limit) if journal else ()
+    if api is None:
+        return here
+    try:
+        there = await api.conversations(user_id=user_id, limit=limit)
+    except SupabaseError as error:
+        if journal is None:
+            raise
+        on_partial(error)
+        return here
+    known = {listing.conversation.id for listing in there}
+    only_here = [
+        listing
+        for listing in here
+        if listing.conversation.id not in known
+        and listing.conversation.id in await _unshipped(journal, listing.conversation.id)
+    ]
+    listings = sorted((*there, *only_here), key=_last_talk, reverse=True)
+    return tuple(listings[:limit])
+
+
+async def _unshipped(journal: Journal | None, conversation_id: UUID) -> frozenset[UUID]:
+    return await journal.unshipped(conversation_id) if journal else frozenset()
+
+
+def _last_talk(listing: Listing) -> tuple[bool, datetime]:
+    # Those that nobody has talked in yet come last.
+    last = listing.conversation.last_message_at
+    return last is not None, last or listing.conversation.created_at

@@ -1,0 +1,171 @@
+"""The ears and the voice: Deepgram and Cartesia.
+
+What is set on purpose, and why:
+
+- The language, always: Deepgram and Cartesia take English when none is given.
+- Deepgram connects while the call is set up, and again after a drop or a refusal (`hearing.py`).
+- Cartesia's word timestamps are on (Pipecat asks for them), so that what is remembered of an
+  answer is what was heard of it, also when Cartesia breaks off in mid-sentence (`voice.py`).
+- Markdown that the model lets slip is taken out before it is spoken.
+"""
+
+from collections.abc import Sequence
+
+from pipecat.frames.frames import Frame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
+from pipecat.pipeline.service_switcher import ServiceSwitcher
+from pipecat.services.cartesia.tts import CartesiaTTSService
+from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
+from pipecat.services.deepgram.stt import DeepgramSTTService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.transcriptions.language import Language as PipecatLanguage
+from pipecat.utils.text.transforms import strip_markdown
+
+from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.vendors.cartesia.voice import HeardCartesiaTTSService
+from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService, LastingFluxSTTService
+from sonora_app.vendors.deepgram.finalize import PromptDeepgramSTTService
+from sonora_app.vendors.failover import FailoverAtOnce
+
+NATIVE_VOICES = {
+    # Latin American Spanish, the voice of Sonora since its first version.
+    Language.ES: "5c5ad5e7-1020-476b-8b91-fdcbe9cc313c",
+    # "Katie", the American English voice that Cartesia recommends for voice agents
+    # (https://docs.cartesia.ai/build-with-cartesia/tts-models/latest).
+    Language.EN: "f786b574-daa5-4673-aa0c-cbe3e8534c02",
+}
+"""Cartesia's voice for each language, when `CARTESIA_VOICE_ID` names none."""
+
+FLUX_MODEL = "flux-general-multi"
+"""The Flux model that knows Spanish."""
+
+
+def build_stt(settings: Settings, language: Language) -> STTService:
+    """Speech recognition by Deepgram, for `language`.
+
+    Args:
+        settings: Must hold a key for it.
+        language: What is spoken.
+    """
+    key = _key(settings, Vendor.STT)
+    if settings.speech_model is SpeechModel.FLUX:
+        base = settings.deepgram_base_url.rstrip("/") or "wss://api.deepgram.com"
+        return LastingFluxSTTService(
+            api_key=key,
+            url=f"{base}/v2/listen",
+            enable_eager_end_of_turn=settings.answer_early,
+            settings=DeepgramFluxSTTService.Settings(
+                model=FLUX_MODEL, language_hints=[PipecatLanguage(language)]
+            ),
+        )
+    nova = PromptDeepgramSTTService if settings.answer_early else LastingDeepgramSTTService
+    return nova(
+        api_key=key,
+        base_url=settings.deepgram_base_url,
+        settings=DeepgramSTTService.Settings(
+            model=settings.speech_model,
+            language=PipecatLanguage(language),
+            interim_results=True,
+            punctuate=True,
+            smart_format=True,
+            numerals=True,
+        ),
+    )
+
+
+def build_tts(
+    settings: Settings, language: Language, *, ahead: Sequence[str] = ()
+) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
+    """Speech synthesis by Cartesia, with a native voice of `language`, and its fallback if the
+    settings name one.
+
+    Args:
+        settings: Must hold a key for it.
+        language: What is spoken.
+        ahead: Lines to have made before they are due.
+    """
+    first = _voice(
+        settings,
+        language,
+        base_url=settings.cartesia_base_url,
+        model=settings.cartesia_model,
+        voice_id=voice(settings, language),
+        ahead=ahead,
+    )
+    if not settings.has_fallback(Vendor.TTS):
+        return first
+    second = _voice(
+        settings,
+        language,
+        base_url=settings.cartesia_fallback_base_url or settings.cartesia_base_url,
+        model=settings.cartesia_fallback_model or settings.cartesia_model,
+        voice_id=voice(settings, language, fallback=True),
+    )
+    return ServiceSwitcher([first, second], FailoverAtOnce)
+
+
+def _voice(
+    settings: Settings,
+    language: Language,
+    *,
+    base_url: str,
+    model: str,
+    voice_id: str,
+    ahead: Sequence[str] = (),
+) -> TTSService:
+    return HeardCartesiaTTSService(
+        api_key=_key(settings, Vendor.TTS),
+        url=f"{base_url.rstrip('/') or 'wss://api.cartesia.ai'}/tts/websocket",
+        ahead=ahead,
+        text_transforms=[("*", strip_markdown)],
+        settings=HeardCartesiaTTSService.Settings(
+            model=model, voice=voice_id, language=PipecatLanguage(language)
+        ),
+    )
+
+
+def voice(settings: Settings, language: Language, *, fallback: bool = False) -> str:
+    """The id of Cartesia's voice for `language`, or of the one that speaks when it cannot."""
+    chosen = settings.cartesia_voice_id or NATIVE_VOICES[language]
+    return (settings.cartesia_fallback_voice_id or chosen) if fallback else chosen
+
+
+def language_frames(
+    settings: Settings,
+    stt: STTService,
+    tts: TTSService | ServiceSwitcher[FailoverAtOnce],
+    language: Language,
+) -> list[Frame]:
+    """What tells the vendors, in the middle of a call, to hear and speak `language`.
+
+    Args:
+        settings: The settings.
+        stt: The call's recogniser, since Flux takes hints rather than a language.
+        tts: The call's voice, since a fallback is told as well, and has a voice of its own.
+        language: What is spoken from here on.
+    """
+    spoken = PipecatLanguage(language)
+    if isinstance(stt, DeepgramFluxSTTService):
+        heard = DeepgramFluxSTTService.Settings(language_hints=[spoken])
+    else:
+        heard = DeepgramSTTService.Settings(language=spoken)
+    voices = tts.services if isinstance(tts, ServiceSwitcher) else [tts]
+    return [
+        STTUpdateSettingsFrame(delta=heard),
+        *(
+            TTSUpdateSettingsFrame(
+                service=service,
+                delta=CartesiaTTSService.Settings(
+                    language=spoken, voice=voice(settings, language, fallback=number > 0)
+                ),
+            )
+            for number, service in enumerate(voices)
+        ),
+    ]
+
+
+def _key(settings: Settings, vendor: Vendor) -> str:
+    key = settings.key(vendor)
+    if key is None:
+        raise ValueError(f"there is no key for {vendor}")
+    return key.get_secret_value()

@@ -1,0 +1,1 @@
+"""Everything that extends a Deepgram class of Pipecat."""

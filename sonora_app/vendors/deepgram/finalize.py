@@ -1,0 +1,102 @@
+"""Deepgram's Nova, asked for the transcript in a pause rather than at the end of speech.
+
+Deepgram recognises as the audio comes, but keeps its last words back until it is sure of them or
+told to finalize. Pipecat tells it when Silero reports the end of speech; asking as the user falls
+silent has the transcript there by then. It costs nothing but a cut between two results where the
+user goes on; Deepgram cuts at pauses of 10 ms by itself.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from deepgram.listen.v1.types import ListenV1Finalize, ListenV1Results
+from pipecat.frames.frames import (
+    ControlFrame,
+    Frame,
+    VADUserStartedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+
+from sonora_app.turns.pauses import UserHushedFrame, UserResumedFrame
+from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService
+
+_SLACK_SECS = 0.1
+"""By how much a result may fall short of the end of speech and still hold all of it: Deepgram's
+times are those of its frames."""
+
+
+@dataclass
+class AllTranscribedFrame(ControlFrame):
+    """What the user said up to this pause has been transcribed, and nothing more is to come."""
+
+
+class PromptDeepgramSTTService(LastingDeepgramSTTService):
+    """Nova, finalized where the user falls silent.
+
+    Args:
+        **kwargs: As for `LastingDeepgramSTTService`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
+        """Create the service."""
+        super().__init__(**kwargs)
+        # Positions in the audio of the present connection, in seconds, as Deepgram counts them.
+        self._sent_secs = self._resumed_secs = 0.0
+        self._speech_ended_secs: float | None = None
+        self._listening_on: object | None = None
+        self._covered = True
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Finalize as the user falls silent."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case UserHushedFrame():
+                await self._finalize(frame.quiet_secs)
+            case UserResumedFrame():
+                self._speech_ended_secs, self._resumed_secs = None, self._sent_secs
+                self._untranscribed = True
+            case VADUserStartedSpeakingFrame():
+                self._speech_ended_secs, self._resumed_secs = None, 0.0
+            case _:
+                pass
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
+        """Send audio, and count it."""
+        if self._connection is not self._listening_on:
+            self._listening_on = self._connection
+            self._sent_secs = self._resumed_secs = 0.0
+            self._speech_ended_secs = None
+        self._sent_secs += len(audio) / 2 / self.sample_rate
+        async for frame in super().run_stt(audio):
+            yield frame
+
+    def confirm_finalize(self) -> None:
+        """Take a result for final only if it reaches to where the present pause began."""
+        if self._covered:
+            super().confirm_finalize()
+
+    async def _finalize(self, quiet_secs: float) -> None:
+        connection: Any = self._connection  # that is, what Deepgram's SDK has for it
+        if connection is None:
+            return
+        self._speech_ended_secs = self._sent_secs - quiet_secs
+        self.request_finalize()
+        await connection.send_finalize(ListenV1Finalize(type="Finalize"))
+
+    def _reaches_end(self, result: Any) -> bool:  # noqa: ANN401  # a message of Deepgram's, or none
+        ended = self._speech_ended_secs
+        if ended is None or not isinstance(result, ListenV1Results):
+            return False
+        # One that was asked for in an earlier hush may fall short by less than the slack.
+        least = max(ended - _SLACK_SECS, self._resumed_secs)
+        return result.start + result.duration >= least
+
+    async def _on_message(self, message: Any) -> None:  # noqa: ANN401  # Pipecat's signature
+        reaches_end = self._reaches_end(message)
+        # One that was asked for in a hush after which the user went on is of no pause.
+        unasked = self._speech_ended_secs is None and not self._resumed_secs
+        self._covered = reaches_end or unasked
+        await super()._on_message(message)
+        if reaches_end and message.from_finalize:
+            await self.push_frame(AllTranscribedFrame())

@@ -1,0 +1,1 @@
+"""Everything that extends an OpenAI class of Pipecat."""

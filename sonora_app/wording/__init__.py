@@ -1,0 +1,1 @@
+"""What is said to whoever runs Sonora, in English and Spanish."""

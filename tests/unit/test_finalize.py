@@ -1,0 +1,70 @@
+"""Nova is asked for the transcript where the user falls silent, against Deepgram's protocol."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from pipecat.frames.frames import TranscriptionFrame, VADUserStartedSpeakingFrame
+from tests.unit.test_vendor_build import DEEPGRAM_KEY, settings, sound
+
+from simulators.vendors.deepgram import DeepgramVendor
+from simulators.vendors.rig import Rig, rigged
+from sonora_app.settings import Language
+from sonora_app.turns.pauses import UserHushedFrame, UserPausedFrame, UserResumedFrame
+from sonora_app.vendors.build import build_stt
+from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+
+pytestmark = pytest.mark.unit
+
+FINAL_SECS = 0.15
+
+
+@pytest.fixture
+async def deepgram() -> AsyncGenerator[DeepgramVendor]:
+    vendor = DeepgramVendor(DEEPGRAM_KEY)
+    vendor.final_secs = FINAL_SECS
+    async with vendor.serving():
+        yield vendor
+
+
+async def _fall_silent(rig: Rig) -> None:
+    await rig.send(*sound(0.04, loud=False), UserHushedFrame(quiet_secs=0.04))
+
+
+async def test_a_hush_that_becomes_a_pause_is_finalized_once(deepgram: DeepgramVendor) -> None:
+    deepgram.hears.append("Quiero viajar.")
+    async with rigged(build_stt(settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES)) as rig:
+        await rig.send(VADUserStartedSpeakingFrame(), *sound(0.4))
+        await _fall_silent(rig)
+        await rig.send(*sound(0.02, loud=False), UserPausedFrame(quiet_secs=0.06))
+        await rig.get(AllTranscribedFrame)
+        assert [frame.finalized for frame in rig.all(TranscriptionFrame)] == [True]
+    assert len(deepgram.log.of("finalize")) == 1
+
+
+async def test_what_was_told_of_a_hush_that_is_over_is_not_final(deepgram: DeepgramVendor) -> None:
+    deepgram.hears += ["Son las sie", "te."]
+    async with rigged(build_stt(settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES)) as rig:
+        await rig.send(VADUserStartedSpeakingFrame(), *sound(0.4))
+        await _fall_silent(rig)
+        await rig.send(*sound(0.02), UserResumedFrame())
+        assert not (await rig.get(TranscriptionFrame)).finalized
+        await rig.send(*sound(0.2))
+        await _fall_silent(rig)
+        assert (await rig.get(TranscriptionFrame, 2)).finalized
+
+
+async def test_what_was_told_of_an_earlier_hush_is_not_all_of_a_later_one(
+    deepgram: DeepgramVendor,
+) -> None:
+    deepgram.hears += ["Son las sie", "te."]
+    async with rigged(build_stt(settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES)) as rig:
+        await rig.send(VADUserStartedSpeakingFrame(), *sound(0.4))
+        await _fall_silent(rig)
+        await rig.send(*sound(0.02), UserResumedFrame(), *sound(0.04))
+        await _fall_silent(rig)
+        await rig.get(AllTranscribedFrame)
+        assert [(frame.text, frame.finalized) for frame in rig.all(TranscriptionFrame)] == [
+            ("Son las sie", False),
+            ("te.", True),
+        ]
+        assert len(rig.all(AllTranscribedFrame)) == 1
