@@ -22,12 +22,12 @@ from pydantic import ValidationError
 from sonora_app.actions.conversation_handler import ConversationHandler
 from sonora_app.call.call import Call
 from sonora_app.call.failures import Failures
-from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.metrics import CallMetrics, UsageObserver, latency_observer
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import build_aggregators, build_pipeline
 from sonora_app.call.services import build_services
 from sonora_app.call.summary import describe_conversation
+from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.call.who_speaks import Floor

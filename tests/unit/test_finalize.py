@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from pipecat.frames.frames import TranscriptionFrame, VADUserStartedSpeakingFrame
-from tests.unit.test_vendor_build import DEEPGRAM_KEY, settings, sound
 
 from simulators.vendors.deepgram import DeepgramVendor
 from simulators.vendors.rig import Rig, rigged
@@ -12,6 +11,7 @@ from sonora_app.settings import Language
 from sonora_app.turns.pauses import UserHushedFrame, UserPausedFrame, UserResumedFrame
 from sonora_app.vendors.build import build_stt
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+from tests.unit.test_vendor_build import DEEPGRAM_KEY, settings, sound
 
 pytestmark = pytest.mark.unit
 
