@@ -1,6 +1,6 @@
 """What a call does when a vendor fails.
 
-The services find out that something was lost and when they are out of order (`llm.py`,
+The services find out that something was lost and when they are out of order (`requests.py`,
 `voice.py`, `hearing.py`); the switchers go over to a fallback (`failover.py`). Here it is decided
 what the user is told, in the bot's voice and on the page, and when the call ends: by the flow's
 `service_failed`, like everything that moves the flow.
@@ -33,7 +33,7 @@ from sonora_app.vendors.failover import SPEECH_LOST
 
 if TYPE_CHECKING:
     # Not needed, and slow to import, in rehearsal.
-    from sonora_app.llm import BoundedOpenAILLMService
+    from sonora_app.vendors.openai.requests import BoundedOpenAILLMService
 
 _RECOVERY_SECS = (0.5, 2.0)
 """How long the voice is given to come back before each apology in a row."""

@@ -1,6 +1,7 @@
 """The language model, with Pipecat's own class and OpenAI's own client against the protocol."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -51,9 +52,13 @@ async def openai() -> AsyncGenerator[OpenAIVendor]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience so short that a test need not wait."""
-    monkeypatch.setattr(llm, "FIRST_TOKEN_SECS", LATE_SECS)
-    monkeypatch.setattr(llm, "SECOND_ATTEMPT_SECS", 2 * LATE_SECS)
-    monkeypatch.setattr(llm, "TIMEOUT", Timeout(connect=3.0, read=2 * LATE_SECS, write=5, pool=3))
+    limits = dataclasses.replace(
+        llm.LIMITS,
+        first_token_secs=LATE_SECS,
+        second_attempt_secs=2 * LATE_SECS,
+        timeout=Timeout(connect=3.0, read=2 * LATE_SECS, write=5, pool=3),
+    )
+    monkeypatch.setattr(llm, "LIMITS", limits)
 
 
 def service(openai: OpenAIVendor, **values: str) -> OpenAILLMService:
@@ -114,7 +119,7 @@ async def test_the_model_is_asked_for_what_the_settings_say(
     assert said(rig) == ANSWER
     (request,) = openai.log.of("request")
     assert request["headers"]["authorization"] == f"Bearer {KEY}"
-    assert request["headers"]["x-stainless-read-timeout"] == str(llm.TIMEOUT.read)
+    assert request["headers"]["x-stainless-read-timeout"] == str(llm.LIMITS.timeout.read)
     assert request["body"]["model"] == model
     assert request["body"]["stream"] is True
     assert request["body"]["stream_options"] == {"include_usage": True}
@@ -133,10 +138,10 @@ async def test_the_first_question_finds_a_connection(openai: OpenAIVendor) -> No
 async def test_the_clients_patience_is_the_one_that_is_written_down(openai: OpenAIVendor) -> None:
     built = service(openai)
     client = built.create_client(api_key=KEY, base_url=openai.url)
-    assert client.timeout == llm.TIMEOUT
-    assert client.max_retries == llm.MAX_RETRIES
-    assert llm.TIMEOUT.as_dict() == {"connect": 3.0, "read": 10.0, "write": 5.0, "pool": 3.0}
-    assert (llm.FIRST_TOKEN_SECS, llm.MAX_RETRIES) == (6.0, 1)
+    assert client.timeout == llm.LIMITS.timeout
+    assert client.max_retries == llm.LIMITS.max_retries
+    assert llm.LIMITS.timeout.as_dict() == {"connect": 3.0, "read": 10.0, "write": 5.0, "pool": 3.0}
+    assert (llm.LIMITS.first_token_secs, llm.LIMITS.max_retries) == (6.0, 1)
 
 
 async def test_tool_calls_and_usage_come_through_the_stream(openai: OpenAIVendor) -> None:
@@ -203,7 +208,7 @@ async def test_an_answer_that_does_not_begin_is_given_up(openai: OpenAIVendor, l
         await rig.get(LLMFullResponseEndFrame)
     assert "no token within 1 s" in error.error
     assert len(again) == 1
-    # FIRST_TOKEN_SECS, then SECOND_ATTEMPT_SECS.
+    # The first token's time, then that of the second attempt.
     assert waited == pytest.approx(3 * LATE_SECS, abs=0.6)
     assert said(rig) == ""
     assert built.is_usable
@@ -259,7 +264,8 @@ async def test_a_pause_in_mid_answer_that_does_not_end_is_an_error(openai: OpenA
 async def test_a_slow_answer_that_keeps_coming_is_not_cut(
     openai: OpenAIVendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(llm, "FIRST_TOKEN_SECS", LATE_SECS)
+    limits = dataclasses.replace(llm.LIMITS, first_token_secs=LATE_SECS)
+    monkeypatch.setattr(llm, "LIMITS", limits)
     openai.model = lambda _: Reply(ANSWER, token_secs=LATE_SECS / 2)
     async with rigged(service(openai)) as rig:
         await rig.send(asked())
@@ -299,7 +305,8 @@ async def test_an_interrupted_answer_is_not_read_to_its_end(
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_a_refusal_is_repeated(openai: OpenAIVendor, status: int) -> None:
     openai.model = in_turn(
-        *[Reply(status=status, headers={"Retry-After-Ms": "20"})] * llm.MAX_RETRIES, Reply(ANSWER)
+        *[Reply(status=status, headers={"Retry-After-Ms": "20"})] * llm.LIMITS.max_retries,
+        Reply(ANSWER),
     )
     async with rigged(service(openai)) as rig:
         await rig.send(asked())
@@ -307,7 +314,7 @@ async def test_a_refusal_is_repeated(openai: OpenAIVendor, status: int) -> None:
     assert said(rig) == ANSWER
     requests = openai.log.of("request")
     counted = [request["headers"]["x-stainless-retry-count"] for request in requests]
-    assert counted == [str(number) for number in range(llm.MAX_RETRIES + 1)]
+    assert counted == [str(number) for number in range(llm.LIMITS.max_retries + 1)]
 
 
 @pytest.mark.parametrize("status", [429, 500])
@@ -318,7 +325,7 @@ async def test_a_refusal_is_not_repeated_for_ever(openai: OpenAIVendor, status: 
         await rig.send(asked())
         await rig.get(ErrorFrame)
         await rig.get(LLMFullResponseEndFrame)
-        assert len(openai.log.of("request")) == llm.MAX_RETRIES + 1
+        assert len(openai.log.of("request")) == llm.LIMITS.max_retries + 1
         assert built.is_usable
         openai.model = lambda _: Reply(ANSWER)
         await rig.send(asked())
