@@ -165,6 +165,13 @@ class Settings(BaseSettings):
         description="The audience (`aud`) that those access tokens must have.",
     )
 
+    allowed_hosts: str = Field(
+        "",
+        validation_alias="SONORA_ALLOWED_HOSTS",
+        description="Names, besides this machine's own, that the development runner is reached by "
+        "and whose pages may start calls: `bot.example, talk.example`.",
+    )
+
     supabase_timeout_secs: Seconds = Field(
         5.0,
         validation_alias="SONORA_SUPABASE_TIMEOUT_SECS",

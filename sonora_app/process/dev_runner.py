@@ -56,7 +56,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
 
     from pipecat.runner import run as runner
 
-    from sonora_app.console.guard import LocalOriginsOnly
+    from sonora_app.console.guard import KnownPagesOnly, hosts_and_origins
     from sonora_app.console.routes import add_console
 
     parser = argparse.ArgumentParser(description="Sonora, on Pipecat's development runner")
@@ -68,9 +68,8 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     _wrap_lifespan(runner.app, settings, warm_up)
     runner.app.add_middleware(WaitsForWarmUp, warm_up=warm_up)
     add_console(runner.app, settings, lambda: process_store(settings))
-    if "--allowed-origins" not in sys.argv and not os.environ.get("PIPECAT_ALLOWED_ORIGINS"):
-        # The runner's own default is everybody, and its own limit refuses `pipecat eval`.
-        runner.app.add_middleware(LocalOriginsOnly)
+    hosts, origins = hosts_and_origins(settings.allowed_hosts, sys.argv[1:], os.environ)
+    runner.app.add_middleware(KnownPagesOnly, hosts=hosts, origins=origins)
     runner.main(parser)
 
 

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 
 from simulators.clients.kept_journal import Kept, write_journal
 from sonora_app.console.api import without_paths
-from sonora_app.console.guard import LocalOriginsOnly
 from sonora_app.console.routes import add_console
 from sonora_app.settings import Settings, load_settings
 from sonora_app.storage.journal.journal import Journal
@@ -182,36 +181,6 @@ async def test_other_pages_and_other_names_are_refused(
 
     assert [answer.status_code for answer in answers] == [403] * 4
     assert all("Oaxaca" not in answer.text for answer in answers)
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 200),
-        ({"origin": "http://localhost:3000"}, 200),
-        ({"origin": f"http://{HOST}"}, 200),
-        ({"host": "sonora.example", "origin": "https://sonora.example"}, 200),
-        ({"origin": "https://evil.example"}, 403),
-        ({"origin": "https://localhost.evil.example"}, 403),
-        ({"origin": "null"}, 403),
-        ({"origin": "http://[::1"}, 403),
-    ],
-)
-async def test_only_pages_of_this_machine_start_a_call(
-    headers: dict[str, str], status: int
-) -> None:
-    app = FastAPI()
-    app.add_middleware(LocalOriginsOnly)
-
-    @app.post("/start")
-    async def start() -> dict[str, str]:
-        return {"sessionId": "7"}
-
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
-        answer = await http.post("/start", json={}, headers=headers)
-
-    assert answer.status_code == status
 
 
 async def test_other_machines_are_refused(settings: Settings, kept: Kept) -> None:
