@@ -106,14 +106,23 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
         transport: What the call comes in by.
         runner_args: What the runner knows of it.
     """
+    from loguru import logger
+
     from sonora_app.call.session import Session
-    from sonora_app.process.shared import call_in_progress, process_store
+    from sonora_app.process.calls import calls
+    from sonora_app.process.shared import process_store
+    from sonora_app.process.stopping import end_calls_when_stopped
     from sonora_app.settings import load_settings
 
     settings = _warm_up.settings or load_settings()
+    # Here, since nothing else of ours runs in the loop of Pipecat Cloud's server.
+    end_calls_when_stopped(settings)
     store = await process_store(settings)
     session = Session(transport, runner_args, settings=settings, store=store)
-    async with call_in_progress(session.end):
+    if calls.stopping:
+        logger.warning("A call came while the process stops, and is not taken")
+        return
+    async with calls.holding(session):
         await session.run()
 
 

@@ -212,12 +212,18 @@ class Call:
         """Tell the page that the call is over, and end it once all before it was heard."""
         if self._hung_up:
             return
+        await self.tell_end(EndReason.GOODBYE)
+        await self.worker.queue_frame(EndFrame())
+
+    async def tell_end(self, reason: EndReason) -> None:
+        """Tell the page, once, that the call is over: for `reason`, where it has no other yet."""
+        if self._hung_up:
+            return
         self._hung_up = True
-        reason = self.end_reason or EndReason.GOODBYE
+        self.end_reason = reason = self.end_reason or reason
         await self.page.tell(
             ConversationEnded(reason=reason, status=reason.status, summary=self.summary)
         )
-        await self.worker.queue_frame(EndFrame())
 
     def stop_reading(self) -> None:
         """The call is over: what was said earlier is of no use any more."""

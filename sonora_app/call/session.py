@@ -70,7 +70,9 @@ class Session:
         self._client_ready = asyncio.Event()
         self._client_connected = asyncio.Event()
         self._client_left = False
+        self._call: Call | None = None
         self._worker: PipelineWorker | None = None
+        self._keep_by: float | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -112,14 +114,12 @@ class Session:
             # A silent, waiting bot would count as idle; limits.py keeps the time instead.
             idle_timeout_secs=None,
         )
-        self._worker = worker
+        self._call, self._worker = call, worker
         call.connect(worker)
         self._follow(worker, call, handler, limits, failures)
 
-        runner = WorkerRunner(
-            handle_sigint=self._runner_args.handle_sigint,
-            handle_sigterm=self._runner_args.handle_sigterm,
-        )
+        # process/stopping.py has the signals, and ends this call by `end`.
+        runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         try:
             await runner.add_workers(worker)
             await call.driver.start(
@@ -135,14 +135,22 @@ class Session:
             async with _background(
                 handler.run(), limits.run(), self._open_from_body(claim, handler, call)
             ):
+                if self._keep_by is not None:
+                    await worker.cancel(reason="the process stops")
                 await runner.run()
         finally:
             # Also when the host cancels the call: what was said is kept all the same.
             await asyncio.shield(self._close(call, aggregators, metrics))
 
-    async def end(self) -> None:
-        """End the call at once. `run` returns when it is kept."""
-        if self._worker is not None:
+    async def end(self, *, within_secs: float) -> None:
+        """End the call at once, and tell the page why. `run` returns when it is kept.
+
+        Args:
+            within_secs: How long that may take, in seconds.
+        """
+        self._keep_by = asyncio.get_running_loop().time() + within_secs
+        if self._call is not None and self._worker is not None:
+            await self._call.tell_end(EndReason.SHUTDOWN)
             await self._worker.cancel(reason="the process stops")
 
     def _follow(
@@ -212,17 +220,25 @@ class Session:
                 call.services.llm,
                 aggregators.user().context,
                 language=call.lines.text("prompt.language"),
-                timeout_secs=self._settings.summary_secs,
+                # Half of what is left: the description has to be written, too.
+                timeout_secs=self._still(self._settings.summary_secs, share=0.5),
             )
             if description is not None:
                 recorder.describe(**description.model_dump())
-        await recorder.aclose(timeout_secs=self._settings.drain_secs)
+        await recorder.aclose(timeout_secs=self._still(self._settings.drain_secs))
         self._unsubscribe()
         if isinstance(self._store, MirroredStore):
-            left = await self._store.settle(timeout_secs=self._settings.drain_secs)
+            left = await self._store.settle(timeout_secs=self._still(self._settings.drain_secs))
             if left:
                 logger.warning(f"{left} records stay in the journal until Supabase takes them")
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
+
+    def _still(self, secs: float, *, share: float = 1.0) -> float:
+        """How much of `secs` a step of closing may take, where the process does not wait for it."""
+        if self._keep_by is None:
+            return secs
+        left = self._keep_by - asyncio.get_running_loop().time()
+        return min(secs, max(0.0, left * share))
 
 
 def _body_claim(body: Any) -> SetConversationId | None:  # noqa: ANN401  # JSON from outside

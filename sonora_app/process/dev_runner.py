@@ -5,11 +5,9 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator
-from types import FrameType
 
 from fastapi import FastAPI
 from rich.console import Console
@@ -17,7 +15,8 @@ from rich.table import Table
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.errors import SettingsError
-from sonora_app.process.shared import close_process_store, end_calls, process_store
+from sonora_app.process.shared import close_process_store, process_store
+from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.runtime.logs import configure_logs
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.wording.words import say, worded
@@ -128,7 +127,7 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
         if not {"-v", "--verbose"} & set(sys.argv):
             configure_logs(settings)
         await process_store(settings)
-        _end_calls_on_interrupt()
+        end_calls_when_stopped(settings)
         async with inner(app):
             if warm_up.ident is None:
                 # Not sooner: it would take the interpreter from what opens the port.
@@ -137,16 +136,3 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
         await close_process_store(settings)
 
     app.router.lifespan_context = lifespan
-
-
-def _end_calls_on_interrupt() -> None:
-    """Have Ctrl-C end the calls. The server waits for them, and they for people who talk on."""
-    loop = asyncio.get_running_loop()
-    serving = signal.getsignal(signal.SIGINT)
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(lambda: asyncio.ensure_future(end_calls()))
-        if callable(serving):
-            serving(number, frame)
-
-    signal.signal(signal.SIGINT, interrupted)

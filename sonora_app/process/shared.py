@@ -1,20 +1,18 @@
-"""What all calls of a process share: the store, opened once and closed after the last call."""
+"""The store of a process: opened once, shared by all its calls, closed after the last."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 
 from loguru import logger
 
-from sonora_app.runtime.memory import give_memory_back
+from sonora_app.process.calls import calls
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.store import Store
 
 _store: Store | None = None
 _opening = asyncio.Lock()
-_calls: dict[asyncio.Event, Callable[[], Awaitable[None]]] = {}
 
 
 async def process_store(settings: Settings) -> Store:
@@ -52,36 +50,12 @@ async def _open_store(settings: Settings) -> Store:
     )
 
 
-@contextlib.asynccontextmanager
-async def call_in_progress(end: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
-    """Keep the store open for a call, until its last record is written; then tidy up.
-
-    Args:
-        end: Ends the call, when the process is asked to stop.
-    """
-    done = asyncio.Event()
-    _calls[done] = end
-    try:
-        yield
-    finally:
-        del _calls[done]
-        done.set()
-        await asyncio.to_thread(give_memory_back)
-
-
-async def end_calls() -> None:
-    """End every call in progress. Each is kept; its task goes on until it is."""
-    for end in [*_calls.values()]:
-        await end()
-
-
 async def close_process_store(settings: Settings) -> None:
     """Wait for the calls in progress to be kept, and close the store."""
     global _store
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.summary_secs + settings.drain_secs):
-            for call in [*_calls]:
-                await call.wait()
+            await calls.settled()
     async with _opening:
         store, _store = _store, None
     if store is not None:

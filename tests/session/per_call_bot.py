@@ -17,7 +17,8 @@ async def bot(runner_args: Any) -> None:
 
     from sonora_app.call.session import Session
     from sonora_app.call.transports import build_transport
-    from sonora_app.process.shared import call_in_progress, process_store
+    from sonora_app.process.calls import calls
+    from sonora_app.process.shared import process_store
     from sonora_app.settings import Settings
 
     settings = Settings(**runner_args.body["settings"])
@@ -27,7 +28,7 @@ async def bot(runner_args: Any) -> None:
         settings=settings,
         store=await process_store(settings),
     )
-    async with call_in_progress(session.end):
+    async with calls.holding(session):
         await session.run()
 
 

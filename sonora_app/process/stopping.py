@@ -1,0 +1,78 @@
+"""What SIGINT and SIGTERM do: end the calls, keep what was said, and let the process go.
+
+Whoever serves the process (the development runner's server, Pipecat Cloud's) has handlers of its
+own, that stop serving and then wait for the calls. Nobody else tells the calls. So these handlers
+stand before those, and hand each signal on.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from loguru import logger
+
+from sonora_app.process.calls import calls
+from sonora_app.settings import Settings
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_LAST_RESORT_SECS = 4.0
+"""How long after the calls' time is over the process is ended by force, in seconds: by then the
+server has closed its connections and the store its files, unless something hangs."""
+
+
+class _Handler:
+    """Ends the calls on a signal, and hands the signal on."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, before: Any) -> None:  # noqa: ANN401  # what signal.getsignal returns
+        self._settings = settings
+        self._loop = loop
+        self._before = before
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not calls.stopping:
+            calls.stopping = True
+            _end_by_force_after(self._settings.drain_secs + _LAST_RESORT_SECS)
+            self._loop.call_soon_threadsafe(self._end_calls)
+        # What was there before may be no function: then the process ends with its last call.
+        if callable(self._before) and self._before is not signal.default_int_handler:
+            self._before(number, frame)
+        elif not calls:
+            signal.signal(number, self._before)
+            signal.raise_signal(number)
+
+    def _end_calls(self) -> None:
+        ending = calls.end_all(within_secs=self._settings.drain_secs)
+        # The calls' own tasks hold the process; this one is done when they are.
+        self._ending = asyncio.ensure_future(ending)
+
+
+def end_calls_when_stopped(settings: Settings) -> None:
+    """Have SIGINT and SIGTERM end this process's calls within `SONORA_DRAIN_SECS`.
+
+    To be called on the event loop that holds the calls, as often as one likes, once the server's
+    own handlers are in place. Outside the main thread it does nothing, since Python has signals
+    handled there only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        before = signal.getsignal(number)
+        if not isinstance(before, _Handler):
+            signal.signal(number, _Handler(settings, loop, before))
+
+
+def _end_by_force_after(secs: float) -> None:
+    """End the process if it is still there after `secs`, even when its event loop hangs."""
+
+    def end() -> None:
+        logger.critical(f"The process did not stop within {secs:g} s, and is ended by force")
+        os._exit(1)
+
+    timer = threading.Timer(secs, end)
+    timer.daemon = True
+    timer.start()
