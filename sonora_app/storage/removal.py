@@ -72,7 +72,8 @@ async def delete(stores: Stores, conversation_id: UUID) -> None:
 
     Raises:
         StorageError: It is in use, or on its way to Supabase, or a store failed. What is in the
-            journal stays unless Supabase has let go of it.
+            journal stays unless Supabase has let go of it. Or all of it was deleted, and pieces
+            may still be in the journal's file.
     """
     ids = {conversation_id}
     async with _shipping_held(stores.journal) as held:
@@ -87,6 +88,7 @@ async def delete(stores: Stores, conversation_id: UUID) -> None:
             await _remove(stores, ids, since=None)
         except SupabaseError as error:
             raise _not_deleted(error) from None
+    await _leave_no_byte(stores)
 
 
 async def prune(
@@ -113,12 +115,16 @@ async def prune(
         sources.append(partial(supabase_erasure.quiet, stores.api))
     if stores.journal:
         sources.append(stores.journal.erasure.quiet)
-    for source in sources:
-        after: UUID | None = None
-        while ids := await source(before, after=after, limit=_BATCH):
-            after = ids[-1]
-            removed += await _prune_batch(stores, ids, before)
-            on_removed(removed)
+    try:
+        for source in sources:
+            after: UUID | None = None
+            while ids := await source(before, after=after, limit=_BATCH):
+                after = ids[-1]
+                removed += await _prune_batch(stores, ids, before)
+                on_removed(removed)
+    finally:
+        if removed:
+            await _leave_no_byte(stores)
     return removed
 
 
@@ -158,7 +164,12 @@ async def _remove(stores: Stores, ids: Collection[UUID], *, since: datetime | No
     if stores.api:
         await supabase_erasure.erase(stores.api, ids)
     if stores.journal:
-        await stores.journal.erasure.erase(ids, since=since)
+        await stores.journal.erasure.delete(ids, since=since)
+
+
+async def _leave_no_byte(stores: Stores) -> None:
+    if stores.journal:
+        await stores.journal.erasure.leave_no_byte()
 
 
 @asynccontextmanager

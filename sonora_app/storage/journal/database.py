@@ -1,5 +1,6 @@
 """The journal's file: how it is opened, and what its failures mean to a person."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from sonora_app.errors import RecordRefusedError, StorageError
 from sonora_app.wording.words import worded
 
 BUSY_TIMEOUT_SECS = 5.0
-"""How long to wait for another process that is writing."""
+"""How long to wait for another connection that is writing."""
+_BUSY_BLOCK_SECS = 0.02
+"""How much of that SQLite may wait by itself, which blocks the thread."""
 
 _Result = TypeVar("_Result")
 
@@ -83,18 +86,18 @@ def storage_errors(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code: int = getattr(error, "sqlite_errorcode", 0)
+        kind = _kind(error)
         sentence, hint = _MEANINGS.get(
-            code & _PRIMARY_CODE,
+            kind,
             (
                 worded("The journal failed: {reason}.", reason=_name(error)),
                 "",
             ),
         )
-        refused = code & _PRIMARY_CODE == sqlite3.SQLITE_CONSTRAINT
+        refused = kind == sqlite3.SQLITE_CONSTRAINT
         raised = RecordRefusedError if refused else StorageError
         # What Python's own layer raises has no code, and may quote a value.
-        raise raised(sentence, hint=hint) from (error if code else None)
+        raise raised(sentence, hint=hint) from (error if kind else None)
     except OSError as error:
         raise StorageError(
             worded(
@@ -115,6 +118,12 @@ def storage_errors(path: Path) -> Generator[None]:
         raise RecordRefusedError(
             f"The journal cannot keep or read a value ({type(error).__name__})."
         ) from None
+
+
+def _kind(error: sqlite3.Error) -> int:
+    """The primary code of an error; 0 for what Python's own layer raises."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & _PRIMARY_CODE
 
 
 def _name(error: sqlite3.Error) -> str:
@@ -138,6 +147,22 @@ def transaction(connection: sqlite3.Connection, *, write: bool) -> Generator[Non
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+async def unless_busy(work: Callable[[], _Result]) -> _Result:
+    """Run `work`; again, for `BUSY_TIMEOUT_SECS`, when another connection keeps it from beginning.
+
+    The thread is free for other work in between.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BUSY_TIMEOUT_SECS
+    while True:
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if _kind(error) != sqlite3.SQLITE_BUSY or loop.time() > deadline:
+                raise
+        await asyncio.sleep(_BUSY_BLOCK_SECS)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -214,7 +239,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT_SECS,
+        timeout=_BUSY_BLOCK_SECS,
         isolation_level=None,
     )
     connection.row_factory = sqlite3.Row

@@ -1,16 +1,31 @@
-"""Taking whole conversations out of the journal, for good: what was said, and what waits of it."""
+"""Taking rows out of the journal for good, so that no byte of them is left in its files.
 
+Deleting is one transaction; what is left in the files is cleared away afterwards, once for any
+number of them (see scrub.py). A mark beside the journal says that this is still to be done.
+"""
+
+import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Set
+from collections.abc import Callable, Collection, Set
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from loguru import logger
+
+from sonora_app.errors import StorageError
 from sonora_app.storage.journal.database import Transact
 from sonora_app.storage.journal.outbox_rows import sql_time
+from sonora_app.storage.journal.scrub import ErasingMarks, scrub
 
 _Result = TypeVar("_Result")
+
+_PATIENCE_SECS = 15.0
+"""How long an erasure waits for readers that keep the old bytes alive."""
+_AGAIN_SECS = 30.0
+"""How long until what could not be cleared away is tried again."""
 
 _GIVEN = "(SELECT value FROM json_each(:ids))"
 
@@ -49,13 +64,13 @@ class InTurn(Protocol):
 class Erasure:
     """Erases from a journal. Every method may raise `StorageError`, having changed nothing."""
 
-    def __init__(
-        self, transact: Transact, in_turn: InTurn, truncate: Callable[[], Awaitable[None]]
-    ) -> None:
-        """Made by the journal; `truncate` empties its write-ahead log."""
+    def __init__(self, path: Path, transact: Transact, in_turn: InTurn) -> None:
+        """Made by the journal at `path`, on whose thread the other two work."""
+        self._path = path
+        self._marks = ErasingMarks(path)
         self._transact = transact
         self._in_turn = in_turn
-        self._truncate = truncate
+        self._clearing: asyncio.Task[None] | None = None
 
     async def quiet(self, before: datetime, *, after: UUID | None, limit: int) -> tuple[UUID, ...]:
         """Conversations whose last message was before `before`, in the order of their ids.
@@ -94,9 +109,18 @@ class Erasure:
         )
 
     async def erase(self, conversation_ids: Collection[UUID], *, since: datetime | None) -> None:
-        """Erase conversations with all that belongs to them, the outbox's entries too.
+        """Delete conversations (see `delete`), and leave no byte of them.
 
-        Those that `in_use` gives stay. Nothing of what goes can be read from the file any more.
+        Raises:
+            StorageError: Nothing was deleted, or all was and pieces are left: the words say which.
+        """
+        await self.delete(conversation_ids, since=since)
+        await self.leave_no_byte()
+
+    async def delete(self, conversation_ids: Collection[UUID], *, since: datetime | None) -> None:
+        """Delete conversations with all that belongs to them, the outbox's entries too.
+
+        Those that `in_use` gives stay. Pieces of what goes are in the file until `leave_no_byte`.
 
         Args:
             conversation_ids: Which; those that are not there are passed over.
@@ -108,8 +132,70 @@ class Erasure:
             for statement in _ERASE:
                 connection.execute(statement, _given(set(conversation_ids) - kept))
 
-        await self._in_turn(work)
-        await self._truncate()
+        await self.delete_rows(work)
+
+    async def delete_rows(
+        self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]
+    ) -> _Result:
+        """Delete any rows, in one transaction. Call `leave_no_byte` after the last of them.
+
+        Args:
+            work: Deletes them; given the journal, and the processes that live. Run on the journal's
+                thread, which it holds up.
+
+        Returns:
+            What `work` returned.
+        """
+
+        def marked(connection: sqlite3.Connection, living: Set[UUID]) -> _Result:
+            before = connection.total_changes
+            result = work(connection, living)
+            if connection.total_changes != before:
+                self._marks.make()
+            return result
+
+        return await self._in_turn(marked)
+
+    async def leave_no_byte(self) -> None:
+        """Clear away what was deleted from every file of the journal, as long as that takes.
+
+        Calls go on meanwhile; see scrub.py for what it costs. When it fails it is tried again, for
+        as long as this process has the journal open, and when the journal is opened anew.
+
+        Raises:
+            StorageError: Pieces of what was deleted may still be in the files.
+        """
+        try:
+            await asyncio.to_thread(scrub, self._path, patience_secs=_PATIENCE_SECS)
+        except StorageError:
+            self.finish(after_secs=_AGAIN_SECS)
+            raise
+
+    def finish(self, *, after_secs: float = 0) -> None:
+        """Clear away in the background what an erasure left that did not end, if there is any.
+
+        Args:
+            after_secs: When to begin.
+        """
+        if self._clearing is None or self._clearing.done():
+            self._clearing = asyncio.create_task(self._finish(after_secs), name="sonora-erasing")
+
+    async def aclose(self) -> None:
+        """Stop trying. What is left is left to the next one that opens the journal."""
+        if self._clearing is not None:
+            self._clearing.cancel()
+            await asyncio.gather(self._clearing, return_exceptions=True)
+
+    async def _finish(self, after_secs: float) -> None:
+        await asyncio.sleep(after_secs)
+        while await asyncio.to_thread(self._marks.listed):
+            try:
+                await asyncio.to_thread(scrub, self._path, patience_secs=_PATIENCE_SECS)
+            except StorageError as error:
+                logger.warning(str(error))
+                await asyncio.sleep(_AGAIN_SECS)
+            else:
+                logger.info("Cleared away what an earlier deletion had left in the journal's file")
 
 
 def _in_use(

@@ -25,6 +25,7 @@ from sonora_app.storage.journal.database import (
     prepare_to_write,
     storage_errors,
     transaction,
+    unless_busy,
 )
 from sonora_app.storage.journal.erasure import Erasure
 from sonora_app.storage.journal.locks import ProcessLock, turn
@@ -49,25 +50,27 @@ _Result = TypeVar("_Result")
 class Journal:
     """A `Store` in one SQLite file, which several processes may use at once.
 
-    Made by `Journal.connect`. All its work is done on one thread of its own, in the order it
-    was asked for. Cancelling a call does not undo what it had begun.
+    Made by `Journal.connect`. All its work is done on one thread of its own, and what writes in
+    the order it was asked for. While another connection writes, nothing of this waits but writes.
+    Cancelling a call does not undo what it had begun.
 
     Parameters:
         side: The loop of that thread.
         outbox: What waits to be shipped from it.
-        erasure: Takes conversations out of it.
+        erasure: Takes rows out of it for good.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
         """Start the thread; `connect` opens the file on it."""
         self.side = SideLoop("sonora-journal")
         self.outbox = Outbox(path, self._transact)
-        self.erasure = Erasure(self._transact, self._in_turn, self._truncate)
+        self.erasure = Erasure(path, self._transact, self._in_turn)
         self._path = path
         self._ships = outbox
         self._connection: sqlite3.Connection | None = None
         self._process: ProcessLock | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
 
     @classmethod
     async def connect(
@@ -94,6 +97,8 @@ class Journal:
         except BaseException:
             await journal.aclose()
             raise
+        if not read_only:
+            journal.erasure.finish()
         return journal
 
     async def write(self, records: Sequence[Record]) -> None:
@@ -110,11 +115,8 @@ class Journal:
         """
         batch = tuple(records)
 
-        def work() -> None:
-            if self._within(lambda connection: self._write(connection, batch), write=True):
-                self.outbox.enqueued.set()
-
-        await self._run(work)
+        if await self._transact(lambda connection: self._write(connection, batch), write=True):
+            self.outbox.enqueued.set()
 
     async def look_up(
         self,
@@ -196,7 +198,7 @@ class Journal:
         Raises:
             StorageError: None of them was ended.
         """
-        closed = await self._run(self._close_orphans)
+        closed = await self._in_turn(self._close_orphans)
         if closed and self._ships:
             self.outbox.enqueued.set()
         return closed
@@ -212,21 +214,27 @@ class Journal:
         await asyncio.shield(self._closing)
 
     async def _let_go(self) -> None:
+        await self.erasure.aclose()
         try:
-            await self.side.run(self._guarded(self._close))
+            await self.side.run(self._guarded(self._close, write=True))
         finally:
             await self.side.aclose()
 
-    async def _run(self, work: Callable[[], _Result]) -> _Result:
+    async def _run(self, work: Callable[[], _Result], *, write: bool = False) -> _Result:
         if self._closing is not None:
             raise StorageError("The journal is closed.")
-        guarded = self._guarded(work)
+        guarded = self._guarded(work, write=write)
         return await (guarded if self.side.is_running else self.side.run(guarded))
 
     async def _transact(
         self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
     ) -> _Result:
-        return await self._run(lambda: self._within(work, write=write))
+        def within() -> _Result:
+            connection = self._writable()[0] if write else self._opened()
+            with transaction(connection, write=write):
+                return work(connection)
+
+        return await self._run(within, write=write)
 
     async def _in_turn(self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]) -> _Result:
         def within() -> _Result:
@@ -234,24 +242,16 @@ class Journal:
             with self._turn(), transaction(connection, write=True):
                 return work(connection, process.living())
 
-        return await self._run(within)
-
-    async def _truncate(self) -> None:
-        # As far as nobody reads what is in it; the next checkpoint does the rest.
-        await self._run(
-            lambda: self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        )
+        return await self._run(within, write=True)
 
     # What follows runs on the journal's thread.
 
-    async def _guarded(self, work: Callable[[], _Result]) -> _Result:
+    async def _guarded(self, work: Callable[[], _Result], *, write: bool = False) -> _Result:
         with storage_errors(self._path):
-            return work()
-
-    def _within(self, work: Callable[[sqlite3.Connection], _Result], *, write: bool) -> _Result:
-        connection = self._writable()[0] if write else self._opened()
-        with transaction(connection, write=write):
-            return work(connection)
+            if not write:
+                return await unless_busy(work)
+            async with self._writing:
+                return await unless_busy(work)
 
     def _open_to_write(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -296,14 +296,11 @@ class Journal:
         ]
         return any(enqueued)
 
-    def _close_orphans(self) -> list[UUID]:
-        connection, process = self._writable()
-        with self._turn(), transaction(connection, write=True):
-            orphans = find_orphans(connection, process.living())
-            for record, ships in orphans.records:
-                write_record(
-                    connection, record, process_id=process.id, outbox=self._ships and ships
-                )
+    def _close_orphans(self, connection: sqlite3.Connection, living: Set[UUID]) -> list[UUID]:
+        _, process = self._writable()
+        orphans = find_orphans(connection, living)
+        for record, ships in orphans.records:
+            write_record(connection, record, process_id=process.id, outbox=self._ships and ships)
         return orphans.session_ids
 
     def _close(self) -> None:
