@@ -189,6 +189,60 @@ class Transition(Record):
     created_at: AwareDatetime
 
 
+class Memory(Record):
+    """One thing about one person, in a sentence, in the language that it was said in.
+
+    `created_at` is when it was said. It holds until `valid_until`, or until another replaces it,
+    which is then kept as what held before. One that was forgotten has no `content` any more.
+    """
+
+    table: ClassVar[str] = "memories"
+
+    id: UUID
+    user_id: str
+    content: str
+    source_message_id: UUID | None = None
+    conversation_id: UUID | None = None
+    created_at: AwareDatetime
+    valid_until: AwareDatetime | None = None
+    replaced_by: UUID | None = None
+    forgotten_at: AwareDatetime | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is still true at `now`, as far as is known."""
+        if self.forgotten_at is not None or self.replaced_by is not None:
+            return False
+        return self.valid_until is None or self.valid_until > now
+
+
+class MemoryUpdate(Record):
+    """The end of a memory: it stops being true, is replaced, or is forgotten.
+
+    Nothing of it is ever taken back, so that it may be applied again, and in any order. A memory
+    that is forgotten loses its content and where it came from.
+    """
+
+    table: ClassVar[str] = "memories"
+
+    id: UUID
+    user_id: str
+    valid_until: AwareDatetime | None = None
+    replaced_by: UUID | None = None
+    forgotten_at: AwareDatetime | None = None
+
+
+class MemoryChoice(Record):
+    """Whether a person wants to be remembered. The one made last counts."""
+
+    table: ClassVar[str] = "memory_choices"
+
+    id: UUID
+    user_id: str
+    remembers: bool
+    created_at: AwareDatetime
+
+
 _last_uuid7 = 0
 _uuid7_lock = threading.Lock()
 

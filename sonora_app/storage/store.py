@@ -6,11 +6,13 @@ event loop free while it works, and every failure is a `StorageError`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
 from sonora_app.storage.records import (
     Conversation,
+    Memory,
     Message,
     Record,
     Session,
@@ -42,6 +44,50 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is remembered of a person, as far as it was asked for.
+
+    Parameters:
+        memories: The latest first.
+        more: Whether there are others that were not read.
+        remembers: Whether the person wants to be remembered; None has not said.
+        shared: Notes about everybody, from an older project's table.
+        unshipped: The ids of those that only the journal is sure to have.
+        ended: The ids of memories that ended, or were forgotten, and Supabase may not know it yet.
+        chosen_at: When `remembers` was said.
+    """
+
+    memories: tuple[Memory, ...] = ()
+    more: bool = False
+    remembers: bool | None = None
+    shared: tuple[str, ...] = ()
+    unshipped: frozenset[UUID] = frozenset()
+    ended: frozenset[UUID] = frozenset()
+    chosen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Which memories are wanted.
+
+    Parameters:
+        limit: How many at most; 0 reads nothing of the person at all.
+        past: Whether those that hold no more are wanted too.
+        words: Only those in which one of these words stands, in this or a similar spelling.
+        shared: Whether the notes about everybody are wanted.
+    """
+
+    limit: int = 0
+    past: bool = False
+    words: tuple[str, ...] = ()
+    shared: bool = False
+
+
+NOTHING = Recall()
+"""No memories are wanted."""
+
+
+@dataclass(frozen=True)
 class Found:
     """What there is when a conversation is to be opened.
 
@@ -52,12 +98,14 @@ class Found:
         previous: The conversation that this user talked in last, other than this one.
         complete: Whether everything was read. If not, there may be a conversation where
             `opening` is None, and more of it, or a later one, where it is not.
+        known: What is remembered of who asks.
     """
 
     opening: Opening | None = None
     deleted: bool = False
     previous: Conversation | None = None
     complete: bool = True
+    known: Known = Known()
 
 
 @dataclass(frozen=True)
@@ -101,6 +149,7 @@ class Store(Protocol):
         user_id: str,
         *,
         message_limit: int,
+        recall: Recall = NOTHING,
         deadline_secs: float | None = None,
     ) -> Found:
         """Read what opening a conversation needs.
@@ -111,8 +160,17 @@ class Store(Protocol):
             conversation_id: Which conversation; None is a new one.
             user_id: Who asks.
             message_limit: How many of its newest messages to read.
+            recall: What to read of what is remembered of who asks.
             deadline_secs: When to do without what is not on this machine, or cannot be read:
                 what is found then is not complete. None never does without.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        ...
+
+    async def known(self, user_id: str, recall: Recall) -> Known:
+        """Read what is remembered of a person.
 
         Raises:
             StorageError: It cannot be read.

@@ -18,9 +18,19 @@ from loguru import logger
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.known import joined_known, read_known
 from sonora_app.storage.records import Message, Record
 from sonora_app.storage.side_loop import SideLoop
-from sonora_app.storage.store import Found, Listing, Opening, StorageHealth, Transcript
+from sonora_app.storage.store import (
+    NOTHING,
+    Found,
+    Known,
+    Listing,
+    Opening,
+    Recall,
+    StorageHealth,
+    Transcript,
+)
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.storage.supabase.shipper import Shipper
@@ -103,16 +113,21 @@ class MirroredStore:
         user_id: str,
         *,
         message_limit: int,
+        recall: Recall = NOTHING,
         deadline_secs: float | None = None,
     ) -> Found:
         """See `Store.look_up`. Past the deadline it gives what the journal has."""
         here = asyncio.create_task(
-            self._journal.look_up(conversation_id, user_id, message_limit=message_limit)
+            self._journal.look_up(
+                conversation_id, user_id, message_limit=message_limit, recall=recall
+            )
         )
         try:
             async with asyncio.timeout(deadline_secs):
                 there = await self._aside.run(
-                    self._api.look_up(conversation_id, user_id, message_limit=message_limit)
+                    self._api.look_up(
+                        conversation_id, user_id, message_limit=message_limit, recall=recall
+                    )
                 )
         except (TimeoutError, StorageError) as error:
             if deadline_secs is None:
@@ -128,7 +143,14 @@ class MirroredStore:
         if known and named and known.conversation.user_id != named.conversation.user_id:
             # An account became part of another, or the journal's word was never more than a claim.
             await self._journal.set_owner(named.conversation.id, named.conversation.user_id)
-        return _joined(here.result(), there, message_limit)
+        found = _joined(here.result(), there, message_limit)
+        return replace(found, known=joined_known(here.result().known, there.known, recall))
+
+    async def known(self, user_id: str, recall: Recall) -> Known:
+        """See `Store.known`: from both, or the journal when Supabase does not answer."""
+        return await self._aside.run(
+            read_known(self._journal, self._api, user_id, recall, on_partial=_warn_partial)
+        )
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """See `Store.transcript`: from both, or the journal when Supabase does not answer."""

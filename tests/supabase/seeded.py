@@ -11,12 +11,18 @@ EVA = UUID("00000000-0000-4000-8000-00000000000e")
 
 @dataclass(frozen=True)
 class Rows:
-    """The ids of the one row that each table has for one conversation."""
+    """The ids of the one row that each table has for one conversation, and for its owner.
+
+    What is remembered has an owner always: where the conversation is nobody's, a stranger.
+    """
 
     conversations: UUID
     sessions: UUID
     messages: UUID
     transitions: UUID
+    memories: UUID
+    memory_choices: UUID
+    owner: str
 
     def of(self, table: str) -> UUID:
         """The id of the row in `table`."""
@@ -27,7 +33,8 @@ class Rows:
 
 def seed(connection: Connection, user_id: UUID | None) -> Rows:
     """Write a conversation of this user's with a call, a message and a transition."""
-    rows = Rows(uuid4(), uuid4(), uuid4(), uuid4())
+    ids = [uuid4() for _ in range(6)]
+    rows = Rows(*ids, owner=str(user_id or uuid4()))
     connection.execute(
         "insert into public.conversations (id, user_id, title) values (%s, %s, 'a title')",
         (rows.conversations, str(user_id) if user_id else None),
@@ -46,5 +53,13 @@ def seed(connection: Connection, user_id: UUID | None) -> Rows:
         "insert into public.transitions (id, conversation_id, session_id, seq, from_node, to_node,"
         " trigger, created_at) values (%s, %s, %s, 1, 'a', 'b', 'c', now())",
         (rows.transitions, rows.conversations, rows.sessions),
+    )
+    connection.execute(
+        "insert into public.memories (id, user_id, content) values (%s, %s, 'a secret')",
+        (rows.memories, rows.owner),
+    )
+    connection.execute(
+        "insert into public.memory_choices (id, user_id, remembers) values (%s, %s, true)",
+        (rows.memory_choices, rows.owner),
     )
     return rows

@@ -26,6 +26,9 @@ COLUMNS = {
     " modality interrupted node metadata metrics",
     "transitions": "id conversation_id session_id seq from_node to_node trigger arguments"
     " created_at",
+    "memories": "id user_id content source_message_id conversation_id created_at valid_until"
+    " replaced_by forgotten_at metadata",
+    "memory_choices": "id user_id remembers created_at",
 }
 
 # Tables of which only the service key knows: nobody else has any grant on them.
@@ -34,31 +37,31 @@ INTERNAL = {"applied_updates": "conversation_id digest"}
 # For each role and verb, whose row it is, and what comes of it in each table. `user` stands for
 # Ana and for Eva; `own` is then hers, `other` the other's, `nobody` the one without an owner.
 VERBS = """
-role     verb      row     conversations  sessions  messages  transitions
-anon     select    other   denied         denied    denied    denied
-anon     select    nobody  denied         denied    denied    denied
-anon     insert    other   denied         denied    denied    denied
-anon     insert    nobody  denied         denied    denied    denied
-anon     delete    other   denied         denied    denied    denied
-anon     delete    nobody  denied         denied    denied    denied
-anon     truncate  -       denied         denied    denied    denied
-user     select    own     yes            yes       yes       yes
-user     select    other   no             no        no        no
-user     select    nobody  no             no        no        no
-user     insert    own     denied         denied    denied    denied
-user     insert    other   denied         denied    denied    denied
-user     insert    nobody  denied         denied    denied    denied
-user     delete    own     denied         denied    denied    denied
-user     delete    other   denied         denied    denied    denied
-user     delete    nobody  denied         denied    denied    denied
-user     truncate  -       denied         denied    denied    denied
-service  select    other   yes            yes       yes       yes
-service  select    nobody  yes            yes       yes       yes
-service  insert    other   yes            yes       yes       yes
-service  insert    nobody  yes            yes       yes       yes
-service  delete    other   yes            yes       yes       yes
-service  delete    nobody  yes            yes       yes       yes
-service  truncate  -       yes            yes       yes       yes
+role    verb     row     conversations  sessions  messages  transitions  memories  memory_choices
+anon    select   other   denied         denied    denied    denied       denied    denied
+anon    select   nobody  denied         denied    denied    denied       denied    denied
+anon    insert   other   denied         denied    denied    denied       denied    denied
+anon    insert   nobody  denied         denied    denied    denied       denied    denied
+anon    delete   other   denied         denied    denied    denied       denied    denied
+anon    delete   nobody  denied         denied    denied    denied       denied    denied
+anon    truncate -       denied         denied    denied    denied       denied    denied
+user    select   own     yes            yes       yes       yes          yes       yes
+user    select   other   no             no        no        no           no        no
+user    select   nobody  no             no        no        no           no        no
+user    insert   own     denied         denied    denied    denied       denied    yes
+user    insert   other   denied         denied    denied    denied       denied    denied
+user    insert   nobody  denied         denied    denied    denied       denied    denied
+user    delete   own     denied         denied    denied    denied       yes       yes
+user    delete   other   denied         denied    denied    denied       no        no
+user    delete   nobody  denied         denied    denied    denied       no        no
+user    truncate -       denied         denied    denied    denied       denied    denied
+service select   other   yes            yes       yes       yes          yes       yes
+service select   nobody  yes            yes       yes       yes          yes       yes
+service insert   other   yes            yes       yes       yes          yes       yes
+service insert   nobody  yes            yes       yes       yes          yes       yes
+service delete   other   yes            yes       yes       yes          yes       yes
+service delete   nobody  yes            yes       yes       yes          yes       yes
+service truncate -       yes            yes       yes       yes          yes       yes
 """
 
 # The only columns that a user may change, and only in rows of her own. Every other column of
@@ -67,7 +70,13 @@ CHANGEABLE = {
     ("conversations", "title"),
     ("conversations", "deleted_at"),
     ("messages", "deleted_at"),
+    ("memories", "content"),
+    ("memories", "valid_until"),
 }
+
+# The only tables that a user may delete from, and what she may say in new rows of her own.
+DELETABLE = {"memories", "memory_choices"}
+INSERTABLE = {("memory_choices", "user_id"), ("memory_choices", "remembers")}
 
 
 @dataclass(frozen=True)
@@ -195,6 +204,8 @@ def new_row(table: str, rows: Rows) -> tuple[Any, tuple[object, ...]]:
             " values (%s, %s, %s, 2, 'a', 'b', 'c', now())",
             (uuid4(), rows.conversations, rows.sessions),
         ),
+        "memories": ("(user_id, content) values (%s, 'new')", (rows.owner,)),
+        "memory_choices": ("(user_id, remembers) values (%s, false)", (rows.owner,)),
     }
     rest, given = values[table]
     return f"insert into public.{table} {rest}", given
@@ -238,9 +249,13 @@ def test_grants_are_these_and_no_others(project: Project):
             " where t.attrelid in ("
             "   select oid from pg_class where relnamespace = 'public'::regnamespace)"
         ).fetchall()
-    assert set(tables) == {(table, "authenticated", "SELECT") for table in COLUMNS}
+    verbs = {("SELECT", frozenset(COLUMNS)), ("DELETE", frozenset(DELETABLE))}
+    assert set(tables) == {
+        (table, "authenticated", verb) for verb, which in verbs for table in which
+    }
+    verbs = {("UPDATE", frozenset(CHANGEABLE)), ("INSERT", frozenset(INSERTABLE))}
     assert set(columns) == {
-        (table, column, "authenticated", "UPDATE") for table, column in CHANGEABLE
+        (table, column, "authenticated", verb) for verb, which in verbs for table, column in which
     }
 
 

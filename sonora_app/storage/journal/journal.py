@@ -29,6 +29,7 @@ from sonora_app.storage.journal.database import (
 )
 from sonora_app.storage.journal.erasure import Erasure
 from sonora_app.storage.journal.locks import ProcessLock, turn
+from sonora_app.storage.journal.memory_rows import read_known
 from sonora_app.storage.journal.migrations import MIGRATIONS, migrate, schema_version
 from sonora_app.storage.journal.orphans import find_orphans
 from sonora_app.storage.journal.outbox import Outbox
@@ -41,7 +42,7 @@ from sonora_app.storage.journal.queries import (
 from sonora_app.storage.journal.writes import write_record
 from sonora_app.storage.records import Record
 from sonora_app.storage.side_loop import SideLoop
-from sonora_app.storage.store import Found, Listing, Transcript
+from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
 from sonora_app.wording.words import worded
 
 _Result = TypeVar("_Result")
@@ -124,24 +125,25 @@ class Journal:
         user_id: str,
         *,
         message_limit: int,
+        recall: Recall = NOTHING,
         deadline_secs: float | None = None,
     ) -> Found:
         """See `Store.look_up`. It is on this machine, so there is no deadline to keep."""
         return await self._transact(
             lambda connection: read_found(
-                connection, conversation_id, user_id, message_limit=message_limit
+                connection, conversation_id, user_id, message_limit=message_limit, recall=recall
             ),
             write=False,
         )
 
+    async def known(self, user_id: str, recall: Recall) -> Known:
+        """See `Store.known`."""
+        return await self._transact(
+            lambda connection: read_known(connection, user_id, recall), write=False
+        )
+
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
-        """Read all that is kept of a conversation, or None when there is no such conversation.
-
-        Deleted messages are left out.
-
-        Raises:
-            StorageError: It cannot be read.
-        """
+        """See `Store.transcript`. Deleted messages are left out."""
         return await self._transact(
             lambda connection: read_transcript(connection, conversation_id), write=False
         )

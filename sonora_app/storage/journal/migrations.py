@@ -191,10 +191,46 @@ _PROVISIONAL = (
     """,
 )
 
+# What is remembered of people, which outlasts the conversations it came from. See memory_rows.py.
+_MEMORIES = (
+    """
+    CREATE TABLE memories (
+        id TEXT PRIMARY KEY NOT NULL,
+        user_id TEXT NOT NULL,
+        content TEXT NOT NULL,
+        source_message_id TEXT,
+        conversation_id TEXT,
+        created_at TEXT NOT NULL,
+        valid_until TEXT,
+        replaced_by TEXT,
+        forgotten_at TEXT,
+        metadata TEXT NOT NULL DEFAULT '{}',
+        shipping INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    """
+    CREATE TABLE memory_choices (
+        id TEXT PRIMARY KEY NOT NULL,
+        user_id TEXT NOT NULL,
+        remembers INTEGER NOT NULL,
+        created_at TEXT NOT NULL,
+        shipping INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+    "CREATE INDEX memories_of_user ON memories (user_id, created_at, id)"
+    " WHERE forgotten_at IS NULL AND replaced_by IS NULL",
+    "CREATE INDEX memories_by_user ON memories (user_id, created_at, id)",
+    "CREATE INDEX memory_choices_of_user ON memory_choices (user_id, created_at, id)",
+    "CREATE INDEX memories_of_conversation ON memories (conversation_id)",
+    "CREATE INDEX outbox_of_memories ON outbox (row_id) WHERE table_name = 'memories'",
+    "CREATE INDEX set_aside_of_memories ON set_aside (row_id) WHERE table_name = 'memories'",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
     _PROVISIONAL,
+    _MEMORIES,
 )
 """The statements of each migration, the first migration first."""
 

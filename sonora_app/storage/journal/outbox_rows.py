@@ -101,7 +101,7 @@ def enqueue(
     row_id: str,
     operation: str,
     payload: str,
-    conversation_id: str,
+    conversation_id: str | None,
 ) -> None:
     """Put one change in the outbox.
 
@@ -133,7 +133,7 @@ def adopt(connection: sqlite3.Connection, conversation_id: str) -> None:
         connection.execute(
             "INSERT INTO outbox"  # noqa: S608  # names of ours
             " (table_name, row_id, operation, payload, created_at, conversation_id)"
-            f" SELECT '{record.table}', id, 'insert', {_as_payload(record)}, :now, :id"
+            f" SELECT '{record.table}', id, 'insert', {as_payload(record)}, :now, :id"
             f" FROM {record.table} {which} ORDER BY {_ORDERS[record.table]}",
             {"id": conversation_id, "now": now},
         )
@@ -204,8 +204,8 @@ def discard_entry(connection: sqlite3.Connection, position: int) -> bool:
     return True
 
 
-def _as_payload(record: type[Record]) -> str:
-    """The SQL of a row as `rows.py` writes the payload of a record."""
+def as_payload(record: type[Record]) -> str:
+    """The SQL of a row as `writes.py` writes the payload of a record."""
     parts: list[str] = []
     for name, field in sorted(record.model_fields.items()):
         value = name

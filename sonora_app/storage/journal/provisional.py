@@ -15,6 +15,7 @@ from uuid import UUID
 from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
+    Memory,
     Message,
     ProvisionalConversation,
     Record,
@@ -24,7 +25,7 @@ from sonora_app.storage.records import (
 from sonora_app.storage.store import Found
 
 # Updates of sessions are known by the session alone.
-_MOVED_TABLES = ("sessions", "messages", "transitions", "applied_updates")
+_MOVED_TABLES = ("sessions", "messages", "transitions", "applied_updates", "memories")
 _MOVE_ENTRIES = """
     UPDATE outbox SET
         conversation_id = :to,
@@ -170,7 +171,7 @@ def in_its_place(connection: sqlite3.Connection, record: Record) -> Record:
     """
     if isinstance(record, Conversation | ConversationUpdate):
         field, conversation_id = "id", record.id
-    elif isinstance(record, Session | Message | Transition):
+    elif isinstance(record, Session | Message | Transition | Memory):
         field, conversation_id = "conversation_id", record.conversation_id
     else:
         return record

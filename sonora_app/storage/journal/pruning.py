@@ -41,6 +41,16 @@ _OLD_SESSIONS = f"""
     LIMIT :limit
 """  # noqa: S608  # names of ours
 
+_OLD_MEMORIES = """
+    SELECT id FROM memories
+    WHERE created_at < :before AND shipping = 1
+    AND NOT EXISTS (SELECT 1 FROM outbox
+        WHERE outbox.table_name = 'memories' AND outbox.row_id = memories.id)
+    AND NOT EXISTS (SELECT 1 FROM set_aside
+        WHERE set_aside.table_name = 'memories' AND set_aside.row_id = memories.id)
+    LIMIT :limit
+"""
+
 
 def prune_some(connection: sqlite3.Connection, before: datetime) -> int:
     """Remove some of what `Outbox.prune` removes. Gives how many, 0 when there is no more.
@@ -49,7 +59,11 @@ def prune_some(connection: sqlite3.Connection, before: datetime) -> int:
         sqlite3.Error: It cannot be written.
     """
     values = {"before": sql_time(before), "limit": _PRUNED_AT_ONCE}
-    for table, query in (("conversations", _OLD_CONVERSATIONS), ("sessions", _OLD_SESSIONS)):
+    for table, query in (
+        ("conversations", _OLD_CONVERSATIONS),
+        ("sessions", _OLD_SESSIONS),
+        ("memories", _OLD_MEMORIES),
+    ):
         # What belongs to one goes with it.
         removed = connection.execute(
             f"DELETE FROM {table} WHERE id IN ({query})",  # noqa: S608  # names of ours

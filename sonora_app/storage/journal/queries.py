@@ -1,14 +1,14 @@
 """The journal's rows as records: how they are read."""
 
-import json
 import sqlite3
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
+from sonora_app.storage.journal.as_records import to_record, to_records
+from sonora_app.storage.journal.memory_rows import read_known
 from sonora_app.storage.journal.provisional import provisional_for
-from sonora_app.storage.records import Conversation, Message, Record, Session, Transition
-from sonora_app.storage.store import Found, Listing, Opening, Transcript
+from sonora_app.storage.records import Conversation, Message, Session, Transition
+from sonora_app.storage.store import NOTHING, Found, Listing, Opening, Recall, Transcript
 
 # Rows without a seq come first among those of one moment, in both directions: SQLite holds
 # null to be the smallest value. A limit of -1 is none.
@@ -43,10 +43,6 @@ _UNSHIPPED = (
     ),
 )
 
-_JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
-
-_AnyRecord = TypeVar("_AnyRecord", bound=Record)
-
 
 def read_found(
     connection: sqlite3.Connection,
@@ -54,6 +50,7 @@ def read_found(
     user_id: str,
     *,
     message_limit: int,
+    recall: Recall = NOTHING,
 ) -> Found:
     """What `Store.look_up` gives, within the caller's transaction.
 
@@ -68,7 +65,11 @@ def read_found(
     previous = connection.execute(
         _PREVIOUS, {"user_id": user_id, "id": row["id"] if row else None}
     ).fetchone()
-    return Found(opening, previous=_to_record(Conversation, previous) if previous else None)
+    return Found(
+        opening,
+        previous=to_record(Conversation, previous) if previous else None,
+        known=read_known(connection, user_id, recall),
+    )
 
 
 def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Transcript | None:
@@ -86,10 +87,10 @@ def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Tr
         key,
     )
     return Transcript(
-        conversation=_to_record(Conversation, row),
-        sessions=_to_records(Session, sessions),
+        conversation=to_record(Conversation, row),
+        sessions=to_records(Session, sessions),
         messages=_oldest_first(connection, key),
-        transitions=_to_records(Transition, transitions),
+        transitions=to_records(Transition, transitions),
     )
 
 
@@ -112,7 +113,7 @@ def read_listings(
         _CONVERSATIONS if user_id is None else _CONVERSATIONS_OF_USER,
         {"user_id": user_id, "limit": max(0, limit)},
     )
-    return tuple(Listing(_to_record(Conversation, row), row["message_count"]) for row in rows)
+    return tuple(Listing(to_record(Conversation, row), row["message_count"]) for row in rows)
 
 
 def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: int) -> Opening:
@@ -124,7 +125,7 @@ def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: in
         key,
     ).fetchone()
     return Opening(
-        conversation=_to_record(Conversation, row),
+        conversation=to_record(Conversation, row),
         messages=messages,
         older_messages=row["message_count"] - len(messages),
         last_message_seq=message_seq or 0,
@@ -139,18 +140,4 @@ def _conversation_row(connection: sqlite3.Connection, conversation_id: UUID) -> 
 
 
 def _oldest_first(connection: sqlite3.Connection, key: dict[str, Any]) -> tuple[Message, ...]:
-    return _to_records(Message, reversed(connection.execute(_NEWEST_MESSAGES, key).fetchall()))
-
-
-def _to_records(model: type[_AnyRecord], rows: Iterable[sqlite3.Row]) -> tuple[_AnyRecord, ...]:
-    return tuple(_to_record(model, row) for row in rows)
-
-
-def _to_record(model: type[_AnyRecord], row: sqlite3.Row) -> _AnyRecord:
-    """The record that `row` holds. Null is the field's default."""
-    values = {name: row[name] for name in model.model_fields}
-    for name in _JSON_COLUMNS & values.keys():
-        values[name] = json.loads(values[name] or "null")
-    return model.model_validate(
-        {name: value for name, value in values.items() if value is not None}
-    )
+    return to_records(Message, reversed(connection.execute(_NEWEST_MESSAGES, key).fetchall()))

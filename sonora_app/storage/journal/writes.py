@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic_core import to_jsonable_python
 
 from sonora_app.errors import RecordRefusedError
+from sonora_app.storage.journal.memory_rows import AnyMemory, write_memory
 from sonora_app.storage.journal.outbox_rows import (
     NEVER_SHIPPED,
     SHIPPING,
@@ -22,6 +23,7 @@ from sonora_app.storage.journal.provisional import begin, in_its_place
 from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
+    MemoryUpdate,
     Message,
     ProvisionalConversation,
     Record,
@@ -114,6 +116,8 @@ def write_record(
         return False
     record = in_its_place(connection, record)
     row = {name: _to_sql(value) for name, value in record}
+    if isinstance(record, AnyMemory):
+        return write_memory(connection, record, row, _payload(record), outbox=outbox)
     conversation_id = _conversation_of(connection, record)
     if outbox:
         adopt(connection, conversation_id)
@@ -231,7 +235,7 @@ def _payload(record: Record) -> str:
 
     The objects in an update are to be merged into those of the row, key by key.
     """
-    is_update = isinstance(record, ConversationUpdate | SessionUpdate)
+    is_update = isinstance(record, ConversationUpdate | SessionUpdate | MemoryUpdate)
     return _to_json(record.model_dump(exclude_none=is_update))
 
 

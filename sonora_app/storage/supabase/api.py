@@ -15,7 +15,7 @@ import httpx
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.outbox_rows import Entry
-from sonora_app.storage.store import Found, Listing, Transcript
+from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
 from sonora_app.storage.supabase.errors import (
     Refusal,
     SupabaseError,
@@ -28,6 +28,8 @@ from sonora_app.storage.supabase.errors import (
 )
 from sonora_app.storage.supabase.rows import (
     found_in,
+    known_in,
+    recall_argument,
     rows_in,
     to_conversation,
     to_message,
@@ -39,7 +41,7 @@ from sonora_app.wording.words import worded
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-REQUIRED_SCHEMA = 2
+REQUIRED_SCHEMA = 3
 """The version of the project's schema that this code needs; later ones serve as well."""
 
 _PAGE = 1_000
@@ -154,7 +156,12 @@ class SupabaseApi:
         return True
 
     async def look_up(
-        self, conversation_id: UUID | None, user_id: str | None, *, message_limit: int
+        self,
+        conversation_id: UUID | None,
+        user_id: str | None,
+        *,
+        message_limit: int,
+        recall: Recall = NOTHING,
     ) -> Found:
         """Read all that opening a conversation needs, in one round trip.
 
@@ -162,16 +169,25 @@ class SupabaseApi:
             conversation_id: Which; None is a new one.
             user_id: Who asks; None holds nothing back, and finds no previous one.
             message_limit: How many of its newest messages to read.
+            recall: What to read of what is remembered of who asks.
         """
         answer = await self._call(
-            "sonora_open",
+            "sonora_open_call",
             {
                 "conversation_id": str(conversation_id) if conversation_id else None,
                 "user_id": user_id,
                 "message_limit": message_limit,
+                "recall": recall_argument(recall),
             },
         )
-        return _read(lambda: found_in(answer))
+        return _read(lambda: found_in(answer, recall))
+
+    async def known(self, user_id: str, recall: Recall) -> Known:
+        """What `Store.known` gives."""
+        answer = await self._call(
+            "sonora_known", {"user_id": user_id, "recall": recall_argument(recall)}
+        )
+        return _read(lambda: known_in(answer, recall))
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """What `Store.transcript` gives, a page of rows at a time."""

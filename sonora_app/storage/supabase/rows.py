@@ -16,15 +16,20 @@ from sonora_app.storage.records import (
     ConversationStatus,
     EndReason,
     JsonObject,
+    Memory,
     Message,
     Modality,
     Record,
     Session,
     Transition,
 )
-from sonora_app.storage.store import Found, Opening
+from sonora_app.storage.similar_words import loose_pattern, most_alike
+from sonora_app.storage.store import NOTHING, Found, Known, Opening, Recall
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
+
+_LOOKED_THROUGH = 200
+"""How many memories with a word in them are read to choose from, the latest first."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,8 +45,8 @@ def rows_in(answer: object) -> list[dict[str, Any]]:
     return cast(list[dict[str, Any]], answer)
 
 
-def found_in(answer: object) -> Found:
-    """What `sonora_open` answers.
+def found_in(answer: object, recall: Recall = NOTHING) -> Found:
+    """What `sonora_open_call` answers, to a request with this `recall`.
 
     Raises:
         ValueError: It is no such answer.
@@ -50,9 +55,10 @@ def found_in(answer: object) -> Found:
     """
     parts = cast(dict[str, Any], answer)
     previous = to_conversation(parts["previous"]) if parts["previous"] else None
+    known = known_in(parts["known"], recall)
     conversation = parts["conversation"]
     if conversation is None:
-        return Found(previous=previous)
+        return Found(previous=previous, known=known)
     return Found(
         Opening(
             conversation=to_conversation(conversation),
@@ -63,7 +69,57 @@ def found_in(answer: object) -> Found:
         ),
         deleted=conversation.get("deleted_at") is not None,
         previous=previous,
+        known=known,
     )
+
+
+def known_in(answer: object, recall: Recall) -> Known:
+    """What `sonora_known` answers, to a request with this `recall`.
+
+    Raises:
+        ValueError: It is no such answer.
+        KeyError: It lacks something.
+        TypeError: A part of it is something else.
+    """
+    parts = cast(dict[str, Any], answer)
+    memories = tuple(map(to_memory, rows_in(parts["memories"])))
+    if recall.words:
+        memories = most_alike(memories, recall.words, recall.limit + 1)
+    choice = cast(dict[str, Any], parts["choice"] or {})
+    remembers = choice.get("remembers")
+    return Known(
+        memories=memories[: recall.limit],
+        more=len(memories) > recall.limit,
+        remembers=remembers if isinstance(remembers, bool) else None,
+        chosen_at=_moment(choice.get("created_at")),
+        shared=tuple(str(note) for note in cast(list[object], parts["shared"] or [])),
+    )
+
+
+def recall_argument(recall: Recall) -> JsonObject:
+    """`recall` as `sonora_known` takes it."""
+    # One more than is wanted tells that there are more; of many words, the best are chosen here.
+    limit = _LOOKED_THROUGH if recall.words else recall.limit + 1
+    return {
+        "limit": limit if recall.limit > 0 else 0,
+        "past": recall.past,
+        "shared": recall.shared,
+        "patterns": [loose_pattern(word) for word in recall.words],
+    }
+
+
+def to_memory(row: object) -> Memory:
+    """The memory that a row of `memories` holds, or of the older `user_memory`.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(Memory, row)
+    values["metadata"] = _object(values.get("metadata"))
+    values["created_at"] = _moment(values.get("created_at")) or _EPOCH
+    for name in ("valid_until", "forgotten_at"):
+        values[name] = _moment(values.get(name))
+    return _record(Memory, values)
 
 
 def to_conversation(row: object) -> Conversation:

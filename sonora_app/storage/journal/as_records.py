@@ -1,0 +1,27 @@
+"""The journal's rows as records."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import TypeVar
+
+from sonora_app.storage.records import Record
+
+_JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
+
+_AnyRecord = TypeVar("_AnyRecord", bound=Record)
+
+
+def to_records(model: type[_AnyRecord], rows: Iterable[sqlite3.Row]) -> tuple[_AnyRecord, ...]:
+    """The records that `rows` hold, in their order."""
+    return tuple(to_record(model, row) for row in rows)
+
+
+def to_record(model: type[_AnyRecord], row: sqlite3.Row) -> _AnyRecord:
+    """The record that `row` holds. Null is the field's default."""
+    values = {name: row[name] for name in model.model_fields}
+    for name in _JSON_COLUMNS & values.keys():
+        values[name] = json.loads(values[name] or "null")
+    return model.model_validate(
+        {name: value for name, value in values.items() if value is not None}
+    )
