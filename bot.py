@@ -110,8 +110,8 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
 
     from sonora_app.call.session import Session
     from sonora_app.process.calls import calls
-    from sonora_app.process.shared import process_store
     from sonora_app.process.stopping import end_calls_when_stopped
+    from sonora_app.process.store import process_store
     from sonora_app.settings import load_settings
 
     settings = _warm_up.settings or load_settings()

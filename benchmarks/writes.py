@@ -146,7 +146,11 @@ def _recorder(store: Store) -> Recorder:
         transport="benchmark",
         app_version="0",
     )
-    return Recorder(store, opened)
+    return store.recorder(opened, on_written=_ignore, on_health=_ignore)
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 def _say(recorder: Recorder) -> None:

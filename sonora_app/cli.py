@@ -9,7 +9,7 @@ import typer
 from sonora_app.commands import conversations, doctor, flow, protocol, sync
 from sonora_app.commands.output import SonoraGroup
 from sonora_app.commands.welcome import welcome
-from sonora_app.wording.words import say
+from sonora_app.wording.translation import say
 
 app = typer.Typer(
     name="sonora",

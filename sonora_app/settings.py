@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sonora_app.errors import SettingsError
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 
 class Language(StrEnum):

@@ -37,8 +37,8 @@ from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.prefetch import Reading
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import EndReason, Message, Record, utc_now
-from sonora_app.storage.store import StorageHealth, Store
+from sonora_app.storage.records import EndReason, Message, Record, StorageHealth, utc_now
+from sonora_app.storage.store import Store
 
 
 class Call:
@@ -147,8 +147,8 @@ class Call:
         self.summary = opened.summary
         if self._storage is not None:
             self.page.tell_soon(self._storage)
-        self.recorder = Recorder(
-            self._store, opened, on_written=self._written, on_health=self.storage_changed
+        self.recorder = self._store.recorder(
+            opened, on_written=self._written, on_health=self.storage_changed
         )
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))

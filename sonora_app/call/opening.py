@@ -15,6 +15,7 @@ from sonora_app.storage.records import (
     ConversationUpdate,
     ProvisionalConversation,
     Record,
+    RecordedCall,
     Session,
     utc_now,
     uuid7,
@@ -32,42 +33,30 @@ class GreetingFacts:
 
 
 @dataclass(frozen=True)
-class OpenedConversation:
-    """A conversation that this call may talk in.
+class OpenedConversation(RecordedCall):
+    """A conversation that this call may talk in, and what recording it needs.
 
     Parameters:
-        conversation_id: What it is kept as.
         asked_for: The conversation that it stands in for, whose owner is not known yet; or None.
         owner_id: Whose it is, as far as is known; None is nobody's.
         complete: Whether all that there was of it was read in time.
-        session_id: The id of this call.
         resumed: Whether it existed before this call.
         returning: Whether this user has talked with Sonora before, here or elsewhere.
         language: What is spoken in this call.
         history: Its newest messages, for the language model.
         summary: What is known of the messages before those, or of the last conversation.
         facts: What the greeting can draw on.
-        last_message_seq: The `seq` that the next message follows.
-        last_transition_seq: The `seq` that the next transition follows.
-        last_message_at: The time that they follow; None when nothing was said yet.
-        records: What opening it writes, in order.
     """
 
-    conversation_id: UUID
     asked_for: UUID | None
     owner_id: str | None
     complete: bool
-    session_id: UUID
     resumed: bool
     returning: bool
     language: Language
     history: tuple[ContextMessage, ...]
     summary: str | None
     facts: GreetingFacts
-    last_message_seq: int
-    last_transition_seq: int
-    last_message_at: datetime | None
-    records: tuple[Record, ...]
 
 
 def open_conversation(

@@ -37,7 +37,6 @@ from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.settings import Settings
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
-from sonora_app.storage.two_stores import MirroredStore
 
 _CLIENT_READY_SECS = 3.0
 """How long after connecting a page that named its conversation in the `/start` request may take
@@ -101,8 +100,7 @@ class Session:
             idle_secs=settings.idle_secs,
         )
         watcher.watch(aggregators)
-        if isinstance(self._store, MirroredStore):
-            self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
+        self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
         waits = latency_observer(metrics, partial(_answered, page, watcher))
         page.observers = (floor, UsageObserver(metrics), waits)
         worker = PipelineWorker(
@@ -227,10 +225,8 @@ class Session:
                 recorder.describe(**description.model_dump())
         await recorder.aclose(timeout_secs=self._still(self._settings.drain_secs))
         self._unsubscribe()
-        if isinstance(self._store, MirroredStore):
-            left = await self._store.settle(timeout_secs=self._still(self._settings.drain_secs))
-            if left:
-                logger.warning(f"{left} records stay in the journal until Supabase takes them")
+        if left := await self._store.settle(timeout_secs=self._still(self._settings.drain_secs)):
+            logger.warning(f"{left} records stay in the journal until Supabase takes them")
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
     def _still(self, secs: float, *, share: float = 1.0) -> float:

@@ -27,11 +27,11 @@ from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
 from sonora_app.storage import removal
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.merged_reads import read_listings, read_transcript
 from sonora_app.storage.records import utc_now
 from sonora_app.storage.store import Listing, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
-from sonora_app.storage.whole_conversations import read_listings, read_transcript
-from sonora_app.wording.words import say, worded
+from sonora_app.wording.translation import say, worded
 
 _COMPLETED = 200
 """How many of the newest conversations a shell is offered."""

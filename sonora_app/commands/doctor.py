@@ -10,7 +10,7 @@ from rich.text import Text
 from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, console, plain, print_json, waiting
 from sonora_app.doctor.checks import Check, CheckState, run_checks
-from sonora_app.wording.words import say
+from sonora_app.wording.translation import say
 
 _STYLES = {CheckState.OK: "green", CheckState.NOTE: "yellow", CheckState.PROBLEM: "bold red"}
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sonora_app.wording.words import say
+from sonora_app.wording.translation import say
 
 AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON."))]
 FormatJson = Annotated[bool, typer.Option("--json", help=say("The same as --format json."))]

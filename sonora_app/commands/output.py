@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from sonora_app.errors import NotFoundError, SonoraError, StorageError
-from sonora_app.wording.words import say, worded
+from sonora_app.wording.translation import say, worded
 
 FAILED = 1
 """Exit code of a command that could not do its work."""

@@ -7,7 +7,7 @@ import typer
 
 from sonora_app.commands.options import FormatJson, OutputFile
 from sonora_app.commands.output import deliver
-from sonora_app.wording.words import say
+from sonora_app.wording.translation import say
 
 
 class TypesFormat(StrEnum):

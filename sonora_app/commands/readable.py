@@ -17,7 +17,7 @@ from sonora_app.storage.records import (
     Transition,
 )
 from sonora_app.storage.store import Transcript
-from sonora_app.wording.words import say
+from sonora_app.wording.translation import say
 
 Entry: TypeAlias = Session | Transition | Message
 

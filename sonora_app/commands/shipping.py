@@ -17,7 +17,7 @@ from sonora_app.storage.journal.outbox_rows import Counts
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.shipper import LARGEST_BATCH, Shipper
 from sonora_app.storage.supabase.unshipped import read_unshipped
-from sonora_app.wording.words import say, worded
+from sonora_app.wording.translation import say, worded
 
 _LOOK_SECS = 0.1
 

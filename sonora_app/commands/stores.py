@@ -13,7 +13,7 @@ from sonora_app.storage.journal.database import nothing_kept
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.supabase.api import REQUIRED_SCHEMA, SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError, old_schema
-from sonora_app.wording.words import say, worded
+from sonora_app.wording.translation import say, worded
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from sonora_app.settings import load_settings
 from sonora_app.storage.journal.database import nothing_kept
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Counts, Listed
-from sonora_app.wording.words import say, worded
+from sonora_app.wording.translation import say, worded
 
 _Result = TypeVar("_Result")
 

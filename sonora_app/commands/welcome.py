@@ -12,7 +12,7 @@ from sonora_app.commands.output import console
 from sonora_app.errors import SonoraError
 from sonora_app.settings import Settings, load_settings
 from sonora_app.storage.journal.journal import Journal
-from sonora_app.wording.words import say
+from sonora_app.wording.translation import say
 
 
 def welcome(ctx: typer.Context) -> None:

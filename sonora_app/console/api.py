@@ -26,7 +26,7 @@ from sonora_app.settings import Language, Settings
 from sonora_app.storage import removal
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store, Transcript
-from sonora_app.wording.words import in_language
+from sonora_app.wording.translation import in_language
 
 # A folder and what is in it, anywhere in a sentence; not the path of a URL.
 _PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")

@@ -8,7 +8,7 @@ from sonora_app.flow.picture.layout import MODEL_TALKS, Box, Line, lay_out
 from sonora_app.flow.picture.svg import label_places, path_data
 from sonora_app.settings import Language
 from sonora_app.storage.records import JsonObject
-from sonora_app.wording.words import in_language
+from sonora_app.wording.translation import in_language
 
 EDITOR = "https://flows.pipecat.ai"
 """Where the YAML can be opened, seen and changed."""

@@ -27,7 +27,7 @@ from sonora_app.identity.callers import Finding, examine_identity
 from sonora_app.settings import Settings, SpeechModel, Vendor, load_settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.migrations import MIGRATIONS
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 PYTHON = ((3, 11), (3, 14))
 """The oldest Python that Sonora runs on, and the first that it does not."""

@@ -10,7 +10,7 @@ import yaml
 from sonora_app.errors import SonoraError
 from sonora_app.identity.callers import Finding
 from sonora_app.settings import Language, Settings
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 
 def examine_flow() -> Finding:

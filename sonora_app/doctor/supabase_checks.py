@@ -12,7 +12,7 @@ from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.supabase.api import REQUIRED_SCHEMA, SupabaseApi
 from sonora_app.storage.supabase.errors import MIGRATE, SupabaseError, old_schema
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 
 async def examine_project(settings: Settings) -> Finding:

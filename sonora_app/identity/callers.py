@@ -28,7 +28,7 @@ from sonora_app.identity.signing_keys import SigningKeys, key_fetcher
 from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Identity, Settings
 from sonora_app.storage.records import Conversation
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 Finding = tuple[Literal["ok", "note", "problem"], str, str]
 """How something is, what was found, and what to do about it."""

@@ -17,8 +17,8 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 from pydantic import BaseModel, Field
 
-from sonora_app.call.observers import Observers
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
+from sonora_app.page.observers import Observers
 from sonora_app.page.protocol import MAX_MESSAGE_BYTES, Event, Outbound, Problem
 
 _MAX_ID_CHARS = 200

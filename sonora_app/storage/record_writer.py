@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVarTuple
+from typing import Any, Protocol, TypeVarTuple
 
 from loguru import logger
 from pydantic import ValidationError
 
-from sonora_app.call.opening import OpenedConversation
 from sonora_app.errors import RecordRefusedError, StorageError
-from sonora_app.storage.records import Message, Record, Transition, uuid7
-from sonora_app.storage.store import StorageHealth, Store
+from sonora_app.storage.records import (
+    Message,
+    Record,
+    RecordedCall,
+    StorageHealth,
+    Transition,
+    uuid7,
+)
+from sonora_app.storage.side_loop import SideLoop
 
 _Args = TypeVarTuple("_Args")
 
@@ -26,12 +32,25 @@ _FAILING_AFTER = 3
 """Failed attempts in a row before storage counts as failing rather than delayed."""
 
 
+class WritableStore(Protocol):
+    """What recording needs of a store."""
+
+    @property
+    def side(self) -> SideLoop:
+        """The loop to write from, where what goes with writing does not hold up calls."""
+        ...
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Write `records` in order, all or none. See `Store.write`."""
+        ...
+
+
 class RecordWriter:
     """Makes records and sees them into the store. All of it runs on the store's side loop.
 
     Args:
         store: Where they go.
-        opened: The conversation they are of.
+        call: The call they are of.
         on_written: Told, on the loop that made this, the records that were written, and how many
             are done with.
         on_health: Told there how storage is doing, when it changes.
@@ -39,24 +58,24 @@ class RecordWriter:
 
     def __init__(
         self,
-        store: Store,
-        opened: OpenedConversation,
+        store: WritableStore,
+        call: RecordedCall,
         on_written: Callable[[Sequence[Record], int], None],
         on_health: Callable[[StorageHealth], None],
     ) -> None:
         """Set up, on the loop of the call; `run` writes."""
         self._store = store
-        self._opened = opened
+        self._call = call
         self._on_written = on_written
         self._on_health = on_health
         self._calls = asyncio.get_running_loop()
         self._health: StorageHealth = "ok"
         self._waiting: asyncio.Queue[Draft] = asyncio.Queue()
         self._in_hand = 0
-        self._message_seq = opened.last_message_seq
-        self._transition_seq = opened.last_transition_seq
+        self._message_seq = call.last_message_seq
+        self._transition_seq = call.last_transition_seq
         # Order is by time, which a clock that steps back, or another machine's, must not break.
-        self._message_at = self._transition_at = opened.last_message_at
+        self._message_at = self._transition_at = call.last_message_at
 
     def take(self, draft: Draft) -> None:
         """Have a record made and written."""
@@ -89,8 +108,8 @@ class RecordWriter:
         created_at = _after(self._message_at, moment)
         message = Message(
             id=uuid7(),
-            conversation_id=self._opened.conversation_id,
-            session_id=self._opened.session_id,
+            conversation_id=self._call.conversation_id,
+            session_id=self._call.session_id,
             seq=self._message_seq + 1,
             created_at=created_at,
             **fields,
@@ -104,8 +123,8 @@ class RecordWriter:
         created_at = _after(self._transition_at, moment)
         transition = Transition(
             id=uuid7(),
-            conversation_id=self._opened.conversation_id,
-            session_id=self._opened.session_id,
+            conversation_id=self._call.conversation_id,
+            session_id=self._call.session_id,
             seq=self._transition_seq + 1,
             created_at=created_at,
             **fields,

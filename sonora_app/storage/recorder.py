@@ -15,19 +15,19 @@ from uuid import UUID
 
 from loguru import logger
 
-from sonora_app.call.opening import OpenedConversation
-from sonora_app.storage.record_writer import Draft, RecordWriter
+from sonora_app.storage.record_writer import Draft, RecordWriter, WritableStore
 from sonora_app.storage.records import (
     ConversationUpdate,
     EndReason,
     JsonObject,
     Modality,
     Record,
+    RecordedCall,
     Role,
     SessionUpdate,
+    StorageHealth,
     utc_now,
 )
-from sonora_app.storage.store import StorageHealth, Store
 
 
 class Recorder:
@@ -35,34 +35,34 @@ class Recorder:
 
     Args:
         store: Where the records go.
-        opened: The conversation of the call.
+        call: The call, its conversation opened.
         on_written: Told each record once it is in the store.
         on_health: Told how storage is doing when it changes, with how many records wait.
     """
 
     def __init__(
         self,
-        store: Store,
-        opened: OpenedConversation,
+        store: WritableStore,
+        call: RecordedCall,
         *,
         on_written: Callable[[Record], None] = lambda record: None,
         on_health: Callable[[StorageHealth, int], None] = lambda health, pending: None,
     ) -> None:
         """Start with what opening the conversation writes."""
-        self._opened = opened
+        self._call = call
         self._on_written = on_written
         self._on_health = on_health
         self._pending = 0
         self._side = store.side
-        self._writer = RecordWriter(store, opened, self._written, self._health_changed)
+        self._writer = RecordWriter(store, call, self._written, self._health_changed)
         self._writing: Future[None] = self._side.start(self._writer.run())
-        for record in opened.records:
+        for record in call.records:
             self._note(partial(_same, record))
 
     @property
     def conversation_id(self) -> UUID:
         """The conversation that is recorded."""
-        return self._opened.conversation_id
+        return self._call.conversation_id
 
     @property
     def pending(self) -> int:
@@ -146,7 +146,7 @@ class Recorder:
         self._note(
             partial(
                 SessionUpdate,
-                id=self._opened.session_id,
+                id=self._call.session_id,
                 ended_at=utc_now(),
                 end_reason=reason,
                 metrics=metrics,
@@ -168,7 +168,7 @@ class Recorder:
                 await self._side.run(self._writer.drain())
         except TimeoutError:
             logger.error(
-                f"{self.pending} records of session {self._opened.session_id} could not be "
+                f"{self.pending} records of session {self._call.session_id} could not be "
                 f"written within {timeout_secs:g} s and are lost"
             )
         self._writing.cancel()
@@ -180,7 +180,7 @@ class Recorder:
         self._side.call(self._writer.take, draft)
 
     def _update_conversation(self, **changes: object) -> None:
-        fields = {"id": self._opened.conversation_id, "updated_at": utc_now(), **changes}
+        fields = {"id": self._call.conversation_id, "updated_at": utc_now(), **changes}
         self._note(partial(ConversationUpdate.model_validate, fields))
 
     def _written(self, records: Sequence[Record], handled: int) -> None:

@@ -9,15 +9,19 @@ one row do not undo each other.
 import os
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object: what metadata, metrics and arguments are."""
+
+StorageHealth = Literal["ok", "delayed", "failing"]
+"""How writing goes."""
 
 
 class ConversationStatus(StrEnum):
@@ -241,6 +245,27 @@ class MemoryChoice(Record):
     user_id: str
     remembers: bool
     created_at: AwareDatetime
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """What recording a call needs to know of it.
+
+    Parameters:
+        conversation_id: The conversation that it is recorded in.
+        session_id: The id of the call.
+        last_message_seq: The `seq` that the next message follows.
+        last_transition_seq: The `seq` that the next transition follows.
+        last_message_at: The time that they follow; None when nothing was said yet.
+        records: What opening the conversation writes, in order.
+    """
+
+    conversation_id: UUID
+    session_id: UUID
+    last_message_seq: int
+    last_transition_seq: int
+    last_message_at: datetime | None
+    records: tuple[Record, ...]
 
 
 _last_uuid7 = 0

@@ -20,7 +20,7 @@ from sonora_app.storage.store import Found
 from sonora_app.storage.supabase import erasure as supabase_erasure
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 _BATCH = 50
 """Conversations removed at a time; writers wait for it."""

@@ -4,24 +4,23 @@ The rest of the project knows a store only by this. Every method is a coroutine 
 event loop free while it works, and every failure is a `StorageError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 from uuid import UUID
 
+from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import (
     Conversation,
     Memory,
     Message,
     Record,
+    RecordedCall,
     Session,
+    StorageHealth,
     Transition,
 )
-from sonora_app.storage.side_loop import SideLoop
-
-StorageHealth = Literal["ok", "delayed", "failing"]
-"""How writing goes."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +128,48 @@ class Transcript:
 class Store(Protocol):
     """Where conversations are kept."""
 
-    @property
-    def side(self) -> SideLoop:
-        """The loop to write from, where what goes with writing does not hold up calls."""
+    def recorder(
+        self,
+        call: RecordedCall,
+        *,
+        on_written: Callable[[Record], None],
+        on_health: Callable[[StorageHealth, int], None],
+    ) -> Recorder:
+        """Begin to record a call in this store.
+
+        Args:
+            call: What opening the conversation made of it.
+            on_written: Told each record once it is written.
+            on_health: Told how writing goes when that changes, with how many records wait.
+        """
+        ...
+
+    def subscribe(
+        self,
+        on_stored: Callable[[Sequence[UUID]], None],
+        on_health: Callable[[StorageHealth, int], None],
+    ) -> Callable[[], None]:
+        """Be told how what was written comes to where it stays.
+
+        Args:
+            on_stored: Told the ids of records that have come there.
+            on_health: Told how that goes, with how many records wait: now, if badly, and on a
+                change.
+
+        Returns:
+            Ends the subscription.
+        """
+        ...
+
+    async def settle(self, *, timeout_secs: float) -> int:
+        """Wait for what was written to come to where it stays.
+
+        Args:
+            timeout_secs: How long to wait, in seconds.
+
+        Returns:
+            How many records did not come there in time. They are tried again later.
+        """
         ...
 
     async def write(self, records: Sequence[Record]) -> None:

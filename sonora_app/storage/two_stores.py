@@ -19,7 +19,9 @@ from loguru import logger
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import joined_known, read_known
-from sonora_app.storage.records import Message, Record
+from sonora_app.storage.merged_reads import read_listings, read_transcript
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import Message, Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import (
     NOTHING,
@@ -28,14 +30,12 @@ from sonora_app.storage.store import (
     Listing,
     Opening,
     Recall,
-    StorageHealth,
     Transcript,
 )
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.storage.supabase.shipper import Shipper
 from sonora_app.storage.supabase.unshipped import UnshippedLog
-from sonora_app.storage.whole_conversations import read_listings, read_transcript
 
 OnStored = Callable[[Sequence[UUID]], None]
 OnHealth = Callable[[StorageHealth, int], None]
@@ -79,11 +79,7 @@ class MirroredStore:
         self._shipping = asyncio.create_task(self._aside.run(self._shipper.run()))
 
     def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
-        """Be told what reaches Supabase, and how shipping goes: now, if badly, and on a change.
-
-        Returns:
-            Ends the subscription.
-        """
+        """See `Store.subscribe`: what reaches Supabase, and how shipping goes."""
         key = object()
         self._listeners[key] = (on_stored, on_health)
         if self._health != "ok":
@@ -91,17 +87,22 @@ class MirroredStore:
         return lambda: self._listeners.pop(key, None) and None
 
     async def settle(self, *, timeout_secs: float) -> int:
-        """Wait for what was written to reach Supabase. Gives how many records did not in time."""
+        """See `Store.settle`: in Supabase."""
         # What later calls write meanwhile has not been waited for.
         until = await self._journal.outbox.last_position()
         left = await self._aside.run(self._shipper.drain(timeout_secs))
         await self._log_unshipped(until)
         return left
 
-    @property
-    def side(self) -> SideLoop:
-        """See `Store.side`: the journal's."""
-        return self._journal.side
+    def recorder(
+        self,
+        call: RecordedCall,
+        *,
+        on_written: Callable[[Record], None],
+        on_health: Callable[[StorageHealth, int], None],
+    ) -> Recorder:
+        """See `Store.recorder`: in the journal."""
+        return self._journal.recorder(call, on_written=on_written, on_health=on_health)
 
     async def write(self, records: Sequence[Record]) -> None:
         """See `Store.write`: done when the journal has them."""

@@ -18,7 +18,7 @@ async def bot(runner_args: Any) -> None:
     from sonora_app.call.session import Session
     from sonora_app.call.transports import build_transport
     from sonora_app.process.calls import calls
-    from sonora_app.process.shared import process_store
+    from sonora_app.process.store import process_store
     from sonora_app.settings import Settings
 
     settings = Settings(**runner_args.body["settings"])

@@ -11,7 +11,7 @@ import pytest
 from simulators.clients.kept_journal import write_journal
 from sonora_app.doctor.checks import CheckState
 from sonora_app.storage.records import ConversationStatus, EndReason
-from sonora_app.wording.words import in_spanish, is_spanish, say, spanish, worded
+from sonora_app.wording.translation import in_spanish, is_spanish, say, spanish, worded
 
 pytestmark = pytest.mark.unit
 

@@ -152,13 +152,14 @@ async def test_it_is_a_store_that_only_its_owner_can_read(path: Path):
 
 
 async def test_it_syncs_every_commit_in_a_write_ahead_log(journal: Journal):
-    def pragma(name: str) -> Any:
-        assert journal._connection is not None
-        return journal._connection.execute(f"PRAGMA {name}").fetchone()[0]
+    async def pragma(name: str) -> Any:
+        return await journal._connection.transact(
+            lambda connection: connection.execute(f"PRAGMA {name}").fetchone()[0], write=False
+        )
 
-    assert await journal._run(lambda: pragma("journal_mode")) == "wal"
-    assert await journal._run(lambda: pragma("synchronous")) == 2
-    assert await journal._run(lambda: pragma("foreign_keys")) == 1
+    assert await pragma("journal_mode") == "wal"
+    assert await pragma("synchronous") == 2
+    assert await pragma("foreign_keys") == 1
 
 
 async def test_what_was_written_is_there_after_reopening(path: Path):
@@ -203,7 +204,7 @@ async def test_an_older_journal_is_migrated_for_writing_only(
     await (await Journal.connect(path)).aclose()
     longer = (*MIGRATIONS, ("CREATE TABLE added (id)",))
     monkeypatch.setattr("sonora_app.storage.journal.migrations.MIGRATIONS", longer)
-    monkeypatch.setattr("sonora_app.storage.journal.journal.MIGRATIONS", longer)
+    monkeypatch.setattr("sonora_app.storage.journal.connection.MIGRATIONS", longer)
     with pytest.raises(StorageError, match="older version"):
         await Journal.connect(path, read_only=True)
     await (await Journal.connect(path)).aclose()
@@ -236,7 +237,7 @@ async def test_starting_and_judging_the_dead_wait_for_each_other(path: Path):
 async def test_a_start_that_hangs_does_not_hold_up_others_for_good(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("sonora_app.storage.journal.journal.BUSY_TIMEOUT_SECS", 0.05)
+    monkeypatch.setattr("sonora_app.storage.journal.connection.BUSY_TIMEOUT_SECS", 0.05)
     await (await Journal.connect(path)).aclose()
     with (
         turn(path.with_suffix(".lock"), timeout_secs=1),
@@ -641,11 +642,9 @@ async def test_no_query_of_a_call_scans_a_table(path: Path):
     kept = conversation()
     journal = await Journal.connect(path, outbox=True)
 
-    def trace() -> None:
-        assert journal._connection is not None
-        journal._connection.set_trace_callback(statements.append)
-
-    await journal._run(trace)
+    await journal._connection.transact(
+        lambda connection: connection.set_trace_callback(statements.append), write=False
+    )
     call = session(kept)
     await journal.write([kept, call, message(kept, 1, session_id=call.id), transition(call, 1)])
     await journal.write([ConversationUpdate(id=kept.id, title="T", updated_at=at(1))])
@@ -673,9 +672,9 @@ async def test_no_query_of_a_call_scans_a_table(path: Path):
 
 async def abandon(journal: Journal) -> None:
     """Let go of the journal as a killed process does: the lock is gone, its file is not."""
-    process = journal._process
+    process = journal._connection._process
     assert process is not None
-    journal._process = None
+    journal._connection._process = None
     os.close(process._descriptor)
     await journal.aclose()
 
@@ -923,17 +922,18 @@ async def test_a_journal_that_stays_locked_is_busy(path: Path, monkeypatch: pyte
 
 
 async def test_a_full_disk_is_a_storage_error_and_recovers(path: Path, journal: Journal):
-    def limit(pages: int) -> None:
-        assert journal._connection is not None
-        journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    async def limit(pages: int) -> None:
+        await journal._connection.transact(
+            lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}"), write=False
+        )
 
-    await journal._run(lambda: limit(1))
+    await limit(1)
     kept = conversation(summary="word " * 20_000)
     with pytest.raises(StorageError, match="disk is full") as caught:
         await journal.write([conversation(), kept])
     assert caught.value.hint
     assert await journal.conversations() == ()
-    await journal._run(lambda: limit(1_000_000))
+    await limit(1_000_000)
     await journal.write([kept])
     assert len(await journal.conversations()) == 1
 

@@ -596,7 +596,7 @@ async def test_another_one_watches_and_takes_over(there: Setting):
     call = await write(there, 0)
     told: list[UUID] = []
     other = Shipper(
-        await Journal.connect(there.journal._path, outbox=True),
+        await Journal.connect(there.journal._connection._path, outbox=True),
         there.api,
         on_stored=told.extend,
         sleep=there.clock.sleep,

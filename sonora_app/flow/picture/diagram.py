@@ -18,7 +18,7 @@ from pipecat.flows import Flow, FlowConfig, FlowError, FlowsFunctionSchema
 
 from sonora_app.errors import SettingsError
 from sonora_app.flow.driver import EVENT_ONLY, load_flow_config
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 OTHERWISE = "otherwise"
 """The case of a branch's default."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sonora_app.flow.picture.diagram import Edge, Graph, Node, TakenBy
 from sonora_app.flow.picture.layers import Ways, layers_of, sort_edges
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 Point = tuple[float, float]
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from sonora_app.errors import RecordRefusedError, StorageError
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 BUSY_TIMEOUT_SECS = 5.0
 """How long to wait for another connection that is writing."""

@@ -8,29 +8,14 @@ would survive only the first. The sync costs some tenths of a millisecond on a s
 once per batch and on the journal's own thread, where a call does not notice it.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence, Set
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID
 
-from sonora_app.errors import StorageError
-from sonora_app.storage.journal.database import (
-    BUSY_TIMEOUT_SECS,
-    nothing_kept,
-    open_for_reading,
-    open_for_writing,
-    prepare_to_write,
-    storage_errors,
-    transaction,
-    unless_busy,
-)
+from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
-from sonora_app.storage.journal.locks import ProcessLock, turn
 from sonora_app.storage.journal.memory_rows import read_known
-from sonora_app.storage.journal.migrations import MIGRATIONS, migrate, schema_version
 from sonora_app.storage.journal.orphans import find_orphans
 from sonora_app.storage.journal.outbox import Outbox
 from sonora_app.storage.journal.queries import (
@@ -40,12 +25,10 @@ from sonora_app.storage.journal.queries import (
     read_unshipped,
 )
 from sonora_app.storage.journal.writes import write_record
-from sonora_app.storage.records import Record
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
-from sonora_app.wording.words import worded
-
-_Result = TypeVar("_Result")
 
 
 class Journal:
@@ -56,22 +39,21 @@ class Journal:
     Cancelling a call does not undo what it had begun.
 
     Parameters:
-        side: The loop of that thread.
         outbox: What waits to be shipped from it.
         erasure: Takes rows out of it for good.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
         """Start the thread; `connect` opens the file on it."""
-        self.side = SideLoop("sonora-journal")
-        self.outbox = Outbox(path, self._transact)
-        self.erasure = Erasure(path, self._transact, self._in_turn)
-        self._path = path
+        self._connection = connection = JournalConnection(path)
+        self.outbox = Outbox(path, connection.transact)
+        self.erasure = Erasure(path, connection.transact, connection.in_turn)
         self._ships = outbox
-        self._connection: sqlite3.Connection | None = None
-        self._process: ProcessLock | None = None
-        self._closing: asyncio.Task[None] | None = None
-        self._writing = asyncio.Lock()
+
+    @property
+    def side(self) -> SideLoop:
+        """The loop of the journal's thread, for what writes to it."""
+        return self._connection.side
 
     @classmethod
     async def connect(
@@ -94,7 +76,7 @@ class Journal:
         """
         journal = cls(path, outbox=outbox)
         try:
-            await journal._run(journal._open_to_read if read_only else journal._open_to_write)
+            await journal._connection.open(read_only=read_only)
         except BaseException:
             await journal.aclose()
             raise
@@ -116,8 +98,32 @@ class Journal:
         """
         batch = tuple(records)
 
-        if await self._transact(lambda connection: self._write(connection, batch), write=True):
+        if await self._connection.transact(
+            lambda connection: self._write(connection, batch), write=True
+        ):
             self.outbox.enqueued.set()
+
+    def recorder(
+        self,
+        call: RecordedCall,
+        *,
+        on_written: Callable[[Record], None],
+        on_health: Callable[[StorageHealth, int], None],
+    ) -> Recorder:
+        """See `Store.recorder`."""
+        return Recorder(self, call, on_written=on_written, on_health=on_health)
+
+    def subscribe(
+        self,
+        on_stored: Callable[[Sequence[UUID]], None],
+        on_health: Callable[[StorageHealth, int], None],
+    ) -> Callable[[], None]:
+        """See `Store.subscribe`. There is no other store, so nothing is ever told."""
+        return lambda: None
+
+    async def settle(self, *, timeout_secs: float) -> int:
+        """See `Store.settle`. What is written to a journal is settled."""
+        return 0
 
     async def look_up(
         self,
@@ -129,7 +135,7 @@ class Journal:
         deadline_secs: float | None = None,
     ) -> Found:
         """See `Store.look_up`. It is on this machine, so there is no deadline to keep."""
-        return await self._transact(
+        return await self._connection.transact(
             lambda connection: read_found(
                 connection, conversation_id, user_id, message_limit=message_limit, recall=recall
             ),
@@ -138,13 +144,13 @@ class Journal:
 
     async def known(self, user_id: str, recall: Recall) -> Known:
         """See `Store.known`."""
-        return await self._transact(
+        return await self._connection.transact(
             lambda connection: read_known(connection, user_id, recall), write=False
         )
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """See `Store.transcript`. Deleted messages are left out."""
-        return await self._transact(
+        return await self._connection.transact(
             lambda connection: read_transcript(connection, conversation_id), write=False
         )
 
@@ -154,7 +160,7 @@ class Journal:
         Raises:
             StorageError: They cannot be read.
         """
-        return await self._transact(
+        return await self._connection.transact(
             lambda connection: read_unshipped(connection, conversation_id), write=False
         )
 
@@ -170,7 +176,7 @@ class Journal:
         Raises:
             StorageError: They cannot be read.
         """
-        return await self._transact(
+        return await self._connection.transact(
             lambda connection: read_listings(connection, user_id=user_id, limit=limit),
             write=False,
         )
@@ -181,7 +187,7 @@ class Journal:
         Raises:
             StorageError: It could not be noted.
         """
-        await self._transact(
+        await self._connection.transact(
             lambda connection: connection.execute(
                 "UPDATE conversations SET user_id = ? WHERE id = ?", (user_id, str(conversation_id))
             ),
@@ -200,7 +206,7 @@ class Journal:
         Raises:
             StorageError: None of them was ended.
         """
-        closed = await self._in_turn(self._close_orphans)
+        closed = await self._connection.in_turn(self._close_orphans)
         if closed and self._ships:
             self.outbox.enqueued.set()
         return closed
@@ -211,106 +217,27 @@ class Journal:
         Raises:
             StorageError: The file or its lock could not be let go of in order.
         """
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._let_go(), name="sonora-journal-close")
-        await asyncio.shield(self._closing)
-
-    async def _let_go(self) -> None:
         await self.erasure.aclose()
-        try:
-            await self.side.run(self._guarded(self._close, write=True))
-        finally:
-            await self.side.aclose()
-
-    async def _run(self, work: Callable[[], _Result], *, write: bool = False) -> _Result:
-        if self._closing is not None:
-            raise StorageError("The journal is closed.")
-        guarded = self._guarded(work, write=write)
-        return await (guarded if self.side.is_running else self.side.run(guarded))
-
-    async def _transact(
-        self, work: Callable[[sqlite3.Connection], _Result], *, write: bool
-    ) -> _Result:
-        def within() -> _Result:
-            connection = self._writable()[0] if write else self._opened()
-            with transaction(connection, write=write):
-                return work(connection)
-
-        return await self._run(within, write=write)
-
-    async def _in_turn(self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]) -> _Result:
-        def within() -> _Result:
-            connection, process = self._writable()
-            with self._turn(), transaction(connection, write=True):
-                return work(connection, process.living())
-
-        return await self._run(within, write=True)
+        await self._connection.aclose()
 
     # What follows runs on the journal's thread.
 
-    async def _guarded(self, work: Callable[[], _Result], *, write: bool = False) -> _Result:
-        with storage_errors(self._path):
-            if not write:
-                return await unless_busy(work)
-            async with self._writing:
-                return await unless_busy(work)
-
-    def _open_to_write(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._turn():
-            self._connection = open_for_writing(self._path)
-            # A newer journal is left untouched.
-            schema_version(self._connection)
-            prepare_to_write(self._connection)
-            migrate(self._connection)
-            self._process = ProcessLock(self._path.parent / "processes")
-
-    def _open_to_read(self) -> None:
-        self._connection = open_for_reading(self._path)
-        version = schema_version(self._connection)
-        if version == 0:
-            raise nothing_kept(self._path)
-        if version < len(MIGRATIONS):
-            raise StorageError(
-                worded("The journal was written by an older version of Sonora."),
-                hint=worded("Start the bot once: it brings the journal up to date."),
-            )
-
-    def _turn(self) -> AbstractContextManager[None]:
-        return turn(self._path.with_suffix(".lock"), timeout_secs=BUSY_TIMEOUT_SECS)
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise StorageError("The journal is not open.")
-        return self._connection
-
-    def _writable(self) -> tuple[sqlite3.Connection, ProcessLock]:
-        if self._process is None:
-            raise StorageError("The journal was opened for reading only.")
-        return self._opened(), self._process
-
     def _write(self, connection: sqlite3.Connection, records: Sequence[Record]) -> bool:
         """Write `records`. Gives whether any of them was put in the outbox."""
-        _, process = self._writable()
+        process_id = self._connection.process_id()
         enqueued = [
-            write_record(connection, record, process_id=process.id, outbox=self._ships)
+            write_record(connection, record, process_id=process_id, outbox=self._ships)
             for record in records
         ]
         return any(enqueued)
 
     def _close_orphans(self, connection: sqlite3.Connection, living: Set[UUID]) -> list[UUID]:
-        _, process = self._writable()
         orphans = find_orphans(connection, living)
         for record, ships in orphans.records:
-            write_record(connection, record, process_id=process.id, outbox=self._ships and ships)
+            write_record(
+                connection,
+                record,
+                process_id=self._connection.process_id(),
+                outbox=self._ships and ships,
+            )
         return orphans.session_ids
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        process, self._process = self._process, None
-        try:
-            if connection is not None:
-                connection.close()
-        finally:
-            if process is not None:
-                process.release()

@@ -8,7 +8,7 @@ import sqlite3
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.database import transaction
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 # Timestamps are text of one width in UTC, so that their order as text is their order in time.
 # Columns that a record does not have, and only the journal uses:

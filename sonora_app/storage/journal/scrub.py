@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.database import open_for_writing, storage_errors
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 _LOOK_SECS = 0.1
 _BUSY_MS = 5_000

@@ -36,7 +36,7 @@ from sonora_app.storage.supabase.rows import (
     to_session,
     to_transition,
 )
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 if TYPE_CHECKING:
     from supabase import AsyncClient

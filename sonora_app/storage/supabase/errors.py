@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from sonora_app.errors import ErrorCode, StorageError
 from sonora_app.storage.records import utc_now
-from sonora_app.wording.words import worded
+from sonora_app.wording.translation import worded
 
 LONGEST_WAIT_SECS = 300.0
 """The longest that a server's Retry-After is believed, in seconds."""

@@ -16,9 +16,9 @@ from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Entry
 from sonora_app.storage.journal.provisional import Provisional
-from sonora_app.storage.records import utc_now
+from sonora_app.storage.records import StorageHealth, utc_now
 from sonora_app.storage.side_loop import Signal
-from sonora_app.storage.store import Found, StorageHealth
+from sonora_app.storage.store import Found
 from sonora_app.storage.supabase.circuit import Circuit
 from sonora_app.storage.supabase.errors import Refusal, SupabaseError, Trouble
 
