@@ -17,6 +17,16 @@ _ROLES: dict[str, Literal["user", "assistant"]] = {
 }
 
 
+LEFT_OUT = " […] "
+"""Stands where the middle of a text was left out."""
+
+_LARGEST_PART = 4
+"""A message may take one part in so many of the room, however little the others leave it."""
+
+_WORTH_KEEPING = 200
+"""Characters of a message that are more use than none. Below that the oldest is left out."""
+
+
 class ContextMessage(TypedDict):
     """A message as the language model takes it."""
 
@@ -28,25 +38,68 @@ def context_messages(messages: Iterable[Message], *, max_chars: int) -> list[Con
     """The newest of `messages` that fit, oldest first, as context for the language model.
 
     Left out are messages without words (images alone, null content), deleted ones, and those of
-    roles other than the two speakers: stored text never becomes an instruction.
+    roles other than the two speakers: stored text never becomes an instruction. A message that
+    would take most of the room, such as an uploaded file with a question in front, is shortened in
+    its middle, so that what is around it stays.
 
     Args:
         messages: Stored messages, oldest first.
-        max_chars: How many characters all of them may have together. A newest message longer
-            than that is cut at its start rather than left out.
+        max_chars: How many characters all of them may have together.
     """
+    said = [
+        ContextMessage(role=_ROLES[message.role], content=content)
+        for message in messages
+        if message.role in _ROLES
+        and message.deleted_at is None
+        and (content := (message.content or "").strip())
+    ]
+    longest = max(
+        _share(map(_length, said), max_chars),
+        max_chars // _LARGEST_PART,
+        min(max_chars, _WORTH_KEEPING),
+    )
     kept: list[ContextMessage] = []
     room = max_chars
-    for message in reversed(list(messages)):
-        role = _ROLES.get(message.role)
-        content = (message.content or "").strip()
-        if role is None or not content or message.deleted_at is not None:
-            continue
-        if len(content) > room:
-            if kept or room <= 0:
-                break
-            content = content[-room:]
-        kept.append(ContextMessage(role=role, content=content))
+    for message in reversed(said):
+        whole = shortened(message["content"], longest)
+        content = whole if len(whole) <= room else shortened(whole, room)
+        if not content or (kept and len(content) < min(len(whole), _WORTH_KEEPING)):
+            break
+        kept.append(ContextMessage(role=message["role"], content=content))
         room -= len(content)
     kept.reverse()
     return kept
+
+
+def shortened(text: str, max_chars: int) -> str:
+    """`text`, or its beginning and its end with a mark between them where it is too long.
+
+    Args:
+        text: Anything.
+        max_chars: How many characters to give at most. Where the mark does not fit, the end is
+            given alone.
+    """
+    if len(text) <= max_chars:
+        return text
+    room = max_chars - len(LEFT_OUT)
+    if room < 2:
+        return text[len(text) - max(0, max_chars) :]
+    # A question stands before what it is about more often than after it.
+    tail = room // 3
+    return text[: room - tail] + LEFT_OUT + text[len(text) - tail :]
+
+
+def _share(lengths: Iterable[int], room: int) -> int:
+    """How long each text may be so that all of them have room, when the short ones stay whole."""
+    share = room
+    ordered = sorted(lengths)
+    for index, length in enumerate(ordered):
+        share = room // (len(ordered) - index)
+        if length > share:
+            break
+        room -= length
+    return share
+
+
+def _length(message: ContextMessage) -> int:
+    return len(message["content"])

@@ -10,6 +10,7 @@ import pytest
 from postgrest.exceptions import APIError
 from supabase import AsyncClient, acreate_client
 
+from sonora_app.settings import load_settings
 from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
@@ -19,6 +20,7 @@ from sonora_app.storage.records import (
     Transition,
     uuid7,
 )
+from sonora_app.storage.supabase.api import SupabaseApi
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.schema import migrations, older_schema, schema_version
 
@@ -150,6 +152,46 @@ async def test_rows_of_the_text_chat_api_are_read(client: AsyncClient):
     assert typed.modality == "text"
     assert opening["conversation"]["last_message_at"] == at(20).isoformat()
     assert opening["last_message_seq"] == 1
+
+
+@pytest.fixture
+async def api(lite: Lite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SupabaseApi:
+    """The bot's own reading of it."""
+    monkeypatch.setenv("SUPABASE_URL", lite.url)
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", lite.secret_key)
+    return await SupabaseApi.connect(load_settings())
+
+
+async def test_a_row_that_cannot_be_read_loses_only_itself(
+    client: AsyncClient, api: SupabaseApi
+) -> None:
+    user = str(uuid4())
+    talk = a_conversation(user, title="viajes")
+    await write(client, talk)
+    await write_chat(
+        client,
+        talk.id,
+        {"role": "user", "content": "¿Y Oaxaca?", "created_at": at(1).isoformat()},
+        {"role": "user", "content": "sin fin", "created_at": "infinity"},
+        {"role": "user", "content": "sin principio", "created_at": "-infinity"},
+        {"role": "user", "content": "borrado", "deleted_at": "infinity"},
+        {"role": "agent", "content": "En otoño.", "created_at": at(2).isoformat()},
+    )
+    new = await api.look_up(uuid7(), user, message_limit=40)
+    found = await api.look_up(talk.id, user, message_limit=40)
+    whole = await api.transcript(talk.id)
+    listed = await api.conversations(user_id=user)
+    await api.aclose()
+
+    assert found.opening is not None
+    assert whole is not None
+    readable = ["¿Y Oaxaca?", "En otoño."]
+    assert [message.content for message in found.opening.messages] == readable
+    assert [message.content for message in whole.messages] == readable
+    assert [listing.conversation.title for listing in listed] == ["viajes"]
+    # They have talked before, whenever that was.
+    assert new.previous is not None
+    assert new.previous.last_message_at is not None
 
 
 async def test_order_is_by_time_and_then_by_seq(client: AsyncClient):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonora_app.storage.history import context_messages
+from sonora_app.storage.history import LEFT_OUT, context_messages, shortened
 from sonora_app.storage.records import Message
 
 pytestmark = pytest.mark.unit
@@ -49,9 +49,52 @@ def test_the_newest_are_kept_when_not_all_fit() -> None:
     assert [kept["content"] for kept in context_messages(rows, max_chars=9)] == ["0008", "0009"]
 
 
-def test_a_newest_message_that_is_too_long_is_cut_at_its_start() -> None:
+def test_a_message_for_which_a_mark_has_no_room_keeps_its_end() -> None:
     rows = [message("user", "viejo"), message("assistant", "0123456789")]
     assert context_messages(rows, max_chars=4) == [{"role": "assistant", "content": "6789"}]
+
+
+FILE = "¿Qué plazo tengo? " + "línea del contrato. " * 1_500 + "Firmado en Oaxaca."
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_an_uploaded_file_hides_neither_the_past_nor_its_question(place: int) -> None:
+    talk = [message("user", f"Turno {n}: {'bla ' * 100}") for n in range(4)]
+    rows = [*talk[:place], message("user", FILE), *talk[place:]]
+
+    kept = context_messages(rows, max_chars=12_000)
+
+    assert [each["content"] for each in kept if each["content"] != kept[place]["content"]] == [
+        (row.content or "").strip() for row in talk
+    ]
+    file = kept[place]["content"]
+    assert file.startswith("¿Qué plazo tengo? línea")
+    assert file.endswith("Firmado en Oaxaca.")
+    assert file.count(LEFT_OUT) == 1
+    assert len(file) > 9_000
+
+
+def test_many_files_share_the_room() -> None:
+    rows = [message("user", f"{n} {FILE}") for n in range(40)]
+
+    kept = [each["content"] for each in context_messages(rows, max_chars=12_000)]
+
+    assert [text.split()[0] for text in kept] == ["36", "37", "38", "39"]
+    assert all("¿Qué plazo tengo?" in text for text in kept)
+
+
+@given(st.text(max_size=60), st.integers(min_value=0, max_value=70))
+def test_a_shortened_text_is_its_two_ends(text: str, max_chars: int) -> None:
+    short = shortened(text, max_chars)
+
+    assert len(short) == min(len(text), max_chars)
+    head, mark, tail = short.partition(LEFT_OUT)
+    if LEFT_OUT not in text and mark:
+        assert text.startswith(head)
+        assert text.endswith(tail)
+        assert len(head) >= len(tail)
+    elif short != text:
+        assert text.endswith(short)
 
 
 @given(st.lists(st.text(max_size=30), max_size=30), st.integers(min_value=0, max_value=200))
@@ -61,8 +104,14 @@ def test_it_is_never_longer_than_allowed_and_ends_with_the_newest(
     kept = context_messages([message("user", text) for text in texts], max_chars=max_chars)
     assert sum(len(each["content"]) for each in kept) <= max_chars
     said = [text.strip() for text in texts if text.strip()]
-    if kept:
-        assert [each["content"] for each in kept[1:]] == said[len(said) - len(kept) + 1 :]
-        assert said[len(said) - len(kept)].endswith(kept[0]["content"])
-    elif said:
-        assert max_chars == 0
+    newest = said[len(said) - len(kept) :]
+    for whole, each in zip(newest, kept, strict=True):
+        assert each["content"] == shortened(whole, len(each["content"]))
+    # What is short stays whole, but for the oldest.
+    quarter = max_chars // 4
+    assert all(
+        each["content"] == whole
+        for whole, each in zip(newest[1:], kept[1:], strict=True)
+        if len(whole) <= quarter
+    )
+    assert kept or not said or max_chars == 0

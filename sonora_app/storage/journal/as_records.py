@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TypeVar
 
+from loguru import logger
+
 from sonora_app.storage.records import Record
 
 _JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
@@ -13,12 +15,22 @@ _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
 
 def to_records(model: type[_AnyRecord], rows: Iterable[sqlite3.Row]) -> tuple[_AnyRecord, ...]:
-    """The records that `rows` hold, in their order."""
-    return tuple(to_record(model, row) for row in rows)
+    """The records that `rows` hold, in their order. One that cannot be read costs only itself."""
+    records: list[_AnyRecord] = []
+    for row in rows:
+        try:
+            records.append(to_record(model, row))
+        except ValueError:
+            logger.warning(f"A row of the journal's {model.table} cannot be read and is left out")
+    return tuple(records)
 
 
 def to_record(model: type[_AnyRecord], row: sqlite3.Row) -> _AnyRecord:
-    """The record that `row` holds. Null is the field's default."""
+    """The record that `row` holds. Null is the field's default.
+
+    Raises:
+        ValueError: It holds none.
+    """
     values = {name: row[name] for name in model.model_fields}
     for name in _JSON_COLUMNS & values.keys():
         values[name] = json.loads(values[name] or "null")

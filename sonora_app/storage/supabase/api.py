@@ -15,6 +15,7 @@ import httpx
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.outbox_rows import Entry
+from sonora_app.storage.records import Conversation
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
 from sonora_app.storage.supabase.errors import (
     Refusal,
@@ -29,6 +30,7 @@ from sonora_app.storage.supabase.errors import (
 from sonora_app.storage.supabase.rows import (
     found_in,
     known_in,
+    readable,
     recall_argument,
     rows_in,
     to_conversation,
@@ -204,9 +206,9 @@ class SupabaseApi:
         return _read(
             lambda: Transcript(
                 conversation=to_conversation(rows[0]),
-                sessions=tuple(map(to_session, sessions)),
-                messages=tuple(map(to_message, messages)),
-                transitions=tuple(map(to_transition, transitions)),
+                sessions=tuple(readable(sessions, to_session)),
+                messages=tuple(readable(messages, to_message)),
+                transitions=tuple(readable(transitions, to_transition)),
             )
         )
 
@@ -220,15 +222,16 @@ class SupabaseApi:
         query = query.order("last_message_at", desc=True, nullsfirst=False)
         rows = await self._read_rows(query.order("created_at", desc=True).limit(limit))
 
-        async def listing(row: dict[str, Any]) -> Listing:
-            conversation = _read(lambda: to_conversation(row))
-            count = row.get("message_count")
+        counts = {str(row.get("id")): row.get("message_count") for row in rows}
+
+        async def listing(conversation: Conversation) -> Listing:
+            count = counts.get(str(conversation.id))
             # Null: from before this column, and nobody talked there since.
             if not isinstance(count, int):
                 count = await self._count_messages(conversation.id)
             return Listing(conversation, count)
 
-        return tuple([await listing(row) for row in rows])
+        return tuple([await listing(each) for each in readable(rows, to_conversation)])
 
     async def rows(
         self, request: Callable[["AsyncClient"], SupabaseRequest]

@@ -2,13 +2,14 @@
 
 Lenient where another writer shares the table: the text-chat API leaves out a session and a
 sequence, writes roles of its own, images alone, and what older projects hold in a column may be
-of another shape.
+of another shape. A row that cannot be read all the same is left out, and costs nothing around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+from loguru import logger
 from pydantic import ValidationError
 
 from sonora_app.storage.records import (
@@ -34,6 +35,25 @@ _LOOKED_THROUGH = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def readable(rows: Iterable[object], read: Callable[[object], _AnyRecord]) -> list[_AnyRecord]:
+    """The records that `rows` hold, without those that cannot be read. The log tells of them.
+
+    Args:
+        rows: Rows of one table.
+        read: Makes a record of one, such as `to_message`.
+    """
+    records: list[_AnyRecord] = []
+    unreadable: list[str] = []
+    for row in rows:
+        try:
+            records.append(read(row))
+        except ValueError as error:
+            unreadable.append(str(error))
+    if unreadable:
+        logger.warning(f"{len(unreadable)} rows are left out. The first is {unreadable[0]}")
+    return records
+
+
 def rows_in(answer: object) -> list[dict[str, Any]]:
     """The rows that an answer consists of.
 
@@ -54,7 +74,8 @@ def found_in(answer: object, recall: Recall = NOTHING) -> Found:
         TypeError: A part of it is something else.
     """
     parts = cast(dict[str, Any], answer)
-    previous = to_conversation(parts["previous"]) if parts["previous"] else None
+    told = [parts["previous"]] if parts["previous"] else []
+    previous = next(iter(readable(told, to_conversation)), None)
     known = known_in(parts["known"], recall)
     conversation = parts["conversation"]
     if conversation is None:
@@ -62,7 +83,7 @@ def found_in(answer: object, recall: Recall = NOTHING) -> Found:
     return Found(
         Opening(
             conversation=to_conversation(conversation),
-            messages=tuple(map(to_message, parts["messages"])),
+            messages=tuple(readable(parts["messages"], to_message)),
             older_messages=int(parts["older_messages"]),
             last_message_seq=int(parts["last_message_seq"]),
             last_transition_seq=int(parts["last_transition_seq"]),
@@ -82,7 +103,7 @@ def known_in(answer: object, recall: Recall) -> Known:
         TypeError: A part of it is something else.
     """
     parts = cast(dict[str, Any], answer)
-    memories = tuple(map(to_memory, rows_in(parts["memories"])))
+    memories = tuple(readable(rows_in(parts["memories"]), to_memory))
     if recall.words:
         memories = most_alike(memories, recall.words, recall.limit + 1)
     choice = cast(dict[str, Any], parts["choice"] or {})
@@ -91,7 +112,7 @@ def known_in(answer: object, recall: Recall) -> Known:
         memories=memories[: recall.limit],
         more=len(memories) > recall.limit,
         remembers=remembers if isinstance(remembers, bool) else None,
-        chosen_at=_moment(choice.get("created_at")),
+        chosen_at=_known_moment(choice.get("created_at")),
         shared=tuple(str(note) for note in cast(list[object], parts["shared"] or [])),
     )
 
@@ -132,11 +153,16 @@ def to_conversation(row: object) -> Conversation:
     values["status"] = _one_of(ConversationStatus, values.get("status"))
     values["user_id"] = _as_text(values.get("user_id"))
     values["metadata"] = _object(values.get("metadata"))
-    created = _moment(values.get("created_at")) or _EPOCH
-    values["created_at"] = created
-    values["last_message_at"] = _moment(values.get("last_message_at"))
+    for name in ("title", "summary", "language"):
+        values[name] = values[name] if isinstance(values[name], str) else None
+    # `infinity` is a time to PostgreSQL: somebody talked there, nobody knows when.
+    created = _known_moment(values.get("created_at")) or _EPOCH
+    last = _known_moment(values.get("last_message_at"))
+    if last is None and values.get("last_message_at") is not None:
+        last = created
+    values["created_at"], values["last_message_at"] = created, last
     # Null in a row from before there was this column.
-    values["updated_at"] = _moment(values.get("updated_at")) or values["last_message_at"] or created
+    values["updated_at"] = _known_moment(values.get("updated_at")) or last or created
     return _record(Conversation, values)
 
 
@@ -220,9 +246,24 @@ def _as_text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def _known_moment(value: object) -> datetime | None:
+    try:
+        return _moment(value)
+    except ValueError:
+        return None
+
+
 def _moment(value: object) -> datetime | None:
+    """The time that `value` tells; None where it tells none.
+
+    Raises:
+        ValueError: It is a time that Python has not, such as `infinity`.
+    """
     if not isinstance(value, str):
         return None
-    moment = datetime.fromisoformat(value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("a row with a time that cannot be used") from None
     # A column without a zone, in an older project, holds UTC.
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
