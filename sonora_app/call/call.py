@@ -25,6 +25,7 @@ from sonora_app.call.services import CallServices
 from sonora_app.errors import SonoraError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines
+from sonora_app.flow.quoted import quoted
 from sonora_app.page.protocol import (
     ConversationEnded,
     MessageRecorded,
@@ -163,8 +164,8 @@ class Call:
     def prompt_facts(self) -> dict[str, str]:
         """What the prompts' placeholders stand for in this call."""
         facts = {
-            "name": self.opened.facts.name if self.opened else None,
-            "summary": self.opened.summary if self.opened else None,
+            "name": quoted(self.opened.facts.name) if self.opened else None,
+            "summary": quoted(self.opened.summary) if self.opened else None,
         }
         return {
             "language": self.lines.text("prompt.language"),

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from sonora_app.errors import ErrorCode, MessageError, NotFoundError
+from sonora_app.flow.quoted import spoken_name, spoken_topic
 from sonora_app.identity.callers import check_may_open
 from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Language, Settings
@@ -22,10 +24,13 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.store import Found, Opening
 
+_NEWEST_TOPICS = 5
+"""How many of a conversation's topics may be the one that a greeting names."""
+
 
 @dataclass(frozen=True)
 class GreetingFacts:
-    """What a greeting can draw on. None is not known."""
+    """What a greeting can draw on, as it can be spoken. None is not known."""
 
     name: str | None = None
     topic: str | None = None
@@ -164,19 +169,13 @@ def open_conversation(
 def _facts(previous: Conversation | None) -> GreetingFacts:
     if previous is None:
         return GreetingFacts()
-    name = previous.metadata.get("user_name")
+    topics: object = previous.metadata.get("topics")
+    known = cast(list[object], topics) if isinstance(topics, list) else []
     return GreetingFacts(
-        name=name if isinstance(name, str) else None,
-        topic=_latest_topic(previous.metadata.get("topics")) or previous.title,
+        name=spoken_name(previous.metadata.get("user_name")),
+        topic=spoken_topic([*known[:_NEWEST_TOPICS], previous.title]),
         last_talk_at=previous.last_message_at,
     )
-
-
-def _latest_topic(topics: object) -> str | None:
-    if isinstance(topics, list) and topics:
-        latest: object = topics[0]  # pyright: ignore[reportUnknownVariableType]  # JSON
-        return latest if isinstance(latest, str) else None
-    return None
 
 
 def _spoken(language: str | None) -> Language | None:
