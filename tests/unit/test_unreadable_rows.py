@@ -1,6 +1,9 @@
-"""What Supabase gives, as records: one row that cannot be read costs nothing around it."""
+"""What the stores give, as records: one row that cannot be read costs nothing around it."""
 
+import asyncio
+import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulators.clients.kept_journal import write_journal
 from simulators.clients.logged import logged
+from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.supabase.rows import found_in, readable, to_message
 
 pytestmark = pytest.mark.unit
@@ -109,3 +114,19 @@ def test_whatever_a_row_holds_its_neighbours_stay(odd: dict[str, Any]) -> None:
     kept = readable([row("antes"), {**row("x"), **odd}, row("después")], to_message)
 
     assert [kept[0].content, kept[-1].content] == ["antes", "después"]
+
+
+async def test_a_row_of_the_journal_that_cannot_be_read_loses_only_itself(tmp_path: Path) -> None:
+    kept = await asyncio.to_thread(write_journal, tmp_path / "journal.db")
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        connection.execute("UPDATE messages SET metadata = '{' WHERE seq = 2")
+        connection.execute("UPDATE messages SET created_at = 'infinity' WHERE seq = 3")
+    journal = await Journal.connect(tmp_path / "journal.db", read_only=True)
+    transcript = await journal.transcript(kept.talk)
+    found = await journal.look_up(kept.talk, "ana", message_limit=40)
+    await journal.aclose()
+
+    assert transcript is not None
+    assert found.opening is not None
+    for messages in (transcript.messages, found.opening.messages):
+        assert {message.seq for message in messages} == {1, None}
