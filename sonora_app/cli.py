@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from sonora_app.commands import conversations, doctor, flow, protocol, sync
+from sonora_app.commands import conversations, doctor, flow, protocol, settings, sync
 from sonora_app.commands.output import SonoraGroup
 from sonora_app.commands.welcome import welcome
 from sonora_app.wording.translation import say
@@ -29,6 +29,7 @@ app.command(help=say("Check what a call needs, and say what to do. Exits with 1 
 )
 app.command(help=say("Draw the flow: for a terminal, or as a diagram."))(flow.flow)
 app.command(help=say("Write the types of the page's messages, for a front end."))(protocol.protocol)
+app.command(help=say("Write down every setting, with its default."))(settings.settings)
 
 
 def main() -> None:

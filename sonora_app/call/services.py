@@ -21,7 +21,7 @@ from pipecat.turns.user_turn_strategies import (
 )
 
 from sonora_app.flow.lines import Lines
-from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.settings import Language, Settings, Vendor
 from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
 from sonora_app.turns.endings.grammar import Endings
 from sonora_app.turns.stop import ForeseeingTurnStop
@@ -106,7 +106,7 @@ def _turn_detection(
     settings: Settings, language: Language, stand_ins: frozenset[Vendor]
 ) -> tuple[Silero, UserTurnStrategies]:
     silero = build_silero()
-    if settings.speech_model is SpeechModel.FLUX and Vendor.STT not in stand_ins:
+    if settings.uses_flux and Vendor.STT not in stand_ins:
         return silero, (
             EagerUserTurnStrategies() if settings.answer_early else ExternalUserTurnStrategies()
         )

@@ -24,7 +24,7 @@ from sonora_app.doctor.supabase_checks import examine_outbox, examine_project
 from sonora_app.errors import SettingsError, SonoraError
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.identity.callers import Finding, examine_identity
-from sonora_app.settings import Settings, SpeechModel, Vendor, load_settings
+from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.migrations import MIGRATIONS
 from sonora_app.wording.translation import worded
@@ -136,7 +136,7 @@ def _key(settings: Settings, vendor: Vendor) -> Check:
 
 def _base_urls(settings: Settings) -> Iterator[Check]:
     web, sockets = ("https", "http"), ("wss", "ws")
-    flux = settings.speech_model is SpeechModel.FLUX
+    flux = settings.uses_flux
     for variable, url, schemes in (
         ("DEEPGRAM_BASE_URL", settings.deepgram_base_url, sockets if flux else (*sockets, *web)),
         ("OPENAI_BASE_URL", settings.openai_base_url, web),

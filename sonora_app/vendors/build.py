@@ -21,7 +21,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language as PipecatLanguage
 from pipecat.utils.text.transforms import strip_markdown
 
-from sonora_app.settings import Language, Settings, SpeechModel, Vendor
+from sonora_app.settings import Language, Settings, Vendor
 from sonora_app.vendors.cartesia.voice import HeardCartesiaTTSService
 from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService, LastingFluxSTTService
 from sonora_app.vendors.deepgram.finalize import PromptDeepgramSTTService
@@ -36,9 +36,6 @@ NATIVE_VOICES = {
 }
 """Cartesia's voice for each language, when `CARTESIA_VOICE_ID` names none."""
 
-FLUX_MODEL = "flux-general-multi"
-"""The Flux model that knows Spanish."""
-
 
 def build_stt(settings: Settings, language: Language) -> STTService:
     """Speech recognition by Deepgram, for `language`.
@@ -48,14 +45,14 @@ def build_stt(settings: Settings, language: Language) -> STTService:
         language: What is spoken.
     """
     key = _key(settings, Vendor.STT)
-    if settings.speech_model is SpeechModel.FLUX:
+    if settings.uses_flux:
         base = settings.deepgram_base_url.rstrip("/") or "wss://api.deepgram.com"
         return LastingFluxSTTService(
             api_key=key,
             url=f"{base}/v2/listen",
             enable_eager_end_of_turn=settings.answer_early,
             settings=DeepgramFluxSTTService.Settings(
-                model=FLUX_MODEL, language_hints=[PipecatLanguage(language)]
+                model=settings.flux_model, language_hints=[PipecatLanguage(language)]
             ),
         )
     nova = PromptDeepgramSTTService if settings.answer_early else LastingDeepgramSTTService

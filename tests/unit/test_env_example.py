@@ -6,31 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from pydantic import AliasChoices
-from pydantic.fields import FieldInfo
 
 from sonora_app.settings import Settings
+from sonora_app.settings.reference import as_env, default, names, settings
 
 pytestmark = pytest.mark.unit
 
 EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 ASSIGNMENT = re.compile(r"^(?P<off># )?(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
-
-
-def variables(field: FieldInfo) -> list[str]:
-    """The environment variables of a setting, the one to use first."""
-    alias = field.validation_alias
-    assert alias is not None
-    return (
-        [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
-    )
-
-
-def default(field: FieldInfo) -> str:
-    """A setting's default as one would write it."""
-    if field.default is None:
-        return ""
-    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
 
 
 def assignments() -> Iterator[re.Match[str]]:
@@ -40,19 +23,23 @@ def assignments() -> Iterator[re.Match[str]]:
             yield match
 
 
+def test_it_is_what_the_settings_write() -> None:
+    assert EXAMPLE.read_text("utf-8") == as_env()
+
+
 def test_it_names_each_setting_once_with_its_default() -> None:
     named = [(match["name"], match["value"]) for match in assignments()]
-    settings = {variables(field)[0]: default(field) for field in Settings.model_fields.values()}
+    known = {names(field)[0]: default(field) for field in settings().values()}
 
     assert len(named) == len(dict(named))
-    assert dict(named) == settings
+    assert dict(named) == known
 
 
 def test_it_tells_the_other_names_of_a_setting() -> None:
     text = EXAMPLE.read_text("utf-8")
 
-    for field in Settings.model_fields.values():
-        for other in variables(field)[1:]:
+    for field in settings().values():
+        for other in names(field)[1:]:
             assert re.search(rf"\b{other}\b", text)
 
 
@@ -74,8 +61,8 @@ def test_each_setting_is_explained_right_above_it() -> None:
 def test_copied_as_it_is_it_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for field in Settings.model_fields.values():
-        for variable in variables(field):
+    for field in settings().values():
+        for variable in names(field):
             monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
     bare = Settings()  # pyright: ignore[reportCallIssue]

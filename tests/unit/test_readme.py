@@ -1,4 +1,8 @@
-"""README.md says what is there, and README.es.md says the same."""
+"""README.md says what is there, and README.es.md says the same.
+
+What moved from the README to a page of its own is held to the same: the commands, the common
+problems and their Spanish, the settings.
+"""
 
 import re
 import shlex
@@ -20,14 +24,24 @@ from markdown_it.token import Token
 from typer.testing import CliRunner
 
 from sonora_app.cli import app
-from sonora_app.settings import Settings
-from tests.unit.test_env_example import assignments, default, variables
 
 pytestmark = pytest.mark.unit
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENGLISH, SPANISH = "README.md", "README.es.md"
+COMMANDS = "docs/commands.md"
+PROBLEMS = ("docs/troubleshooting.md", "docs/troubleshooting.es.md")
 both = pytest.mark.parametrize("name", [ENGLISH, SPANISH])
+every = pytest.mark.parametrize("name", [ENGLISH, SPANISH, COMMANDS, *PROBLEMS])
+LONGEST = 160
+
+TWINS = {
+    SPANISH: ENGLISH,
+    "../README.es.md": "../README.md",
+    "docs/console.es.png": "docs/console.en.png",
+    "docs/troubleshooting.es.md": "docs/troubleshooting.md",
+}
+"""What each has in its own language: the Spanish, and the English for it."""
 
 COMMENT = re.compile(r"(?:^|\s+)#\s.*$")
 OPTION = re.compile(r"(?<!\S)--?[a-z][a-z-]*")
@@ -115,8 +129,24 @@ def test_the_tables_have_the_same_rows() -> None:
         [[len(row) for row in table] for table in tables(name)] for name in (ENGLISH, SPANISH)
     )
 
-    assert len(english) == 3
+    assert len(english) == 2
     assert english == spanish
+
+
+def test_the_common_problems_are_the_same() -> None:
+    english, spanish = (
+        [[len(row) for row in table] for table in tables(name)] for name in PROBLEMS
+    )
+
+    assert len(english[0]) > 10
+    assert english == spanish
+    assert code_by_section(PROBLEMS[0]) == code_by_section(PROBLEMS[1])
+    assert links(PROBLEMS[0]) == [TWINS.get(link, link) for link in links(PROBLEMS[1])]
+
+
+@both
+def test_it_is_short(name: str) -> None:
+    assert len((PROJECT / name).read_text("utf-8").splitlines()) <= LONGEST
 
 
 def test_the_code_in_the_text_is_the_same_in_each_section() -> None:
@@ -127,11 +157,10 @@ def test_the_links_are_the_same() -> None:
     english, spanish = links(ENGLISH), links(SPANISH)
 
     assert english.count(SPANISH) == spanish.count(ENGLISH) == 1
-    twins = {SPANISH: ENGLISH, "docs/console.en.png": "docs/console.es.png"}
-    assert [twins.get(link, link) for link in english] == spanish
+    assert english[1:] == [TWINS.get(link, link) for link in spanish[1:]]
 
 
-@both
+@every
 def test_every_relative_link_leads_somewhere(name: str) -> None:
     relative = [urlsplit(link) for link in links(name) if not urlsplit(link).scheme]
 
@@ -139,7 +168,7 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
     for link in relative:
         assert link.path
         assert not Path(link.path).is_absolute()
-        assert (PROJECT / link.path).exists(), link.path
+        assert (PROJECT / name).parent.joinpath(link.path).exists(), link.path
 
 
 @both
@@ -151,59 +180,12 @@ def test_the_files_it_lists_are_there(name: str) -> None:
         assert (PROJECT / line.split()[0]).exists(), line
 
 
-# --- Settings
-
-
-def settings_rows(name: str) -> list[list[Token]]:
-    """The rows of the table of settings: the cells of names, defaults and words."""
-    (table,) = (table for table in tables(name) if "ENV" in code(table[-1][0]))
-    return table[1:]
-
-
-@both
-def test_the_settings_are_those_there_are(name: str) -> None:
-    named = [variable for row in settings_rows(name) for variable in code(row[0])]
-    settings = [alias for field in Settings.model_fields.values() for alias in variables(field)]
-
-    assert sorted(named) == sorted(settings)
-    assert {match["name"] for match in assignments()} <= set(named)
-
-
-@both
-def test_the_defaults_are_those_of_the_settings(name: str) -> None:
-    fields = {
-        alias: (variables(field)[0], default(field))
-        for field in Settings.model_fields.values()
-        for alias in variables(field)
-    }
-    for names, defaults, _ in settings_rows(name):
-        row = dict(fields[variable] for variable in code(names))
-
-        # A default that is none is told in words.
-        assert code(defaults) == [value for value in row.values() if value], names.content
-        assert code(defaults) or defaults.content, names.content
-
-
-@both
-def test_the_wait_for_an_id_is_as_long_as_it_says(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SONORA_WAITING_SECS", raising=False)
-    (told,) = (row[1] for row in settings_rows(name) if code(row[0]) == ["SONORA_WAITING_SECS"])
-    limits = [
-        Settings(_env_file=None, env=env).waiting_limit_secs  # pyright: ignore[reportCallIssue]
-        for env in ("local", "production")
-    ]
-
-    assert [float(number) for number in re.findall(r"\d+", told.content)] == limits
-
-
 # --- Commands
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command that the README gives.
+    """A command that the README, or a page that it leads to, gives.
 
     Parameters:
         words: The command, without variables set for it; `python3 -m uv` is `uv`.
@@ -217,15 +199,19 @@ class Command:
 
 
 def commands() -> list[Command]:
-    """The README's commands: each of its shell blocks, and those in the text."""
+    """Each command of the README and of the pages that it leads to: in a block or in the text."""
+    return [command for name in (ENGLISH, COMMANDS, PROBLEMS[0]) for command in commands_of(name)]
+
+
+def commands_of(name: str) -> list[Command]:
     found: list[Command] = []
-    for block in fences(ENGLISH):
+    for block in fences(name):
         for line in block.content.splitlines() if block.info == "sh" else ():
             comment = COMMENT.search(line)
             mentioned = tuple(OPTION.findall(comment[0])) if comment else ()
             for part in COMMENT.sub("", line).split(" && "):
                 found.append(Command(words(part), True, mentioned))
-    for token in inline(ENGLISH):
+    for token in inline(name):
         if token.type == "code_inline" and words(token.content)[0] in PROGRAMS:
             found.append(Command(words(token.content), False))
     return found

@@ -41,7 +41,6 @@ from simulators.vendors.deepgram import DeepgramVendor
 from simulators.vendors.rig import Rig, rigged
 from sonora_app.settings import Language, Settings
 from sonora_app.vendors.build import (
-    FLUX_MODEL,
     NATIVE_VOICES,
     build_stt,
     build_tts,
@@ -189,9 +188,29 @@ async def test_flux_is_asked_for_what_the_settings_say(
         connect = await deepgram.log.wait_for("connect")
     assert connect["path"] == "/v2/listen"
     assert connect["headers"]["authorization"] == f"Token {DEEPGRAM_KEY}"
-    assert connect["query"]["model"] == [FLUX_MODEL] == ["flux-general-multi"]
+    assert connect["query"]["model"] == ["flux-general-multi"]
     assert connect["query"]["language_hint"] == [language.value]
     assert connect["query"]["sample_rate"] == ["16000"]
+
+
+@pytest.mark.parametrize("model", ["flux-general-en", "Flux-general-multi"])
+async def test_a_flux_model_is_asked_for_by_its_name(deepgram: DeepgramVendor, model: str) -> None:
+    chosen = settings(DEEPGRAM_BASE_URL=deepgram.url, SONORA_STT=model)
+    async with rigged(build_stt(chosen, Language.EN)):
+        connect = await deepgram.log.wait_for("connect")
+    assert connect["path"] == "/v2/listen"
+    assert connect["query"]["model"] == [model]
+
+
+@pytest.mark.parametrize("model", ["nova-2", "nova-3-medical", "whisper-large", "fluxional"])
+async def test_any_other_model_is_asked_for_by_its_name(
+    deepgram: DeepgramVendor, model: str
+) -> None:
+    chosen = settings(DEEPGRAM_BASE_URL=deepgram.url, SONORA_STT=model)
+    async with rigged(build_stt(chosen, Language.ES)):
+        connect = await deepgram.log.wait_for("connect")
+    assert connect["path"] == "/v1/listen"
+    assert connect["query"]["model"] == [model]
 
 
 async def test_flux_ends_the_turn_with_one_finalized_transcript(deepgram: DeepgramVendor) -> None:

@@ -1,0 +1,32 @@
+"""The choices that a setting offers, and the names of the vendors' parts."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+
+class Language(StrEnum):
+    """The languages Sonora speaks."""
+
+    ES = "es"
+    EN = "en"
+
+
+class Vendor(StrEnum):
+    """The services that a call is made of, by what they do."""
+
+    STT = "stt"
+    LLM = "llm"
+    TTS = "tts"
+
+
+class Identity(StrEnum):
+    """How a caller proves who they are. See `sonora_app/identity/callers.py`."""
+
+    CLAIMED = "claimed"
+    VERIFIED = "verified"
+
+
+Seconds = Annotated[float, Field(gt=0)]
+"""A length of time in seconds."""
