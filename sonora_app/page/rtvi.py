@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from pipecat.frames.frames import ErrorFrame, Frame, InputTransportMessageFrame
 from pipecat.observers.base_observer import BaseObserver
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
@@ -103,6 +103,12 @@ class ScreenedRTVIProcessor(RTVIProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Screen what comes from the page; pass everything else on as Pipecat does."""
+        if isinstance(frame, ErrorFrame):
+            await self._tell_error(frame)
+            # Past Pipecat's RTVI processor, which tells the page what the vendor said.
+            await FrameProcessor.process_frame(self, frame, direction)
+            await self.push_frame(frame, direction)
+            return
         if isinstance(frame, InputTransportMessageFrame) and not await self._admitted(
             frame.message
         ):
@@ -117,7 +123,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
             self._on_typed(frame.text)
         await super().push_frame(frame, direction)
 
-    async def _send_error_frame(self, frame: ErrorFrame) -> None:
+    async def _tell_error(self, frame: ErrorFrame) -> None:
         # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an
         # error means to the user is told by notices (failures.py).
         if frame.fatal:

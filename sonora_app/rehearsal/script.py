@@ -86,8 +86,10 @@ def describe(turns: Iterable[Turn], lines: Lines, *, outcome: str) -> dict[str, 
     topics, secs = _said(turns, lines)
     kind = _described_by(topics, secs)
     return {
-        "title": lines.text(f"rehearsal.title{kind}", {"topic": topics[-1] if topics else None}),
-        "summary": lines.text(f"rehearsal.summary{kind}", _facts(topics, secs, lines)),
+        "title": lines.text(
+            f"rehearsal.{kind.format('title')}", {"topic": topics[-1] if topics else None}
+        ),
+        "summary": lines.text(f"rehearsal.{kind.format('summary')}", _facts(topics, secs, lines)),
         "topics": topics[::-1],
         "outcome": outcome,
     }
@@ -135,7 +137,7 @@ def _winding_up(turns: Sequence[Turn], lines: Lines) -> Say | CallTool:
 def _sum_up(turns: Sequence[Turn], lines: Lines) -> str:
     topics, secs = _said(turns, lines)
     kind = _described_by(topics, secs)
-    return lines.text(f"rehearsal.wrap_up{kind}", _facts(topics, secs, lines))
+    return lines.text(f"rehearsal.{kind.format('wrap_up')}", _facts(topics, secs, lines))
 
 
 def _reply(turns: Sequence[Turn], message: int, lines: Lines) -> str:
@@ -173,10 +175,10 @@ def _facts(topics: Sequence[str], secs: float, lines: Lines) -> dict[str, str | 
 
 
 def _described_by(topics: Sequence[str], secs: float) -> str:
-    """The ending of the key of a line, by what is known of the conversation."""
+    """How the key of a line is written, by what is known of the conversation."""
     if topics:
-        return ""
-    return "_speech" if secs else "_empty"
+        return "{}"
+    return "{}_speech" if secs else "{}_empty"
 
 
 def _last(turns: Sequence[Turn], kind: Kind) -> int:

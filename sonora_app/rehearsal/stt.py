@@ -5,7 +5,12 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 from pipecat.audio.vad.vad_analyzer import VAD_STOP_SECS
-from pipecat.frames.frames import Frame, InputAudioRawFrame, TranscriptionFrame
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    TranscriptionFrame,
+    UserAudioRawFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
@@ -48,6 +53,7 @@ class RehearsalSTTService(SegmentedSTTService):
             settings=STTSettings(model=None, language=PipecatLanguage(lines.language)),
         )
         self._lines = lines
+        self._speaker_id = ""
 
     def set_lines(self, lines: Lines) -> None:
         """Report in another language from now on."""
@@ -72,10 +78,12 @@ class RehearsalSTTService(SegmentedSTTService):
         Yields:
             The one transcript.
         """
+        if not any(audio):
+            return  # the service was muted
         secs = await asyncio.to_thread(speech_secs, audio, self.sample_rate)
         yield TranscriptionFrame(
             text=write_heard(secs, self._lines),
-            user_id=self._user_id,
+            user_id=self._speaker_id,
             timestamp=time_now_iso8601(),
             language=PipecatLanguage(self._lines.language),
         )
@@ -83,11 +91,12 @@ class RehearsalSTTService(SegmentedSTTService):
     async def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection
     ) -> None:
-        """Keep the audio, unless the service is muted: Pipecat's segments do not heed that."""
+        """Keep the audio, or silence while the service is muted: Pipecat's segments do not heed
+        that."""
+        self._speaker_id = frame.user_id if isinstance(frame, UserAudioRawFrame) else ""
         if self.is_muted:
-            self._audio_buffer.clear()
-        else:
-            await super().process_audio_frame(frame, direction)
+            frame = InputAudioRawFrame(bytes(len(frame.audio)), frame.sample_rate, 1)
+        await super().process_audio_frame(frame, direction)
 
 
 def speech_secs(audio: bytes, sample_rate: int) -> float:

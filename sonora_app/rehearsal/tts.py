@@ -3,9 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
-from pipecat.frames.frames import ErrorFrame, Frame, InterruptionFrame, TTSAudioRawFrame
+from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    InterruptionFrame,
+    TTSAudioRawFrame,
+    TTSUpdateSettingsFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
@@ -45,8 +51,9 @@ class RehearsalTTSService(TTSService):
             text_transforms=[("*", strip_markdown)],
             settings=TTSSettings(model=None, voice=None, language=PipecatLanguage(language)),
         )
-        self._engine.prepare(self._voice)
+        self._speak_with(language)
         self._timeline = _Timeline()
+        self._to_pipeline_rate = SOXRStreamAudioResampler()
 
     def can_generate_metrics(self) -> bool:
         """Whether the service measures itself: it does."""
@@ -54,8 +61,7 @@ class RehearsalTTSService(TTSService):
 
     def language_to_service_language(self, language: PipecatLanguage) -> str:
         """The espeak-ng voice that speaks `language`."""
-        base = language.split("-")[0].lower()
-        return _VOICES.get(base, base)
+        return _voice_of(language)
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None]:
         """Speak `text`.
@@ -71,11 +77,11 @@ class RehearsalTTSService(TTSService):
         start_secs = self._timeline.begin(context_id, self._now_secs())
         samples, last_word_secs = 0, 0.0
         # What an interrupted sentence left in the filter is no part of this one.
-        await self._resampler.reset()
+        await self._to_pipeline_rate.reset()
         try:
             async with aclosing(self._engine.speak(text, self._voice)) as speech:
                 async for piece in speech:
-                    audio = await self._resampler.resample(
+                    audio = await self._to_pipeline_rate.resample(
                         piece.audio, self._engine.sample_rate, self.sample_rate
                     )
                     if audio:
@@ -93,7 +99,7 @@ class RehearsalTTSService(TTSService):
             # Pipecat closes a turn by itself only after audio.
             await self.remove_audio_context(context_id)
             return
-        if audio := await self._resampler.flush():
+        if audio := await self._to_pipeline_rate.flush():
             samples += len(audio) // 2
             yield self._audio(audio, context_id)
         self._timeline.end(samples / self.sample_rate, last_word_secs)
@@ -102,25 +108,28 @@ class RehearsalTTSService(TTSService):
         """Process a frame as any voice does, and forget at an interruption what was to come."""
         if isinstance(frame, InterruptionFrame):
             self._timeline = _Timeline()
+        elif isinstance(frame, TTSUpdateSettingsFrame) and frame.delta is not None:
+            # A delta made for Cartesia names a voice of Cartesia's.
+            language = frame.delta.language
+            frame.delta = TTSSettings(language=language)
+            if isinstance(language, str):
+                self._speak_with(language)
         await super().process_frame(frame, direction)
 
-    async def _update_settings(self, delta: TTSSettings) -> dict[str, Any]:
-        # A delta made for Cartesia names a voice of Cartesia's.
-        changed = await super()._update_settings(TTSSettings(language=delta.language))
-        if changed:
-            self._engine.prepare(self._voice)
-        return changed
-
-    @property
-    def _voice(self) -> str:
-        # Stored converted, see language_to_service_language.
-        return str(self._settings.language)
+    def _speak_with(self, language: str) -> None:
+        self._voice = _voice_of(language)
+        self._engine.prepare(self._voice)
 
     def _now_secs(self) -> float:
         return nanoseconds_to_seconds(self.get_clock().get_time())
 
     def _audio(self, audio: bytes, context_id: str) -> Frame:
         return TTSAudioRawFrame(audio, self.sample_rate, 1, context_id=context_id)
+
+
+def _voice_of(language: str) -> str:
+    base = language.split("-")[0].lower()
+    return _VOICES.get(base, base)
 
 
 class _Timeline:

@@ -31,7 +31,8 @@ class NoBuffer(JitterBuffer):
         if self._newest is not None and not uint16_gt(packet.sequence_number, self._newest):
             return False, None
         self._newest = packet.sequence_number
-        return False, JitterFrame(data=vars(packet)["_data"], timestamp=packet.timestamp)
+        # Codecs of audio put nothing around what they have encoded.
+        return False, JitterFrame(data=packet.payload, timestamp=packet.timestamp)
 
 
 def shorten_jitter_buffers(connection: RTCPeerConnection) -> int:

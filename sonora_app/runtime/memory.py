@@ -15,19 +15,16 @@ import gc
 from functools import cache
 from typing import Any
 
-from sonora_app.runtime.deferred import defer_unused_imports
-
 _M_ARENA_MAX = -8
 """From glibc's malloc.h."""
 _ARENAS = 2
 
 
 def begin_warm_up() -> None:
-    """Get ready for everything to be imported: nothing unused, no garbage sought, few arenas.
+    """Get ready for everything to be imported: no garbage sought, few arenas.
 
     May be called again. Threads that are there keep the arenas they have.
     """
-    defer_unused_imports()
     gc.disable()
     mallopt = _from_libc("mallopt")
     if mallopt is not None:

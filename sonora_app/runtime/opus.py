@@ -13,6 +13,7 @@ written (Pipecat 1.14).
 from fractions import Fraction
 from typing import Any, cast
 
+import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection
 from av import AudioFrame, CodecContext, Packet
 from loguru import logger
@@ -37,7 +38,7 @@ class OpusTrack(MediaStreamTrack):
     """Pipecat's outgoing audio, encoded.
 
     Args:
-        source: Gives 16-bit mono frames of `PACKET_SECS` each, in time.
+        source: Gives 16-bit mono frames of `PACKET_SECS`, or of parts of it, in time.
         sample_rate: Their rate, in Hz.
     """
 
@@ -53,12 +54,13 @@ class OpusTrack(MediaStreamTrack):
         self._codec.format, self._codec.layout = "s16", "mono"
         self._codec.sample_rate, self._codec.time_base = sample_rate, self._time_base
         self._codec.options = {"application": "voip"}
+        self._packet_samples = int(sample_rate * PACKET_SECS)
         self._silent = 0
         self._payload = b""
 
     async def recv(self) -> "Packet[Any]":
         """The next packet, when it is due."""
-        frame = cast(AudioFrame, await self._source.recv())
+        frame = await self._frame()
         self._silent = 0 if frame.to_ndarray().any() else self._silent + 1
         if self._silent <= _SETTLED:
             # As many samples as a packet holds: one comes of each frame.
@@ -67,6 +69,25 @@ class OpusTrack(MediaStreamTrack):
         packet = Packet(self._payload)
         packet.pts, packet.time_base = frame.pts, self._time_base
         return packet
+
+    async def _frame(self) -> AudioFrame:
+        """As much audio as a packet holds. What was queued in shorter pieces is joined."""
+        first = frame = cast(AudioFrame, await self._source.recv())
+        pieces: list[Any] = [frame.to_ndarray()]
+        samples = frame.samples
+        while samples < self._packet_samples:
+            frame = cast(AudioFrame, await self._source.recv())
+            pieces.append(frame.to_ndarray())
+            samples += frame.samples
+        if len(pieces) == 1:
+            return first
+        joined = AudioFrame.from_ndarray(np.concatenate(pieces, axis=1), "s16", "mono")
+        joined.sample_rate, joined.pts, joined.time_base = (
+            first.sample_rate,
+            first.pts,
+            self._time_base,
+        )
+        return joined
 
     def stop(self) -> None:
         """End, and what is read with it."""
@@ -88,11 +109,9 @@ def encode_voice(connection: RTCPeerConnection) -> bool:
         if transceiver.kind != "audio" or type(track) is not RawAudioTrack:
             continue
         parts = vars(track)
-        rate = parts.get("_sample_rate", 0)
-        expected = [rate // 100, rate // 100 * 2]
-        if rate not in _RATES or [parts.get(name) for name in _FIELDS] != expected:
-            break
-        if parts.get("_chunk_queue"):
+        samples, size = (parts.get(name, 0) for name in _FIELDS)
+        rate = 100 * samples
+        if rate not in _RATES or size != 2 * samples:
             break
         parts.update((name, 2 * parts[name]) for name in _FIELDS)
         transceiver.sender.replaceTrack(OpusTrack(track, rate))

@@ -74,8 +74,14 @@ class Silero(SileroVADAnalyzer):
 
 
 class SmartTurn(LocalSmartTurnAnalyzerV3):
-    """Smart-turn, which can also be asked in a pause, before Silero reports the end of speech."""
+    """Smart-turn, which can also be asked in a pause, before Silero reports the end of speech.
 
+    Attributes:
+        found_complete: Whether the turn sounded complete when it was asked last at the end of
+            speech.
+    """
+
+    found_complete: bool = False
     _foreseen: asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None = None
 
     def __init__(self) -> None:
@@ -94,12 +100,9 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
             quiet_secs: How long the user has been silent, in seconds.
         """
         missing = np.zeros(max(0, int((_SILENCE_SECS - quiet_secs) * self.sample_rate)), np.int16)
-        loop = asyncio.get_running_loop()
-        self._foreseen = loop.run_in_executor(
-            self._model_executor,
-            self._process_speech_segment,  # pyright: ignore[reportUnknownArgumentType]
-            [*self._audio_buffer, (time.monotonic(), missing)],  # pyright: ignore[reportUnknownArgumentType]
-        )
+        heard: list[Any] = [*self._audio_buffer, (time.monotonic(), missing)]
+        judge: Any = self._process_speech_segment  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        self._foreseen = asyncio.get_running_loop().run_in_executor(None, judge, heard)
         state, _ = await asyncio.shield(self._foreseen)
         return state
 
@@ -114,8 +117,11 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
             state, metrics = await asyncio.shield(foreseen)
             if state is EndOfTurnState.COMPLETE:
                 self.clear()
+                self.found_complete = True
                 return state, metrics
-        return await super().analyze_end_of_turn()
+        state, metrics = await super().analyze_end_of_turn()
+        self.found_complete = state is EndOfTurnState.COMPLETE
+        return state, metrics
 
 
 class _LeanSession:

@@ -4,14 +4,13 @@ import asyncio
 import time
 
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
-from pipecat.audio.vad.vad_analyzer import VADState
+from pipecat.audio.vad.vad_analyzer import VAD_STOP_SECS, VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     Frame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     LLMRunFrame,
-    STTMetadataFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -41,6 +40,8 @@ _LOOK_SECS = 0.02
 """How often to look whether somebody who may have begun to speak has, in seconds."""
 
 _MATCH = NormalizedMatch()
+
+_MORE_TO_COME = InterimTranscriptionFrame(text="", user_id="", timestamp="")
 
 
 class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
@@ -73,6 +74,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._foreseeing: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        # Whether the user speaks, and whether what they said is transcribed.
+        self._speaking = self._all_transcribed = False
         self._complete = False
         self._speculation: UserTurnSpeculation | None = None
         self._ready = False
@@ -85,21 +88,26 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         """Follow the turn, frame by frame."""
         match frame:
             case UserHushedFrame():
-                # What is finalized from here on may be all of it.
-                self._transcript_finalized = False
+                # What is finalized from here on may be all of it. Pipecat takes what came so far
+                # for less than all of it once more words are announced.
+                self._all_transcribed = False
+                await super().process_frame(_MORE_TO_COME)
             case UserPausedFrame():
                 self._paused(frame.quiet_secs)
             case UserStirredFrame():
                 self._stirred_until = time.monotonic() + STIRRED_SECS
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
+                self._speaking = self._speaking or isinstance(frame, VADUserStartedSpeakingFrame)
                 await self._resumed()
             case VADUserStoppedSpeakingFrame() if self._quiet_since is None:
                 self._quiet_since = time.monotonic() - frame.stop_secs
             case TranscriptionFrame() if frame.text.strip():
                 self._said.append(frame.text)
                 self._wants_tool = self._more_coming = False
+                self._all_transcribed = self._all_transcribed or frame.finalized
             case InterimTranscriptionFrame():
                 self._more_coming = True
+                self._all_transcribed = False
             case AnswerReadyFrame():
                 self._ready = True
             case EagerEndOfTurnCancelFrame():
@@ -116,23 +124,20 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case _:
                 pass
         if isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._speaking = False
             # Beside what comes in: smart-turn may take as long as the transcript.
             self._judging = self.task_manager.create_task(self._judge(frame), f"{self}::_judge")
             return ProcessFrameResult.CONTINUE
         result = await super().process_frame(frame)
         match frame:
-            case STTMetadataFrame():
-                # Pipecat warns of a `stop_secs` that is not its own, since its figures of
-                # recognisers are for that one. They count from the end of speech all the same.
-                self._stop_secs_warned = True
             case TranscriptionFrame():
                 await self._guess(sure=self._ending is not None)
                 if self._ending is not None:  # by what the turn ends in now
                     await self._end()
             case AllTranscribedFrame() if self._said:
-                self._transcript_finalized, self._more_coming = True, False
+                self._all_transcribed, self._more_coming = True, False
                 await self._guess()
-                await self._maybe_trigger_user_turn_stopped()
+                await super().process_frame(_final(self._said[-1]))
             case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
                 await self._end()
             case _:
@@ -169,7 +174,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     # --- The guess
 
     def _paused(self, quiet_secs: float) -> None:
-        if not self._vad_user_speaking:
+        if not self._speaking:
             return  # nobody listens to the user
         self._quiet_since = time.monotonic() - quiet_secs
         self._foreseeing = self.task_manager.create_task(
@@ -183,14 +188,14 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
         """Have smart-turn judge at the end of speech; answer in time what sounds unfinished."""
-        await super().process_frame(stopped)
-        if self._open and not self._turn_complete:
+        await super().process_frame(_as_pipecat_stops(stopped))
+        if self._open and not self._smart_turn.found_complete:
             self._ask_after(self._smart_turn.params.stop_secs - ANSWER_SECS)
 
     async def _resumed(self) -> None:
         self._open = True
         self._quiet_since = None
-        self._complete = self._transcript_finalized = self._wants_tool = False
+        self._complete = self._all_transcribed = self._wants_tool = False
         self._smart_turn.went_on()
         await self._stop_tasks()
         await self._withdraw()
@@ -204,7 +209,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         text = " ".join(self._said)
         if not text or self._quiet_since is None or self._wants_tool:
             return
-        if not sure and not (self._complete and self._transcript_finalized):
+        if not sure and not (self._complete and self._all_transcribed):
             return
         due = max(self._quiet_since + self._patience().ask_secs, self._stirred_until)
         if due > time.monotonic():
@@ -294,6 +299,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._withdraw()
         self._said.clear()
         self._complete = self._wants_tool = self._more_coming = False
+        self._all_transcribed = False
         self._quiet_since = None
 
     async def _stop_tasks(self) -> None:
@@ -305,3 +311,20 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     async def _stop(self, task: asyncio.Task[None] | None) -> None:
         if task is not None and task is not asyncio.current_task():
             await self.task_manager.cancel_task(task)
+
+
+def _final(text: str) -> TranscriptionFrame:
+    """What tells Pipecat's strategy that all is transcribed, and ends in `text`."""
+    return TranscriptionFrame(text=text, user_id="", timestamp="", finalized=True)
+
+
+def _as_pipecat_stops(stopped: VADUserStoppedSpeakingFrame) -> VADUserStoppedSpeakingFrame:
+    """The same end of speech, reported after the silence that Pipecat has by default.
+
+    Pipecat warns of any other, since its figures of recognisers are for that one. They count from
+    the end of speech all the same.
+    """
+    return VADUserStoppedSpeakingFrame(
+        stop_secs=VAD_STOP_SECS,
+        timestamp=stopped.timestamp - stopped.stop_secs + VAD_STOP_SECS,
+    )

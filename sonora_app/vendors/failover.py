@@ -5,9 +5,9 @@ Pipecat's own failover strategy leaves errors alone that a service can carry on 
 each of them is an answer or a sentence that nobody hears.
 """
 
-from pipecat.frames.frames import ErrorFrame
+from pipecat.frames.frames import ErrorFrame, ManuallySwitchServiceFrame
 from pipecat.pipeline.service_switcher import ServiceSwitcherStrategyFailover
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
 SPEECH_LOST = "speech was lost, in whole or in part"
@@ -31,5 +31,6 @@ class FailoverAtOnce(ServiceSwitcherStrategyFailover):
         at = self.services.index(self.active_service)
         for candidate in (*self.services[at + 1 :], *self.services[:at]):
             if candidate.is_usable:
-                return await self._set_active_if_available(candidate)
+                switch = ManuallySwitchServiceFrame(service=candidate)
+                return await self.handle_frame(switch, FrameDirection.DOWNSTREAM)
         return None

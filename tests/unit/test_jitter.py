@@ -20,8 +20,11 @@ def _buffer(connection: RTCPeerConnection) -> JitterBuffer:
 
 
 def _packet(number: int) -> RtpPacket:
-    packet = RtpPacket(payload_type=96, sequence_number=number, timestamp=number * 960)
-    vars(packet)["_data"] = bytes([number % 256])  # as the receiver does once it has taken it apart
+    payload = bytes([number % 256])
+    packet = RtpPacket(
+        payload_type=96, sequence_number=number, timestamp=number * 960, payload=payload
+    )
+    vars(packet)["_data"] = payload  # as aiortc's receiver does for its own buffer
     return packet
 
 

@@ -124,6 +124,17 @@ async def test_pipecat_s_track_is_encoded() -> None:
     await bot.close()
 
 
+async def test_sound_that_waits_in_shorter_pieces_is_joined() -> None:
+    bot, track = await _calling()
+    track.add_audio_bytes(_tone(0.2).tobytes())  # before it is asked for 20 ms at a time
+    assert encode_voice(bot)
+    (transceiver,) = bot.getTransceivers()
+    sent = cast(OpusTrack, transceiver.sender.track)
+    payloads = [bytes(await sent.recv()) for _ in range(10)]
+    assert _loudness(_heard(payloads)) > 4_000
+    await bot.close()
+
+
 async def test_another_pipecat_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opus, "_FIELDS", ("_samples_per_piece", "_bytes_per_piece"))
     bot, track = await _calling()

@@ -9,7 +9,7 @@ continued, and speaks on across the cut in one intonation.
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pipecat.utils.text.base_text_aggregator import Aggregation, TextType
+from pipecat.utils.text.base_text_aggregator import Aggregation
 from pipecat.utils.text.skip_tags_aggregator import SkipTagsAggregator
 
 _MARKS = frozenset(",;:—")
@@ -36,9 +36,9 @@ class ClauseAggregator(SkipTagsAggregator):
                 yield sentence
             if self._ends_first_piece(char):
                 self._begun = True
-                clause = self._text.strip(" ")
+                clause = self.text
                 await super().reset()
-                yield Aggregation(text=clause, type=TextType.SENTENCE)
+                yield clause
 
     async def flush(self) -> Aggregation | None:
         """Give what is left at the end of an answer."""
@@ -52,9 +52,12 @@ class ClauseAggregator(SkipTagsAggregator):
         self._begun = False
 
     def _ends_first_piece(self, char: str) -> bool:
-        if self._begun or self._current_tag is not None:
+        if self._begun:
             return False
-        before = self._text[:-1].rstrip()
+        text = self.text.text
+        if text.count("<spell>") > text.count("</spell>"):
+            return False
+        before = text.removesuffix(char).rstrip()
         if not before or not before[-1].isalpha():
             return False
         return char in _MARKS or (char == " " and len(before.split()) >= OPENING_WORDS)

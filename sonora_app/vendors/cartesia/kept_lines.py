@@ -10,6 +10,9 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 
 from sonora_app.vendors.cartesia.kept_speech import Speech, Words, keep, kept, request_key
 
+CONNECT_SECS = 2.0
+"""How long connecting to Cartesia may take; the start of a call waits for it."""
+
 
 class KeptLinesCartesiaTTSService(CartesiaTTSService):
     """Speaks lines at once that were made ahead, in this call or an earlier one of the process.
@@ -25,6 +28,8 @@ class KeptLinesCartesiaTTSService(CartesiaTTSService):
     def __init__(self, *, ahead: Sequence[str] = (), **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service."""
         super().__init__(**kwargs)
+        # What it connected to, and the headers that it did so with.
+        self._connects_with: tuple[str, dict[str, str]] | None = None
         self._ahead = ahead
         self._making: asyncio.Task[None] | None = None
         # How much of a context was played from what is kept, in seconds, and the contexts that
@@ -117,22 +122,26 @@ class KeptLinesCartesiaTTSService(CartesiaTTSService):
             if speech is not None:
                 yield line, speech
 
+    async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:  # noqa: ANN401
+        self._connects_with = uri, kwargs["additional_headers"]
+        return await super()._websocket_connect(uri, open_timeout=CONNECT_SECS, **kwargs)
+
     async def _speak_ahead(self) -> None:
+        if self._connects_with is None:
+            return
+        url, headers = self._connects_with
         for line in self._ahead:
             await keep(
                 self._build_msg(text=line, continue_transcript=False, context_id="ahead"),
-                url=self._url,
-                headers={
-                    "X-API-Key": self._api_key,
-                    "Cartesia-Version": self._cartesia_version,
-                },
+                url=url,
+                headers=headers,
             )
 
     async def _play(self, speech: Speech, context_id: str) -> None:
         played_secs = 0.0
         for part in speech:
             if isinstance(part, Words):
-                times = self._normalize_word_timestamps(list(part.words), list(part.starts_secs))
+                times = list(zip(part.words, part.starts_secs, strict=True))
                 await self.add_word_timestamps(times, context_id)
                 continue
             audio = TTSAudioRawFrame(part, self.sample_rate, num_channels=1, context_id=context_id)

@@ -25,15 +25,14 @@ from pipecat.frames.frames import (
     TTSTextFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.utils.context.word_timestamp_tracker import WordTimestampTracker
 from pipecat.utils.time import seconds_to_nanoseconds
+from websockets.asyncio.client import ClientConnection
 from websockets.protocol import State
 
 from sonora_app.vendors.cartesia.clauses import ClauseAggregator
 from sonora_app.vendors.cartesia.kept_lines import KeptLinesCartesiaTTSService
 from sonora_app.vendors.failover import SPEECH_LOST
-
-CONNECT_SECS = 2.0
-"""How long connecting to Cartesia may take; the start of a call waits for it."""
 
 RECONNECT_SECS = 0.2
 """How soon after an attempt that failed there is no other: Pipecat makes a second one at once."""
@@ -54,11 +53,10 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         """Create the service; it connects when it is set up."""
         super().__init__(**kwargs)
         # Where Cartesia's service sets its own.
-        self._text_aggregator = ClauseAggregator(aggregation_type=self._text_aggregation_mode)
-        # Of the context that plays: whether Cartesia said that all of it is there, and whether a
-        # text of it could not be sent.
-        self._complete = False
-        self._failed = False
+        self._text_aggregator = ClauseAggregator()
+        # The contexts of which Cartesia said that all is there, and those that it told an error of.
+        self._complete: set[str] = set()
+        self._failed: set[str] = set()
         self._lost_since: float | None = None
         self._connecting = asyncio.Lock()
         self._connect_failed_at = 0.0
@@ -68,6 +66,16 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         # When the audio so far will have been played, by the pipeline's clock, in nanoseconds.
         self._played_at = 0
 
+    @property
+    def _words(self) -> WordTimestampTracker:
+        """When the words of the context that plays are heard."""
+        return self._word_timestamp_tracker
+
+    @property
+    def _connected_by(self) -> ClientConnection | None:
+        """The present connection."""
+        return self._websocket  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame; an interruption ends what is playing."""
         if isinstance(frame, InterruptionFrame):
@@ -76,9 +84,6 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
 
     # --- Connecting, and what is lost with a connection
 
-    async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:  # noqa: ANN401
-        return await super()._websocket_connect(uri, open_timeout=CONNECT_SECS, **kwargs)
-
     async def _connect_websocket(self) -> None:
         # After a drop, a text that is to be spoken connects as well as the task that listens:
         # with two connections, one would speak and the other be listened to.
@@ -86,9 +91,9 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
             if time.monotonic() - self._connect_failed_at < RECONNECT_SECS:
                 return
             await super()._connect_websocket()
-            if self._websocket is None:
+            if self._connected_by is None:
                 self._connect_failed_at = time.monotonic()
-        await self._break_off_all_but(self._websocket)
+        await self._break_off_all_but(self._connected_by)
 
     async def _close_connection_contexts(self) -> None:
         # Pipecat's says the rest of the turn in a fresh context, after a gap.
@@ -124,7 +129,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
             # Beside the sound, which may lag, it would come after the words, and open a turn that
             # nothing closes.
             # The end of the line before is 1 ns after its words.
-            last_pts = self._word_timestamp_tracker.last_pts
+            last_pts = self._words.last_pts
             frame.pts = max(last_pts + 2, self.get_clock().get_time())
         await super().push_frame(frame, direction)
 
@@ -148,7 +153,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         if not sent:
             await self._break_off(context_id)
         elif context_id in self._asked:
-            self._sent_by[context_id] = self._websocket
+            self._sent_by[context_id] = self._connected_by
 
     async def flush_audio(self, context_id: str | None = None) -> None:
         """Tell Cartesia that a context ends, unless it has ended already."""
@@ -156,10 +161,6 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
             await super().flush_audio(context_id)
 
     # --- Playing what comes
-
-    async def _handle_audio_context(self, context_id: str) -> None:
-        self._complete = self._failed = False
-        await super()._handle_audio_context(context_id)
 
     async def _next_audio_context_item(self, context_id: str) -> Any:  # noqa: ANN401
         item = await super()._next_audio_context_item(context_id)
@@ -182,37 +183,37 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         if isinstance(item, TTSAudioRawFrame):
             self._follow(item)
         elif isinstance(item, ErrorFrame):
-            self._failed = True
+            self._failed.add(context_id)
         elif isinstance(item, TTSStoppedFrame):
-            if self._failed:
+            if context_id in self._failed:
                 return  # told when the context ends
-            self._complete = True
+            self._complete.add(context_id)
         await super()._push_audio_context_item(context_id, item, playback)
 
     def _follow(self, audio: TTSAudioRawFrame) -> None:
         # Pipecat times the words of a context from the last word before it, where that one begins:
         # of two lines in a row, the second would be told while the first is still heard.
-        words = self._word_timestamp_tracker
+        words = self._words
         if not words.started:
             words.last_pts = max(words.last_pts, self._played_at)
             self._played_at = max(words.last_pts, self.get_clock().get_time())
         self._played_at += seconds_to_nanoseconds(audio.num_frames / audio.sample_rate)
 
     async def _apply_force_complete(self, context_id: str) -> None:
-        if self._complete:
+        if context_id in self._complete:
             await super()._apply_force_complete(context_id)
             return
-        last_pts = self._word_timestamp_tracker.last_pts
+        last_pts = self._words.last_pts
         for frame in self._aggregated_frame_sequencer.force_complete(context_id, last_pts):
             if not isinstance(frame, TTSTextFrame | AggregatedTextProgressFrame):
                 await self.push_frame(frame)
 
     async def _end_audio_context(self, context_id: str, playback: Any) -> None:  # noqa: ANN401
-        if not self._complete:
+        if context_id not in self._complete:
             await self._apply_force_complete(context_id)
             stopped = TTSStoppedFrame(context_id=context_id)
             # After the last word, as Pipecat has it when Cartesia tells the end.
-            stopped.pts = self._word_timestamp_tracker.last_pts
+            stopped.pts = self._words.last_pts
             await self.push_frame(stopped)
             connection = self._sent_by.get(context_id)
             if connection is not None and connection.state is State.OPEN:
@@ -220,16 +221,21 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
                 connection.transport.abort()
             self._broken_off.add(context_id)
         await super()._end_audio_context(context_id, playback)
-        self._sent_by.pop(context_id, None)
+        self._forget_outcome(context_id)
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
         """Forget a context, and cancel it at Cartesia."""
-        self._sent_by.pop(context_id, None)
+        self._forget_outcome(context_id)
         await super().on_audio_context_interrupted(context_id)
+
+    def _forget_outcome(self, context_id: str) -> None:
+        self._sent_by.pop(context_id, None)
+        self._complete.discard(context_id)
+        self._failed.discard(context_id)
 
     async def _record_context_audio_outcome(self, context_id: str, received_audio: bool) -> None:
         # Pipecat reports speech of which nothing was heard; speech that broke off is lost as well.
-        if self._complete:
+        if context_id in self._complete:
             self._lost_since = None
         elif self.is_usable:
             now = time.monotonic()

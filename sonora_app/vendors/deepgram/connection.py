@@ -121,11 +121,19 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         self._untranscribed = False
         # Whether the connection has been brought up to date, and takes what comes.
         self._caught_up = False
+        self._speaking = False
+
+    @property
+    def line(self) -> Any:  # noqa: ANN401  # that is, what Deepgram's SDK has for it
+        """The present connection, or None."""
+        return self._connection
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Keep speech from its beginning."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
-            self._untranscribed = True
+            self._untranscribed = self._speaking = True
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._speaking = False
         await super().process_frame(frame, direction)
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
@@ -138,7 +146,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
     async def ask_again(self) -> bool:
         """Connect anew, which sends what was said once more."""
         await self._connect_anew()
-        return self._connection is not None
+        return self.line is not None
 
     async def _connect(self) -> None:
         self._caught_up = False
@@ -151,8 +159,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
 
     async def _connect_anew(self) -> None:
         self._caught_up = False
-        connection: Any = self._connection
-        self._connection = None
+        connection, self._connection = self.line, None
         if connection is not None:
             # Broken off, not closed: a peer that is mute would be waited for.
             connection._websocket.transport.abort()
@@ -174,7 +181,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
 
     async def _catch_up(self) -> None:
         """Send what was said and not transcribed, then what comes in the meantime."""
-        connection: Any = self._connection  # that is, what Pipecat's SDK has for it
+        connection = self.line
         if connection is None:
             return
         if self._untranscribed:
@@ -183,7 +190,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
                 await connection.send_media(self._spoken[sent])
                 sent += 1
         self._caught_up = True
-        if self._untranscribed and not self._user_speaking:
+        if self._untranscribed and not self._speaking:
             self.request_finalize()
             await connection.send_finalize(ListenV1Finalize(type="Finalize"))
 
@@ -214,13 +221,25 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
 class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
     """Flux. A turn that breaks off ends with what was heard of it, as Pipecat has it."""
 
+    # Whether words of a turn were heard that is not over.
+    _heard_in_part = False
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame; a transcript is the end of what was heard in part."""
+        if isinstance(frame, TranscriptionFrame):
+            self._heard_in_part = False
+        await super().push_frame(frame, direction)
+
     async def ask_again(self) -> bool:
         """Connect anew. A turn lives in one connection, so what was said is not sent again."""
-        heard_in_part = bool(self._turn_transcript)
+        heard_in_part = self._heard_in_part
         if heard_in_part:
             self.answered()
-        if self._websocket is not None:
-            self._websocket.transport.abort()
+        websocket: Any = self._websocket  # pyright: ignore[reportUnknownVariableType]
+        if websocket is not None:
+            websocket.transport.abort()
         return heard_in_part
 
     async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -240,10 +259,10 @@ class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
             self._quick_failure_tracker.reset()
             await self._connect_websocket()
 
-    async def _handle_connection_established(self, data: dict[str, Any]) -> None:
-        await super()._handle_connection_established(data)
-        await self.set_usable(True)
-
     async def _handle_message(self, data: dict[str, Any]) -> None:
         self.answered()
         await super()._handle_message(data)
+        if data.get("type") == "Connected":
+            await self.set_usable(True)
+        elif data.get("type") == "TurnInfo":
+            self._heard_in_part = bool(data.get("transcript")) and data.get("event") != "EndOfTurn"

@@ -63,8 +63,8 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
         """Send audio, and count it."""
-        if self._connection is not self._listening_on:
-            self._listening_on = self._connection
+        if self.line is not self._listening_on:
+            self._listening_on = self.line
             self._sent_secs = self._resumed_secs = 0.0
             self._speech_ended_secs = None
         self._sent_secs += len(audio) / 2 / self.sample_rate
@@ -77,7 +77,7 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
             super().confirm_finalize()
 
     async def _finalize(self, quiet_secs: float) -> None:
-        connection: Any = self._connection  # that is, what Deepgram's SDK has for it
+        connection = self.line
         if connection is None:
             return
         self._speech_ended_secs = self._sent_secs - quiet_secs

@@ -5,6 +5,7 @@ there, nothing is gained any more by waiting for the user to go on.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -12,10 +13,12 @@ from pipecat.frames.frames import (
     Frame,
     LLMContextFrame,
     LLMFullResponseStartFrame,
+    LLMTextFrame,
     SystemFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.turns.speculation_gate import SpeculationGate
 
 
 @dataclass
@@ -30,6 +33,12 @@ class ForetellingLLMService(OpenAILLMService):
     _foretold = False
     # The last frame that withdrew a guess.
     _withdrawn_by = 0
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
+        """Create the service."""
+        super().__init__(**kwargs)
+        # Sees what Pipecat's own gate in the service sees, and so knows what that one does.
+        self._gate = SpeculationGate()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame; a guess that was withdrawn before its turn came is not answered.
@@ -46,13 +55,9 @@ class ForetellingLLMService(OpenAILLMService):
             and frame.id < self._withdrawn_by
         ):
             return
+        if isinstance(frame, LLMContextFrame):
+            self._gate.begin_speculation(frame.speculation)
         await super().process_frame(frame, direction)
-
-    async def _push_llm_text(self, text: str) -> None:
-        await super()._push_llm_text(text)
-        if self._speculation_gate.is_speculating and not self._foretold:
-            self._foretold = True
-            await self.push_frame(AnswerReadyFrame(), FrameDirection.UPSTREAM)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -64,7 +69,11 @@ class ForetellingLLMService(OpenAILLMService):
         """
         if isinstance(frame, LLMFullResponseStartFrame):
             self._foretold = False
-        if isinstance(frame, ErrorFrame) and self._speculation_gate.is_speculating:
+        if isinstance(frame, ErrorFrame) and self._gate.is_speculating:
             await self.broadcast_frame(EagerEndOfTurnCancelFrame)
             return
+        self._gate.process(frame, direction)
         await super().push_frame(frame, direction)
+        if isinstance(frame, LLMTextFrame) and self._gate.is_speculating and not self._foretold:
+            self._foretold = True
+            await super().push_frame(AnswerReadyFrame(), FrameDirection.UPSTREAM)
