@@ -35,6 +35,10 @@ async def _open_store(settings: Settings) -> Store:
     closed = await journal.close_orphans()
     if closed:
         logger.warning(f"Closed {len(closed)} sessions that an earlier process left open")
+    if settings.log_unshipped:
+        from sonora_app.storage.supabase.unshipped import log_records
+
+        journal.unwritten.to_log = log_records
     if not settings.uses_supabase:
         return journal
 

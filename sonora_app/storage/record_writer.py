@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Protocol, TypeVarTuple
 
 from loguru import logger
@@ -11,7 +13,9 @@ from pydantic import ValidationError
 
 from sonora_app.errors import RecordRefusedError, StorageError
 from sonora_app.storage.records import (
+    ConversationUpdate,
     Message,
+    ProvisionalConversation,
     Record,
     RecordedCall,
     StorageHealth,
@@ -19,6 +23,7 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.side_loop import SideLoop
+from sonora_app.storage.unwritten import Unwritten
 
 _Args = TypeVarTuple("_Args")
 
@@ -35,9 +40,17 @@ _FAILING_AFTER = 3
 class WritableStore(Protocol):
     """What recording needs of a store."""
 
+    unwritten: Unwritten
+    """Where it is known what the store has not taken."""
+
     @property
     def side(self) -> SideLoop:
         """The loop to write from, where what goes with writing does not hold up calls."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Another number once the store was begun anew, without what was written before."""
         ...
 
     async def write(self, records: Sequence[Record]) -> None:
@@ -45,8 +58,22 @@ class WritableStore(Protocol):
         ...
 
 
+@dataclass
+class _Held:
+    """A record that the journal has not taken yet; `safe` once the store behind it has."""
+
+    record: Record
+    size: int
+    safe: bool = False
+
+
 class RecordWriter:
     """Makes records and sees them into the store. All of it runs on the store's side loop.
+
+    It goes on after the call, for as long as something is left to be written.
+
+    Parameters:
+        call: The call they are of.
 
     Args:
         store: Where they go.
@@ -64,14 +91,24 @@ class RecordWriter:
         on_health: Callable[[StorageHealth], None],
     ) -> None:
         """Set up, on the loop of the call; `run` writes."""
+        self.call = call
         self._store = store
-        self._call = call
         self._on_written = on_written
         self._on_health = on_health
         self._calls = asyncio.get_running_loop()
         self._health: StorageHealth = "ok"
-        self._waiting: asyncio.Queue[Draft] = asyncio.Queue()
-        self._in_hand = 0
+        self._waiting: asyncio.Queue[Draft | None] = asyncio.Queue()
+        self._ended = False
+        self._held: dict[int, _Held] = {}
+        self._number = 0
+        self._undone = 0
+        self._done = asyncio.Event()
+        self._attempting = asyncio.Lock()
+        self._generation = store.generation
+        # What the rest of the call's records refer to.
+        self._ground = tuple(
+            record for record in call.records if not isinstance(record, ConversationUpdate)
+        )
         self._message_seq = call.last_message_seq
         self._transition_seq = call.last_transition_seq
         # Order is by time, which a clock that steps back, or another machine's, must not break.
@@ -79,37 +116,159 @@ class RecordWriter:
 
     def take(self, draft: Draft) -> None:
         """Have a record made and written."""
+        self._undone += 1
+        self._done.clear()
         self._waiting.put_nowait(draft)
 
     async def drain(self) -> None:
-        """Wait until everything taken so far is done with."""
-        await self._waiting.join()
+        """Try at once, and wait until everything taken so far is written somewhere, or refused."""
+        if self._undone:
+            await self.try_now()
+            await self._done.wait()
+
+    def end(self) -> None:
+        """There will be no more drafts: end when everything is written."""
+        self._waiting.put_nowait(None)
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write until everything is written and `end` was called, or until cancelled."""
+        while not self._ended:
+            self._take(await self._waiting.get())
+            failures = 0
+            while not await self._attempt(past=failures >= _FAILING_AFTER):
+                failures += 1
+                self._report("failing" if failures >= _FAILING_AFTER else "delayed")
+                await asyncio.sleep(
+                    min(_FIRST_RETRY_SECS * 2 ** (failures - 1), _LONGEST_RETRY_SECS)
+                )
+            self._report("ok")
+
+    # What `Unwritten` asks for
+
+    async def try_now(self) -> None:
+        """See `Holder.try_now`."""
+        await self._attempt(past=True)
+
+    def drop(self, *, safe: bool) -> int:
+        """See `Holder.drop`."""
+        for number, held in self._held.items():
+            if held.safe == safe and isinstance(held.record, Message | Transition):
+                del self._held[number]
+                self._finished([] if safe else [held], written=[])
+                return held.size
+        return 0
+
+    def only_here(self) -> Sequence[Record]:
+        """See `Holder.only_here`."""
+        return [held.record for held in self._held.values() if not held.safe]
+
+    # Writing
+
+    async def _attempt(self, *, past: bool) -> bool:
+        """Write all there is. Gives whether the journal took it.
+
+        Args:
+            past: Whether what the journal does not take goes to the store behind it.
+        """
+        async with self._attempting:
+            self._take_waiting()
+            while batch := dict(islice(self._held.items(), _BATCH)):
+                try:
+                    await self._write_batch(batch)
+                except StorageError as error:
+                    waiting = len(self._held) + self._waiting.qsize()
+                    logger.warning(f"{waiting} records wait to be written: {error}")
+                    if past:
+                        self._take_waiting()
+                        await self._go_past()
+                    return False
+                self._take_waiting()
+            self._store.unwritten.left(self)
+            return True
+
+    async def _write_batch(self, batch: dict[int, _Held]) -> None:
+        try:
+            await self._write([held.record for held in batch.values()])
+            written = [*batch.values()]
+        except RecordRefusedError:
+            # One of them holds up the others: find it.
+            written = [held for held in batch.values() if await self._try(held.record)]
+        for number, held in batch.items():
+            if self._held.pop(number, None):
+                self._store.unwritten.taken(held.size)
+        unsafe = [held for held in batch.values() if not held.safe]
+        self._finished(unsafe, written=[held for held in written if not held.safe])
+
+    async def _write(self, records: Sequence[Record]) -> None:
         while True:
-            drafts = [await self._waiting.get()]
-            while len(drafts) < _BATCH and not self._waiting.empty():
-                drafts.append(self._waiting.get_nowait())
-            self._in_hand = len(drafts)
-            records = [record for draft in drafts if (record := _made(draft))]
+            generation = self._store.generation
+            ground = self._ground if generation != self._generation else ()
             try:
-                written = await self._write(records)
+                await self._store.write([*ground, *records])
             except RecordRefusedError:
-                # One of them holds up the others: find it.
-                written = [each for record in records for each in await self._try(record)]
-            self._in_hand = 0
-            self._tell(self._on_written, written, len(drafts))
-            for _ in drafts:
-                self._waiting.task_done()
+                # Begun anew this instant: they are refused for what is not there any more.
+                if self._store.generation == generation:
+                    raise
+            else:
+                self._generation = generation
+                return
+
+    async def _try(self, record: Record) -> bool:
+        try:
+            await self._write([record])
+        except RecordRefusedError as error:
+            logger.error(f"A record of {record.table} is refused for good and lost: {error}")
+            return False
+        return True
+
+    async def _go_past(self) -> None:
+        past = self._store.unwritten.past
+        unsafe = [held for held in self._held.values() if not held.safe]
+        # Whose place is not known yet cannot be anywhere else.
+        placeless = any(isinstance(record, ProvisionalConversation) for record in self._ground)
+        if past is None or placeless or not unsafe:
+            return
+        try:
+            there = await past(self.call, [held.record for held in unsafe])
+        except StorageError as error:
+            logger.warning(f"Nor can they be brought past the journal: {error}")
+            return
+        reached = [held for held, is_there in zip(unsafe, there, strict=True) if is_there]
+        for held in reached:
+            held.safe = True
+        self._finished(reached, written=reached)
+
+    def _finished(self, done_with: Sequence[_Held], *, written: Sequence[_Held]) -> None:
+        self._count_done(len(done_with), [held.record for held in written])
+
+    def _count_done(self, number: int, written: Sequence[Record] = ()) -> None:
+        if number:
+            self._undone -= number
+            if not self._undone:
+                self._done.set()
+            self._tell(self._on_written, written, number)
+
+    def _take_waiting(self) -> None:
+        while not self._waiting.empty():
+            self._take(self._waiting.get_nowait())
+
+    def _take(self, draft: Draft | None) -> None:
+        if draft is None:
+            self._ended = True
+        elif record := _made(draft):
+            self._number += 1
+            held = self._held[self._number] = _Held(record, len(repr(record)))
+            self._store.unwritten.held(self, held.size)
+        else:
+            self._count_done(1)
 
     def message(self, moment: datetime, **fields: Any) -> Message:  # noqa: ANN401  # Message's
         """A message that began at `moment`, or just after the one before."""
         created_at = _after(self._message_at, moment)
         message = Message(
             id=uuid7(),
-            conversation_id=self._call.conversation_id,
-            session_id=self._call.session_id,
+            conversation_id=self.call.conversation_id,
+            session_id=self.call.session_id,
             seq=self._message_seq + 1,
             created_at=created_at,
             **fields,
@@ -123,8 +282,8 @@ class RecordWriter:
         created_at = _after(self._transition_at, moment)
         transition = Transition(
             id=uuid7(),
-            conversation_id=self._call.conversation_id,
-            session_id=self._call.session_id,
+            conversation_id=self.call.conversation_id,
+            session_id=self.call.session_id,
             seq=self._transition_seq + 1,
             created_at=created_at,
             **fields,
@@ -132,33 +291,6 @@ class RecordWriter:
         self._transition_seq += 1
         self._transition_at = created_at
         return transition
-
-    async def _try(self, record: Record) -> Sequence[Record]:
-        try:
-            return await self._write([record])
-        except RecordRefusedError as error:
-            logger.error(f"A record of {record.table} is refused for good and lost: {error}")
-            return ()
-
-    async def _write(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Write `records`, for as long as it takes; give them back."""
-        failures = 0
-        while True:
-            try:
-                await self._store.write(records)
-            except RecordRefusedError:
-                raise
-            except StorageError as error:
-                failures += 1
-                waiting = self._waiting.qsize() + self._in_hand
-                logger.warning(f"{waiting} records wait to be written: {error}")
-                self._report("failing" if failures >= _FAILING_AFTER else "delayed")
-                await asyncio.sleep(
-                    min(_FIRST_RETRY_SECS * 2 ** (failures - 1), _LONGEST_RETRY_SECS)
-                )
-            else:
-                self._report("ok")
-                return records
 
     def _report(self, health: StorageHealth) -> None:
         if health != self._health:

@@ -7,8 +7,8 @@ the page can show it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -54,8 +54,9 @@ class Recorder:
         self._on_health = on_health
         self._pending = 0
         self._side = store.side
+        self._unwritten = store.unwritten
         self._writer = RecordWriter(store, call, self._written, self._health_changed)
-        self._writing: Future[None] = self._side.start(self._writer.run())
+        self._side.start(self._writer.run())
         for record in call.records:
             self._note(partial(_same, record))
 
@@ -155,7 +156,9 @@ class Recorder:
         self._update_conversation(status=reason.status)
 
     async def aclose(self, *, timeout_secs: float) -> int:
-        """Wait for the last records to be written, and stop.
+        """Wait for the last records to be written. Those that cannot be are not given up.
+
+        They stay in memory, and are tried again for as long as the store is open.
 
         Args:
             timeout_secs: How long to wait for the store, in seconds.
@@ -163,17 +166,21 @@ class Recorder:
         Returns:
             How many records could not be written in that time.
         """
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_secs):
                 await self._side.run(self._writer.drain())
-        except TimeoutError:
+        # What was told of them has still to arrive here.
+        await asyncio.sleep(0)
+        if left := self.pending:
             logger.error(
-                f"{self.pending} records of session {self._call.session_id} could not be "
-                f"written within {timeout_secs:g} s and are lost"
+                f"{left} records of session {self._call.session_id} could not be written within "
+                f"{timeout_secs:g} s: they wait in memory"
             )
-        self._writing.cancel()
-        await asyncio.gather(asyncio.wrap_future(self._writing), return_exceptions=True)
-        return self.pending
+            self._side.call(self._unwritten.log, self._writer)
+        self._side.call(self._writer.end)
+        # Nobody is there to be told any more, and the call itself need not stay in memory.
+        self._on_written, self._on_health = _ignore, _ignore
+        return left
 
     def _note(self, draft: Draft) -> None:
         self._pending += 1
@@ -190,6 +197,10 @@ class Recorder:
 
     def _health_changed(self, health: StorageHealth) -> None:
         self._on_health(health, self._pending)
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 def _same(record: Record) -> Record:

@@ -34,6 +34,7 @@ from sonora_app.storage.store import (
 )
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.supabase.past import apply_past
 from sonora_app.storage.supabase.shipper import Shipper
 from sonora_app.storage.supabase.unshipped import UnshippedLog
 
@@ -77,6 +78,7 @@ class MirroredStore:
         self._shipper = Shipper(journal, api, on_stored=stored, on_health=changed, keep=keep)
         self._aside = SideLoop("sonora-supabase")
         self._shipping = asyncio.create_task(self._aside.run(self._shipper.run()))
+        journal.unwritten.past = self._past
 
     def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
         """See `Store.subscribe`: what reaches Supabase, and how shipping goes."""
@@ -171,12 +173,17 @@ class MirroredStore:
 
     async def aclose(self) -> None:
         """Stop shipping, and let go of both. What is in the outbox stays there."""
+        await self._journal.finish()
+        self._journal.unwritten.past = None
         self._shipping.cancel()
         await asyncio.gather(self._shipping, return_exceptions=True)
         await self._aside.run(self._api.aclose())
         await self._aside.aclose()
         await self._log_unshipped()
         await self._journal.aclose()
+
+    async def _past(self, call: RecordedCall, records: Sequence[Record]) -> Sequence[bool]:
+        return await self._aside.run(apply_past(self._journal.outbox, self._api, call, records))
 
     async def _log_unshipped(self, until: int | None = None) -> None:
         if self._unshipped is None:

@@ -50,6 +50,8 @@ class BusyStore:
         self.attempts = 0
         self.retried = Signal()
         self.side = journal.side
+        self.generation = 0
+        self.unwritten = journal.unwritten
 
     async def write(self, records: Sequence[Record]) -> None:
         self.attempts += 1
@@ -144,12 +146,21 @@ async def test_a_busy_store_is_waited_for_and_the_page_told(tmp_path: Path) -> N
     await journal.aclose()
 
 
-async def test_a_dead_store_does_not_hold_the_end_of_the_call(tmp_path: Path) -> None:
+async def test_a_dead_store_does_not_hold_the_end_of_the_call_and_gets_it_later(
+    tmp_path: Path,
+) -> None:
     journal = await Journal.connect(tmp_path / "journal.db")
+    store = BusyStore(journal)
     conversation = await opened(journal)
-    recorder = Recorder(BusyStore(journal), conversation)  # type: ignore[arg-type]
-    recorder.message(Role.USER, "nadie lo guarda", node=None)
+    recorder = Recorder(store, conversation)  # type: ignore[arg-type]
+    recorder.message(Role.USER, "se guarda más tarde", node=None)
     assert await recorder.aclose(timeout_secs=0.1) == 3  # conversation, session, message
+    store.failing = False
+    async with asyncio.timeout(5):
+        while await journal.transcript(conversation.conversation_id) is None:
+            await asyncio.sleep(0.02)
+    (message,) = (await kept(journal, conversation)).messages
+    assert message.content == "se guarda más tarde"
     await journal.aclose()
 
 

@@ -1,12 +1,15 @@
 """The connection of a journal to its file, and the thread that all its work is done on."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
+
+from loguru import logger
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.database import (
@@ -19,8 +22,9 @@ from sonora_app.storage.journal.database import (
     transaction,
     unless_busy,
 )
+from sonora_app.storage.journal.file import JournalFile
 from sonora_app.storage.journal.locks import ProcessLock, turn
-from sonora_app.storage.journal.migrations import MIGRATIONS, migrate, schema_version
+from sonora_app.storage.journal.migrations import MIGRATIONS, migrate, number_anew, schema_version
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.wording.translation import worded
 
@@ -34,6 +38,7 @@ class JournalConnection:
 
     Parameters:
         side: The loop of the thread that the work is done on.
+        generation: How often the journal was begun anew, since its file was gone.
 
     Args:
         path: The journal's file. Locks are kept beside it.
@@ -47,6 +52,8 @@ class JournalConnection:
         self._process: ProcessLock | None = None
         self._closing: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._file = JournalFile(path)
+        self.generation = 0
 
     async def open(self, *, read_only: bool) -> None:
         """Open the file, to write (making what is missing) or for reading only.
@@ -69,7 +76,10 @@ class JournalConnection:
         def within() -> _Result:
             connection = self._writable()[0] if write else self._opened()
             with transaction(connection, write=write):
-                return work(connection)
+                result = work(connection)
+            if write:
+                self._check_kept()
+            return result
 
         return await self._run(within, write=write)
 
@@ -83,7 +93,9 @@ class JournalConnection:
         def within() -> _Result:
             connection, process = self._writable()
             with self._turn(), transaction(connection, write=True):
-                return work(connection, process.living())
+                result = work(connection, process.living())
+            self._check_kept()
+            return result
 
         return await self._run(within, write=True)
 
@@ -93,7 +105,9 @@ class JournalConnection:
         Raises:
             StorageError: The journal was opened for reading only.
         """
-        return self._writable()[1].id
+        if self._process is None:
+            raise StorageError("The journal was opened for reading only.")
+        return self._process.id
 
     async def aclose(self) -> None:
         """Finish what is under way and let go of the file. Safe to call twice.
@@ -104,6 +118,11 @@ class JournalConnection:
         if self._closing is None:
             self._closing = asyncio.create_task(self._let_go(), name="sonora-journal-close")
         await asyncio.shield(self._closing)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closing is not None
 
     async def _let_go(self) -> None:
         try:
@@ -129,12 +148,39 @@ class JournalConnection:
     def _open_to_write(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._turn():
-            self._connection = open_for_writing(self._path)
-            # A newer journal is left untouched.
-            schema_version(self._connection)
-            prepare_to_write(self._connection)
-            migrate(self._connection)
-            self._process = ProcessLock(self._path.parent / "processes")
+            self._file.remove_leftovers()
+            connection = open_for_writing(self._path)
+            try:
+                # A newer journal is left untouched.
+                schema_version(connection)
+                prepare_to_write(connection)
+                migrate(connection)
+                if self._file.is_known:
+                    number_anew(connection)
+                self._process = ProcessLock(self._path.parent / "processes")
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+            self._file.remember()
+
+    def _begin_anew(self) -> None:
+        """Let go of a journal whose file is gone, and begin the one that stands there now."""
+        logger.error(
+            f"The journal {self._path} was deleted or replaced while Sonora was using it. A new "
+            "one is begun: it gets what is still in memory, and what comes"
+        )
+        with contextlib.suppress(sqlite3.Error, OSError):
+            self._close()
+        self._open_to_write()
+        self.generation += 1
+
+    def _check_kept(self) -> None:
+        if not self._file.is_there():
+            raise StorageError(
+                worded("The journal was deleted or replaced while it was written."),
+                hint=worded("Leave its files alone while a bot runs."),
+            )
 
     def _open_to_read(self) -> None:
         self._connection = open_for_reading(self._path)
@@ -151,14 +197,17 @@ class JournalConnection:
         return turn(self._path.with_suffix(".lock"), timeout_secs=BUSY_TIMEOUT_SECS)
 
     def _opened(self) -> sqlite3.Connection:
+        if self._file.is_known and not self._file.is_there():
+            self._begin_anew()
         if self._connection is None:
             raise StorageError("The journal is not open.")
         return self._connection
 
     def _writable(self) -> tuple[sqlite3.Connection, ProcessLock]:
+        connection = self._opened()
         if self._process is None:
             raise StorageError("The journal was opened for reading only.")
-        return self._opened(), self._process
+        return connection, self._process
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -29,6 +29,10 @@ from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
+from sonora_app.storage.unwritten import Unwritten
+
+_LAST_ATTEMPT_SECS = 5.0
+"""What writing the last records may take when the journal is closed."""
 
 
 class Journal:
@@ -41,6 +45,7 @@ class Journal:
     Parameters:
         outbox: What waits to be shipped from it.
         erasure: Takes rows out of it for good.
+        unwritten: What recording has for it that it did not take yet.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
@@ -48,7 +53,13 @@ class Journal:
         self._connection = connection = JournalConnection(path)
         self.outbox = Outbox(path, connection.transact)
         self.erasure = Erasure(path, connection.transact, connection.in_turn)
+        self.unwritten = Unwritten()
         self._ships = outbox
+
+    @property
+    def generation(self) -> int:
+        """Another number once the journal was begun anew, since its file was gone."""
+        return self._connection.generation
 
     @property
     def side(self) -> SideLoop:
@@ -211,12 +222,18 @@ class Journal:
             self.outbox.enqueued.set()
         return closed
 
+    async def finish(self) -> None:
+        """Try a last time to write what was recorded; what cannot be written is told in the log."""
+        await self.side.run(self.unwritten.finish(_LAST_ATTEMPT_SECS))
+
     async def aclose(self) -> None:
         """Finish what is under way and let go of the journal. Safe to call twice.
 
         Raises:
             StorageError: The file or its lock could not be let go of in order.
         """
+        if not self._connection.is_closed:
+            await self.finish()
         await self.erasure.aclose()
         await self._connection.aclose()
 

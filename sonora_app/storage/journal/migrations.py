@@ -5,6 +5,7 @@ edited: what changes comes as another.
 """
 
 import sqlite3
+import time
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.database import transaction
@@ -271,3 +272,23 @@ def migrate(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
         # A pragma takes no bound values; this one is a number of ours.
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def number_anew(connection: sqlite3.Connection) -> None:
+    """Number what a journal that is begun anew ships from the time on.
+
+    Nobody who remembers a number of the one before takes another entry for it.
+
+    Raises:
+        sqlite3.Error: It cannot be written.
+    """
+    first = time.time_ns() // 1_000_000
+    with transaction(connection, write=True):
+        for table in ("outbox", "shipped"):
+            known = connection.execute(
+                "SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (table,)
+            ).fetchone()[0]
+            if known is None:
+                connection.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, first)
+                )

@@ -78,8 +78,12 @@ class Outbox:
                 [(reason, now, position) for position, reason in refused.items()],
             )
             connection.executemany(
-                "DELETE FROM outbox WHERE position = ?",
-                [(position,) for position in (*(one.position for one in shipped), *refused)],
+                "DELETE FROM outbox WHERE position = ?", [(position,) for position in refused]
+            )
+            # Of a journal that was begun anew meanwhile, another entry may have the position.
+            connection.executemany(
+                "DELETE FROM outbox WHERE position = ? AND row_id = ?",
+                [(entry.position, str(entry.row_id)) for entry in shipped],
             )
             connection.execute(
                 "DELETE FROM shipped WHERE number <= (SELECT max(number) FROM shipped) - ?",
@@ -201,6 +205,20 @@ class Outbox:
             return tuple((to_entry(row), row["reason"]) for row in rows)
 
         return await self._transact(work, write=False)
+
+    async def of_conversation(self, conversation_id: UUID) -> tuple[Entry, ...]:
+        """All entries that wait of one conversation, in order and whole."""
+        query = (
+            "SELECT outbox.*, conversations.user_id FROM outbox"
+            " LEFT JOIN conversations ON conversations.id = outbox.conversation_id"
+            " WHERE conversation_id = ? ORDER BY position"
+        )
+        return await self._transact(
+            lambda connection: tuple(
+                to_entry(row) for row in connection.execute(query, (str(conversation_id),))
+            ),
+            write=False,
+        )
 
     async def retry(self, position: int | None) -> int:
         """Put back what was set aside, at its place. Gives how many entries that were.

@@ -15,6 +15,7 @@ from sonora_app.storage.journal.memory_rows import AnyMemory, write_memory
 from sonora_app.storage.journal.outbox_rows import (
     NEVER_SHIPPED,
     SHIPPING,
+    Entry,
     adopt,
     disown,
     enqueue,
@@ -23,6 +24,7 @@ from sonora_app.storage.journal.provisional import begin, in_its_place
 from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
+    JsonObject,
     MemoryUpdate,
     Message,
     ProvisionalConversation,
@@ -140,7 +142,7 @@ def write_record(
             table=record.table,
             row_id=str(row["id"]),
             operation=operation,
-            payload=_payload(record),
+            payload=payload_of(record),
             conversation_id=conversation_id,
         )
     else:
@@ -202,7 +204,9 @@ def _is_new(
 
     It is known by its content, not by its time: a clock that steps back must lose nothing.
     """
-    digest = hashlib.blake2b(f"{update.table} {_payload(update)}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(
+        f"{update.table} {payload_of(update)}".encode(), digest_size=16
+    ).digest()
     inserted = connection.execute(
         "INSERT INTO applied_updates (conversation_id, digest) VALUES (?, ?)"
         " ON CONFLICT DO NOTHING",
@@ -230,13 +234,39 @@ def _to_sql(value: object) -> object:
     return _to_json(value)
 
 
-def _payload(record: Record) -> str:
+def entry_of(record: Record, *, conversation_id: UUID, user_id: str | None) -> Entry:
+    """A record that is in no outbox, as the outbox would have it. It has no position.
+
+    Args:
+        record: The record.
+        conversation_id: The conversation it belongs to.
+        user_id: Whose that conversation is; None is nobody's.
+
+    Raises:
+        ValueError: It holds a value that JSON has no words for.
+    """
+    payload: JsonObject = json.loads(payload_of(record))
+    return Entry(
+        position=0,
+        table=record.table,
+        row_id=UUID(payload["id"]),
+        operation="update" if _is_update(record) else "insert",
+        conversation_id=conversation_id,
+        user_id=user_id,
+        payload=payload,
+    )
+
+
+def payload_of(record: Record) -> str:
     """`record` as JSON: a whole row to insert, or only what an update changes.
 
     The objects in an update are to be merged into those of the row, key by key.
     """
-    is_update = isinstance(record, ConversationUpdate | SessionUpdate | MemoryUpdate)
-    return _to_json(record.model_dump(exclude_none=is_update))
+    return _to_json(record.model_dump(exclude_none=_is_update(record)))
+
+
+def _is_update(record: Record) -> bool:
+    return isinstance(record, ConversationUpdate | SessionUpdate | MemoryUpdate)
 
 
 def _merged(kept: str, changes: dict[str, Any] | None) -> str:

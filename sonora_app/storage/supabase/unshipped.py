@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -10,6 +10,8 @@ from loguru import logger
 
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Entry
+from sonora_app.storage.records import Record, RecordedCall
+from sonora_app.storage.supabase.past import entries_of
 
 _PAGE = 100
 _MARK = '{"unshipped": '
@@ -24,7 +26,8 @@ class UnshippedLog:
 
     def __init__(self, journal: Journal) -> None:
         """Set up; `write` writes."""
-        self._outbox = journal.outbox
+        self._journal = journal
+        self._generation = journal.generation
         self._written_to = 0
         self._turn = asyncio.Lock()
 
@@ -44,12 +47,21 @@ class UnshippedLog:
         """
         lines = 0
         async with self._turn:
-            while page := await self._outbox.after(self._written_to, until=until, limit=_PAGE):
+            if self._generation != self._journal.generation:
+                self._generation, self._written_to = self._journal.generation, 0
+            outbox = self._journal.outbox
+            while page := await outbox.after(self._written_to, until=until, limit=_PAGE):
                 for entry, reason in page:
                     _log(entry, reason)
                 lines += len(page)
                 self._written_to = page[-1][0].position
         return lines
+
+
+def log_records(call: RecordedCall, records: Sequence[Record]) -> None:
+    """Write records of a call that are in no outbox to the log, in the same form."""
+    for entry in entries_of(call, records):
+        _log(entry, "the journal took nothing")
 
 
 def _log(entry: Entry, reason: str | None) -> None:
