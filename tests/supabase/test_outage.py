@@ -50,9 +50,10 @@ async def begin_call(store: MirroredStore, conversation_id: UUID, user_id: str) 
     claim = SetConversationId(conversation_id=conversation_id, user_id=user_id)
     found = await store.look_up(conversation_id, user_id, message_limit=40)
     settings = Settings.model_validate({})
-    return Recorder(
-        store,
+    return store.recorder(
         open_conversation(claim, found, settings=settings, transport="test", app_version="1"),
+        on_written=lambda record: None,
+        on_health=lambda health, pending: None,
     )
 
 

@@ -13,7 +13,6 @@ from sonora_app.errors import ConversationRefusedError
 from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
-from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Conversation, Message, Role, utc_now, uuid7
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
@@ -52,7 +51,9 @@ class Machine:
 
     async def said(self, opened: OpenedConversation, *texts: str) -> None:
         """Hold a call that says `texts`, until it is in the journal."""
-        recorder = Recorder(self.store, opened)
+        recorder = self.store.recorder(
+            opened, on_written=lambda record: None, on_health=lambda health, pending: None
+        )
         for text in texts:
             recorder.message(Role.USER, text, node="conversation")
         recorder.transition("greeting", "conversation", trigger="t", arguments={})

@@ -119,7 +119,7 @@ def write_record(
     record = in_its_place(connection, record)
     row = {name: _to_sql(value) for name, value in record}
     if isinstance(record, AnyMemory):
-        return write_memory(connection, record, row, _payload(record), outbox=outbox)
+        return write_memory(connection, record, row, payload_of(record), outbox=outbox)
     conversation_id = _conversation_of(connection, record)
     if outbox:
         adopt(connection, conversation_id)
