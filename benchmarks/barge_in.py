@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import both_running
+from benchmarks.contenders import Rival, Scaffold, both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.turns import ANSWER_SECS
 from benchmarks.utterance import Utterance
@@ -38,16 +38,22 @@ _PAUSE_SECS = 0.3
 _TARGET = 0.8
 
 
-async def measure(*, rounds: int, network: Network | None = None) -> Measurement:
+async def measure(
+    *, rounds: int, network: Network | None = None, beside: Rival = Scaffold
+) -> Measurement:
     """Interrupt both bots by turns.
 
     Args:
         rounds: How many calls each bot has.
         network: The way between client and bot; None: as it is.
+        beside: The other bot.
     """
     values: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
+        async with (
+            serving_vendors() as vendors,
+            both_running(Path(folder), vendors, beside) as bots,
+        ):
             # Nothing was said yet when it greets; whatever is said is answered at length.
             vendors.answers = {"": GREETING}
             vendors.otherwise = _LONG_ANSWER

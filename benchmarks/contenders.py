@@ -1,12 +1,14 @@
-"""The two bots: how each is started, and how a client gets it to talk."""
+"""The bots: how each is started, and how a client gets it to talk."""
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -38,6 +40,11 @@ class Contender(ABC):
         """Set up; `running` starts it."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs it."""
+        return sys.executable
 
     @property
     @abstractmethod
@@ -109,7 +116,7 @@ class Sonora(Contender):
     @property
     def command(self) -> list[str]:
         """As README says."""
-        return [sys.executable, str(self.bot_file), "--local"]
+        return [self.python, str(self.bot_file), "--local"]
 
     def environment(self, vendors: Vendors) -> dict[str, str]:
         """Every vendor by its address; time enough to open a conversation."""
@@ -160,6 +167,33 @@ class Sonora(Contender):
         return asked_at, answer["data"]["d"]["conversation_id"]
 
 
+class Checkout(Sonora):
+    """Another checkout of this project, in its own environment if it has one, else in this one.
+
+    Args:
+        project: The checkout.
+        folder: Its working folder, and its journal's.
+        extra: More of its settings.
+    """
+
+    def __init__(self, project: Path, folder: Path, extra: Mapping[str, str] | None = None) -> None:
+        """Set up; `running` starts it."""
+        super().__init__(folder, extra)
+        self._project = project.resolve()
+        self.name = _revision(self._project)
+
+    @property
+    def python(self) -> str:
+        """Its environment's, where `uv sync` has made one."""
+        own = self._project / ".venv" / "bin" / "python"
+        return str(own) if own.exists() else super().python
+
+    @property
+    def bot_file(self) -> Path:
+        """The one in that checkout."""
+        return self._project / "bot.py"
+
+
 class Scaffold(Contender):
     """What `pipecat init` makes."""
 
@@ -197,6 +231,34 @@ class Scaffold(Contender):
         return asked_at
 
 
+Rival = Callable[[Path], Contender]
+"""Makes the bot that Sonora is measured beside, given a working folder for it."""
+
+
+def rival(checkout: Path | None) -> Rival:
+    """Whom to measure Sonora beside: another checkout, or by default the scaffold.
+
+    Raises:
+        FileNotFoundError: There is no bot in the checkout.
+    """
+    if checkout is None:
+        return Scaffold
+    if not (checkout / "bot.py").is_file():
+        raise FileNotFoundError(f"there is no bot.py in {checkout}")
+    return partial(Checkout, checkout)
+
+
+def _revision(project: Path) -> str:
+    """What a checkout is called in the report: its commit, or its folder's name."""
+    found = subprocess.run(
+        ["git", "-C", str(project), "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or project.name
+
+
 def clean_environment() -> dict[str, str]:
     """The environment, without settings that would reach the bots."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_PREFIXES)}
@@ -204,16 +266,16 @@ def clean_environment() -> dict[str, str]:
 
 @asynccontextmanager
 async def both_running(
-    folder: Path, vendors: Vendors, sonora: Mapping[str, str] | None = None
+    folder: Path, vendors: Vendors, beside: Rival = Scaffold
 ) -> AsyncGenerator[list[tuple[Contender, BotProcess]]]:
-    """Run both bots until the block ends, the scaffold first in the list.
+    """Run Sonora and its rival until the block ends, the rival first in the list.
 
     Args:
         folder: For what they write.
         vendors: Whom they talk to.
-        sonora: More of Sonora's settings.
+        beside: Makes the rival.
     """
-    contenders = [Scaffold(folder / "scaffold"), Sonora(folder / "sonora", sonora)]
+    contenders = [beside(folder / "rival"), Sonora(folder / "sonora")]
     async with AsyncExitStack() as stack:
         yield [
             (contender, await stack.enter_async_context(contender.running(vendors)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import both_running
+from benchmarks.contenders import Rival, Scaffold, both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.kinds import LONG, NOISY, PAUSES, RECORDINGS, SHORT, Kind
 from benchmarks.rooms import Room, at_home, in_a_cafe, with_a_fan
@@ -77,12 +77,15 @@ async def require_voices(names: Iterable[str]) -> None:
         await _calls(CONVERSATIONS[name])
 
 
-async def measure(conversations: Conversations, quick: bool) -> Measurement:
+async def measure(
+    conversations: Conversations, quick: bool, beside: Rival = Scaffold
+) -> Measurement:
     """Say every turn of every kind to both bots, and see what they make of it.
 
     Args:
         conversations: What to say.
         quick: Whether one call has to do.
+        beside: The other bot.
 
     Raises:
         VoiceMissingError: Not all who are to speak are installed.
@@ -91,7 +94,10 @@ async def measure(conversations: Conversations, quick: bool) -> Measurement:
     rooms = [await room() for room in conversations.rooms] or [None]
     taken: dict[str, list[_Taken]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
+        async with (
+            serving_vendors() as vendors,
+            both_running(Path(folder), vendors, beside) as bots,
+        ):
             vendors.otherwise = "Muy bien."
             vendors.delay(REALISTIC)
             for number, call in enumerate(calls):

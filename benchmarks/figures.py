@@ -33,12 +33,17 @@ class Figure(BaseModel):
     part_of: str | None = None
 
     @property
+    def rival(self) -> str:
+        """Whom Sonora is measured beside: the scaffold, or another checkout of Sonora."""
+        return next((name for name in self.values if name != SONORA), SCAFFOLD)
+
+    @property
     def ratio(self) -> float | None:
-        """Sonora's median to the scaffold's, or None where one is missing or nothing."""
-        scaffold, sonora = (self.median(name) for name in (SCAFFOLD, SONORA))
-        if scaffold is None or sonora is None or scaffold == 0:
+        """Sonora's median to its rival's, or None where one is missing or nothing."""
+        rival, sonora = (self.median(name) for name in (self.rival, SONORA))
+        if rival is None or sonora is None or rival == 0:
             return None
-        return sonora / scaffold
+        return sonora / rival
 
     def median(self, name: str) -> float | None:
         """The median of a bot's values, or None where there are none."""

@@ -6,43 +6,63 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from loguru import logger
 
-from benchmarks.contenders import Contender, Scaffold, Sonora
-from benchmarks.figures import SCAFFOLD, SONORA, Figure, Measurement, milliseconds
+from benchmarks.contenders import Checkout, Contender, Scaffold, Sonora
+from benchmarks.figures import SCAFFOLD, Figure, Measurement, milliseconds
 from benchmarks.vendors import REALISTIC, serving_vendors
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.webrtc import page
 from tests.supabase.lite import running_lite
 from tests.supabase.proxy import Fault, FaultProxy
 
+_Bot = TypeVar("_Bot", bound=Contender)
+
 ROUND_TRIPS_SECS = (0.0, 0.080, 0.300)
 
 _TARGET = 0.35
 _TARGET_ROUND_TRIP_SECS = 0.080
 _HEARD_SECS = 15.0
+_ANYWHERE = "wherever the database is"
 
 
 @dataclass
 class _Samples:
-    """Seconds to the first sound, by what was measured."""
+    """Seconds to the first sound, by what was measured, and of which bot."""
 
-    scaffold: list[float] = field(default_factory=list[float])
-    sonora: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    joining: dict[str, dict[str, list[float]]] = field(
+        default_factory=dict[str, dict[str, list[float]]]
+    )
     connecting: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
-    def note(self, name: str, secs: float) -> None:
-        self.sonora.setdefault(name, []).append(secs)
+    def note(self, name: str, bot: str, secs: float) -> None:
+        self.joining.setdefault(name, {}).setdefault(bot, []).append(secs)
 
 
-async def measure(*, repetitions: int) -> Measurement:
-    """Join both bots by turns and time their greetings.
+@dataclass(frozen=True)
+class _Pair:
+    """Two processes of one Sonora, since where conversations are kept is a setting.
+
+    Parameters:
+        alone: The one that keeps them in its journal alone, and its process.
+        stored: The one that keeps them in Supabase, too, and its process.
+    """
+
+    alone: tuple[Sonora, BotProcess]
+    stored: tuple[Sonora, BotProcess]
+
+
+async def measure(*, repetitions: int, checkout: Path | None = None) -> Measurement:
+    """Join the bots by turns and time their greetings.
 
     Args:
         repetitions: How often each figure is taken, besides once that is not counted.
+        checkout: Another Sonora to measure in place of the scaffold.
     """
     samples = _Samples()
     with tempfile.TemporaryDirectory() as folder:
@@ -50,22 +70,27 @@ async def measure(*, repetitions: int) -> Measurement:
             vendors = await stack.enter_async_context(serving_vendors())
             vendors.delay(REALISTIC)
             proxy, supabase = await stack.enter_async_context(_supabase())
-            scaffold = Scaffold(Path(folder) / "scaffold")
-            alone = Sonora(Path(folder) / "journal")
-            stored = Sonora(Path(folder) / "supabase", supabase)
-            bots = {
-                each: await stack.enter_async_context(each.running(vendors))
-                for each in (scaffold, alone, stored)
-            }
+
+            async def started(bot: _Bot) -> tuple[_Bot, BotProcess]:
+                return bot, await stack.enter_async_context(bot.running(vendors))
+
+            async def pair(project: Path | None) -> _Pair:
+                where = Path(folder) / ("other" if project else "this")
+                make = partial(Checkout, project) if project else Sonora
+                return _Pair(
+                    await started(make(where / "journal")),
+                    await started(make(where / "supabase", supabase)),
+                )
+
+            scaffold = None if checkout else await started(Scaffold(Path(folder) / "scaffold"))
+            pairs = [await pair(project) for project in ([checkout] if checkout else []) + [None]]
             for number in range(repetitions + 1):
                 taken = _Samples() if not number else samples
-                await _join_scaffold(scaffold, bots[scaffold], taken)
-                await _join_sonora(alone, bots[alone], taken, "journal alone")
-                await _join_by_body(bots[alone], taken)
-                for secs in ROUND_TRIPS_SECS:
-                    proxy.always(Fault(latency_secs=secs))
-                    await _join_sonora(stored, bots[stored], taken, _away(secs))
-                proxy.always(Fault())
+                if scaffold is not None:
+                    await _join_scaffold(*scaffold, taken)
+                # Each goes first as often as the other.
+                for each in pairs if number % 2 else reversed(pairs):
+                    await _join_pair(each, proxy, taken)
                 logger.info(f"joining, repetition {number}")
     return Measurement(
         title=f"First sound after joining ({REALISTIC})",
@@ -75,6 +100,15 @@ async def measure(*, repetitions: int) -> Measurement:
         "request back by a round trip.",
         figures=_figures(samples),
     )
+
+
+async def _join_pair(pair: _Pair, proxy: FaultProxy, samples: _Samples) -> None:
+    await _join_sonora(*pair.alone, samples, "journal alone")
+    await _join_by_body(*pair.alone, samples)
+    for secs in ROUND_TRIPS_SECS:
+        proxy.always(Fault(latency_secs=secs))
+        await _join_sonora(*pair.stored, samples, _away(secs))
+    proxy.always(Fault())
 
 
 def _away(secs: float) -> str:
@@ -98,7 +132,7 @@ async def _join_scaffold(scaffold: Contender, bot: BotProcess, samples: _Samples
     async with page(bot.url) as client:
         asked_at = await scaffold.open(client)
         heard_at = await client.sound(since=asked_at, timeout_secs=_HEARD_SECS)
-    samples.scaffold.append(heard_at - asked_at)
+    samples.note(_ANYWHERE, SCAFFOLD, heard_at - asked_at)
     samples.connecting.setdefault(SCAFFOLD, []).append(heard_at - started_at)
 
 
@@ -112,34 +146,35 @@ async def _join_sonora(sonora: Sonora, bot: BotProcess, samples: _Samples, where
                 client, user_id=user_id, conversation_id=conversation_id
             )
             heard_at = await client.sound(since=asked_at, timeout_secs=_HEARD_SECS)
-        samples.note(f"{where}, {which}", heard_at - asked_at)
+        samples.note(f"{where}, {which}", sonora.name, heard_at - asked_at)
         if not sonora.has_database and which == "new":
-            samples.connecting.setdefault(SONORA, []).append(heard_at - started_at)
+            samples.connecting.setdefault(sonora.name, []).append(heard_at - started_at)
 
 
-async def _join_by_body(bot: BotProcess, samples: _Samples) -> None:
+async def _join_by_body(sonora: Sonora, bot: BotProcess, samples: _Samples) -> None:
     """Name the conversation in the start request, and time from client-ready."""
     async with page(bot.url, body={"user_id": str(uuid4())}) as client:
         asked_at = time.monotonic()
         await client.ready()
         heard_at = await client.sound(since=asked_at, timeout_secs=_HEARD_SECS)
-    samples.note("journal alone, named in the start request", heard_at - asked_at)
+    samples.note("journal alone, named in the start request", sonora.name, heard_at - asked_at)
 
 
 def _figures(samples: _Samples) -> list[Figure]:
-    scaffold = milliseconds(samples.scaffold)
+    # The scaffold has no database, so that one figure of its stands beside all of Sonora's.
+    scaffold = samples.joining.pop(_ANYWHERE, {})
     named = [
         Figure(
             name=name,
             unit="ms",
-            values={SCAFFOLD: scaffold, SONORA: milliseconds(secs)},
+            values={bot: milliseconds(secs) for bot, secs in {**scaffold, **of_bots}.items()},
             target=_TARGET if name.startswith(_away(_TARGET_ROUND_TRIP_SECS)) else None,
         )
-        for name, secs in samples.sonora.items()
+        for name, of_bots in samples.joining.items()
     ]
     connecting = Figure(
         name="from connecting, journal alone, new",
         unit="ms",
-        values={name: milliseconds(secs) for name, secs in samples.connecting.items()},
+        values={bot: milliseconds(secs) for bot, secs in samples.connecting.items()},
     )
     return [*named, connecting]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from loguru import logger
 
-from benchmarks.contenders import Contender, Sonora, both_running
+from benchmarks.contenders import Contender, Rival, Scaffold, Sonora, both_running
 from benchmarks.figures import SONORA, Figure, Measurement, milliseconds
 from benchmarks.resources import resident_mb
 from benchmarks.vendors import NONE, Vendors, serving_vendors
@@ -24,11 +24,18 @@ _PART = 20
 """How many turns make the beginning and the end of a long call."""
 
 
-async def measure_simultaneous() -> Measurement:
-    """Have several callers greeted at a time, and read what memory each bot holds meanwhile."""
+async def measure_simultaneous(*, beside: Rival = Scaffold) -> Measurement:
+    """Have several callers greeted at a time, and read what memory each bot holds meanwhile.
+
+    Args:
+        beside: The other bot.
+    """
     held: dict[int, dict[str, list[float]]] = {number: {} for number in AT_A_TIME}
     with tempfile.TemporaryDirectory() as folder:
-        async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
+        async with (
+            serving_vendors() as vendors,
+            both_running(Path(folder), vendors, beside) as bots,
+        ):
             vendors.delay(NONE)
             for number in AT_A_TIME:
                 for contender, bot in bots:
@@ -91,15 +98,19 @@ async def measure_many(*, calls: int) -> Measurement:
     )
 
 
-async def measure_long(*, turns: int) -> Measurement:
+async def measure_long(*, turns: int, beside: Rival = Scaffold) -> Measurement:
     """Talk with both bots in one call for as many turns as half an hour has.
 
     Args:
         turns: How many, typed and answered aloud, each as soon as the answer before is heard.
+        beside: The other bot.
     """
     figures: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
+        async with (
+            serving_vendors() as vendors,
+            both_running(Path(folder), vendors, beside) as bots,
+        ):
             vendors.delay(NONE)
             vendors.otherwise = "Muy bien."
             for contender, bot in bots:

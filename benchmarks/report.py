@@ -38,8 +38,9 @@ def publish(results: Results, docs: Path) -> None:
 
 def table(figures: list[Figure]) -> str:
     """Median and range for each bot, the ratio of the medians, and what it may be at most."""
-    rows = ["| figure | scaffold | Sonora | ratio | target |", "|---|---|---|---|---|"]
-    rows += [_row(figure) for figure in figures]
+    rival = next((figure.rival for figure in figures if figure.rival != SCAFFOLD), SCAFFOLD)
+    rows = [f"| figure | {rival} | Sonora | ratio | target |", "|---|---|---|---|---|"]
+    rows += [_row(figure, rival) for figure in figures]
     return "\n".join(rows)
 
 
@@ -81,10 +82,12 @@ def _pictures(name: str, measurement: Measurement) -> dict[str, str]:
     return pictures
 
 
-def _row(figure: Figure) -> str:
+def _row(figure: Figure, rival: str) -> str:
     name = f"· {figure.name}" if figure.part_of else figure.name
     ratio = "" if figure.ratio is None or figure.part_of else f"{figure.ratio:.2f}"
-    cells = (name, _spread(figure, SCAFFOLD), _spread(figure, SONORA), ratio, _target(figure))
+    # The targets are for the scaffold beside it.
+    target = _target(figure) if rival == SCAFFOLD else ""
+    cells = (name, _spread(figure, rival), _spread(figure, SONORA), ratio, target)
     return f"| {' | '.join(cells)} |"
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import Contender, both_running, clean_environment
-from benchmarks.figures import SCAFFOLD, Figure, Measurement
+from benchmarks.contenders import Contender, Rival, Scaffold, both_running, clean_environment
+from benchmarks.figures import Figure, Measurement
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
 from simulators.clients.bot_process import PROJECT, BotProcess
@@ -22,16 +22,17 @@ _CLOSED_SECS = 1.5
 """After a call, before its memory is read: its last writes and its farewell to the transport."""
 
 
-async def measure(*, calls: int) -> Measurement:
+async def measure(*, calls: int, beside: Rival = Scaffold) -> Measurement:
     """Call both bots again and again, by turns, and read what memory they hold.
 
     Args:
         calls: How many calls each bot has, one after another.
+        beside: The other bot.
     """
     with tempfile.TemporaryDirectory() as folder:
         async with (
             serving_vendors() as vendors,
-            both_running(Path(folder), vendors) as bots,
+            both_running(Path(folder), vendors, beside) as bots,
         ):
             vendors.delay(REALISTIC)
             utterance = await Utterance.spoken("Quiero viajar a Oaxaca en abril")
@@ -62,7 +63,7 @@ async def measure(*, calls: int) -> Measurement:
         "the vendors and both models, imported and built in a process that holds no call, by "
         "Sonora's means but with nothing else of it (`benchmarks/libraries.py`).",
         figures=[
-            Figure(name="Pipecat's parts alone", unit="MB", values={SCAFFOLD: [libraries]}),
+            Figure(name="Pipecat's parts alone", unit="MB", values={next(iter(held)): [libraries]}),
             figure("before the first call", 0),
             figure("after the first call", 1, _TARGET),
             figure(f"after {calls} calls", calls, _TARGET),

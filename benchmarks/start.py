@@ -2,14 +2,13 @@
 
 import asyncio
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import Contender, Scaffold, Sonora, clean_environment
+from benchmarks.contenders import Contender, Rival, Scaffold, Sonora, clean_environment
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.vendors import serving_vendors
 from simulators.clients.bot_process import BotProcess
@@ -25,22 +24,23 @@ _FIRST, _SECOND, _THIRD = (
 _FIRST_LIMIT = 1.2
 
 
-async def measure(*, processes: int) -> Measurement:
+async def measure(*, processes: int, beside: Rival = Scaffold) -> Measurement:
     """Start both bots by turns.
 
     Args:
         processes: How many of each, besides one that is not counted.
+        beside: The other bot.
     """
     values: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with serving_vendors() as vendors:
             contenders: list[Contender] = [
-                Scaffold(Path(folder) / "scaffold"),
+                beside(Path(folder) / "rival"),
                 Sonora(Path(folder) / "sonora"),
             ]
             for number in range(processes + 1):
                 for contender in contenders if number % 2 else reversed(contenders):
-                    taken = {_IMPORT: await asyncio.to_thread(_import_secs, contender.bot_file)}
+                    taken = {_IMPORT: await asyncio.to_thread(_import_secs, contender)}
                     async with contender.running(vendors) as bot:
                         taken[_START] = bot.serving_after_secs
                         taken[_WARM] = bot.warm_after_secs
@@ -84,8 +84,8 @@ async def measure(*, processes: int) -> Measurement:
     )
 
 
-def _import_secs(bot_file: Path) -> float:
-    """How long a fresh interpreter takes to import a module, in seconds."""
+def _import_secs(contender: Contender) -> float:
+    """How long a fresh interpreter takes to import a bot's module, in seconds."""
     program = (
         "import sys, time; started = time.perf_counter(); import bot; "
         "sys.stdout.write(str(time.perf_counter() - started)); sys.stdout.flush(); "
@@ -93,8 +93,8 @@ def _import_secs(bot_file: Path) -> float:
         "import os; os._exit(0)"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=bot_file.parent,
+        [contender.python, "-c", program],
+        cwd=contender.bot_file.parent,
         env={**clean_environment(), "ENV": "local"},
         capture_output=True,
         text=True,

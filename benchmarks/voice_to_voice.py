@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmarks.contenders import Contender, both_running
+from benchmarks.contenders import Contender, Rival, Scaffold, both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
 from benchmarks.resources import cpu_secs
 from benchmarks.turns import PARTS, Turn, take_turn
@@ -56,6 +56,7 @@ async def measure(
     target: float,
     network: Network | None = None,
     in_browser: bool = False,
+    beside: Rival = Scaffold,
 ) -> Measurement:
     """Talk with both bots by turns, a call each, and time every answer.
 
@@ -65,6 +66,7 @@ async def measure(
         target: The ratio that Sonora may have at most.
         network: The way between a client of aiortc and the bot; None: as it is.
         in_browser: Whether the client is Chromium instead.
+        beside: The other bot.
     """
 
     def client(bot: BotProcess) -> AbstractAsyncContextManager[Page | BrowserPage]:
@@ -75,7 +77,10 @@ async def measure(
     of_client = (delays, network, "in Chromium" if in_browser else None)
     calls: dict[str, _Calls] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with serving_vendors() as vendors, both_running(Path(folder), vendors) as bots:
+        async with (
+            serving_vendors() as vendors,
+            both_running(Path(folder), vendors, beside) as bots,
+        ):
             vendors.answers = ANSWERS
             vendors.delay(delays)
             utterances = [await Utterance.spoken(text) for text in ANSWERS]

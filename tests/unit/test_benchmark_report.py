@@ -143,3 +143,15 @@ def test_how_much_was_heard_is_found_by_how_loud_it_was(
     ]
     found = heard_secs(heard, expected)
     assert found == pytest.approx(heard_steps * FRAME_SECS, abs=1.5 * FRAME_SECS)
+
+
+def test_another_checkout_stands_where_the_scaffold_does_and_meets_no_target() -> None:
+    figures = [
+        Figure(name="wait", unit="ms", values={"1a2b3c4": [400.0], "Sonora": [420.0]}, target=0.65)
+    ]
+
+    assert table(figures).splitlines() == [
+        "| figure | 1a2b3c4 | Sonora | ratio | target |",
+        "|---|---|---|---|---|",
+        "| wait | 400 ms | 420 ms | 1.05 |  |",
+    ]
