@@ -1,9 +1,8 @@
-# The image that Pipecat Cloud runs. Build it for the platform's processors:
-#   docker build --platform linux/arm64 -t lifimastar/sonora-voice:0.1 .
+# The image that Pipecat Cloud runs. scripts/image builds it under the name in pcc-deploy.toml.
 #
 # The base image brings the server that calls `bot` in bot.py, and how it is started. Its tags are
 # `latest`, `latest-pyN` and `X.Y.Z-pyN`: for a build that can be repeated, name a version with
-#   --build-arg BASE=dailyco/pipecat-base:X.Y.Z-py3.12
+#   scripts/image --build-arg BASE=dailyco/pipecat-base:X.Y.Z-py3.12
 ARG BASE=dailyco/pipecat-base:latest-py3.12
 FROM ${BASE}
 

@@ -61,9 +61,12 @@ async def test_another_checkout_is_run_from_its_own_files(tmp_path: Path) -> Non
     shutil.copy(PROJECT / "bot.py", checkout)
     (checkout / "sonora_app" / "__init__.py").write_text('__version__ = "0.0.1"\n', "utf-8")
     contender = Checkout(checkout, tmp_path / "journal")
-    async with serving_vendors() as vendors:
-        async with contender.running(vendors) as process, page(process.url) as client:
-            await contender.join(client)
+    async with (
+        serving_vendors() as vendors,
+        contender.running(vendors) as process,
+        page(process.url) as client,
+    ):
+        await contender.join(client)
     with closing(sqlite3.connect(tmp_path / "journal" / "journal.db")) as journal:
         versions = journal.execute("SELECT app_version FROM sessions").fetchall()
 

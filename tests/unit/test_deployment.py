@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tomllib
 from collections.abc import Iterator
@@ -65,10 +66,10 @@ def dockerfile() -> str:
 
 
 def test_the_cloud_tool_takes_the_configuration(config: DeployConfigParams) -> None:
-    assert config.agent_name == "sonora-voice"
-    assert config.image == "lifimastar/sonora-voice:0.1"
-    assert config.secret_set == "sonora-secrets"
-    assert config.agent_profile == "agent-1x"
+    assert config.agent_name
+    assert config.image
+    assert config.secret_set
+    assert config.agent_profile
     assert (config.scaling.min_agents or 0) <= (config.scaling.max_agents or 0)
 
 
@@ -96,13 +97,57 @@ def test_the_image_takes_what_runs_and_nothing_else() -> None:
     assert all((PROJECT / name).exists() for name in copied)
 
 
+def test_no_other_file_names_the_image_or_its_tag(config: DeployConfigParams) -> None:
+    repository = str(config.image).rpartition(":")[0]
+    listed = subprocess.run(
+        ["git", "grep", "--fixed-strings", "--files-with-matches", repository],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    if listed.returncode > 1:
+        pytest.skip("this tree is no repository")
+    assert listed.stdout.split() == ["pcc-deploy.toml"]
+
+
+@pytest.mark.parametrize("image", ["somebody/bot:2.5", "registry.test:5000/team/sonora:today"])
+def test_the_image_is_built_under_the_name_that_is_deployed(tmp_path: Path, image: str) -> None:
+    """Docker itself is not here: a program of its name notes what it is asked."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(PROJECT / "scripts" / "image", tmp_path / "scripts")
+    deployed = (PROJECT / "pcc-deploy.toml").read_text("utf-8")
+    deployed = re.sub(r'^image = ".*"$', f'image = "{image}"', deployed, flags=re.MULTILINE)
+    (tmp_path / "pcc-deploy.toml").write_text(deployed, "utf-8")
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" > "$ASKED"\n', "utf-8")
+    docker.chmod(0o755)
+    path = (
+        f"{docker.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    subprocess.run(
+        [tmp_path / "scripts" / "image", "--push"],
+        env={**os.environ, "PATH": path, "ASKED": str(tmp_path / "asked")},
+        check=True,
+        timeout=30,
+    )
+
+    where, *asked = (tmp_path / "asked").read_text("utf-8").splitlines()
+    assert where == str(tmp_path)
+    assert asked == ["build", "--platform", "linux/arm64", "--tag", image, "--push", "."]
+
+
 def test_the_image_stands_on_the_base_for_a_python_we_lock_for() -> None:
-    base = re.search(r"^ARG BASE=dailyco/pipecat-base:latest-py(\d+\.\d+)$", dockerfile(), re.M)
+    base = re.search(r"^ARG BASE=dailyco/pipecat-base[:@](\S+)$", dockerfile(), re.MULTILINE)
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     first, beyond = re.findall(r"3\.(\d+)", project["requires-python"])
 
     assert base is not None
-    assert int(first) <= int(base[1].removeprefix("3.")) < int(beyond)
+    # Whatever the tag is (`latest`, a version, a digest): the Python that it names is one of ours.
+    for minor in re.findall(r"-py3\.(\d+)", base[1]):
+        assert int(first) <= int(minor) < int(beyond)
     assert re.search(r"^FROM \$\{BASE\}$", dockerfile(), re.MULTILINE)
 
 
@@ -203,7 +248,7 @@ def lock(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("script", [".ci/run", "scripts/lock", "scripts/test"])
+@pytest.mark.parametrize("script", [".ci/run", "scripts/image", "scripts/lock", "scripts/test"])
 def test_scripts_can_be_run(script: str) -> None:
     path = PROJECT / script
 

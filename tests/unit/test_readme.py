@@ -45,7 +45,7 @@ TWINS = {
 
 COMMENT = re.compile(r"(?:^|\s+)#\s.*$")
 OPTION = re.compile(r"(?<!\S)--?[a-z][a-z-]*")
-PROGRAMS = ("uv", "pipecat", "docker", "scripts/test")
+PROGRAMS = ("uv", "pipecat", "scripts/image", "scripts/test")
 
 
 @cache
@@ -260,8 +260,7 @@ def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
         ("uv", "run", "python", "bot.py"),
         ("scripts/test",),
         ("pipecat", "cloud"),
-        ("docker", "build"),
-        ("docker", "push"),
+        ("scripts/image",),
         # They name nothing of ours.
         ("uv",),
         ("uv", "sync"),
@@ -296,15 +295,12 @@ def test_the_cloud_tool_has_its_commands() -> None:
 
 def test_what_is_deployed_is_what_was_built() -> None:
     config = tomllib.loads((PROJECT / "pcc-deploy.toml").read_text("utf-8"))
-    (build,) = starting("docker", "build")
-    (push,) = starting("docker", "push")
     (secrets,) = (
         command for command in starting("pipecat", "cloud", "secrets", "set") if command.whole
     )
     (logs,) = starting("pipecat", "cloud", "agent", "logs")
 
-    assert build.words[build.words.index("-t") + 1] == push.words[2] == config["image"]
-    assert shlex.join(build.words) in (PROJECT / "Dockerfile").read_text("utf-8")
+    assert starting("scripts/image", "--push")
     assert secrets.words[4] == config["secret_set"]
     assert logs.words[4] == config["agent_name"]
 
