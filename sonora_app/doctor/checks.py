@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sonora_app.doctor.project_checks import examine_deployment, examine_flow, examine_lines
+from sonora_app.doctor.project_checks import (
+    examine_deployment,
+    examine_flow,
+    examine_lines,
+    examine_lock,
+)
 from sonora_app.doctor.supabase_checks import examine_outbox, examine_project
 from sonora_app.errors import SettingsError, SonoraError
 from sonora_app.flow.lines import FLOWS_DIR
@@ -74,7 +79,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         root: The project's folder: its lines and its deployment file are looked at.
         port: Where the bot would serve; None when it does already, and need not be asked.
     """
-    checks = [_python()]
+    checks = [_python(), *_found_if_any(worded("Packages"), examine_lock(root))]
     try:
         settings = load_settings()
     except SettingsError as error:

@@ -78,6 +78,29 @@ def examine_deployment(path: Path, settings: Settings) -> Finding:
     return "problem", worded("max_session_duration is {limit}", limit=limit), advice
 
 
+def examine_lock(root: Path) -> Finding | None:
+    """Whether `uv.lock` is of the date that `pyproject.toml` has; None where nothing is wrong.
+
+    uv takes a lock for current whose date is the earlier one.
+
+    Args:
+        root: The project's folder.
+    """
+    try:
+        locked = tomllib.loads((root / "uv.lock").read_text("utf-8"))["options"]["exclude-newer"]
+        project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+        wanted = project["tool"]["uv"]["exclude-newer"]
+    except (OSError, ValueError, KeyError):
+        # An installed package has neither, and what is wrong with them otherwise uv says itself.
+        return None
+    if locked == wanted:
+        return None
+    found = worded(
+        "uv.lock is of {locked}, pyproject.toml of {wanted}", locked=locked, wanted=wanted
+    )
+    return "problem", found, worded("Run `uv lock --upgrade`, then `uv sync`.")
+
+
 def _keys(tree: object, path: str = "") -> Iterator[str]:
     if not isinstance(tree, Mapping):
         yield path.removeprefix(".")

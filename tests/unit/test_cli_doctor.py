@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -286,3 +288,32 @@ def test_an_older_python_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     check = look("Python")
     assert check.state is CheckState.PROBLEM
     assert check.advice == "Use a Python from 3.98 on, before 3.99."
+
+
+def test_a_lock_of_an_earlier_date_is_a_problem_though_uv_takes_it_for_current(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    pyproject = (
+        '[project]\nname = "one"\nversion = "0"\nrequires-python = ">=3.11"\n'
+        '[tool.uv]\nexclude-newer = "{}T00:00:00Z"\n'
+    )
+    (root / "pyproject.toml").write_text(pyproject.format("2025-01-01"), "utf-8")
+    subprocess.run([uv(), "lock", "--quiet"], cwd=root, check=True, timeout=60)
+    names = {check.name for check in asyncio.run(run_checks(root=root))}
+    (root / "pyproject.toml").write_text(pyproject.format("2025-02-02"), "utf-8")
+    subprocess.run([uv(), "lock", "--quiet", "--check"], cwd=root, check=True, timeout=60)
+    stale = look("Packages", root=root)
+    subprocess.run([uv(), "lock", "--quiet", "--upgrade"], cwd=root, check=True, timeout=60)
+    mended = {check.name for check in asyncio.run(run_checks(root=root))}
+
+    assert "Packages" not in names | mended
+    assert stale.state is CheckState.PROBLEM
+    assert "2025-01-01" in stale.found
+    assert "uv lock --upgrade" in stale.advice
+
+
+def uv() -> str:
+    """The program: `uv run` names itself; it need not be on the PATH."""
+    return os.environ.get("UV", "uv")

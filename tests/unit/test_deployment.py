@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pipecatcloud.cli.config as pipecatcloud_config
 import pytest
+import yaml
 from pipecatcloud._utils.build_utils import create_deterministic_tarball, get_exclusions
 from pipecatcloud._utils.deploy_utils import DeployConfigParams, load_deploy_config_file
 
@@ -248,9 +249,53 @@ def lock(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_each_python_that_the_project_takes_has_its_tests_run() -> None:
+    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    tested = workflow["jobs"]["unit"]["strategy"]["matrix"]["python-version"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    first, beyond = map(int, re.findall(r"3\.(\d+)", project["requires-python"]))
+
+    assert tested == [f"3.{minor}" for minor in range(first, beyond)]
+
+
 @pytest.mark.parametrize("script", [".ci/run", "scripts/image", "scripts/lock", "scripts/test"])
 def test_scripts_can_be_run(script: str) -> None:
     path = PROJECT / script
 
     assert os.access(path, os.X_OK)
     subprocess.run(["bash", "-n", path], check=True, timeout=30)
+
+
+def test_a_lock_of_an_earlier_date_is_made_anew_before_the_tests(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(PROJECT / "scripts" / "test", tmp_path / "scripts")
+    text = (
+        '[project]\nname = "one"\nversion = "0"\nrequires-python = ">=3.11"\n'
+        '[tool.uv]\npackage = false\nexclude-newer = "{}T00:00:00Z"\n'
+    )
+    (tmp_path / "pyproject.toml").write_text(text.format("2025-01-01"), "utf-8")
+    # It is not to install anything: what it looks for is there, by name.
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("postgres", "npm", "node", "chromium"):
+        (programs / name).write_text("#!/bin/sh\n", "utf-8")
+        (programs / name).chmod(0o755)
+    (programs / "uv").symlink_to(shutil.which(os.environ.get("UV", "uv")) or "uv")
+    # An environment of another project, which that of the tests is, would be warned of.
+    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    environment = {**inherited, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    outputs: list[str] = []
+    for date in ("2025-01-01", "2025-02-02", "2025-02-02"):
+        (tmp_path / "pyproject.toml").write_text(text.format(date), "utf-8")
+        done = subprocess.run(
+            [tmp_path / "scripts" / "test", "--setup"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        outputs.append(done.stdout)
+
+    assert ["locking anew" in output for output in outputs] == [False, True, False]
+    assert 'exclude-newer = "2025-02-02' in (tmp_path / "uv.lock").read_text("utf-8")
