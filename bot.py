@@ -58,7 +58,7 @@ class WarmUp(threading.Thread):
 
         from sonora_app.errors import SonoraError
         from sonora_app.identity.callers import warn_of_claims
-        from sonora_app.runtime.redaction import redact_logs
+        from sonora_app.runtime.logging import redact_logs
         from sonora_app.settings import load_settings
 
         redact_logs()

@@ -44,6 +44,8 @@ class Reply:
         text: What it says.
         calls: The functions it calls after that.
         status: The HTTP status; from 400 on there is an error in place of an answer.
+        refusal: What an error says.
+        code: The code of an error.
         headers: More headers of the response.
         headers_secs: How long the response takes to begin, in seconds.
         first_token_secs: How long the first token then takes.
@@ -57,6 +59,8 @@ class Reply:
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     status: int = 200
+    refusal: str = "The model refuses."
+    code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     headers_secs: float = 0.0
     first_token_secs: float = 0.0
@@ -178,7 +182,7 @@ class OpenAIVendor:
         reply = self.model(ChatRequest(body))
         await asyncio.sleep(reply.headers_secs)
         if reply.status >= 400:
-            return _refusal(reply.status, "The model refuses.", None, reply.headers)
+            return _refusal(reply.status, reply.refusal, reply.code, reply.headers)
         if not body.get("stream"):
             self.log.add("answered", **_usage(body, reply))
             return web.json_response(_completion(body, reply))

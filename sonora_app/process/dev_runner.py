@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sonora_app.errors import SettingsError
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
-from sonora_app.runtime.logs import configure_logs
+from sonora_app.runtime.logging import configure_logs
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.wording.translation import say, worded
 

@@ -14,7 +14,7 @@ import pytest
 from simulators.clients.auth_server import AuthServer, Issuer, auth_server
 from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.webrtc import Page, page
-from sonora_app.runtime.redaction import REDACTED
+from sonora_app.runtime.logging import REDACTED
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 

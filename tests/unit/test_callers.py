@@ -22,7 +22,7 @@ from sonora_app.identity.callers import (
     warn_of_claims,
 )
 from sonora_app.page.protocol import SetConversationId
-from sonora_app.runtime.redaction import REDACTED, redact
+from sonora_app.runtime.logging import REDACTED, redact
 from sonora_app.settings import Identity, Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import Conversation, utc_now, uuid7

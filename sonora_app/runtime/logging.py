@@ -1,0 +1,67 @@
+"""What the log of a process shows, and what it never holds: tokens, keys, and what people say.
+
+Sonora's own lines hold none of it. Pipecat's do: a message that it cannot read, a sentence that
+was not spoken, at DEBUG the body of a `/start` request. On Pipecat Cloud the base image decides
+from which level lines are shown.
+"""
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from sonora_app.runtime.withheld import WITHHELD, kind_of, without_words
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+    from sonora_app.settings import Settings
+
+REDACTED = "[redacted]"
+
+_SECRET = re.compile(r"eyJ[\w-]{12,}(?:\.[\w-]*)*|sb_secret_[\w-]+", re.ASCII)
+"""A JSON Web Token or the beginning of one, which is how the older Supabase keys look too, and a
+newer secret key."""
+
+_OURS = ("sonora_app", "flows", "bot", "__main__")
+"""The packages whose own lines hold nothing that people say."""
+
+
+def configure_logs(settings: "Settings") -> None:
+    """Log to standard error from `settings.log_level` up.
+
+    Tracebacks show no values of variables, which would put people's words and keys in the log.
+    """
+    logger.remove()
+    logger.add(sys.stderr, level=settings.log_level, diagnose=False, backtrace=False)
+
+
+def redact(text: str) -> str:
+    """`text` without the tokens and keys in it."""
+    return _SECRET.sub(REDACTED, text)
+
+
+def redact_logs() -> None:
+    """Redact what is logged from here on, in this whole process, whatever it is written to."""
+    logger.configure(patcher=_patch)
+
+
+def _patch(record: "Record") -> None:
+    if record["level"].no >= logger.level("INFO").no:
+        _withhold(record)
+    record["message"] = redact(record["message"])
+
+
+def _withhold(record: "Record") -> None:
+    whole, name = record["message"], (record["name"] or "").partition(".")[0]
+    if name not in _OURS:
+        record["message"] = without_words(whole, record["file"].path, record["line"])
+        if record["message"] != whole:
+            logger.opt(depth=4).debug(whole)
+    raised = record["exception"]
+    if raised is not None and raised.value is not None and raised.type is not None:
+        # The last line of a traceback quotes what could not be worked with.
+        kind: Any = type(raised.type.__name__, (Exception,), {"__module__": raised.type.__module__})
+        told = kind_of(raised.value).partition(" ")[2] or WITHHELD
+        record["exception"] = raised._replace(type=kind, value=kind(told))
