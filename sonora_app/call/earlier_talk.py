@@ -1,8 +1,8 @@
 """Keeps the prompt of a long call short: what is old is summed up while the talk goes on.
 
-When the talk has grown by so much, the model is asked, beside the call, for a summary of all but its
-newest part, and the summary takes its place. Nobody waits for it: until it is there the model is
-told the whole. What the flow tells the model to do now stays, a function's call stays with its
+When the talk has grown by so much, the model is asked, beside the call, for a summary of all but
+its newest part, and the summary takes its place. Nobody waits for it: until it is there the model
+is told the whole. What the flow tells the model to do now stays, a function's call stays with its
 result, and what a person said of themselves is asked for by itself and carried from summary to
 summary.
 
@@ -13,12 +13,14 @@ history that comes late moves on. What is used of it is how it chooses messages.
 
 import asyncio
 import json
+import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
 from pydantic import BaseModel, Field, ValidationError
 
@@ -29,14 +31,15 @@ from sonora_app.storage.history import shortened
 if TYPE_CHECKING:
     from sonora_app.call.call import Call
 
-KEPT_CHARS = 2_000
-"""How much of the newest talk is never summed up."""
+_PART = 4
+"""The newest talk that is not summed up, a summary, and what the talk grows by before it is summed
+up again, each have one part in so many of SONORA_PROMPT_CHARS, at least."""
 
 _KEPT_MESSAGES = 4
 """How many of the newest messages are never summed up, however long they are."""
 
-_SUMMARY_CHARS = 2_000
 _SUMMARY_TOKENS = 700
+
 _TRANSCRIPT_CHARS = 40_000
 """How much a summary may be asked of: more than there is, but for texts that were pasted in."""
 
@@ -58,26 +61,34 @@ class EarlierTalk:
 
     Args:
         call: The call.
-        context: Its context.
+        aggregators: Its aggregators, whose turns tell when to look.
     """
 
-    def __init__(self, call: "Call", context: LLMContext) -> None:
-        """Take a call that has not begun yet."""
+    def __init__(self, call: "Call", aggregators: LLMContextAggregatorPair) -> None:
+        """Follow a call that has not begun yet."""
         self._call = call
-        self._context = context
+        self._context: LLMContext = aggregators.user().context
+
+        async def assistant_stopped(*_: object) -> None:
+            self.turn_ended()
+
+        aggregators.assistant().add_event_handler("on_assistant_turn_stopped", assistant_stopped)
         self._limit: int | None = None
         self._asking: asyncio.Task[None] | None = None
 
     def turn_ended(self) -> None:
         """Have what is old summed up, if the talk has grown by enough. Returns at once."""
         size = size_of(self._context.get_messages())
-        grown = self._call.settings.prompt_chars
         if self._limit is None:
             # What was said in earlier calls may be more than that already.
-            self._limit = max(grown, size + grown // 2)
+            self._limit = max(self._call.settings.prompt_chars, size + self._part_chars)
         if size > self._limit and self._asking is None:
             self._asking = asyncio.create_task(self._sum_up(), name="sonora-earlier-talk")
             self._asking.add_done_callback(self._asked)
+
+    @property
+    def _part_chars(self) -> int:
+        return self._call.settings.prompt_chars // _PART
 
     def close(self) -> None:
         """The call is over: no summary is of use any more."""
@@ -91,11 +102,10 @@ class EarlierTalk:
 
     async def _sum_up(self) -> None:
         messages = self._context.get_messages()
-        kept = _newest(messages)
+        kept = _newest(messages, self._part_chars)
         chosen = LLMContextSummarizationUtil.get_messages_to_summarize(self._context, kept).messages
-        grown = self._call.settings.prompt_chars
         # Asked again only once it has grown further, whatever comes of it.
-        self._limit = size_of(messages) + grown // 4
+        self._limit = size_of(messages) + self._part_chars
         if not chosen:
             return
         text = await self._summary_of(chosen)
@@ -106,7 +116,7 @@ class EarlierTalk:
         # An interruption must not lose it.
         frame.interruptible = False
         await self._call.worker.queue_frame(frame)
-        self._limit = grown
+        self._limit = None
 
     async def _summary_of(self, messages: Sequence[LLMContextMessage]) -> str | None:
         request = load_summary_request()["earlier"]
@@ -123,18 +133,18 @@ class EarlierTalk:
         except Exception as error:  # noqa: BLE001  # whatever the vendor's client raises: go on
             logger.warning(f"What is old in the talk is not summed up yet: {type(error).__name__}")
             return None
-        return _read(answer)
+        return _read(answer, self._part_chars)
 
     def _instead_of(
         self, chosen: Sequence[LLMContextMessage], told: str
     ) -> Callable[[list[LLMContextMessage]], list[LLMContextMessage]]:
-        """Put `told` in the place of the messages that were summed up, if they still stand there."""
+        """Put `told` in the place of the messages summed up, if they still stand there."""
 
         def transform(messages: list[LLMContextMessage]) -> list[LLMContextMessage]:
             start = next((i for i, each in enumerate(messages) if each is chosen[0]), len(messages))
             end = start + len(chosen)
             span = messages[start:end]
-            if len(span) < len(chosen) or any(a is not b for a, b in zip(span, chosen, strict=True)):
+            if len(span) < len(chosen) or not all(map(operator.is_, span, chosen)):
                 return messages
             instructions = self._call.driver.instructions_in(messages)
             summary: Any = {"role": "developer", "content": told}
@@ -165,9 +175,9 @@ def transcript_of(messages: Sequence[LLMContextMessage]) -> str:
     return LLMContextSummarizationUtil.format_messages_for_summary(spoken)
 
 
-def _newest(messages: Sequence[LLMContextMessage]) -> int:
+def _newest(messages: Sequence[LLMContextMessage], max_chars: int) -> int:
     """How many of the newest messages are kept as they are."""
-    room = KEPT_CHARS
+    room = max_chars
     for number, message in enumerate(reversed(messages)):
         room -= _size(message)
         if room < 0:
@@ -184,15 +194,15 @@ def _size(message: LLMContextMessage) -> int:
     return _MESSAGE_CHARS + len(text) + (len(json.dumps(calls, default=str)) if calls else 0)
 
 
-def _read(answer: str | None) -> str | None:
+def _read(answer: str | None, max_chars: int) -> str | None:
     """The summary in an answer, whether it is JSON as was asked for, or plain text."""
     text = (answer or "").strip()
     try:
         earlier = _Earlier.model_validate_json(text)
     except ValidationError:
         # A model that has no schemas writes as it likes; half of an object is of no use.
-        return None if not text or text.startswith(("{", "[")) else shortened(text, _SUMMARY_CHARS)
+        return None if not text or text.startswith(("{", "[")) else shortened(text, max_chars)
     facts = " ".join(f"{fact.strip().rstrip('.')}." for fact in earlier.about_the_person if fact)
-    half = _SUMMARY_CHARS // 2
+    half = max_chars // 2
     parts = (shortened(facts, half), shortened(earlier.summary, half))
     return "\n".join(part for part in parts if part.strip()) or None

@@ -41,11 +41,12 @@ async def load_late(call: "Call", claim: SetConversationId) -> None:
     # What this very call said is among it by now.
     messages = [m for m in there.messages if m.session_id != opened.session_id] if there else []
     history = context_messages(messages, max_chars=call.settings.history_chars)
-    await call.worker.queue_frame(
-        LLMMessagesTransformFrame(
-            transform=_instead_of(list(opened.history), [*_note(call, opened), *history])
-        )
+    frame = LLMMessagesTransformFrame(
+        transform=_instead_of(list(opened.history), [*_note(call, opened), *history])
     )
+    # An interruption must not lose it.
+    frame.interruptible = False
+    await call.worker.queue_frame(frame)
     await call.page.tell(HistoryLoaded(messages=len(history)))
 
 

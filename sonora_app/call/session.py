@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from sonora_app.actions.conversation_handler import ConversationHandler
 from sonora_app.call.call import Call
+from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
 from sonora_app.call.metrics import CallMetrics, UsageObserver, latency_observer
 from sonora_app.call.muting import FlowMute
@@ -100,6 +101,7 @@ class Session:
             idle_secs=settings.idle_secs,
         )
         watcher.watch(aggregators)
+        earlier = EarlierTalk(call, aggregators)
         self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
         waits = latency_observer(metrics, partial(_answered, page, watcher))
         page.observers = (floor, UsageObserver(metrics), waits)
@@ -137,6 +139,7 @@ class Session:
                     await worker.cancel(reason="the process stops")
                 await runner.run()
         finally:
+            earlier.close()
             # Also when the host cancels the call: what was said is kept all the same.
             await asyncio.shield(self._close(call, aggregators, metrics))
 

@@ -13,6 +13,7 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pydantic import BaseModel, Field, ValidationError
 
 from sonora_app.flow.lines import FLOWS_DIR
+from sonora_app.flow.quoted import quotations
 
 _MAX_TOKENS = 500
 
@@ -45,7 +46,7 @@ async def describe_conversation(
         The description, or None when there was none in time, or none of use.
     """
     request = load_summary_request()
-    spoken = [message for message in context.get_messages() if _is_speech(message)]
+    spoken = [*filter(None, map(_speech, context.get_messages()))]
     try:
         async with asyncio.timeout(timeout_secs):
             answer = await llm.run_inference(
@@ -64,12 +65,14 @@ async def describe_conversation(
     return None
 
 
-def _is_speech(message: LLMContextMessage) -> bool:
-    return (
-        isinstance(message, dict)
-        and message.get("role") in ("user", "assistant")
-        and isinstance(message.get("content"), str)
-    )
+def _speech(message: LLMContextMessage) -> LLMContextMessage | None:
+    """What was said, or of an instruction what it quotes: of earlier calls, and earlier in this."""
+    if not isinstance(message, dict) or not isinstance(content := message.get("content"), str):
+        return None
+    if message.get("role") in ("user", "assistant"):
+        return message
+    told = "\n".join(quotations(content))
+    return {"role": "developer", "content": f"Summed up before: {told}"} if told else None
 
 
 @cache

@@ -8,7 +8,8 @@ A function whose description ends in `(event)` is for events alone: the model is
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
@@ -23,6 +24,7 @@ from pipecat.flows import (
     FlowsFunctionSchema,
     NodeConfig,
 )
+from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.flow.lines import FLOWS_DIR
@@ -35,6 +37,9 @@ EVENT_ONLY = "(event)"
 
 ANSWER_ON_ARRIVAL = "answer_on_arrival"
 """State key by which a handler asks that the model speaks on entering the next node."""
+
+_PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
+"""What Flows fills in on entering a node."""
 
 _Handler = Callable[[FlowArgs, FlowManager], Awaitable[ConsolidatedFunctionResult]]
 
@@ -102,6 +107,16 @@ class FlowDriver:
     def offered_to_model(self, node: str) -> list[FlowsFunctionSchema]:
         """The functions of `node` that the language model may call."""
         return cast(list[FlowsFunctionSchema], self._flow.node(node).get("functions", []))
+
+    def instructions_in(self, messages: Sequence[LLMContextMessage]) -> list[LLMContextMessage]:
+        """Those of a context's `messages` that tell the model what to do in the present node."""
+        instructions = self._flow.config.nodes[self.node].task_messages or []
+        newest_first = list(reversed(messages))
+        found = (
+            next((each for each in newest_first if _is_from(each, told.role, told.content)), None)
+            for told in instructions
+        )
+        return [message for message in found if message is not None]
 
     async def start(self, manager: FlowManager, state: Mapping[str, Any]) -> None:
         """Enter the first node.
@@ -190,3 +205,12 @@ class FlowDriver:
         # The initial node is entered without a move, and so is a node entered anew from itself.
         if move is not None and move.to_node == action["node"] != move.from_node:
             await self._on_move(move)
+
+
+def _is_from(message: LLMContextMessage, role: str, template: str) -> bool:
+    """Whether `message` is `template` with its placeholders filled in."""
+    fields = cast(Mapping[str, Any], message if isinstance(message, dict) else {})
+    content = fields.get("content")
+    filled = ".*?".join(map(re.escape, _PLACEHOLDER.split(template.strip())))
+    is_text = fields.get("role") == role and isinstance(content, str)
+    return is_text and re.fullmatch(filled, str(content).strip(), re.DOTALL) is not None

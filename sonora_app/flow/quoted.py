@@ -21,6 +21,8 @@ _TOPIC_CHARS, _TOPIC_WORDS = 60, 9
 _ANGLES = str.maketrans("<>", "‹›")
 """Nothing quoted can end the quotation."""
 
+_QUOTATION = re.compile(r"<quoted>[^<>]*</quoted>")
+
 _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"[*_`~#|]+|^\s*(?:>|[-+•]\s|\d+[.)]\s)\s*", re.MULTILINE)
@@ -55,6 +57,11 @@ def quoted(text: str | None, *, max_chars: int = QUOTED_CHARS) -> str | None:
     lines = (" ".join(line.split()) for line in visible.splitlines())
     kept = shortened("\n".join(line for line in lines if line), max_chars)
     return f"<quoted>{kept}</quoted>" if kept.strip() else None
+
+
+def quotations(text: str) -> list[str]:
+    """What `text`, of a prompt, quotes: each whole, as `quoted` made it."""
+    return _QUOTATION.findall(text)
 
 
 def spoken_name(name: object) -> str | None:

@@ -21,6 +21,13 @@ class TalkSettings(BaseSettings):
         "held back until the turn is over. `False` saves the requests that are thrown away when "
         "the user goes on.",
     )
+    prompt_chars: int = Field(
+        8_000,
+        validation_alias="SONORA_PROMPT_CHARS",
+        ge=1_000,
+        description="How many characters of a call the model is sent before what is old in it is "
+        "summed up. That is done beside the call.",
+    )
     unfinished_secs: Seconds = Field(
         1.4,
         validation_alias="SONORA_UNFINISHED_SECS",

@@ -1,16 +1,16 @@
 """Repeats a request that was refused for its length, with less of the older talk in it.
 
-The prompt is kept short (`call/earlier_talk.py`). A model with little room, or a person who pastes a
-book, can bring it over the limit all the same, and a refusal of the whole would end the call.
+The prompt is kept short (`call/earlier_talk.py`). A model with little room, or a person who pastes
+a book, can bring it over the limit all the same, and a refusal of the whole would end the call.
 """
 
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from loguru import logger
-from openai import APIStatusError
+from openai import APIStatusError, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.services.openai.llm import OpenAILLMService
@@ -23,7 +23,8 @@ _ATTEMPTS = 4
 _REFUSED_WITH = (400, 413, 422)
 
 _TOO_LONG = re.compile(
-    r"context.{0,3}(length|window|size)|maximum.{0,20}(context|tokens|length)|too (long|many tokens)"
+    r"context.{0,3}(length|window|size)|maximum.{0,20}(context|tokens|length)"
+    r"|too (long|many tokens)"
     r"|max.{0,3}(model.{0,3}len|tokens|prompt)",
     re.IGNORECASE,
 )
@@ -40,16 +41,13 @@ class ShorteningLLMService(OpenAILLMService):
     _refused_chars: int | None = None
     _taken_chars = 0
 
-    async def get_chat_completions(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, context: LLMContext
-    ) -> AsyncGenerator[ChatCompletionChunk]:
+    async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
         """Ask for an answer, to less and less of the talk while that is refused as too long.
 
         Raises:
             openai.OpenAIError: The request was refused, or could not be sent.
         """
-        ask = cast(Callable[[LLMContext], Awaitable[Any]], super().get_chat_completions)
-        return await self._ask_shorter(ask, context)
+        return await self._ask_shorter(super().get_chat_completions, context)
 
     async def run_inference(self, context: LLMContext, *args: Any, **kwargs: Any) -> str | None:  # noqa: ANN401  # Pipecat's
         """Ask for something beside the call, likewise."""
@@ -123,6 +121,7 @@ def less_of(messages: Sequence[LLMContextMessage], max_chars: int) -> list[LLMCo
 def _parts(messages: Sequence[LLMContextMessage]) -> list[list[int]]:
     """What can only be left out together, by the messages' numbers, oldest first."""
     parts: list[list[int]] = []
+    part: list[int] | None
     part_of_call: dict[str, list[int]] = {}
     for index, message in enumerate(messages):
         if _is_instruction(message):

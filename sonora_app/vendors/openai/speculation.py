@@ -17,8 +17,9 @@ from pipecat.frames.frames import (
     SystemFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.turns.speculation_gate import SpeculationGate
+
+from sonora_app.vendors.openai.shorter import ShorteningLLMService
 
 
 @dataclass
@@ -26,7 +27,7 @@ class AnswerReadyFrame(SystemFrame):
     """The answer to a turn that may not be over has begun, and is held back."""
 
 
-class ForetellingLLMService(OpenAILLMService):
+class ForetellingLLMService(ShorteningLLMService):
     """OpenAI's chat completions, which tell upstream when an answer that is held back begins."""
 
     # Whether it was told of the present answer.
