@@ -6,7 +6,7 @@ from io import TextIOWrapper
 
 import typer
 
-from sonora_app.commands import conversations, doctor, flow, protocol, settings, sync
+from sonora_app.commands import conversations, doctor, flow, knowledge, protocol, settings, sync
 from sonora_app.commands.output import SonoraGroup
 from sonora_app.commands.welcome import welcome
 from sonora_app.wording.translation import say
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(sync.app, name="sync")
+app.add_typer(knowledge.app, name="knowledge")
 app.command(help=say("Check what a call needs, and say what to do. Exits with 1 on a problem."))(
     doctor.doctor
 )

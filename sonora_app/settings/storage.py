@@ -93,6 +93,11 @@ class StorageSettings(BaseSettings):
         return self.data_dir / "journal.db"
 
     @property
+    def knowledge_path(self) -> Path:
+        """The file of the index of documents."""
+        return self.data_dir / "knowledge.db"
+
+    @property
     def auth_url(self) -> str:
         """The address of the project's auth server, which is also the issuer of its tokens.
 

@@ -1,0 +1,311 @@
+"""`sonora knowledge`: the documents that the bot answers from."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from sonora_app.commands.options import AsJson
+from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
+from sonora_app.commands.readable import local_time
+from sonora_app.errors import NotFoundError
+from sonora_app.settings import Settings, load_settings
+from sonora_app.wording.translation import say, worded
+
+if TYPE_CHECKING:
+    from sonora_app.knowledge.adding import Progress as Told
+    from sonora_app.knowledge.index import Index
+    from sonora_app.knowledge.records import Document
+
+app = typer.Typer(
+    cls=SonoraGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help=say("Look after the documents that the bot answers from."),
+)
+
+User = Annotated[
+    str | None, typer.Option("--user", help=say("Whose documents; everybody's if not given."))
+]
+
+
+@app.command(help=say("Add files and folders: Markdown, text, HTML, PDF, Word."))
+def add(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help=say("Files and folders."))],
+    user: Annotated[
+        str | None,
+        typer.Option("--user", help=say("Only this user's calls find them; else everybody's do.")),
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Add files. One that is unchanged is skipped. Exits with 1 when one cannot be read."""
+    from sonora_app.knowledge.adding import Outcome, add_files
+    from sonora_app.knowledge.embedding import LocalEmbedder
+
+    with _index(load_settings()) as index, _progress() as progress:
+        added = add_files(index, paths, LocalEmbedder(), user_id=user, progress=progress)
+    unreadable = [each for each in added if each.outcome is Outcome.UNREADABLE]
+    if json_output:
+        print_json(
+            [
+                {
+                    "file": str(each.path),
+                    "outcome": each.outcome,
+                    "reason": each.reason or None,
+                    "document": _document_data(each.document) if each.document else None,
+                }
+                for each in added
+            ]
+        )
+    else:
+        for each in unreadable:
+            typer.echo(
+                say(
+                    "{file} cannot be read: {reason}.",
+                    file=plain(str(each.path)),
+                    reason=say(each.reason),
+                ),
+                err=True,
+            )
+        counts = {outcome: sum(each.outcome is outcome for each in added) for outcome in Outcome}
+        typer.echo(
+            say(
+                "Added: {added}. Changed: {changed}. Unchanged: {unchanged}. "
+                "Not read: {unreadable}.",
+                **{outcome.value: count for outcome, count in counts.items()},
+            )
+        )
+    if unreadable:
+        raise typer.Exit(FAILED)
+
+
+@app.command("list", help=say("List the documents."))
+def list_documents(user: User = None, json_output: AsJson = False) -> None:
+    """List the documents."""
+    with _index(load_settings()) as index:
+        documents = [d for d in index.documents() if user is None or d.user_id == user]
+    if json_output:
+        print_json([_document_data(document) for document in documents])
+    elif documents:
+        table = Table(box=None, pad_edge=False)
+        for heading in (
+            say("Document"),
+            say("Passages"),
+            say("Added"),
+            say("User"),
+            say("Id"),
+            say("Source"),
+        ):
+            table.add_column(heading, overflow="fold")
+        for document in documents:
+            table.add_row(
+                Text(plain(document.title)),
+                str(document.passages),
+                local_time(document.created_at),
+                Text(plain(document.user_id or "")),
+                str(document.id),
+                Text(plain(document.source)),
+            )
+        console().print(table)
+    else:
+        typer.echo(say("No documents. Add some: sonora knowledge add PATH"))
+
+
+@app.command(help=say("Remove documents, with every word of theirs."))
+def remove(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="ID|PATH…", help=say("Ids, files, or folders that they came from.")),
+    ],
+    json_output: AsJson = False,
+) -> None:
+    """Remove documents by id, by file, or all that came from a folder."""
+    with _index(load_settings()) as index:
+        documents = index.documents()
+        chosen: dict[UUID, Document] = {}
+        for name in names:
+            place = Path(name).resolve()
+            found = [
+                d
+                for d in documents
+                if str(d.id) == name or Path(d.source) == place or place in Path(d.source).parents
+            ]
+            if not found:
+                raise NotFoundError(
+                    worded("There is no document {id}.", id=plain(name)),
+                    hint=worded("`sonora knowledge list` shows them."),
+                )
+            chosen |= {document.id: document for document in found}
+        index.remove(chosen)
+    if json_output:
+        print_json([_document_data(document) for document in chosen.values()])
+    else:
+        typer.echo(say("Removed: {count}.", count=len(chosen)))
+
+
+@app.command(help=say("Search, as a call would: the first passages, and what a turn is given."))
+def search(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help=say("As one would say it."))],
+    user: Annotated[
+        str | None, typer.Option("--user", help=say("Search as this user's call would."))
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 3,
+    json_output: AsJson = False,
+) -> None:
+    """Search the documents."""
+    from sonora_app.knowledge.search import Search
+
+    settings = load_settings()
+    with waiting(say("Searching")):
+        searching = Search(settings.knowledge_path)
+        searching.find_now("hola")
+        findings = searching.find_now(question, user, limit)
+        searching.close()
+    if json_output:
+        print_json(
+            {
+                "question": findings.question,
+                "fits": round(findings.fits, 3),
+                "took_ms": round(findings.took_ms, 1),
+                "given": [str(found.passage.id) for found in findings.given],
+                "found": [
+                    {
+                        "id": str(found.passage.id),
+                        "score": round(found.score, 3),
+                        "document": found.passage.title,
+                        "source": found.passage.source,
+                        "headings": list(found.passage.headings),
+                        "page": found.passage.page,
+                        "content": found.passage.content,
+                    }
+                    for found in findings.found
+                ],
+            }
+        )
+        return
+    if not findings.found:
+        typer.echo(say("Nothing was found."))
+        return
+    for number, found in enumerate(findings.found, 1):
+        passage = found.passage
+        where = " › ".join((passage.title, *passage.headings))
+        page = say(", page {page}", page=passage.page) if passage.page else ""
+        typer.echo(f"{number}. {plain(where)}{page} ({found.score:.2f})")
+        typer.echo(f"   {plain(passage.source)}")
+        typer.echo(f"   {plain(passage.content)}\n")
+    given = len(findings.given)
+    told = (
+        say("A turn is given the first {count} of them.", count=given)
+        if given
+        else say("A turn is given none of them: nothing fits well enough.")
+    )
+    typer.echo(f"{told} ({findings.fits:.2f}, {findings.took_ms:.0f} ms)")
+
+
+@app.command(help=say("How many documents there are, and which model made the index."))
+def status(json_output: AsJson = False) -> None:
+    """Tell what the index holds. Exits with 1 when it must be rebuilt."""
+    from sonora_app.knowledge.embedding import LOCAL_MODEL
+
+    settings = load_settings()
+    with _index(settings) as index:
+        documents = index.documents()
+        model = index.model
+    usable = model in (None, LOCAL_MODEL)
+    data = {
+        "file": str(settings.knowledge_path),
+        "bytes": settings.knowledge_path.stat().st_size,
+        "documents": len(documents),
+        "passages": sum(document.passages for document in documents),
+        "model": model,
+        "usable": usable,
+    }
+    if json_output:
+        print_json(data)
+    else:
+        typer.echo(
+            say(
+                "Documents: {documents}. Passages: {passages}. Model: {model}. File: {file}.",
+                documents=data["documents"],
+                passages=data["passages"],
+                model=model or "–",
+                file=data["file"],
+            )
+        )
+        if not usable:
+            typer.echo(
+                say("Another model is used now. Make the index anew: sonora knowledge rebuild"),
+                err=True,
+            )
+    if not usable:
+        raise typer.Exit(FAILED)
+
+
+@app.command(help=say("Make every vector anew, after the model changed."))
+def rebuild(json_output: AsJson = False) -> None:
+    """Make every vector anew. Calls go on meanwhile."""
+    from sonora_app.knowledge.embedding import LocalEmbedder
+
+    with _index(load_settings()) as index, _progress() as progress:
+        count = index.rebuild(LocalEmbedder(), on_passage=progress.passage)
+    if json_output:
+        print_json({"passages": count, "model": LocalEmbedder.model})
+    else:
+        typer.echo(say("Passages made anew: {count}.", count=count))
+
+
+@contextmanager
+def _index(settings: Settings) -> Generator["Index"]:
+    from sonora_app.knowledge.index import Index
+
+    index = Index(settings.knowledge_path)
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+@contextmanager
+def _progress() -> Generator["Told"]:
+    """Progress on a terminal's stderr; nothing where stderr is no terminal."""
+    from rich.console import Console
+
+    from sonora_app.knowledge.adding import Progress as Told
+
+    shown = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        console=Console(stderr=True, markup=False),
+        transient=True,
+    )
+    task = shown.add_task("", total=None)
+
+    def file(path: Path, number: int, count: int) -> None:
+        shown.update(
+            task, description=f"{number}/{count} {plain(path.name)}", completed=0, total=None
+        )
+
+    def passage(done: int, count: int) -> None:
+        shown.update(task, completed=done, total=count)
+
+    with shown:
+        yield Told(file=file, passage=passage)
+
+
+def _document_data(document: "Document") -> dict[str, object]:
+    return {
+        "id": str(document.id),
+        "title": document.title,
+        "source": document.source,
+        "user_id": document.user_id,
+        "language": document.language,
+        "passages": document.passages,
+        "created_at": document.created_at.isoformat(),
+    }

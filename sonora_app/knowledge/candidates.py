@@ -1,0 +1,253 @@
+"""The passages that may answer a question, each with the numbers that it is judged by."""
+
+import math
+import sqlite3
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from sonora_app.knowledge.snapshot import Snapshot
+from sonora_app.knowledge.words import STOP_WORDS, key_of, words_of
+
+BY_MEANING = 40
+BY_HEADING = 15
+BY_WORDS = 40
+"""How many candidates each way of searching gives."""
+
+_Array = np.ndarray[Any, Any]
+
+FEATURES = (
+    "meaning",
+    "mean_meaning",
+    "heading_meaning",
+    "words",
+    "heading_words",
+    "like_words",
+    "bm25",
+    "both",
+)
+"""What a candidate is judged by, in the order of `Candidates.features`."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word of the question.
+
+    Attributes:
+        key: Its key.
+        weight: How much it tells: rare words tell more.
+        like: The keys that it may be a mishearing of, with their likeness.
+        known: Whether any passage holds it.
+    """
+
+    key: str
+    weight: float
+    known: bool
+    like: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may answer a question.
+
+    Attributes:
+        numbers: The passages' numbers.
+        features: One row a passage, one column for each of `FEATURES`.
+        question: What the question as a whole is judged by.
+    """
+
+    numbers: list[int]
+    features: _Array
+    terms: tuple[Term, ...]
+    similarity: float
+    standing_out: float
+
+
+def find_candidates(
+    connection: sqlite3.Connection,
+    snapshot: Snapshot,
+    question: str,
+    vector: _Array | None,
+    user_id: str | None,
+) -> Candidates:
+    """The candidates for a cleaned question.
+
+    Args:
+        connection: The index's file.
+        snapshot: The index in memory.
+        question: What is asked, cleaned.
+        vector: Its vector; None has the words alone decide.
+        user_id: Who asks: the documents of others are not looked at.
+    """
+    seen = snapshot.seen_by(user_id)
+    terms = _terms(snapshot, question)
+    near = _by_meaning(snapshot, vector, seen)
+    rows: dict[int, float] = {}
+    if vector is not None and seen.any():
+        for row in _best(near.meaning, BY_MEANING) + _best(near.places, BY_HEADING):
+            if seen[row]:
+                rows[row] = 0.0
+    for number, score in _by_words(connection, terms, user_id):
+        row = int(np.searchsorted(snapshot.numbers, number))
+        if row < len(snapshot) and snapshot.numbers[row] == number and seen[row]:
+            rows[row] = score
+    numbers = [int(snapshot.numbers[row]) for row in rows]
+    held = _keys_of(connection, numbers)
+    best_words = max(rows.values(), default=0.0) or 1.0
+    features = np.array(
+        [
+            (
+                *near.of(row),
+                *_by_terms(
+                    terms,
+                    *held.get(number, (set[str](), set[str]())),
+                    near.meaning[row],
+                    score / best_words,
+                ),
+            )
+            for (row, score), number in zip(rows.items(), numbers, strict=True)
+        ],
+        dtype=np.float64,
+    ).reshape(len(rows), len(FEATURES))
+    return Candidates(numbers, features, terms, near.similarity, near.standing_out)
+
+
+def _terms(snapshot: Snapshot, question: str) -> tuple[Term, ...]:
+    words = words_of(question)
+    count = max(len(snapshot), 1)
+    terms: dict[str, Term] = {}
+    pairs = [first + second for first, second in pairwise(words)]
+    said = [word for word in words if word not in STOP_WORDS and len(word) > 1]
+    for word in said:
+        key = key_of(word)
+        if key in terms:
+            continue
+        known = snapshot.vocabulary.get(key, 0)
+        like = snapshot.like(key) if len(word) > 3 else []
+        rarest = min([known or count] + [snapshot.vocabulary[k] for k, _ in like[:1]])
+        weight = _rareness(count, known if known else rarest)
+        weight = weight if known or like else _rareness(count, 0) / 2
+        terms[key] = Term(key, weight, known > 0, tuple(like))
+    for pair in pairs:
+        key = key_of(pair)
+        if key in terms or len(pair) < 5:
+            continue
+        known = snapshot.vocabulary.get(key, 0)
+        like = [(k, score) for k, score in snapshot.like(key) if score >= 0.7]
+        if known:
+            terms[key] = Term(key, _rareness(count, known), True, ())
+        elif like:
+            weight = _rareness(count, snapshot.vocabulary[like[0][0]])
+            terms[key] = Term(key, weight, False, tuple(like))
+    return tuple(terms.values())
+
+
+def _rareness(count: int, holding: int) -> float:
+    return math.log(1 + (count - holding + 0.5) / (holding + 0.5))
+
+
+@dataclass(frozen=True)
+class _Near:
+    """How far each passage stands out from all that the asker may see, by what it means.
+
+    Attributes:
+        meaning: Its window that is likest to the question.
+        mean: Its windows together.
+        places: Its headings.
+        similarity: The likeness of the likest passage.
+    """
+
+    meaning: _Array
+    mean: _Array
+    places: _Array
+    similarity: float = 0.0
+    standing_out: float = 0.0
+
+    def of(self, row: int) -> tuple[float, float, float]:
+        return float(self.meaning[row]), float(self.mean[row]), float(self.places[row])
+
+
+def _by_meaning(snapshot: Snapshot, vector: _Array | None, seen: _Array) -> _Near:
+    if vector is None or not seen.any():
+        none = np.zeros(len(snapshot), dtype=np.float32)
+        return _Near(none, none, none)
+    windows = snapshot.vectors @ vector
+    counts = np.diff(np.append(snapshot.starts, len(windows)))
+    likeness = np.maximum.reduceat(windows, snapshot.starts)
+    mean = np.add.reduceat(windows, snapshot.starts) / counts
+    places = (snapshot.places @ vector)[snapshot.place_of]
+    for each in (likeness, mean, places):
+        each[~seen] = -1
+    meaning = _standing_out(likeness, seen)
+    return _Near(
+        meaning,
+        _standing_out(mean, seen),
+        _standing_out(places, seen),
+        float(likeness.max()),
+        float(meaning.max()),
+    )
+
+
+def _standing_out(likeness: _Array, seen: _Array) -> _Array:
+    own = likeness[seen]
+    # A small index has no spread of its own to speak of.
+    spread = max(float(own.std()), 0.012)
+    return (likeness - float(own.mean())) / spread
+
+
+def _best(scores: _Array, count: int) -> list[int]:
+    if len(scores) <= count:
+        return list(range(len(scores)))
+    return np.argpartition(-scores, count)[:count].tolist()
+
+
+def _by_words(
+    connection: sqlite3.Connection, terms: tuple[Term, ...], user_id: str | None
+) -> list[tuple[int, float]]:
+    keys = {term.key for term in terms} | {key for term in terms for key, _ in term.like[:2]}
+    if not keys:
+        return []
+    wanted = " OR ".join(f'"{key}"' for key in sorted(keys) if '"' not in key)
+    return [
+        (number, -rank)
+        for number, rank in connection.execute(
+            "SELECT k.rowid, bm25(passage_keys, 2.0, 1.0) AS rank FROM passage_keys k "
+            "JOIN passages p ON p.number = k.rowid JOIN documents d ON d.id = p.document_id "
+            "WHERE passage_keys MATCH ? AND (d.user_id IS NULL OR d.user_id = ?) "
+            "ORDER BY rank LIMIT ?",
+            (wanted, user_id, BY_WORDS),
+        )
+    ]
+
+
+def _keys_of(
+    connection: sqlite3.Connection, numbers: list[int]
+) -> dict[int, tuple[set[str], set[str]]]:
+    marks = ",".join("?" * len(numbers))
+    return {
+        number: (set(headings.split()), set(content.split()))
+        for number, headings, content in connection.execute(
+            f"SELECT rowid, headings, content FROM passage_keys WHERE rowid IN ({marks})",  # noqa: S608
+            numbers,
+        )
+    }
+
+
+def _by_terms(
+    terms: tuple[Term, ...], headings: set[str], content: set[str], meaning: float, bm25: float
+) -> tuple[float, ...]:
+    total = sum(term.weight for term in terms) or 1.0
+    exact = in_heading = like = 0.0
+    for term in terms:
+        if term.key in headings:
+            in_heading += term.weight
+        if term.key in content or term.key in headings:
+            exact += term.weight
+            continue
+        like += term.weight * max(
+            (score for key, score in term.like if key in content or key in headings), default=0.0
+        )
+    words = exact / total
+    return words, in_heading / total, like / total, bm25, meaning * words

@@ -1,0 +1,77 @@
+"""The order of what was found, and whether it answers the question at all.
+
+Each figure here was fitted by `python -m benchmarks.knowledge fit` to questions about three
+manuals; `docs/knowledge.md` has what it finds in two others.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sonora_app.knowledge.candidates import FEATURES, Candidates
+
+_Array = np.ndarray[Any, Any]
+
+WEIGHTS: dict[str, float] = {
+    "meaning": 1.5,
+    "mean_meaning": 0.6,
+    "heading_meaning": 0.45,
+    "words": 0.55,
+    "heading_words": 0.0,
+    "like_words": 0.5,
+    "bm25": 1.2,
+    "both": 1.5,
+}
+"""How much each number counts for a passage."""
+
+FIT_WEIGHTS: dict[str, float] = {"bias": -5.0, "best": 1.0}
+"""How much each number counts for whether anything fits."""
+
+SCORE_MIDDLE = 5.0
+"""The score at which a passage is as likely as not to be the right one."""
+
+GIVEN_FROM = 0.5
+"""What passages must fit at least to be given in a turn."""
+
+FITTING = ("bias", "best", "similarity", "standing_out", "words", "known", "length")
+
+
+def order(candidates: Candidates) -> tuple[list[int], _Array]:
+    """The candidates' indexes, the likeliest first, and the score of each by its index."""
+    weights = np.array([WEIGHTS[name] for name in FEATURES])
+    scores = candidates.features @ weights
+    return np.argsort(-scores, kind="stable").tolist(), scores
+
+
+def fitting(candidates: Candidates, best: int | None, score: float) -> dict[str, float]:
+    """The numbers by which it is told whether the best candidate answers the question.
+
+    Args:
+        candidates: What was found.
+        best: The index of the likeliest; None where there is none.
+        score: Its score.
+    """
+    row = candidates.features[best] if best is not None else np.zeros(len(FEATURES))
+    total = sum(term.weight for term in candidates.terms)
+    known = sum(term.weight for term in candidates.terms if term.known)
+    return {
+        "bias": 1.0,
+        "best": score,
+        "similarity": (candidates.similarity - 0.85) * 20,
+        "standing_out": candidates.standing_out,
+        "words": float(row[FEATURES.index("words")] + row[FEATURES.index("like_words")]),
+        "known": known / total if total else 0.0,
+        "length": min(len(candidates.terms), 6) / 6,
+    }
+
+
+def fits(numbers: dict[str, float]) -> float:
+    """How likely it is that the best candidate answers the question, 0 to 1."""
+    total = sum(FIT_WEIGHTS.get(name, 0.0) * value for name, value in numbers.items())
+    return 1 / (1 + math.exp(-max(min(total, 30.0), -30.0)))
+
+
+def probability(score: float) -> float:
+    """A passage's score as 0 to 1, to be read by people: 0.5 is where it begins to be likely."""
+    return 1 / (1 + math.exp(-max(min(score - SCORE_MIDDLE, 30.0), -30.0)))

@@ -1,0 +1,190 @@
+"""The search, off the event loop: one thread of a process, with the model and the index."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from sonora_app.errors import SonoraError
+from sonora_app.knowledge.candidates import find_candidates
+from sonora_app.knowledge.database import fact, index_errors, model_changed, open_index
+from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
+from sonora_app.knowledge.questions import cleaned
+from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order, probability
+from sonora_app.knowledge.records import Findings, Found, Passage
+from sonora_app.knowledge.rows import PASSAGE, passage_of
+from sonora_app.knowledge.snapshot import Snapshot, load
+
+GIVEN = 3
+"""How many passages a turn is given at most."""
+
+_LOOKED_AGAIN_SECS = 2.0
+"""How often it is looked whether another process changed the index."""
+
+_REMEMBERED = 100
+"""How many questions that found nothing are remembered, in this process alone."""
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A question that nothing was found for.
+
+    Attributes:
+        question: What was asked, cleaned.
+        user_id: Who asked.
+        asked_at: When, in seconds of the epoch.
+    """
+
+    question: str
+    user_id: str | None
+    asked_at: float
+
+
+class Search:
+    """Looks for passages. Shared by all calls of a process.
+
+    Args:
+        path: The index's file.
+        embedder: Makes the model, in the search's own thread.
+    """
+
+    def __init__(self, path: Path, embedder: Callable[[], Embedder] = LocalEmbedder) -> None:
+        """Note where the index is; it is opened by the first search, or by `warm_up`."""
+        self._path = path
+        self._make_embedder = embedder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sonora-knowledge")
+        self._connection: Any = None
+        self._embedder: Embedder | None = None
+        self._snapshot: Snapshot | None = None
+        self._looked_at = 0.0
+        self._reloading = False
+        self.unanswered: deque[Unanswered] = deque(maxlen=_REMEMBERED)
+
+    async def warm_up(self) -> None:
+        """Load the model and the index, so that no turn has to.
+
+        Raises:
+            SonoraError: One of the two cannot be loaded.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare)
+
+    async def find(
+        self, question: str, user_id: str | None = None, *, limit: int = GIVEN
+    ) -> Findings:
+        """The passages that are likeliest to answer `question`.
+
+        Args:
+            question: As it was said.
+            user_id: Who asks; the documents of others are not looked at.
+            limit: How many passages at most.
+
+        Raises:
+            StorageError: The index cannot be read, or another model made it.
+            SettingsError: The model is not installed.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self.find_now, question, user_id, limit)
+
+    def find_now(self, question: str, user_id: str | None = None, limit: int = GIVEN) -> Findings:
+        """`find`, in this thread: for commands."""
+        began = time.perf_counter()
+        asked = cleaned(question)
+        if not asked:
+            return Findings("")
+        with index_errors(self._path):
+            snapshot = self._prepare()
+            found, likely = self._found(snapshot, asked, user_id, limit)
+        given = tuple(found[:GIVEN]) if likely >= GIVEN_FROM else ()
+        took = (time.perf_counter() - began) * 1000
+        return Findings(asked, tuple(found), likely, given, took)
+
+    def missed(self, question: str, user_id: str | None) -> None:
+        """Remember that nothing was found for a question."""
+        self.unanswered.append(Unanswered(question, user_id, time.time()))
+
+    def forget(self, user_id: str) -> None:
+        """Forget what a user asked."""
+        kept = [each for each in self.unanswered if each.user_id != user_id]
+        self.unanswered.clear()
+        self.unanswered.extend(kept)
+
+    async def aclose(self) -> None:
+        """Close the file and end the thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.close)
+        self._thread.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _prepare(self) -> Snapshot:
+        if self._connection is None:
+            with index_errors(self._path):
+                self._connection = open_index(self._path)
+        if self._embedder is None:
+            self._embedder = self._make_embedder()
+            # The first text of a process takes some ms more than the next.
+            self._embedder.question("hola")
+        if self._snapshot is None:
+            self._snapshot = load(self._connection)
+            self._looked_at = time.monotonic()
+        elif time.monotonic() - self._looked_at > _LOOKED_AGAIN_SECS:
+            self._looked_at = time.monotonic()
+            if (
+                not self._reloading
+                and fact(self._connection, "revision") != self._snapshot.revision
+            ):
+                # After this search, which is not made to wait for it.
+                self._reloading = True
+                with suppress(RuntimeError):
+                    self._thread.submit(self._reload)
+        made_by = self._snapshot.model
+        if made_by is not None and made_by != self._embedder.model:
+            self._snapshot = None
+            raise model_changed(made_by, self._embedder.model)
+        return self._snapshot
+
+    def _reload(self) -> None:
+        try:
+            with index_errors(self._path):
+                self._snapshot = load(self._connection)
+        except SonoraError as error:
+            logger.warning(f"The documents that were changed are not searched yet: {error}")
+        finally:
+            self._reloading = False
+
+    def _found(
+        self, snapshot: Snapshot, asked: str, user_id: str | None, limit: int
+    ) -> tuple[list[Found], float]:
+        if not len(snapshot) or self._embedder is None:
+            return [], 0.0
+        vector = self._embedder.question(asked)
+        candidates = find_candidates(self._connection, snapshot, asked, vector, user_id)
+        ordered, scores = order(candidates)
+        if not ordered:
+            return [], 0.0
+        likely = fits(fitting(candidates, ordered[0], float(scores[ordered[0]])))
+        wanted = [candidates.numbers[i] for i in ordered[:limit]]
+        passages = self._passages(wanted)
+        found = [
+            Found(passages[number], probability(float(scores[i])))
+            for i, number in zip(ordered, wanted, strict=False)
+            if number in passages
+        ]
+        return found, likely if found else 0.0
+
+    def _passages(self, numbers: list[int]) -> dict[int, Passage]:
+        marks = ",".join("?" * len(numbers))
+        rows = self._connection.execute(
+            f"{PASSAGE.replace('FROM', ', p.number FROM', 1)} WHERE p.number IN ({marks})", numbers
+        )
+        return {row[-1]: passage_of(row) for row in rows}

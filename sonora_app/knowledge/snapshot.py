@@ -1,0 +1,131 @@
+"""The index in memory, as it was at one moment: what a search compares a question with."""
+
+import sqlite3
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from sonora_app.knowledge.database import fact
+from sonora_app.knowledge.words import sound_of, trigrams_of
+
+_LIKE_ENOUGH = 0.5
+"""Likeness from which a word that was heard may be another of the documents."""
+
+_LIKE_WORDS = 4
+"""How many such words one is taken for."""
+
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was in the index at one revision.
+
+    Attributes:
+        revision: Which.
+        model: The embedding model; None where the index is empty.
+        numbers: The passages' numbers, ascending; the rows of all that follows.
+        vectors: The vectors of the passages' windows, in the order of the passages.
+        starts: The row of `vectors` at which each passage's begin.
+        places: The vectors of the headings, each once.
+        place_of: Which of `places` a passage stands in.
+        owners: The user a passage belongs to: an index into `users`; 0 is everybody.
+        users: The owners' ids.
+        vocabulary: How many passages hold a key.
+    """
+
+    revision: str
+    model: str | None
+    numbers: _Array
+    vectors: _Array
+    starts: _Array
+    places: _Array
+    place_of: _Array
+    owners: _Array
+    users: dict[str, int]
+    vocabulary: dict[str, int]
+    _keys: list[str] = field(default_factory=list[str])
+    _lengths: _Array = field(default_factory=lambda: np.zeros(0))
+    _holding: dict[str, _Array] = field(default_factory=dict[str, _Array])
+
+    def __len__(self) -> int:
+        """How many passages there are."""
+        return len(self.numbers)
+
+    def seen_by(self, user_id: str | None) -> _Array:
+        """Which rows `user_id` may see: their own and everybody's."""
+        seen = self.owners == 0
+        own = self.users.get(user_id) if user_id else None
+        return seen | (self.owners == own) if own is not None else seen
+
+    def like(self, word: str) -> list[tuple[str, float]]:
+        """Keys that sound like a folded word, each with the likeness; not those equal to it."""
+        pieces = trigrams_of(sound_of(word))
+        held = [self._holding[piece] for piece in pieces if piece in self._holding]
+        if not held:
+            return []
+        shared = np.bincount(np.concatenate(held), minlength=len(self._keys))
+        scores = 2 * shared / (self._lengths + len(pieces))
+        best = np.argsort(-scores)[:_LIKE_WORDS]
+        return [
+            (self._keys[i], float(scores[i]))
+            for i in best.tolist()
+            if scores[i] >= _LIKE_ENOUGH and self._keys[i] != word
+        ]
+
+
+def load(connection: sqlite3.Connection) -> Snapshot:
+    """Read the index into memory: 20,000 passages in some 0.2 s."""
+    connection.execute("BEGIN")
+    try:
+        revision = fact(connection, "revision") or "0"
+        model = fact(connection, "model")
+        rows = connection.execute(
+            "SELECT p.number, p.embeddings, p.heading_embedding, d.user_id FROM passages p "
+            "JOIN documents d ON d.id = p.document_id ORDER BY p.number"
+        ).fetchall()
+        words = dict(connection.execute("SELECT term, doc FROM passage_vocabulary"))
+    finally:
+        connection.execute("COMMIT")
+    places: dict[bytes, int] = {}
+    users: dict[str, int] = {}
+    place_of = np.array([places.setdefault(row[2], len(places)) for row in rows], dtype=np.int32)
+    owners = np.array(
+        [users.setdefault(row[3], len(users) + 1) if row[3] else 0 for row in rows], dtype=np.int32
+    )
+    keys, lengths, holding = _sounds(words)
+    width = len(rows[0][2]) if rows else 2
+    return Snapshot(
+        revision=revision,
+        model=model,
+        numbers=np.array([row[0] for row in rows], dtype=np.int64),
+        vectors=_matrix([row[1] for row in rows], width),
+        starts=np.cumsum([0, *(len(row[1]) // width for row in rows)], dtype=np.int64)[:-1],
+        places=_matrix(list(places), width),
+        place_of=place_of,
+        owners=owners,
+        users=users,
+        vocabulary=words,
+        _keys=keys,
+        _lengths=lengths,
+        _holding=holding,
+    )
+
+
+def _matrix(blobs: list[bytes], width: int) -> _Array:
+    flat = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
+    return flat.reshape(-1, width // 2)
+
+
+def _sounds(words: dict[str, int]) -> tuple[list[str], _Array, dict[str, _Array]]:
+    keys = [key for key in words if len(key) > 2 and not key.isdigit()]
+    pieces = [trigrams_of(sound_of(key)) for key in keys]
+    holding: dict[str, list[int]] = {}
+    for index, piece in chain.from_iterable(
+        ((index, piece) for piece in own) for index, own in enumerate(pieces)
+    ):
+        holding.setdefault(piece, []).append(index)
+    lengths = np.array([len(own) for own in pieces], dtype=np.float32)
+    return keys, lengths, {p: np.array(held, dtype=np.int32) for p, held in holding.items()}

@@ -1,0 +1,186 @@
+"""The index: what is added, changed and removed, and who finds it. With the real model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simulators.clients.documents import write_pdf
+from sonora_app.errors import NotFoundError
+from sonora_app.knowledge.adding import Outcome, add_files
+from sonora_app.knowledge.database import ModelChangedError, exists
+from sonora_app.knowledge.embedding import LocalEmbedder
+from sonora_app.knowledge.index import Index
+from sonora_app.knowledge.search import Search
+
+pytestmark = pytest.mark.unit
+
+OVEN = """# Horno
+
+## Limpieza
+
+Espere a que el horno se enfríe. Limpie el cristal con un paño húmedo y bicarbonato.
+
+## Averías
+
+Si parpadea la luz roja, apague el horno y llame al servicio técnico.
+"""
+PHONE = "# Teléfono\n\n## Batería\n\nCargue la batería durante dos horas antes de usarlo.\n"
+
+
+class CountingEmbedder(LocalEmbedder):
+    """The model, which counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passages: list[str] = []
+
+    def passage(self, text: str) -> np.ndarray[Any, Any]:
+        self.passages.append(text)
+        return super().passage(text)
+
+
+class OtherEmbedder(LocalEmbedder):
+    model = "another-model"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    opened = Index(tmp_path / "data" / "knowledge.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "horno.md").write_text(OVEN, "utf-8")
+    (folder / "telefono.md").write_text(PHONE, "utf-8")
+    return folder
+
+
+def test_the_same_file_again_changes_only_what_changed(index: Index, folder: Path) -> None:
+    embedder = CountingEmbedder()
+    assert [each.outcome for each in add_files(index, [folder], embedder)] == [Outcome.ADDED] * 2
+    first = len(embedder.passages)
+    again = add_files(index, [folder], embedder)
+    (folder / "horno.md").write_text(OVEN.replace("la luz roja", "la luz azul"), "utf-8")
+    changed = add_files(index, [folder], embedder)
+
+    assert [each.outcome for each in again] == [Outcome.UNCHANGED] * 2
+    assert [each.outcome for each in changed] == [Outcome.CHANGED, Outcome.UNCHANGED]
+    assert len(embedder.passages) - first == 1
+    assert "luz azul" in embedder.passages[-1]
+    assert len(index.documents()) == 2
+
+
+def test_broken_files_are_named_and_the_rest_goes_on(index: Index, folder: Path) -> None:
+    for number in range(195):
+        (folder / f"nota{number:03}.txt").write_text(f"Nota número {number}.", "utf-8")
+    for name in ("a.pdf", "b.docx", "c.pdf"):
+        (folder / name).write_bytes(b"broken")
+    (folder / "d.txt").write_bytes(b"\0")
+    write_pdf(folder / "e.pdf", [[]])
+    added = add_files(index, [folder], LocalEmbedder())
+    unreadable = [each for each in added if each.outcome is Outcome.UNREADABLE]
+
+    assert len(added) == 202
+    assert [each.path.name for each in unreadable] == ["a.pdf", "b.docx", "c.pdf", "d.txt", "e.pdf"]
+    assert all(each.reason for each in unreadable)
+    assert len(index.documents()) == 197
+
+
+def test_a_path_without_a_file_adds_nothing(index: Index, folder: Path) -> None:
+    with pytest.raises(NotFoundError):
+        add_files(index, [folder, folder / "missing"], LocalEmbedder())
+
+    assert index.documents() == []
+
+
+def test_a_question_finds_its_passage_however_it_is_said(index: Index, folder: Path) -> None:
+    add_files(index, [folder], LocalEmbedder())
+    search = Search(index.path)
+    asked = [
+        "Eh… o sea, ¿cómo, cómo limpio el, el cristal del orno?",
+        "how do I clean the oven glass",
+        "que hago si parpadea la luz roja",
+        "¿cuánto tarda en cargarse la batería?",
+    ]
+    found = [search.find_now(question).found[0].passage.headings for question in asked]
+    search.close()
+
+    assert found == [("Limpieza",), ("Limpieza",), ("Averías",), ("Batería",)]
+
+
+def test_one_users_documents_are_found_by_nobody_else(index: Index, folder: Path) -> None:
+    add_files(index, [folder / "horno.md"], LocalEmbedder())
+    add_files(index, [folder / "telefono.md"], LocalEmbedder(), user_id="ana")
+    search = Search(index.path)
+
+    def titles(user: str | None) -> set[str]:
+        findings = search.find_now("cuánto tarda en cargarse la batería del teléfono", user, 10)
+        return {each.passage.title for each in findings.found}
+
+    assert titles("ana") == {"Horno", "Teléfono"}
+    assert titles("luis") == titles(None) == titles("") == {"Horno"}
+    index.remove_of("ana")
+    assert [document.title for document in index.documents()] == ["Horno"]
+    search.close()
+
+
+def test_a_removed_document_leaves_no_word_in_the_files(index: Index, folder: Path) -> None:
+    add_files(index, [folder], LocalEmbedder())
+    oven = next(d for d in index.documents() if d.title == "Horno")
+    index.remove([oven.id])
+    files = b"".join(file.read_bytes() for file in index.path.parent.iterdir())
+
+    assert b"bicarbonato" not in files
+    assert b"bicarbo" not in files
+    assert "Batería".encode() in files
+
+
+def test_an_index_of_another_model_says_what_to_do(index: Index, folder: Path) -> None:
+    add_files(index, [folder], OtherEmbedder())
+    search = Search(index.path)
+    with pytest.raises(ModelChangedError, match="another-model") as refused:
+        search.find_now("batería")
+    (folder / "nuevo.txt").write_text("Algo nuevo.")
+    with pytest.raises(ModelChangedError):
+        add_files(index, [folder], LocalEmbedder())
+    assert "rebuild" in refused.value.hint
+    assert index.rebuild(LocalEmbedder()) == 3
+    assert search.find_now("cargar la batería").found[0].passage.title == "Teléfono"
+    search.close()
+
+
+async def test_a_running_search_sees_what_another_process_adds(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonora_app.knowledge.search._LOOKED_AGAIN_SECS", 0.0)
+    add_files(index, [folder / "telefono.md"], LocalEmbedder())
+    search = Search(index.path)
+    await search.warm_up()
+    add_files(index, [folder / "horno.md"], LocalEmbedder())
+    titles = [(await search.find("cómo limpio el horno")).found[0].passage.title for _ in range(3)]
+    await search.aclose()
+
+    assert titles[-1] == "Horno"
+
+
+def test_an_index_exists_once_it_holds_a_document(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    assert not exists(tmp_path / "nowhere.db")
+    assert not exists(index.path)
+    add_files(index, [folder], LocalEmbedder())
+    assert exists(index.path)
+
+
+def test_what_is_only_hesitation_finds_nothing(index: Index, folder: Path) -> None:
+    add_files(index, [folder], LocalEmbedder())
+    search = Search(index.path)
+    assert search.find_now("Eh… este… mmm").found == ()
+    search.close()
