@@ -108,7 +108,9 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     """
     from loguru import logger
 
-    from sonora_app.call.session import Session
+    from flows import handlers
+    from sonora_app.actions.conversation_handler import ConversationHandler
+    from sonora_app.call.session import build_session
     from sonora_app.process.calls import calls
     from sonora_app.process.stopping import end_calls_when_stopped
     from sonora_app.process.store import process_store
@@ -118,7 +120,14 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     # Here, since nothing else of ours runs in the loop of Pipecat Cloud's server.
     end_calls_when_stopped(settings)
     store = await process_store(settings)
-    session = Session(transport, runner_args, settings=settings, store=store)
+    session = await build_session(
+        transport,
+        runner_args,
+        settings=settings,
+        store=store,
+        handlers=handlers,
+        actions=ConversationHandler,
+    )
     if calls.stopping:
         logger.warning("A call came while the process stops, and is not taken")
         return

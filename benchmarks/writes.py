@@ -29,8 +29,7 @@ from uuid import UUID
 
 from loguru import logger
 
-from sonora_app.call.opening import open_conversation
-from sonora_app.page.protocol import SetConversationId
+from sonora_app.call.opening import OpeningRequest, open_conversation
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.recorder import Recorder
@@ -140,7 +139,7 @@ async def loop_cost(store: Store, messages: int) -> LoopCost:
 
 def _recorder(store: Store) -> Recorder:
     opened = open_conversation(
-        SetConversationId(user_id=USER),
+        OpeningRequest(None, USER),
         Found(None),
         settings=Settings.model_validate({}),
         transport="benchmark",

@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 from pipecat.flows import TRANSITION_IN_YAML, FlowManager
 
-from sonora_app.call.call import Call
+from sonora_app.call.call import STATE_KEY, Call
 from sonora_app.flow.driver import ANSWER_ON_ARRIVAL
 
 Result = tuple[dict[str, Any], Any]
 
 
 def _call(flow_manager: FlowManager) -> Call:
-    call: Call = flow_manager.worker.app_resources
+    call: Call = flow_manager.state[STATE_KEY]
     return call
 
 
@@ -31,15 +31,15 @@ async def set_conversation_id(
     user_id: str,
     language: str,
 ) -> Result:
-    """Open the conversation that the page names, for the user it names. (event)
+    """Go on with the conversation that was opened for the page, or wait on without one. (event)
 
     Args:
-        conversation_id: Which conversation; empty for a new one.
+        conversation_id: Which conversation was asked for; empty for a new one.
         user_id: Whose it is.
         language: What to speak; empty for the conversation's own.
     """
     call = _call(flow_manager)
-    if not await call.open(conversation_id, user_id, language):
+    if call.opened is None:
         return {"status": "rejected"}, TRANSITION_IN_YAML
     flow_manager.state.update(call.prompt_facts())
     return {"status": "ready"}, TRANSITION_IN_YAML

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from loguru import logger
-from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import ValidationError
 
 from sonora_app.actions.opener import Opener
@@ -18,7 +17,6 @@ from sonora_app.errors import ErrorCode, MessageError, SonoraError
 from sonora_app.identity.callers import token_verifier
 from sonora_app.page.protocol import (
     ACTIONS,
-    MAX_TEXT_CHARS,
     Accepted,
     ActionMessage,
     ConversationOpened,
@@ -29,17 +27,13 @@ from sonora_app.page.protocol import (
     SetConversationId,
     UserTextMessage,
 )
-from sonora_app.page.rtvi import RtviMessage
+from sonora_app.page.rtvi import PageRequest
 from sonora_app.storage.records import EndReason
 
 Arguments = TypeVar("Arguments", bound=Inbound)
 
 _TEXT_TYPES = frozenset({"user_text_message", "user-text-message"})
 """Message types by which the existing front end sends typed text, with `d` as its arguments."""
-
-_LET_THROUGH = frozenset({"client-ready", "disconnect-bot", "client-message", "send-text"})
-"""The RTVI messages a page may send. The others reach into the pipeline (raw audio, function
-results, files, DTMF) and no page of ours sends them."""
 
 
 class ConversationHandler:
@@ -48,66 +42,43 @@ class ConversationHandler:
     Args:
         call: The call.
         start: What its `/start` request says of the conversation, or None.
-        send_text: Hands typed text to RTVI, as if the page had sent `send-text`.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        *,
-        start: SetConversationId | None,
-        send_text: Callable[[UserTextMessage, str], Awaitable[None]],
-    ) -> None:
-        """Create a handler that does not consume yet."""
+    def __init__(self, call: Call, start: SetConversationId | None) -> None:
+        """Queue what the page sends from here on; `run` acts on it."""
         self._call = call
-        self._send_text = send_text
-        self._queue: asyncio.Queue[rtvi.ClientMessage] = asyncio.Queue()
+        self._queue: asyncio.Queue[PageRequest] = asyncio.Queue()
         self._opener = Opener(call, start=start, verifier=token_verifier(call.settings))
         self._runs: Mapping[str, Callable[[Any], Awaitable[Outbound]]] = {
             "set_conversation_id": self._set_conversation_id,
             "end_conversation": self._end_conversation,
             "user_text_message": self._user_text_message,
         }
+        call.page.add_event_handler("on_request", self._submit)
 
-    # --- Before a message enters
-
-    async def admit(self, message: RtviMessage) -> None:
-        """Let a message through to Pipecat, or refuse it. See `page.Gatekeeper`."""
-        if message.type not in _LET_THROUGH:
-            raise MessageError(
-                ErrorCode.UNSUPPORTED_MESSAGE, f"{message.type} is not supported here."
-            )
-        if message.type == "client-message":
-            _client_message(message.data)
-        if message.type == "disconnect-bot":
-            self._call.end_reason = self._call.end_reason or EndReason.USER_REQUEST
-        if message.type == "send-text":
-            text = _typed_text(message.data)
-            self._check_can_type()
-            await self._leave_greeting()
-            self._call.typed(text.audio_response)
-
-    # --- After it was let through
-
-    def submit(self, message: rtvi.ClientMessage) -> None:
-        """Queue a client message. Called in the order they came."""
-        self._queue.put_nowait(message)
+    async def _submit(self, _: object, request: PageRequest) -> None:
+        self._queue.put_nowait(request)
 
     async def run(self) -> None:
-        """Act on the queued messages until cancelled."""
+        """Act on the queued requests until cancelled."""
+        page = self._call.page
         while True:
-            message = await self._queue.get()
+            request = await self._queue.get()
             try:
-                answer = await self._act(message)
+                if request.typed is not None:
+                    # Pipecat's own message: there is no answer to it.
+                    await self._enter_text(request.typed, request.message_id)
+                    continue
+                answer = await self._act(request)
             except SonoraError as error:
-                await self._call.page.refuse(message.msg_id, error)
+                await page.refuse(request.message_id, error)
             except Exception as error:  # noqa: BLE001  # one message must not end the consumer
-                logger.error(f"A message of type {message.type} failed: {type(error).__name__}")
-                await self._call.page.refuse(
-                    message.msg_id, MessageError(ErrorCode.INTERNAL, "This failed on our side.")
+                logger.error(f"A message of type {request.type} failed: {type(error).__name__}")
+                await page.refuse(
+                    request.message_id, MessageError(ErrorCode.INTERNAL, "This failed on our side.")
                 )
             else:
-                await self._call.page.answer(message.msg_id, message.type, answer)
+                await page.answer(request.message_id, request.type, answer)
 
     async def prepare(self) -> None:
         """Make ready, as far as possible, for the first message that asks for a conversation."""
@@ -121,14 +92,14 @@ class ConversationHandler:
         """
         await self._tell_opened(await self._opener.open_start())
 
-    async def open_unasked(self) -> None:
-        """Open a fresh conversation, because no page named one. Local machines only."""
-        if (ready := await self._opener.open_unasked()) is not None:
+    async def nobody_asked(self) -> None:
+        """See to a call whose page named no conversation in time."""
+        if (ready := await self._opener.nobody_asked()) is not None:
             await self._tell_opened(ready)
 
-    async def _act(self, message: rtvi.ClientMessage) -> Outbound:
+    async def _act(self, message: PageRequest) -> Outbound:
         if message.type in _TEXT_TYPES:
-            request = ActionMessage(action="user_text_message", arguments=message.data or {})
+            request = ActionMessage(action="user_text_message", arguments=dict(message.data or {}))
         elif message.type == "action":
             request = _parse(ActionMessage, message.data)
         else:
@@ -164,10 +135,7 @@ class ConversationHandler:
         return Accepted()
 
     async def _user_text_message(self, message: UserTextMessage) -> Outbound:
-        self._check_can_type()
-        await self._leave_greeting()
-        self._call.typed(message.audio_response)
-        await self._send_text(message, "")
+        await self._enter_text(message)
         return Accepted()
 
     async def _tell_opened(self, ready: Ready) -> None:
@@ -182,6 +150,14 @@ class ConversationHandler:
 
     # --- Typed text
 
+    async def _enter_text(self, message: UserTextMessage, message_id: str = "") -> None:
+        self._check_can_type()
+        # The model must answer with the conversation's prompt and tools, which it would not
+        # have if the text overtook the end of the greeting that it cuts short.
+        await self._call.driver.fire_if_possible("greeting_finished", cause="user_typed")
+        self._call.typed(message.audio_response)
+        await self._call.page.enter_text(message, message_id=message_id)
+
     def _check_can_type(self) -> None:
         node = self._call.driver.node
         if node == "waiting":
@@ -192,11 +168,6 @@ class ConversationHandler:
             )
         if node == "farewell":
             raise MessageError(ErrorCode.CONVERSATION_ENDING, "The conversation is ending.")
-
-    async def _leave_greeting(self) -> None:
-        # The model must answer with the conversation's prompt and tools, which it would not
-        # have if the text overtook the end of the greeting that it cuts short.
-        await self._call.driver.fire_if_possible("greeting_finished", cause="user_typed")
 
 
 def _parse(model: type[Arguments] | type[ActionMessage], data: Any) -> Any:  # noqa: ANN401  # JSON
@@ -209,29 +180,4 @@ def _parse(model: type[Arguments] | type[ActionMessage], data: Any) -> Any:  # n
         )
         raise MessageError(
             ErrorCode.INVALID_MESSAGE, f"The message cannot be used: {problems}."
-        ) from None
-
-
-def _client_message(data: Mapping[str, Any] | None) -> None:
-    try:
-        message = rtvi.RawClientMessageData.model_validate(data)
-    except ValidationError:
-        raise MessageError(
-            ErrorCode.INVALID_MESSAGE, "A client-message needs data with t, and optionally d."
-        ) from None
-    if message.d is not None and not isinstance(message.d, Mapping):
-        raise MessageError(ErrorCode.INVALID_MESSAGE, "The d of a client-message is an object.")
-
-
-def _typed_text(data: Mapping[str, Any] | None) -> UserTextMessage:
-    try:
-        text = rtvi.SendTextData.model_validate(data)
-        return UserTextMessage(
-            text=text.content,
-            audio_response=text.options.audio_response if text.options else True,
-        )
-    except ValidationError:
-        raise MessageError(
-            ErrorCode.INVALID_MESSAGE,
-            f"A send-text needs content of 1 to {MAX_TEXT_CHARS} characters.",
         ) from None

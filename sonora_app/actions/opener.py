@@ -10,6 +10,7 @@ import contextlib
 from loguru import logger
 
 from sonora_app.call.call import Call
+from sonora_app.call.opening import OpeningRequest
 from sonora_app.errors import (
     ConversationRefusedError,
     ErrorCode,
@@ -67,21 +68,22 @@ class Opener:
         """
         return await self.open(self._start or SetConversationId(), cause="start_body")
 
-    async def open_unasked(self) -> Ready | None:
+    async def nobody_asked(self) -> Ready | None:
         """Open a fresh conversation for nobody in particular, or end the call.
 
-        It ends where callers have to prove who they are.
+        It ends where callers have to prove who they are, and anywhere but on a developer's
+        machine.
         """
-        if self._verifier is not None:
-            logger.info("Nobody proved who they are: ending the call")
-            await self._call.driver.fire_if_possible(
-                "give_up_waiting", cause=EndReason.NO_CONVERSATION
-            )
-            return None
         async with self._opening:
             if self._call.opened is None:
+                if self._verifier is not None or not self._call.settings.is_local:
+                    logger.info("Nobody named a conversation: ending the call")
+                    await self._call.driver.fire_if_possible(
+                        "give_up_waiting", cause=EndReason.NO_CONVERSATION
+                    )
+                    return None
                 await self._request(SetConversationId(), LOCAL_USER, cause="waiting_limit")
-        return self._ready()
+            return self._ready()
 
     async def open(self, claim: SetConversationId, *, cause: str) -> Ready:
         """Open the conversation that `claim` asks for, or tell again that it is open.
@@ -113,8 +115,8 @@ class Opener:
 
     async def _request(self, claim: SetConversationId, user_id: str, *, cause: str) -> None:
         # From here on the user is known, and the token goes no further.
-        known = claim.model_copy(update={"user_id": user_id, "access_token": None})
-        await self._call.request_opening(known, cause=cause)
+        request = OpeningRequest(claim.conversation_id, user_id, claim.language)
+        await self._call.open(request, cause=cause)
         self._user = user_id
 
     def _bound(self, claim: SetConversationId) -> SetConversationId:

@@ -1,13 +1,12 @@
 """One call's state and the few things that can be done to it, for the flow's handlers.
 
-`session.py` builds it; `flows/handlers.py` and the event sources (`limits.py`,
+`session.py` builds it; `flows/handlers.py` and the event sources (`time_limits.py`,
 `actions/conversation_handler.py`) act on the call through it and nothing else.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -19,27 +18,25 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app import __version__
-from sonora_app.call.late_history import load_late
-from sonora_app.call.opening import OpenedConversation, open_conversation
+from sonora_app.call import fitting_lines
+from sonora_app.call.late_history import LateHistory
+from sonora_app.call.muting import FlowMute
+from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.call.services import CallServices
-from sonora_app.errors import SonoraError
+from sonora_app.call.storage_reports import StorageReports
+from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines
-from sonora_app.flow.quoted import quoted
-from sonora_app.page.protocol import (
-    ConversationEnded,
-    MessageRecorded,
-    MessageStored,
-    NodeChanged,
-    SetConversationId,
-    StorageState,
-)
+from sonora_app.page.protocol import ConversationEnded, NodeChanged, Notice
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
-from sonora_app.settings import Language, Settings
+from sonora_app.settings import Settings
 from sonora_app.storage.prefetch import Reading
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import EndReason, Message, Record, StorageHealth, utc_now
+from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
+
+STATE_KEY = "call"
+"""Under which name the flow's handlers find the call in the flow's state."""
 
 
 class Call:
@@ -51,6 +48,9 @@ class Call:
         services: The vendors of this call, or their stand-ins.
         page: The page's end of it.
         transport: The name of the transport.
+        mute: Keeps the user from being heard.
+        worker: Runs the call's pipeline.
+        driver: Moves the call through its flow.
     """
 
     def __init__(
@@ -61,95 +61,89 @@ class Call:
         services: CallServices,
         page: ScreenedRTVIProcessor,
         transport: str,
+        mute: FlowMute,
+        worker: PipelineWorker,
+        driver: FlowDriver,
     ) -> None:
-        """Create a call that is not connected to a pipeline yet."""
+        """Follow the flow from here on; `start` enters its first node."""
         self.settings = settings
         self.page = page
         self.services = services
-        self.transport = transport
-        self.driver = FlowDriver(self._moved)
+        self.worker = worker
+        self.driver = driver
         self.opened: OpenedConversation | None = None
         self.recorder: Recorder | None = None
         self.end_reason: EndReason | None = None
-        self.user_muted = True
-        self.failure: SonoraError | None = None
         self.summary: str | None = None
         self.reply_by_voice = True
         self.undescribed = False
-        self.on_move: Callable[[str], None] = lambda node: None
         self.reading = Reading(store, settings)
         self._store = store
-        self._worker: PipelineWorker | None = None
+        self._transport = transport
+        self._mute = mute
+        self._reports = StorageReports(page, store)
         self._late: asyncio.Task[None] | None = None
         self._hung_up = False
-        self._recorded: set[UUID] = set()
-        self._storage: StorageState | None = None
+        driver.on_move(self._moved)
+        mute.add_event_handler("on_muted_speech", self._spoke_too_early)
+        page.add_event_handler("on_disconnect_asked", self._asked_to_disconnect)
 
-    def connect(self, worker: PipelineWorker) -> None:
-        """Give the call the worker that runs its pipeline."""
-        self._worker = worker
-
-    @property
-    def worker(self) -> PipelineWorker:
-        """The worker that runs the call's pipeline."""
-        if self._worker is None:
-            raise RuntimeError("the call has no pipeline yet")
-        return self._worker
+    async def start(self) -> None:
+        """Enter the first node of the flow."""
+        await self.driver.start({STATE_KEY: self, **self.prompt_facts()})
 
     @property
     def lines(self) -> Lines:
         """What is said in fixed words, in the call's language."""
         return self.services.lines
 
-    # --- For the flow's handlers
+    @property
+    def user_muted(self) -> bool:
+        """Whether the user is not listened to at the moment."""
+        return self._mute.muted
 
-    async def request_opening(self, claim: SetConversationId, *, cause: str) -> None:
-        """Ask the flow to open the conversation that `claim` names.
+    # --- Opening its conversation
+
+    async def open(self, request: OpeningRequest, *, cause: str) -> OpenedConversation:
+        """Open the conversation that is asked for, and have the flow go on with it.
+
+        Args:
+            request: Which conversation, and for whom.
+            cause: What asked for it, kept with the step of the flow.
 
         Raises:
-            SonoraError: It could not be opened, and the call waits on.
+            SonoraError: It cannot be opened, or not now. The call waits on.
         """
-        self.failure = None
-        result = await self.driver.fire(
-            "set_conversation_id",
-            cause=cause,
-            arguments={
-                "conversation_id": str(claim.conversation_id or ""),
-                "user_id": claim.user_id or "",
-                "language": claim.language or "",
-            },
-        )
-        if self.failure is not None:
-            raise self.failure
-        logger.info(
-            f"Session {self.opened and self.opened.session_id} opened conversation "
-            f"{self.opened and self.opened.conversation_id}: {result.get('status')}"
-        )
-
-    async def open(self, conversation_id: str, user_id: str, language: str) -> bool:
-        """Open a conversation and start recording. On failure `failure` says why."""
-        claim = SetConversationId(
-            conversation_id=UUID(conversation_id) if conversation_id else None,
-            user_id=user_id or None,
-            language=Language(language) if language else None,
-        )
+        self.driver.check("set_conversation_id")
+        arguments = {
+            "conversation_id": str(request.conversation_id or ""),
+            "user_id": request.user_id,
+            "language": request.language or "",
+        }
         try:
-            self.opened = opened = open_conversation(
-                claim,
-                await self.reading.found(claim.conversation_id, user_id),
+            opened = open_conversation(
+                request,
+                await self.reading.found(request.conversation_id, request.user_id),
                 settings=self.settings,
-                transport=self.transport,
+                transport=self._transport,
                 app_version=__version__,
                 stand_ins=frozenset(self.services.stand_ins),
             )
-        except SonoraError as error:
-            self.failure = error
-            return False
+        except SonoraError:
+            await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
+            raise
+        await self._begin(opened, request)
+        await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
+        logger.info(f"Session {opened.session_id} opened conversation {opened.conversation_id}")
+        return opened
+
+    async def _begin(self, opened: OpenedConversation, request: OpeningRequest) -> None:
+        """Record the call from here on, and have the services know what they should."""
+        self.opened = opened
         self.summary = opened.summary
-        if self._storage is not None:
-            self.page.tell_soon(self._storage)
+        self._reports.opened()
         self.recorder = self._store.recorder(
-            opened, on_written=self._written, on_health=self.storage_changed
+            opened, on_written=self._reports.written, on_health=self._reports.changed
         )
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
@@ -158,25 +152,34 @@ class Call:
                 LLMMessagesAppendFrame(messages=list[Any](opened.history), run_llm=False)
             )
         if not opened.complete:
-            self._late = asyncio.create_task(load_late(self, claim), name="sonora-late-history")
-        return True
+            late = self._load_late(opened, request)
+            self._late = asyncio.create_task(late, name="sonora-late-history")
+
+    async def _load_late(self, opened: OpenedConversation, request: OpeningRequest) -> None:
+        """Wait for what was said earlier, and put it before what was said in this call."""
+        late = LateHistory.of(
+            opened,
+            await self.reading.late(request.conversation_id, request.user_id),
+            max_chars=self.settings.history_chars,
+        )
+        self.opened = late.opened
+        if frame := late.frame(self.prompt_facts()["history"]):
+            await self.worker.queue_frame(frame)
+        for event in late.events():
+            await self.page.tell(event)
+
+    # --- For the flow's handlers
 
     def prompt_facts(self) -> dict[str, str]:
         """What the prompts' placeholders stand for in this call."""
-        facts = {
-            "name": quoted(self.opened.facts.name) if self.opened else None,
-            "summary": quoted(self.opened.summary) if self.opened else None,
-        }
-        return {
-            "language": self.lines.text("prompt.language"),
-            "user": self._optional("prompt.user", facts),
-            "history": self._optional("prompt.history", facts),
-            "wrap_up_reason": "",
-        }
+        return fitting_lines.prompt_facts(self.lines, self.opened)
 
     async def speak(self, line: str) -> None:
         """Say a fixed line of the flow: `greeting` or `farewell`, as fits this call."""
-        await self.say(self._fitting(line))
+        if line == "farewell":
+            await self.say(fitting_lines.farewell(self.lines, self.end_reason))
+        else:
+            await self.say(fitting_lines.greeting(self.lines, self.opened))
 
     async def say(self, text: str) -> None:
         """Say `text`, and remember what is heard of it as said."""
@@ -184,7 +187,7 @@ class Call:
 
     async def mute_user(self, muted: bool) -> None:
         """Stop or start listening to the user."""
-        self.user_muted = muted
+        self._mute.muted = muted
         await self.worker.queue_frame(STTMuteFrame(mute=muted))
 
     def describe(self, *, title: str, summary: str, topics: Sequence[str], outcome: str) -> None:
@@ -198,7 +201,7 @@ class Call:
 
     def wrap_up_reason(self) -> str:
         """What the model is told about why the conversation is being wound up."""
-        return self._optional(f"prompt.wrap_up_reason.{self.driver.cause}", {})
+        return fitting_lines.wrap_up_reason(self.lines, self.driver.cause)
 
     async def wind_up(self, cause: EndReason) -> bool:
         """Wind the conversation up because of an event, if it is at a point where it can be."""
@@ -232,6 +235,10 @@ class Call:
         if self._late is not None:
             self._late.cancel()
 
+    def stop_reporting(self) -> None:
+        """The page is gone: it is told no more of storage."""
+        self._reports.close()
+
     def user_spoke(self, node: str) -> None:
         """The user said something. An answer to the summing-up changes nothing about it."""
         self.undescribed = self.undescribed or node != "wrap_up"
@@ -240,14 +247,13 @@ class Call:
         """The user is about to type; whether the answer to it is to be spoken."""
         self.reply_by_voice = audio_response
 
-    # --- Reports
+    # --- What it follows
 
     async def _moved(self, move: Move) -> None:
         if move.to_node == "farewell":
             self.end_reason = EndReason.GOODBYE if move.cause == "model" else EndReason(move.cause)
         if move.function == "resume_conversation":
             self.undescribed = True
-        self.on_move(move.to_node)
         if self.recorder is not None:
             kept = {name: value for name, value in move.arguments.items() if value}
             self.recorder.transition(
@@ -260,45 +266,15 @@ class Call:
             NodeChanged(node=move.to_node, previous=move.from_node, trigger=move.function)
         )
 
-    def _written(self, record: Record) -> None:
-        if isinstance(record, Message):
-            self._recorded.add(record.id)
+    async def _spoke_too_early(self, _: object) -> None:
+        if self.driver.node == "waiting":
             self.page.tell_soon(
-                MessageRecorded(
-                    id=record.id,
-                    seq=record.seq or 0,
-                    role=record.role,
-                    interrupted=record.interrupted,
+                Notice(
+                    code=ErrorCode.NOT_READY,
+                    message="The conversation is not open yet, so nobody is listening. "
+                    "Send set_conversation_id first.",
                 )
             )
 
-    def stored(self, ids: Sequence[UUID]) -> None:
-        """Tell the page which of this call's turns have reached Supabase."""
-        for message_id in self._recorded.intersection(ids):
-            self._recorded.discard(message_id)
-            self.page.tell_soon(MessageStored(id=message_id))
-
-    def storage_changed(self, health: StorageHealth, pending: int) -> None:
-        """Tell the page how storage is doing, now or once its conversation is open."""
-        self._storage = StorageState(state=health, pending=pending)
-        if self.opened is not None:
-            self.page.tell_soon(self._storage)
-
-    def _fitting(self, line: str) -> str:
-        if line == "farewell":
-            return self.lines.text(f"farewell.{self.end_reason or EndReason.GOODBYE}")
-        facts = self.opened.facts if self.opened else None
-        last = facts.last_talk_at if facts else None
-        known = {
-            "name": facts.name if facts else None,
-            "topic": facts.topic if facts else None,
-            "since": self.lines.since(last, utc_now()) if last else None,
-        }
-        returning = self.opened is not None and self.opened.returning
-        return self.lines.text(f"{line}.{'returning' if returning else 'new'}", known)
-
-    def _optional(self, key: str, facts: dict[str, str | None]) -> str:
-        try:
-            return self.lines.text(key, facts)
-        except KeyError:
-            return ""
+    async def _asked_to_disconnect(self, _: object) -> None:
+        self.end_reason = self.end_reason or EndReason.USER_REQUEST

@@ -26,6 +26,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode
+from sonora_app.flow.driver import Move
 from sonora_app.page.protocol import Notice
 from sonora_app.settings import Vendor
 from sonora_app.storage.records import EndReason
@@ -54,6 +55,7 @@ class Failures:
         self._deaf = False
         self._unheard = 0
         services = call.services
+        call.driver.on_move(self._moved)
         self._llms = cast("list[BoundedOpenAILLMService]", _members(services.llm))
         self._voices = _members(services.tts)
         if Vendor.LLM not in services.stand_ins:
@@ -78,9 +80,9 @@ class Failures:
         ):
             await self._speech_broke_off()
 
-    def moved_to(self, node: str) -> None:
-        """The flow entered `node`: what failed while the call waited is told now."""
-        services = self._call.services
+    async def _moved(self, move: Move) -> None:
+        """What failed while the call waited is told now."""
+        services, node = self._call.services, move.to_node
         if node == "greeting" and not (services.llm.is_usable and services.tts.is_usable):
             self._call.page.create_task(self._end(), "end_for_want_of_a_service")
         if node == "conversation" and not services.stt.is_usable and not self._deaf:

@@ -1,8 +1,10 @@
-"""Gives a call what was said earlier, when that could not be read before the call began."""
+"""What was said earlier in a conversation, when that could not be read before the call began."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import LLMMessagesTransformFrame
@@ -10,69 +12,89 @@ from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.call.opening import OpenedConversation
 from sonora_app.errors import ErrorCode
-from sonora_app.page.protocol import ConversationOpened, HistoryLoaded, Notice, SetConversationId
+from sonora_app.page.protocol import ConversationOpened, Event, HistoryLoaded, Notice
 from sonora_app.storage.history import ContextMessage, context_messages
-
-if TYPE_CHECKING:
-    from sonora_app.call.call import Call
+from sonora_app.storage.store import Found
 
 
-async def load_late(call: "Call", claim: SetConversationId) -> None:
-    """Wait for what was said earlier, and put it before what was said in this call.
+@dataclass(frozen=True)
+class LateHistory:
+    """What was found late, and what follows from it.
 
-    The page is told. Where the conversation turns out to be somebody else's, nothing of it is
-    used, and the page is told what this call is kept as instead.
+    Where the conversation turns out to be somebody else's, nothing of it is used, and the page is
+    told what this call is kept as instead.
 
-    Args:
-        call: A call whose conversation was opened without all that there is of it.
-        claim: What it was opened by.
+    Parameters:
+        before: The conversation as it was opened, without all that there is of it.
+        opened: The conversation as it is known now.
+        messages: The newest of what was said earlier; None where it is not this user's.
     """
-    opened = call.opened
-    if opened is None or claim.user_id is None:
-        return
-    found = await call.reading.late(claim.conversation_id, claim.user_id)
-    there = found.opening
-    if there is not None and (there.conversation.user_id != opened.owner_id or found.deleted):
-        call.opened = replace(opened, asked_for=None)
-        await _tell_refused(call, opened)
-        return
-    previous = there.conversation if there else found.previous
-    call.opened = replace(opened, summary=opened.summary or (previous and previous.summary))
-    # What this very call said is among it by now.
-    messages = [m for m in there.messages if m.session_id != opened.session_id] if there else []
-    history = context_messages(messages, max_chars=call.settings.history_chars)
-    frame = LLMMessagesTransformFrame(
-        transform=_instead_of(list(opened.history), [*_note(call, opened), *history])
-    )
-    # An interruption must not lose it.
-    frame.interruptible = False
-    await call.worker.queue_frame(frame)
-    await call.page.tell(HistoryLoaded(messages=len(history)))
 
+    before: OpenedConversation
+    opened: OpenedConversation
+    messages: list[ContextMessage] | None
 
-async def _tell_refused(call: "Call", opened: OpenedConversation) -> None:
-    logger.warning(f"Conversation {opened.conversation_id} stays apart from what was asked for")
-    await call.page.tell(
-        Notice(
-            code=ErrorCode.CONVERSATION_REFUSED,
-            message="The conversation that was asked for cannot be opened. What is said in this "
-            "call is kept as a new one.",
+    @classmethod
+    def of(cls, opened: OpenedConversation, found: Found, *, max_chars: int) -> LateHistory:
+        """What `found` means for a call that was opened as `opened`.
+
+        Args:
+            opened: The conversation as it was opened.
+            found: All that there is of it.
+            max_chars: How many characters of it the model gets.
+        """
+        there = found.opening
+        if there is not None and (there.conversation.user_id != opened.owner_id or found.deleted):
+            logger.warning(
+                f"Conversation {opened.conversation_id} stays apart from what was asked for"
+            )
+            return cls(opened, replace(opened, asked_for=None), None)
+        previous = there.conversation if there else found.previous
+        summary = opened.summary or (previous and previous.summary)
+        # What this very call said is among it by now.
+        earlier = [m for m in there.messages if m.session_id != opened.session_id] if there else []
+        return cls(
+            opened,
+            replace(opened, summary=summary),
+            context_messages(earlier, max_chars=max_chars),
         )
-    )
-    await call.page.tell(
-        ConversationOpened(
-            conversation_id=opened.conversation_id,
-            session_id=opened.session_id,
-            resumed=False,
-            history="loaded",
+
+    def frame(self, note: str) -> LLMMessagesTransformFrame | None:
+        """Puts it before what was said in this call, or None where there is nothing to put.
+
+        Args:
+            note: What the prompts say of what was said before that; used where they have not
+                said it yet.
+        """
+        if self.messages is None:
+            return None
+        told: list[Any] = []
+        if note and self.before.summary is None:
+            told.append({"role": "developer", "content": note})
+        frame = LLMMessagesTransformFrame(
+            transform=_instead_of(list(self.before.history), [*told, *self.messages])
         )
-    )
+        # An interruption must not lose it.
+        frame.interruptible = False
+        return frame
 
-
-def _note(call: "Call", opened: OpenedConversation) -> list[Any]:
-    """What the model is told of what was said before that, where it was not told yet."""
-    text = call.prompt_facts()["history"]
-    return [{"role": "developer", "content": text}] if text and opened.summary is None else []
+    def events(self) -> list[Event]:
+        """What the page is told."""
+        if self.messages is not None:
+            return [HistoryLoaded(messages=len(self.messages))]
+        return [
+            Notice(
+                code=ErrorCode.CONVERSATION_REFUSED,
+                message="The conversation that was asked for cannot be opened. What is said in "
+                "this call is kept as a new one.",
+            ),
+            ConversationOpened(
+                conversation_id=self.opened.conversation_id,
+                session_id=self.opened.session_id,
+                resumed=False,
+                history="loaded",
+            ),
+        ]
 
 
 def _instead_of(

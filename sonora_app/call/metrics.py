@@ -1,7 +1,6 @@
 """Counts what a call used, and how long its answers took."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -89,12 +88,25 @@ class WaitObserver(UserBotLatencyObserver):
     Pipecat counts from where Silero found no voice any more, which is some 60 ms later; that is
     made up for where the pause was noticed sooner.
 
+    Event handlers:
+        on_answered: An answer begins to be spoken; told its `TurnLatency`.
+
+    Args:
+        metrics: Collects the waits.
+
     Attributes:
         unnoticed_secs: How much later Silero heard the silence that the present wait began with.
     """
 
     unnoticed_secs = 0.0
     _silent_since = 0.0
+
+    def __init__(self, metrics: CallMetrics) -> None:
+        """Measure from here on."""
+        super().__init__()
+        self._metrics = metrics
+        self._register_event_handler("on_answered", sync=True)
+        self.add_event_handler("on_latency_breakdown", self._measured)
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Follow the user's silence too."""
@@ -111,36 +123,22 @@ class WaitObserver(UserBotLatencyObserver):
                 pass
         await super().on_push_frame(data)
 
-
-def latency_observer(
-    metrics: CallMetrics, on_answered: Callable[[TurnLatency], None]
-) -> WaitObserver:
-    """Pipecat's own measure of how long the user waited for each answer.
-
-    Args:
-        metrics: Collects the waits.
-        on_answered: Told each wait and its parts, as the answer begins to be spoken.
-    """
-    observer = WaitObserver()
-
-    async def measured(_: object, breakdown: LatencyBreakdown) -> None:
+    async def _measured(self, _: object, breakdown: LatencyBreakdown) -> None:
         if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
             return
         parts_ms: dict[str, float] = {}
         for part in breakdown.contributions:
             parts_ms[part.key] = parts_ms.get(part.key, 0.0) + part.duration_secs * 1000
-        unnoticed = observer.unnoticed_secs
+        unnoticed = self.unnoticed_secs
         if unnoticed:
             waited_ms = parts_ms.get("endpointing_wait", 0.0)
             parts_ms["endpointing_wait"] = waited_ms + unnoticed * 1000
         total_secs = breakdown.total_secs + unnoticed
-        metrics.latencies_secs.append(total_secs)
-        on_answered(
+        self._metrics.latencies_secs.append(total_secs)
+        await self._call_event_handler(
+            "on_answered",
             TurnLatency(
                 total_ms=round(total_secs * 1000, 1),
                 parts_ms={name: round(ms, 1) for name, ms in parts_ms.items()},
-            )
+            ),
         )
-
-    observer.add_event_handler("on_latency_breakdown", measured)
-    return observer

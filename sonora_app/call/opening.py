@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sonora_app.errors import ErrorCode, MessageError, NotFoundError
+from sonora_app.errors import NotFoundError
 from sonora_app.flow.quoted import spoken_name, spoken_topic
 from sonora_app.identity.callers import check_may_open
-from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.history import ContextMessage, context_messages
 from sonora_app.storage.records import (
@@ -26,6 +25,21 @@ from sonora_app.storage.store import Found, Opening
 
 _NEWEST_TOPICS = 5
 """How many of a conversation's topics may be the one that a greeting names."""
+
+
+@dataclass(frozen=True)
+class OpeningRequest:
+    """Which conversation is to be opened, and for whom.
+
+    Parameters:
+        conversation_id: The conversation; None is a new one.
+        user_id: The user that `identity/callers.py` has established.
+        language: What to speak; None is what was spoken in it before.
+    """
+
+    conversation_id: UUID | None
+    user_id: str
+    language: Language | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class OpenedConversation(RecordedCall):
 
 
 def open_conversation(
-    claim: SetConversationId,
+    request: OpeningRequest,
     found: Found,
     *,
     settings: Settings,
@@ -73,12 +87,12 @@ def open_conversation(
     app_version: str,
     stand_ins: frozenset[str] = frozenset(),
 ) -> OpenedConversation:
-    """Open the conversation that `claim` names, or a new one.
+    """Open the conversation that is asked for, or a new one.
 
     Writes nothing itself, so that the caller can speak before anything is written.
 
     Args:
-        claim: Which conversation, and for whom: the user that `identity.py` has established.
+        request: Which conversation, and for whom.
         found: What there is of it.
         settings: The settings.
         transport: The name of the transport, kept with the call.
@@ -86,31 +100,27 @@ def open_conversation(
         stand_ins: The vendors that are stood in for, kept with a new conversation.
 
     Raises:
-        MessageError: The claim names no user.
         ConversationRefusedError: This user may not open the conversation.
         NotFoundError: They deleted it.
     """
-    user_id = claim.user_id
-    if user_id is None:
-        raise MessageError(ErrorCode.USER_REQUIRED, "Nobody asks for the conversation.")
     now = utc_now()
     session_id = uuid7()
     opening = found.opening
     records: list[Record] = []
     if opening is None:
         previous = found.previous
-        language = claim.language or settings.language
-        is_provisional = claim.conversation_id is not None and not found.complete
-        conversation_id = uuid7() if is_provisional else claim.conversation_id or uuid7()
-        if is_provisional and claim.conversation_id is not None:
+        language = request.language or settings.language
+        is_provisional = request.conversation_id is not None and not found.complete
+        conversation_id = uuid7() if is_provisional else request.conversation_id or uuid7()
+        if is_provisional and request.conversation_id is not None:
             records.append(
                 ProvisionalConversation(
-                    id=conversation_id, asked_for=claim.conversation_id, user_id=user_id
+                    id=conversation_id, asked_for=request.conversation_id, user_id=request.user_id
                 )
             )
         conversation = Conversation(
             id=conversation_id,
-            user_id=user_id,
+            user_id=request.user_id,
             language=language,
             metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
             created_at=now,
@@ -120,12 +130,12 @@ def open_conversation(
         opening = Opening(conversation)
     else:
         previous = opening.conversation
-        check_may_open(previous, user_id, settings.identity)
+        check_may_open(previous, request.user_id, settings.identity)
         if found.deleted:
             raise NotFoundError(
                 "This conversation was deleted.", hint="Leave its id out to start a new one."
             )
-        language = claim.language or _spoken(previous.language) or settings.language
+        language = request.language or _spoken(previous.language) or settings.language
         conversation_id = previous.id
         records += [
             # The store may have it from elsewhere, and what this call writes belongs to it.
@@ -149,7 +159,7 @@ def open_conversation(
     )
     return OpenedConversation(
         conversation_id=conversation_id,
-        asked_for=claim.conversation_id if claim.conversation_id != conversation_id else None,
+        asked_for=request.conversation_id if request.conversation_id != conversation_id else None,
         owner_id=opening.conversation.user_id,
         complete=found.complete,
         session_id=session_id,

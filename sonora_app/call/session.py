@@ -4,26 +4,23 @@ record into the store.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from functools import partial
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from types import ModuleType
+from typing import Any, Protocol
 
 from loguru import logger
 from pipecat.flows import FlowManager
 from pipecat.frames.frames import ErrorFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
-from pipecat.processors.frameworks.rtvi import models as rtvi
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
-from pydantic import ValidationError
 
-from sonora_app.actions.conversation_handler import ConversationHandler
 from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
-from sonora_app.call.metrics import CallMetrics, UsageObserver, latency_observer
+from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import build_aggregators, build_pipeline
 from sonora_app.call.services import build_services
@@ -31,10 +28,12 @@ from sonora_app.call.summary import describe_conversation
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
-from sonora_app.call.who_speaks import Floor
-from sonora_app.errors import ErrorCode, SonoraError
-from sonora_app.page.protocol import Notice, SetConversationId, TurnLatency, UserTextMessage
+from sonora_app.call.who_speaks import WhoSpeaks
+from sonora_app.errors import SonoraError
+from sonora_app.flow.driver import FlowDriver
+from sonora_app.page.protocol import Notice, SetConversationId
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
+from sonora_app.page.start_request import parse_start_request
 from sonora_app.settings import Settings
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
@@ -44,104 +43,164 @@ _CLIENT_READY_SECS = 3.0
 to say that it is ready, before it is greeted anyway."""
 
 
-class Session:
-    """The parts of one call, joined.
+class PageActions(Protocol):
+    """Does what the page asks of one call."""
+
+    async def run(self) -> None:
+        """Do what the page asks for, until cancelled."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make ready, as far as possible, for the first message that asks for a conversation."""
+        ...
+
+    async def open_from_body(self) -> None:
+        """Open the conversation that the `/start` request named.
+
+        Raises:
+            SonoraError: It cannot be opened; the call waits for a message that can.
+        """
+        ...
+
+    async def nobody_asked(self) -> None:
+        """See to a call whose page named no conversation in time."""
+        ...
+
+
+async def build_session(
+    transport: BaseTransport,
+    runner_args: RunnerArguments,
+    *,
+    settings: Settings,
+    store: Store,
+    handlers: ModuleType,
+    actions: Callable[[Call, SetConversationId | None], PageActions],
+) -> "Session":
+    """Put the parts of one call together, each complete when it is made.
 
     Args:
         transport: What the call comes in by.
         runner_args: What the runner knows of it.
         settings: The settings.
         store: Where conversations are kept.
+        handlers: What the functions and actions of the flow do.
+        actions: Makes what does what the page asks, of the call and what its `/start` request
+            says.
+    """
+    start = parse_start_request(runner_args.body)
+    services = await build_services(settings, (start and start.language) or settings.language)
+    metrics, who_speaks, mute = CallMetrics(), WhoSpeaks(), FlowMute()
+    waits = WaitObserver(metrics)
+    page = ScreenedRTVIProcessor(observers=(who_speaks, UsageObserver(metrics), waits))
+    aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
+    worker = PipelineWorker(
+        build_pipeline(transport, services, aggregators),
+        params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+        enable_turn_tracking=False,
+        rtvi_processor=page,
+        # A silent, waiting bot would count as idle; time_limits.py keeps the time instead.
+        idle_timeout_secs=None,
+    )
+    manager = FlowManager(
+        worker=worker,
+        # Generic over its adapter, and invariant in it, where any adapter would do.
+        llm=services.llm,  # pyright: ignore[reportArgumentType]
+        context_aggregator=aggregators,
+        transport=transport,
+    )
+    call = Call(
+        settings=settings,
+        store=store,
+        services=services,
+        page=page,
+        transport=transport_name(transport),
+        mute=mute,
+        worker=worker,
+        driver=FlowDriver(manager, handlers),
+    )
+    acts = actions(call, start)
+    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
+    failures = Failures(call)
+    TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
+    return Session(
+        transport,
+        call,
+        store=store,
+        actions=acts,
+        limits=limits,
+        failures=failures,
+        metrics=metrics,
+        earlier_talk=EarlierTalk(call, aggregators),
+        context=aggregators.user().context,
+        opens_itself=start is not None,
+    )
+
+
+class Session:
+    """One call that is held from here on. Made by `build_session`.
+
+    Args:
+        transport: What the call comes in by.
+        call: The call.
+        store: Where conversations are kept.
+        actions: Does what the page asks.
+        limits: Keeps the call's time.
+        failures: Answers for the vendors.
+        metrics: What the call used.
+        earlier_talk: Keeps the prompt short.
+        context: What the model is told.
+        opens_itself: Whether the `/start` request names a conversation.
     """
 
     def __init__(
         self,
         transport: BaseTransport,
-        runner_args: RunnerArguments,
+        call: Call,
         *,
-        settings: Settings,
         store: Store,
+        actions: PageActions,
+        limits: CallLimits,
+        failures: Failures,
+        metrics: CallMetrics,
+        earlier_talk: EarlierTalk,
+        context: LLMContext,
+        opens_itself: bool,
     ) -> None:
-        """Take what the call is made of; `run` does the rest."""
-        self._transport = transport
-        self._runner_args = runner_args
-        self._settings = settings
+        """Follow the transport from here on; `run` does the rest."""
+        self._call = call
         self._store = store
+        self._actions = actions
+        self._limits = limits
+        self._failures = failures
+        self._metrics = metrics
+        self._earlier_talk = earlier_talk
+        self._context = context
+        self._opens_itself = opens_itself
         self._client_ready = asyncio.Event()
         self._client_connected = asyncio.Event()
         self._client_left = False
-        self._call: Call | None = None
-        self._worker: PipelineWorker | None = None
         self._keep_by: float | None = None
-        self._unsubscribe: Callable[[], None] = lambda: None
+        transport.add_event_handler("on_client_connected", self._connected)
+        transport.add_event_handler("on_client_disconnected", self._disconnected)
+        call.page.add_event_handler("on_client_ready", self._ready)
+        call.worker.add_event_handler("on_pipeline_error", self._failed)
 
     async def run(self) -> None:
         """Hold the call until it ends, and keep what was said in it."""
-        settings = self._settings
-        claim = _body_claim(self._runner_args.body)
-        services = await build_services(settings, (claim and claim.language) or settings.language)
-        page = ScreenedRTVIProcessor(on_typed=lambda text: watcher.user_typed(text))
-        call = Call(
-            settings=settings,
-            store=self._store,
-            services=services,
-            page=page,
-            transport=transport_name(self._transport),
-        )
-        handler = ConversationHandler(call, start=claim, send_text=_text_sender(page))
-        page.gatekeeper = handler
-        floor, metrics = Floor(), CallMetrics()
-        limits = CallLimits(call, floor, open_unasked=handler.open_unasked)
-        failures = Failures(call)
-        call.on_move = lambda node: _moved(limits, failures, node)
-        watcher = TurnWatcher(call, limits, failures)
-        aggregators = build_aggregators(
-            services,
-            mute=FlowMute(lambda: call.user_muted, on_speech=lambda: _spoke_too_early(call)),
-            idle_secs=settings.idle_secs,
-        )
-        watcher.watch(aggregators)
-        earlier = EarlierTalk(call, aggregators)
-        self._unsubscribe = self._store.subscribe(call.stored, call.storage_changed)
-        waits = latency_observer(metrics, partial(_answered, page, watcher))
-        page.observers = (floor, UsageObserver(metrics), waits)
-        worker = PipelineWorker(
-            build_pipeline(self._transport, services, aggregators),
-            params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-            enable_turn_tracking=False,
-            rtvi_processor=page,
-            app_resources=call,
-            # A silent, waiting bot would count as idle; limits.py keeps the time instead.
-            idle_timeout_secs=None,
-        )
-        self._call, self._worker = call, worker
-        call.connect(worker)
-        self._follow(worker, call, handler, limits, failures)
-
+        worker = self._call.worker
         # process/stopping.py has the signals, and ends this call by `end`.
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         try:
             await runner.add_workers(worker)
-            await call.driver.start(
-                FlowManager(
-                    worker=worker,
-                    # Generic over its adapter, and invariant in it, where any adapter would do.
-                    llm=services.llm,  # pyright: ignore[reportArgumentType]
-                    context_aggregator=aggregators,
-                    transport=self._transport,
-                ),
-                call.prompt_facts(),
-            )
-            async with _background(
-                handler.run(), limits.run(), self._open_from_body(claim, handler, call)
-            ):
+            await self._call.start()
+            async with _background(self._actions.run(), self._limits.run(), self._open_from_body()):
                 if self._keep_by is not None:
                     await worker.cancel(reason="the process stops")
                 await runner.run()
         finally:
-            earlier.close()
+            self._earlier_talk.close()
             # Also when the host cancels the call: what was said is kept all the same.
-            await asyncio.shield(self._close(call, aggregators, metrics))
+            await asyncio.shield(self._close())
 
     async def end(self, *, within_secs: float) -> None:
         """End the call at once, and tell the page why. `run` returns when it is kept.
@@ -150,63 +209,43 @@ class Session:
             within_secs: How long that may take, in seconds.
         """
         self._keep_by = asyncio.get_running_loop().time() + within_secs
-        if self._call is not None and self._worker is not None:
-            await self._call.tell_end(EndReason.SHUTDOWN)
-            await self._worker.cancel(reason="the process stops")
+        await self._call.tell_end(EndReason.SHUTDOWN)
+        await self._call.worker.cancel(reason="the process stops")
 
-    def _follow(
-        self,
-        worker: PipelineWorker,
-        call: Call,
-        handler: ConversationHandler,
-        limits: CallLimits,
-        failures: Failures,
-    ) -> None:
-        async def connected(*_: object) -> None:
-            limits.client_connected()
-            self._client_connected.set()
+    # --- What it follows
 
-        async def disconnected(*_: object) -> None:
-            self._client_left = True
-            await worker.cancel(reason="the client left")
+    async def _connected(self, *_: object) -> None:
+        self._limits.client_connected()
+        self._client_connected.set()
 
-        async def client_ready(_: object) -> None:
-            self._client_ready.set()
+    async def _disconnected(self, *_: object) -> None:
+        self._client_left = True
+        await self._call.worker.cancel(reason="the client left")
 
-        async def client_message(_: object, message: rtvi.ClientMessage) -> None:
-            handler.submit(message)
+    async def _ready(self, _: object) -> None:
+        self._client_ready.set()
 
-        async def failed(_: object, frame: ErrorFrame) -> None:
-            await failures.failed(frame)
+    async def _failed(self, _: object, frame: ErrorFrame) -> None:
+        await self._failures.failed(frame)
 
-        self._transport.add_event_handler("on_client_connected", connected)
-        self._transport.add_event_handler("on_client_disconnected", disconnected)
-        call.page.add_event_handler("on_client_ready", client_ready)
-        call.page.add_event_handler("on_client_message", client_message)
-        worker.add_event_handler("on_pipeline_error", failed)
+    # --- Beginning and end
 
-    async def _open_from_body(
-        self, claim: SetConversationId | None, handler: ConversationHandler, call: Call
-    ) -> None:
-        await handler.prepare()
-        if claim is None:
+    async def _open_from_body(self) -> None:
+        await self._actions.prepare()
+        if not self._opens_itself:
             return
         await self._client_connected.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLIENT_READY_SECS):
                 await self._client_ready.wait()
         try:
-            await handler.open_from_body()
+            await self._actions.open_from_body()
         except SonoraError as error:
             logger.warning(f"The conversation of the start request cannot be opened: {error}")
-            await call.page.tell(Notice(code=error.code, message=str(error)))
+            await self._call.page.tell(Notice(code=error.code, message=str(error)))
 
-    async def _close(
-        self,
-        call: Call,
-        aggregators: LLMContextAggregatorPair,
-        metrics: CallMetrics,
-    ) -> None:
+    async def _close(self) -> None:
+        call, settings = self._call, self._call.settings
         call.stop_reading()
         recorder = call.recorder
         if recorder is None:
@@ -215,20 +254,20 @@ class Session:
             EndReason.CLIENT_LEFT if self._client_left else EndReason.SHUTDOWN
         )
         # First the end itself: the summary takes a while, and the host may not wait for it.
-        recorder.end(reason, metrics=metrics.as_json())
+        recorder.end(reason, metrics=self._metrics.as_json())
         if call.undescribed:
             description = await describe_conversation(
                 call.services.llm,
-                aggregators.user().context,
+                self._context,
                 language=call.lines.text("prompt.language"),
                 # Half of what is left: the description has to be written, too.
-                timeout_secs=self._still(self._settings.summary_secs, share=0.5),
+                timeout_secs=self._still(settings.summary_secs, share=0.5),
             )
             if description is not None:
                 recorder.describe(**description.model_dump())
-        await recorder.aclose(timeout_secs=self._still(self._settings.drain_secs))
-        self._unsubscribe()
-        if left := await self._store.settle(timeout_secs=self._still(self._settings.drain_secs)):
+        await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
+        call.stop_reporting()
+        if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):
             logger.warning(f"{left} records stay in the journal until Supabase takes them")
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
@@ -238,63 +277,6 @@ class Session:
             return secs
         left = self._keep_by - asyncio.get_running_loop().time()
         return min(secs, max(0.0, left * share))
-
-
-def _body_claim(body: Any) -> SetConversationId | None:  # noqa: ANN401  # JSON from outside
-    """What the `/start` request says of the conversation, or None when it says nothing of use."""
-    if not isinstance(body, dict):
-        return None
-    named: dict[str, Any] = {
-        key: value
-        for key, value in body.items()  # pyright: ignore[reportUnknownVariableType]
-        if key in SetConversationId.model_fields and value is not None
-    }
-    if not named.keys() & {"conversation_id", "user_id", "access_token"}:
-        return None
-    try:
-        return SetConversationId.model_validate(named)
-    except ValidationError:
-        logger.warning("The start request names a conversation that cannot be used; waiting")
-        return None
-
-
-def _text_sender(
-    page: ScreenedRTVIProcessor,
-) -> Callable[[UserTextMessage, str], Awaitable[None]]:
-    async def send_text(message: UserTextMessage, message_id: str) -> None:
-        await page.handle_message(
-            rtvi.Message(
-                type="send-text",
-                id=message_id,
-                data={
-                    "content": message.text,
-                    "options": {"run_immediately": True, "audio_response": message.audio_response},
-                },
-            )
-        )
-
-    return send_text
-
-
-def _spoke_too_early(call: Call) -> None:
-    if call.driver.node == "waiting":
-        call.page.tell_soon(
-            Notice(
-                code=ErrorCode.NOT_READY,
-                message="The conversation is not open yet, so nobody is listening. "
-                "Send set_conversation_id first.",
-            )
-        )
-
-
-def _answered(page: ScreenedRTVIProcessor, watcher: TurnWatcher, latency: TurnLatency) -> None:
-    watcher.answered(latency)
-    page.tell_soon(latency)
-
-
-def _moved(limits: CallLimits, failures: Failures, node: str) -> None:
-    limits.moved_to(node)
-    failures.moved_to(node)
 
 
 @contextlib.asynccontextmanager

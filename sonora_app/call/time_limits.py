@@ -11,7 +11,8 @@ from loguru import logger
 from pipecat.frames.frames import UserIdleTimeoutUpdateFrame
 
 from sonora_app.call.call import Call
-from sonora_app.call.who_speaks import Floor
+from sonora_app.call.who_speaks import WhoSpeaks
+from sonora_app.flow.driver import Move
 from sonora_app.storage.records import EndReason
 
 _QUIET_MOMENT_SECS = 10.0
@@ -31,30 +32,27 @@ class CallLimits:
 
     Args:
         call: The call.
-        floor: Who is speaking.
-        open_unasked: Opens a conversation that no page asked for.
+        who_speaks: Who is speaking.
+        nobody_asked: Sees to a call whose page named no conversation in time.
     """
 
     def __init__(
-        self, call: Call, floor: Floor, *, open_unasked: Callable[[], Awaitable[None]]
+        self, call: Call, who_speaks: WhoSpeaks, *, nobody_asked: Callable[[], Awaitable[None]]
     ) -> None:
         """Create clocks that do not run yet."""
         self._call = call
-        self._floor = floor
-        self._open_unasked = open_unasked
+        self._who_speaks = who_speaks
+        self._nobody_asked = nobody_asked
         self._nudges = 0
         self._waiting_since_connected = asyncio.Event()
         self._moved_to: asyncio.Queue[str] = asyncio.Queue()
         self._unanswered: asyncio.Queue[bool] = asyncio.Queue()
-        floor.on_bot_speaking = self.answered
+        call.driver.on_move(self._moved)
+        who_speaks.add_event_handler("on_bot_speaking", self._bot_speaks)
 
     def client_connected(self) -> None:
         """Start waiting for the conversation id anew: only now can the page send it."""
         self._waiting_since_connected.set()
-
-    def moved_to(self, node: str) -> None:
-        """The flow entered `node`."""
-        self._moved_to.put_nowait(node)
 
     async def run(self) -> None:
         """Keep the time until cancelled."""
@@ -104,6 +102,12 @@ class CallLimits:
             else:
                 await call.wind_up(EndReason.USER_IDLE)
 
+    async def _moved(self, move: Move) -> None:
+        self._moved_to.put_nowait(move.to_node)
+
+    async def _bot_speaks(self, _: object) -> None:
+        self.answered()
+
     async def _watch_greeting(self) -> None:
         """Move on from a greeting whose end is never reported, as when the voice is down."""
         await asyncio.sleep(_GREETING_SECS)
@@ -128,7 +132,7 @@ class CallLimits:
                 silences = 0
                 continue
             except TimeoutError:
-                waiting = self._floor.free and call.driver.node in ("conversation", "wrap_up")
+                waiting = self._who_speaks.free and call.driver.node in ("conversation", "wrap_up")
             if not waiting:
                 continue
             silences += 1
@@ -151,23 +155,19 @@ class CallLimits:
         await asyncio.sleep(limit)
         if call.driver.node != "waiting":
             return
-        if call.settings.is_local:
-            logger.info(f"No conversation was named within {limit:g} s: opening a fresh one")
-            await self._open_unasked()
-        else:
-            logger.info(f"No conversation was named within {limit:g} s: ending the call")
-            await call.driver.fire_if_possible("give_up_waiting", cause=EndReason.NO_CONVERSATION)
+        logger.info(f"No conversation was named within {limit:g} s")
+        await self._nobody_asked()
 
     async def _watch_length(self) -> None:
         call, settings = self._call, self._call.settings
         await asyncio.sleep(max(0.0, settings.max_call_secs - settings.call_warning_secs))
         if settings.call_warning_secs > 0:
-            await self._floor.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
+            await self._who_speaks.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
             if call.driver.node in ("conversation", "wrap_up"):
                 await call.say(call.lines.text("time_warning"))
             await asyncio.sleep(settings.call_warning_secs)
         logger.info(f"The call reached its limit of {settings.max_call_secs:g} s")
-        await self._floor.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
+        await self._who_speaks.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
         await call.wind_up(EndReason.TIME_LIMIT)
         await asyncio.sleep(settings.closing_secs)
         await call.driver.fire_if_possible("say_goodbye", cause=EndReason.TIME_LIMIT)

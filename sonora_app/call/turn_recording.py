@@ -16,6 +16,7 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy
 
 from sonora_app.call.call import Call
 from sonora_app.call.failures import Failures
+from sonora_app.call.metrics import WaitObserver
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.page.protocol import TurnLatency
 from sonora_app.settings import Vendor
@@ -31,19 +32,31 @@ class TurnWatcher:
         call: The call.
         limits: Told when the user does something.
         failures: Told when somebody was heard.
+        aggregators: Tell of each turn.
+        waits: Tells how long each answer took.
     """
 
-    def __init__(self, call: Call, limits: CallLimits, failures: Failures) -> None:
-        """Create a watcher that watches nothing yet."""
+    def __init__(
+        self,
+        call: Call,
+        limits: CallLimits,
+        failures: Failures,
+        *,
+        aggregators: LLMContextAggregatorPair,
+        waits: WaitObserver,
+    ) -> None:
+        """Follow the turns of the call from here on."""
         self._call = call
         self._limits = limits
         self._failures = failures
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
+        call.page.add_event_handler("on_text_entered", self._user_typed)
+        waits.add_event_handler("on_answered", self._answered)
+        self._watch(aggregators)
 
-    def watch(self, aggregators: LLMContextAggregatorPair) -> None:
-        """Follow the events of the call's aggregators."""
+    def _watch(self, aggregators: LLMContextAggregatorPair) -> None:
         user, assistant = aggregators.user(), aggregators.assistant()
 
         async def user_stopped(
@@ -79,11 +92,12 @@ class TurnWatcher:
         assistant.add_event_handler("on_assistant_turn_started", assistant_started)
         assistant.add_event_handler("on_assistant_turn_stopped", assistant_stopped)
 
-    def answered(self, latency: TurnLatency) -> None:
+    async def _answered(self, _: object, latency: TurnLatency) -> None:
         """The answer that is being spoken now was this long in coming; it is kept with it."""
         self._latency = latency.model_dump(include={"total_ms", "parts_ms"})
+        await self._call.page.tell(latency)
 
-    def user_typed(self, text: str) -> None:
+    async def _user_typed(self, _: object, text: str) -> None:
         """The user typed `text`, at this place in the conversation."""
         self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
         self._user_said(text, Modality.TEXT, None)

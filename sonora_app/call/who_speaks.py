@@ -1,9 +1,6 @@
-"""Who has the floor: whether the bot or the user is speaking, so that an event can wait for a
-moment when nobody is cut off.
-"""
+"""Whether the bot or the user speaks, so that an event can wait until nobody is cut off."""
 
 import asyncio
-from collections.abc import Callable
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -14,17 +11,17 @@ from pipecat.frames.frames import (
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 
 
-class Floor(BaseObserver):
+class WhoSpeaks(BaseObserver):
     """Watches the turns of a call.
 
-    Parameters:
-        on_bot_speaking: Told when the bot starts to speak.
+    Event handlers:
+        on_bot_speaking: The bot began to speak.
     """
 
     def __init__(self) -> None:
         """Start with nobody speaking."""
         super().__init__(observe_every_push=False)
-        self.on_bot_speaking: Callable[[], None] = lambda: None
+        self._register_event_handler("on_bot_speaking", sync=True)
         self._bot = False
         self._user = False
         self._changed = asyncio.Condition()
@@ -38,7 +35,7 @@ class Floor(BaseObserver):
         """Follow who starts and stops."""
         match data.frame:
             case BotStartedSpeakingFrame():
-                self.on_bot_speaking()
+                await self._call_event_handler("on_bot_speaking")
                 await self._set(bot=True)
             case BotStoppedSpeakingFrame():
                 await self._set(bot=False)

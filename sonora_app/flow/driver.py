@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import ModuleType
 from typing import Any, cast
 
 from pipecat.flows import (
@@ -73,16 +74,15 @@ class FlowDriver:
     """Moves one call.
 
     Args:
-        on_move: Told of each step on entering the node, before the node's own actions run.
+        manager: Runs the flow in the call's pipeline.
+        handlers: What the functions and actions of the flow do, by their names.
     """
 
-    def __init__(self, on_move: Callable[[Move], Awaitable[None]]) -> None:
+    def __init__(self, manager: FlowManager, handlers: ModuleType) -> None:
         """Join the flow to its handlers, for this call."""
-        from flows import handlers
-
         self._flow = Flow(load_flow_config(), handlers=handlers)
-        self._on_move = on_move
-        self._manager: FlowManager | None = None
+        self._manager = manager
+        self._listeners: list[Callable[[Move], Awaitable[None]]] = []
         self._functions: dict[str, dict[str, FlowsFunctionSchema]] = {}
         self._taken: Move | None = None
         self._event: str | None = None
@@ -93,7 +93,7 @@ class FlowDriver:
     @property
     def node(self) -> str:
         """The node the call is in."""
-        return (self._manager and self._manager.current_node) or self._flow.config.initial_node
+        return self._manager.current_node or self._flow.config.initial_node
 
     @property
     def cause(self) -> str:
@@ -103,6 +103,26 @@ class FlowDriver:
     def can(self, function: str) -> bool:
         """Whether the present node has `function`."""
         return function in self._functions[self.node]
+
+    def check(self, function: str) -> None:
+        """See that the present node has `function`.
+
+        Raises:
+            MessageError: It has not.
+        """
+        if not self.can(function):
+            raise MessageError(
+                ErrorCode.OUT_OF_TURN,
+                f"{function} cannot be done in {self.node}.",
+                hint="Wait for node-changed.",
+            )
+
+    def on_move(self, listener: Callable[[Move], Awaitable[None]]) -> None:
+        """Have `listener` told of each step from here on, after those that asked before.
+
+        It is told on entering the node, before the node's own actions run.
+        """
+        self._listeners.append(listener)
 
     def offered_to_model(self, node: str) -> list[FlowsFunctionSchema]:
         """The functions of `node` that the language model may call."""
@@ -118,16 +138,14 @@ class FlowDriver:
         )
         return [message for message in found if message is not None]
 
-    async def start(self, manager: FlowManager, state: Mapping[str, Any]) -> None:
+    async def start(self, state: Mapping[str, Any]) -> None:
         """Enter the first node.
 
         Args:
-            manager: Runs the flow in the call's pipeline.
-            state: What the prompts' placeholders stand for at first.
+            state: What the handlers find there, and what the prompts' placeholders stand for.
         """
-        self._manager = manager
-        manager.state.update(state)
-        await manager.initialize(self._flow.initial_node)
+        self._manager.state.update(state)
+        await self._manager.initialize(self._flow.initial_node)
 
     async def fire(
         self, function: str, *, cause: str, arguments: Mapping[str, Any] | None = None
@@ -146,22 +164,15 @@ class FlowDriver:
             MessageError: The present node has no such function. Nothing has changed.
         """
         async with self._firing:
-            manager = self._manager
-            schema = self._functions[self.node].get(function)
-            if manager is None or schema is None:
-                raise MessageError(
-                    ErrorCode.OUT_OF_TURN,
-                    f"{function} cannot be done in {self.node}.",
-                    hint="Wait for node-changed.",
-                )
+            self.check(function)
             self._event = cause
             try:
-                handler = cast(_Handler, schema.handler)
-                result, node = await handler(dict(arguments or {}), manager)
+                handler = cast(_Handler, self._functions[self.node][function].handler)
+                result, node = await handler(dict(arguments or {}), self._manager)
             finally:
                 self._event = None
             if isinstance(node, dict):
-                await manager.set_node_from_config(node)
+                await self._manager.set_node_from_config(node)
             return cast(Mapping[str, Any], result) if isinstance(result, Mapping) else {}
 
     async def fire_if_possible(
@@ -204,7 +215,8 @@ class FlowDriver:
         move, self._taken = self._taken, None
         # The initial node is entered without a move, and so is a node entered anew from itself.
         if move is not None and move.to_node == action["node"] != move.from_node:
-            await self._on_move(move)
+            for listener in self._listeners:
+                await listener(move)
 
 
 def _is_from(message: LLMContextMessage, role: str, template: str) -> bool:

@@ -6,8 +6,9 @@ out of turn) gets an error-response and goes no further.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from pipecat.frames.frames import ErrorFrame, Frame, InputTransportMessageFrame
 from pipecat.observers.base_observer import BaseObserver
@@ -15,11 +16,18 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
 from sonora_app.page.observers import Observers
-from sonora_app.page.protocol import MAX_MESSAGE_BYTES, Event, Outbound, Problem
+from sonora_app.page.protocol import (
+    MAX_MESSAGE_BYTES,
+    MAX_TEXT_CHARS,
+    Event,
+    Outbound,
+    Problem,
+    UserTextMessage,
+)
 
 _MAX_ID_CHARS = 200
 
@@ -59,38 +67,42 @@ class RtviMessage(BaseModel):
     data: dict[str, Any] | None = None
 
 
-class Gatekeeper(Protocol):
-    """Who decides what the page may do now."""
+@dataclass(frozen=True)
+class PageRequest:
+    """What the page asks the conversation to do.
 
-    async def admit(self, message: RtviMessage) -> None:
-        """Let `message` through to Pipecat by returning, or refuse it.
+    Parameters:
+        message_id: What the answer refers to.
+        type: The `t` of a client message, or `send-text`.
+        data: Its `d`.
+        typed: The text of a `send-text`; None for a client message.
+    """
 
-        Raises:
-            MessageError: It cannot be taken now, or at all.
-        """
-        ...
+    message_id: str
+    type: str
+    data: Mapping[str, Any] | None = None
+    typed: UserTextMessage | None = None
 
 
 class ScreenedRTVIProcessor(RTVIProcessor):
-    """Pipecat's RTVI processor, behind a gatekeeper.
+    """Pipecat's RTVI processor, behind a gate.
 
-    Set `gatekeeper` before the pipeline starts.
+    Event handlers:
+        on_request: The page asks for something; told the `PageRequest`, in the order they came.
+        on_text_entered: What the user typed enters the conversation; told the text, at its place
+            in the order of things.
+        on_disconnect_asked: The page asks the bot to end the call.
 
     Args:
-        on_typed: Told what the user typed, at the place in the order of things where it enters
-            the conversation.
-
-    Attributes:
-        gatekeeper: Decides what is let through.
-        observers: What else observes the pipeline, set before it is made.
+        observers: What else observes the pipeline.
     """
 
-    def __init__(self, *, on_typed: Callable[[str], None]) -> None:
-        """Create it without a gatekeeper; nothing is let through until there is one."""
+    def __init__(self, *, observers: Sequence[BaseObserver] = ()) -> None:
+        """Create the page's end of a call."""
         super().__init__()
-        self.gatekeeper: Gatekeeper | None = None
-        self.observers: tuple[BaseObserver, ...] = ()
-        self._on_typed = on_typed
+        self._others = tuple(observers)
+        for event in ("on_request", "on_text_entered", "on_disconnect_asked"):
+            self._register_event_handler(event, sync=True)
 
     def create_rtvi_observer(
         self,
@@ -99,7 +111,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         **_: Any,  # noqa: ANN401  # Pipecat's signature
     ) -> Observers:
         """Make what tells the page of the call, with the other observers."""
-        return Observers(self, *self.observers, params=params)
+        return Observers(self, *self._others, params=params)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Screen what comes from the page; pass everything else on as Pipecat does."""
@@ -109,7 +121,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
             await FrameProcessor.process_frame(self, frame, direction)
             await self.push_frame(frame, direction)
             return
-        if isinstance(frame, InputTransportMessageFrame) and not await self._admitted(
+        if isinstance(frame, InputTransportMessageFrame) and not await self._let_through(
             frame.message
         ):
             return
@@ -120,8 +132,21 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     ) -> None:
         """Push a frame, noting typed text as it enters the pipeline."""
         if isinstance(frame, RTVISendTextFrame):
-            self._on_typed(frame.text)
+            await self._call_event_handler("on_text_entered", frame.text)
         await super().push_frame(frame, direction)
+
+    async def enter_text(self, message: UserTextMessage, *, message_id: str = "") -> None:
+        """Have what the user typed enter the conversation, and be answered."""
+        await self.handle_message(
+            rtvi.Message(
+                type="send-text",
+                id=message_id,
+                data={
+                    "content": message.text,
+                    "options": {"run_immediately": True, "audio_response": message.audio_response},
+                },
+            )
+        )
 
     async def _tell_error(self, frame: ErrorFrame) -> None:
         # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an
@@ -130,15 +155,31 @@ class ScreenedRTVIProcessor(RTVIProcessor):
             data = rtvi.ErrorData(error="The call cannot go on.", fatal=True)
             await self.push_transport_message(rtvi.Error(data=data))
 
-    async def _admitted(self, raw: Any) -> bool:  # noqa: ANN401  # JSON from outside
+    async def _let_through(self, raw: Any) -> bool:  # noqa: ANN401  # JSON from outside
+        """Whether a message is one that Pipecat sees to. The others are seen to here."""
         try:
-            if self.gatekeeper is None:
-                raise MessageError(ErrorCode.NOT_READY, "The bot is not ready yet.")
-            await self.gatekeeper.admit(parse_rtvi_message(raw))
+            message = parse_rtvi_message(raw)
+            match message.type:
+                case "client-ready":
+                    return True
+                case "disconnect-bot":
+                    await self._call_event_handler("on_disconnect_asked")
+                    return True
+                case "client-message":
+                    request = _client_message(message)
+                case "send-text":
+                    request = _typed_text(message)
+                case other:
+                    # They reach into the pipeline (raw audio, function results, files, DTMF), and
+                    # no page of ours sends them.
+                    raise MessageError(
+                        ErrorCode.UNSUPPORTED_MESSAGE, f"{other} is not supported here."
+                    )
         except SonoraError as error:
             await self.refuse(_message_id(raw), error)
-            return False
-        return True
+        else:
+            await self._call_event_handler("on_request", request)
+        return False
 
     async def answer(self, message_id: str, message_type: str, data: Outbound) -> None:
         """Answer a client message."""
@@ -190,6 +231,33 @@ def parse_rtvi_message(raw: Any) -> RtviMessage:  # noqa: ANN401  # JSON from ou
             "This is not an RTVI message.",
             hint="It needs label (rtvi-ai), type, id, and data as an object.",
         ) from None
+
+
+def _client_message(message: RtviMessage) -> PageRequest:
+    try:
+        data = rtvi.RawClientMessageData.model_validate(message.data)
+    except ValidationError:
+        raise MessageError(
+            ErrorCode.INVALID_MESSAGE, "A client-message needs data with t, and optionally d."
+        ) from None
+    if data.d is not None and not isinstance(data.d, Mapping):
+        raise MessageError(ErrorCode.INVALID_MESSAGE, "The d of a client-message is an object.")
+    return PageRequest(message.id, data.t, cast("Mapping[str, Any] | None", data.d))
+
+
+def _typed_text(message: RtviMessage) -> PageRequest:
+    try:
+        text = rtvi.SendTextData.model_validate(message.data)
+        typed = UserTextMessage(
+            text=text.content,
+            audio_response=text.options.audio_response if text.options else True,
+        )
+    except ValidationError:
+        raise MessageError(
+            ErrorCode.INVALID_MESSAGE,
+            f"A send-text needs content of 1 to {MAX_TEXT_CHARS} characters.",
+        ) from None
+    return PageRequest(message.id, "send-text", typed=typed)
 
 
 def _message_id(raw: Any) -> str:  # noqa: ANN401  # JSON from outside

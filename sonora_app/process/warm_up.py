@@ -25,6 +25,7 @@ def warm_up(settings: Settings) -> float:
     """
     started = time.monotonic()
     importlib.import_module("sonora_app.call.session")
+    importlib.import_module("sonora_app.actions.conversation_handler")
     importlib.import_module("flows.handlers")
     if settings.uses_supabase:
         importlib.import_module("supabase")

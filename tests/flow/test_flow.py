@@ -4,6 +4,7 @@ import inspect
 import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from pipecat.flows import Flow, FlowConfig
 
 from flows import handlers
-from sonora_app.flow.driver import EVENT_ONLY, FlowDriver, Move, load_flow_config
+from sonora_app.flow.driver import EVENT_ONLY, FlowDriver, load_flow_config
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.settings import Language
 from sonora_app.storage.records import EndReason
@@ -115,9 +116,8 @@ def test_where_a_call_can_end_there_is_a_line_for_it() -> None:
 
 
 def test_the_model_is_not_offered_what_only_events_take() -> None:
-    async def ignore(move: Move) -> None: ...
-
-    driver = FlowDriver(ignore)
+    unused: Any = None
+    driver = FlowDriver(unused, handlers)
     config = load_flow_config()
     for name, node in config.nodes.items():
         offered = {schema.name for schema in driver.offered_to_model(name)}

@@ -15,18 +15,22 @@ import bot as sonora
 async def bot(runner_args: Any) -> None:
     await asyncio.to_thread(sonora._warm_up.join)
 
-    from sonora_app.call.session import Session
+    from flows import handlers
+    from sonora_app.actions.conversation_handler import ConversationHandler
+    from sonora_app.call.session import build_session
     from sonora_app.call.transports import build_transport
     from sonora_app.process.calls import calls
     from sonora_app.process.store import process_store
     from sonora_app.settings import Settings
 
     settings = Settings(**runner_args.body["settings"])
-    session = Session(
+    session = await build_session(
         await build_transport(runner_args),
         runner_args,
         settings=settings,
         store=await process_store(settings),
+        handlers=handlers,
+        actions=ConversationHandler,
     )
     async with calls.holding(session):
         await session.run()

@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from sonora_app.call import opening
-from sonora_app.call.opening import open_conversation
-from sonora_app.page.protocol import SetConversationId
+from sonora_app.call.opening import OpeningRequest, open_conversation
 from sonora_app.settings import Settings
 from sonora_app.storage import recorder
 from sonora_app.storage.journal.journal import Journal
@@ -47,14 +46,11 @@ async def mirrored(journal: Journal, api: SupabaseApi) -> AsyncGenerator[Mirrore
 
 
 async def begin_call(store: MirroredStore, conversation_id: UUID, user_id: str) -> Recorder:
-    claim = SetConversationId(conversation_id=conversation_id, user_id=user_id)
+    request = OpeningRequest(conversation_id, user_id)
     found = await store.look_up(conversation_id, user_id, message_limit=40)
     settings = Settings.model_validate({})
-    return store.recorder(
-        open_conversation(claim, found, settings=settings, transport="test", app_version="1"),
-        on_written=lambda record: None,
-        on_health=lambda health, pending: None,
-    )
+    opened = open_conversation(request, found, settings=settings, transport="test", app_version="1")
+    return store.recorder(opened, on_written=lambda _: None, on_health=lambda *_: None)
 
 
 def resident_bytes() -> int:

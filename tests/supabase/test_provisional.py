@@ -8,9 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.call.opening import OpenedConversation, open_conversation
+from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import ConversationRefusedError
-from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import Conversation, Message, Role, utc_now, uuid7
@@ -37,7 +36,7 @@ class Machine:
 
     async def opened(self, conversation_id: UUID, user_id: str) -> OpenedConversation:
         return open_conversation(
-            SetConversationId(conversation_id=conversation_id, user_id=user_id),
+            OpeningRequest(conversation_id, user_id),
             await self.store.look_up(
                 conversation_id,
                 user_id,
@@ -203,7 +202,7 @@ async def test_what_waits_for_its_place_holds_up_nothing_else(machine: Machine, 
     opened = await machine.opened(await there_already(lite, "ana"), "ana")
     await machine.said(opened, "hola")
     fresh = open_conversation(
-        SetConversationId(user_id="berta"),
+        OpeningRequest(None, "berta"),
         await machine.journal.look_up(None, "berta", message_limit=0),
         settings=SETTINGS,
         transport="test",

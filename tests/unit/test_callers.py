@@ -12,7 +12,7 @@ import pytest
 
 from simulators.clients.auth_server import Fetch, Issuer, verifier_of
 from simulators.clients.logged import logged
-from sonora_app.call.opening import OpenedConversation, open_conversation
+from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import ConversationRefusedError, MessageError, SettingsError
 from sonora_app.identity import callers as identity
 from sonora_app.identity.callers import (
@@ -114,7 +114,7 @@ async def opened(
 ) -> OpenedConversation:
     asked_for = conversation and conversation.id
     return open_conversation(
-        claim(user_id=user_id, conversation_id=asked_for),
+        OpeningRequest(asked_for, user_id),
         await journal.look_up(asked_for, user_id, message_limit=40),
         settings=settings_of(mode),
         transport="test",

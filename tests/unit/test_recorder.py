@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from loguru import logger
 
-from sonora_app.call.opening import OpenedConversation, open_conversation
-from sonora_app.errors import ConversationRefusedError, MessageError, StorageError
-from sonora_app.page.protocol import SetConversationId
+from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.errors import ConversationRefusedError, StorageError
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.recorder import Recorder
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.unit
 SETTINGS = Settings.model_validate({"ENV": "local"})
 
 
-async def opened(store: Journal, **claim: object) -> OpenedConversation:
-    asked = SetConversationId.model_validate({"user_id": "ana", **claim})
+async def opened(store: Journal, **claim: Any) -> OpenedConversation:
+    asked = OpeningRequest(**{"conversation_id": None, "user_id": "ana", **claim})
     return open_conversation(
         asked,
-        await store.look_up(asked.conversation_id, asked.user_id or "", message_limit=40),
+        await store.look_up(asked.conversation_id, asked.user_id, message_limit=40),
         settings=SETTINGS,
         transport="test",
         app_version="0",
@@ -203,8 +203,6 @@ async def test_nobody_opens_what_is_somebody_elses(tmp_path: Path) -> None:
     with pytest.raises(ConversationRefusedError) as refused:
         await opened(journal, user_id="berta", conversation_id=theirs.conversation_id)
     assert "ana" not in str(refused.value)
-    with pytest.raises(MessageError):
-        await opened(journal, user_id=None)
     await journal.aclose()
 
 

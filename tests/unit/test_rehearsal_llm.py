@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,6 +28,8 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.workers.runner import WorkerRunner
 
+from flows import handlers
+from sonora_app.call.call import STATE_KEY
 from sonora_app.call.summary import Description
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import FLOWS_DIR, Lines
@@ -139,15 +141,11 @@ async def test_text_usage_and_metrics_come_out_as_with_a_model() -> None:
 class StubCall:
     """What the flow's handlers need of a call."""
 
-    def __init__(self, lines: Lines, append_history: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, lines: Lines) -> None:
         self.lines = lines
-        self.append_history = append_history
+        self.opened = True
         self.described: dict[str, Any] = {}
         self.farewell = asyncio.Event()
-
-    async def open(self, conversation_id: str, user_id: str, language: str) -> bool:
-        await self.append_history()
-        return True
 
     def prompt_facts(self) -> dict[str, str]:
         language = self.lines.text("prompt.language")
@@ -175,21 +173,21 @@ class Talk:
         self.history: list[Any] = list(history)
         self.llm = RehearsalLLMService(lines)
         self.context = LLMContext()
-        self.call = StubCall(lines, self._append_history)
+        self.call = StubCall(lines)
         self.moves: list[str] = []
-        self.driver = FlowDriver(self._moved)
         self.answers = asyncio.Queue[str]()
         pair = LLMContextAggregatorPair(self.context)
         pair.assistant().add_event_handler("on_assistant_turn_stopped", self._answered)
         self.worker = PipelineWorker(
             Pipeline([pair.user(), self.llm, pair.assistant()]),
-            app_resources=self.call,
             enable_rtvi=False,
             idle_timeout_secs=None,
         )
-        self.manager = FlowManager(worker=self.worker, llm=self.llm, context_aggregator=pair)
+        manager = FlowManager(worker=self.worker, llm=self.llm, context_aggregator=pair)
+        self.driver = FlowDriver(manager, handlers)
+        self.driver.on_move(self._moved)
 
-    async def _append_history(self) -> None:
+    async def append_history(self) -> None:
         frame = LLMMessagesAppendFrame(messages=self.history, run_llm=False)
         await self.worker.queue_frame(frame)
 
@@ -215,7 +213,8 @@ async def talk_in(lines: Lines, *history: Message) -> AsyncGenerator[Talk]:
     await runner.add_workers(talk.worker)
     running = asyncio.create_task(runner.run())
     try:
-        await talk.driver.start(talk.manager, talk.call.prompt_facts())
+        await talk.driver.start({STATE_KEY: talk.call, **talk.call.prompt_facts()})
+        await talk.append_history()
         await talk.driver.fire(
             "set_conversation_id",
             cause="page",

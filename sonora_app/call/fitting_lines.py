@@ -1,0 +1,50 @@
+"""The fixed lines that fit a call: what it says and what its prompts say, by what is known."""
+
+from sonora_app.call.opening import OpenedConversation
+from sonora_app.flow.lines import Lines
+from sonora_app.flow.quoted import quoted
+from sonora_app.storage.records import EndReason, utc_now
+
+
+def greeting(lines: Lines, opened: OpenedConversation | None) -> str:
+    """How the user is greeted: as somebody new, or as somebody who comes back."""
+    facts = opened.facts if opened else None
+    last = facts.last_talk_at if facts else None
+    known = {
+        "name": facts.name if facts else None,
+        "topic": facts.topic if facts else None,
+        "since": lines.since(last, utc_now()) if last else None,
+    }
+    returning = opened is not None and opened.returning
+    return lines.text(f"greeting.{'returning' if returning else 'new'}", known)
+
+
+def farewell(lines: Lines, reason: EndReason | None) -> str:
+    """How the user is seen off."""
+    return lines.text(f"farewell.{reason or EndReason.GOODBYE}")
+
+
+def prompt_facts(lines: Lines, opened: OpenedConversation | None) -> dict[str, str]:
+    """What the prompts' placeholders stand for."""
+    facts = {
+        "name": quoted(opened.facts.name) if opened else None,
+        "summary": quoted(opened.summary) if opened else None,
+    }
+    return {
+        "language": lines.text("prompt.language"),
+        "user": _text_if_known(lines, "prompt.user", facts),
+        "history": _text_if_known(lines, "prompt.history", facts),
+        "wrap_up_reason": "",
+    }
+
+
+def wrap_up_reason(lines: Lines, cause: str) -> str:
+    """What the model is told about why the conversation is being wound up."""
+    return _text_if_known(lines, f"prompt.wrap_up_reason.{cause}", {})
+
+
+def _text_if_known(lines: Lines, key: str, facts: dict[str, str | None]) -> str:
+    try:
+        return lines.text(key, facts)
+    except KeyError:
+        return ""
