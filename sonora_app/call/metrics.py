@@ -22,7 +22,7 @@ from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.page.protocol import TurnLatency
 from sonora_app.storage.records import JsonObject
-from sonora_app.turns.pauses import UserPausedFrame, UserResumedFrame
+from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame
 
 
 @dataclass

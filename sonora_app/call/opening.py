@@ -103,59 +103,18 @@ def open_conversation(
         ConversationRefusedError: This user may not open the conversation.
         NotFoundError: They deleted it.
     """
-    now = utc_now()
-    session_id = uuid7()
-    opening = found.opening
-    records: list[Record] = []
-    if opening is None:
-        previous = found.previous
-        language = request.language or settings.language
-        is_provisional = request.conversation_id is not None and not found.complete
-        conversation_id = uuid7() if is_provisional else request.conversation_id or uuid7()
-        if is_provisional and request.conversation_id is not None:
-            records.append(
-                ProvisionalConversation(
-                    id=conversation_id, asked_for=request.conversation_id, user_id=request.user_id
-                )
-            )
-        conversation = Conversation(
-            id=conversation_id,
-            user_id=request.user_id,
-            language=language,
-            metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
-            created_at=now,
-            updated_at=now,
-        )
-        records.append(conversation)
-        opening = Opening(conversation)
+    if found.opening is None:
+        begun = _begin_new(request, found, settings.language, stand_ins)
     else:
-        previous = opening.conversation
-        check_may_open(previous, request.user_id, settings.identity)
-        if found.deleted:
-            raise NotFoundError(
-                "This conversation was deleted.", hint="Leave its id out to start a new one."
-            )
-        language = request.language or _spoken(previous.language) or settings.language
-        conversation_id = previous.id
-        records += [
-            # The store may have it from elsewhere, and what this call writes belongs to it.
-            previous,
-            ConversationUpdate(
-                id=conversation_id,
-                status=ConversationStatus.ACTIVE,
-                language=language,
-                updated_at=now,
-            ),
-        ]
-
-    records.append(
-        Session(
-            id=session_id,
-            conversation_id=conversation_id,
-            transport=transport,
-            started_at=now,
-            app_version=app_version,
-        )
+        begun = _resume(request, found, found.opening, settings)
+    opening, previous = begun.opening, begun.previous
+    conversation_id, session_id = opening.conversation.id, uuid7()
+    session = Session(
+        id=session_id,
+        conversation_id=conversation_id,
+        transport=transport,
+        started_at=utc_now(),
+        app_version=app_version,
     )
     return OpenedConversation(
         conversation_id=conversation_id,
@@ -165,15 +124,69 @@ def open_conversation(
         session_id=session_id,
         resumed=found.opening is not None,
         returning=previous is not None and previous.last_message_at is not None,
-        language=language,
+        language=begun.language,
         history=tuple(context_messages(opening.messages, max_chars=settings.history_chars)),
         summary=previous.summary if previous else None,
         facts=_facts(previous),
         last_message_seq=opening.last_message_seq,
         last_transition_seq=opening.last_transition_seq,
         last_message_at=opening.conversation.last_message_at,
-        records=tuple(records),
+        records=(*begun.records, session),
     )
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The conversation that a call goes on with, the one talked in before, and what to write."""
+
+    opening: Opening
+    previous: Conversation | None
+    language: Language
+    records: tuple[Record, ...]
+
+
+def _begin_new(
+    request: OpeningRequest, found: Found, default: Language, stand_ins: frozenset[str]
+) -> _Begun:
+    now, asked_for = utc_now(), request.conversation_id
+    language = request.language or default
+    records: list[Record] = []
+    conversation_id = asked_for or uuid7()
+    if asked_for is not None and not found.complete:
+        # There may be one of this name, whose owner is not known yet.
+        conversation_id = uuid7()
+        records.append(
+            ProvisionalConversation(
+                id=conversation_id, asked_for=asked_for, user_id=request.user_id
+            )
+        )
+    conversation = Conversation(
+        id=conversation_id,
+        user_id=request.user_id,
+        language=language,
+        metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
+        created_at=now,
+        updated_at=now,
+    )
+    return _Begun(Opening(conversation), found.previous, language, (*records, conversation))
+
+
+def _resume(request: OpeningRequest, found: Found, opening: Opening, settings: Settings) -> _Begun:
+    conversation = opening.conversation
+    check_may_open(conversation, request.user_id, settings.identity)
+    if found.deleted:
+        raise NotFoundError(
+            "This conversation was deleted.", hint="Leave its id out to start a new one."
+        )
+    language = request.language or _spoken(conversation.language) or settings.language
+    update = ConversationUpdate(
+        id=conversation.id,
+        status=ConversationStatus.ACTIVE,
+        language=language,
+        updated_at=utc_now(),
+    )
+    # The store may have it from elsewhere, and what this call writes belongs to it.
+    return _Begun(opening, conversation, language, (conversation, update))
 
 
 def _facts(previous: Conversation | None) -> GreetingFacts:

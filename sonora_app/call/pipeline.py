@@ -2,12 +2,14 @@
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
@@ -82,4 +84,16 @@ def build_pipeline(
             transport.output(),
             aggregators.assistant(),
         ]
+    )
+
+
+def build_worker(pipeline: Pipeline, page: RTVIProcessor) -> PipelineWorker:
+    """What runs a call's pipeline, with the page's end of the call at its front."""
+    return PipelineWorker(
+        pipeline,
+        params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+        enable_turn_tracking=False,
+        rtvi_processor=page,
+        # A silent, waiting bot would count as idle; time_limits.py keeps the time instead.
+        idle_timeout_secs=None,
     )

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from loguru import logger
 from pipecat.flows import FlowManager
 from pipecat.frames.frames import ErrorFrame
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
@@ -22,7 +21,7 @@ from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
-from sonora_app.call.pipeline import build_aggregators, build_pipeline
+from sonora_app.call.pipeline import build_aggregators, build_pipeline, build_worker
 from sonora_app.call.services import build_services
 from sonora_app.call.summary import describe_conversation
 from sonora_app.call.time_limits import CallLimits
@@ -93,14 +92,7 @@ async def build_session(
     waits = WaitObserver(metrics)
     page = ScreenedRTVIProcessor(observers=(who_speaks, UsageObserver(metrics), waits))
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    worker = PipelineWorker(
-        build_pipeline(transport, services, aggregators),
-        params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-        enable_turn_tracking=False,
-        rtvi_processor=page,
-        # A silent, waiting bot would count as idle; time_limits.py keeps the time instead.
-        idle_timeout_secs=None,
-    )
+    worker = build_worker(build_pipeline(transport, services, aggregators), page)
     manager = FlowManager(
         worker=worker,
         # Generic over its adapter, and invariant in it, where any adapter would do.

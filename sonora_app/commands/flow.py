@@ -28,11 +28,12 @@ def flow(
 ) -> None:
     """Draw the flow: for a terminal, or as a diagram."""
     with waiting(say("Reading the flow")):
+        from flows import handlers
         from sonora_app.flow.picture.diagram import as_json, as_mermaid, load_graph
         from sonora_app.flow.picture.svg import as_svg
         from sonora_app.flow.text import as_text
 
-        graph = load_graph()
+        graph = load_graph(handlers)
     if json_output or diagram_format is DiagramFormat.JSON:
         text = as_json(graph)
     elif diagram_format is DiagramFormat.SVG:

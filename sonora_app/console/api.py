@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from flows import handlers
 from sonora_app import __version__
 from sonora_app.commands.conversations import listing_data, transcript_data
 from sonora_app.commands.readable import as_markdown
@@ -73,7 +74,7 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
 
     @api.get("/flow")
     def flow(language: Language = Language.EN) -> JSONResponse:
-        return _answer(flow_data(load_graph(), language))
+        return _answer(flow_data(load_graph(handlers), language))
 
     @api.get("/health")
     async def health(language: Language = Language.EN) -> JSONResponse:

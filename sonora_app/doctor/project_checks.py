@@ -16,9 +16,10 @@ from sonora_app.wording.translation import worded
 def examine_flow() -> Finding:
     """Whether the flow can be run, and how large it is."""
     try:
+        from flows import handlers
         from sonora_app.flow.picture.diagram import load_graph
 
-        graph = load_graph()
+        graph = load_graph(handlers)
     except SonoraError as error:
         return "problem", error.message, error.hint
     except ImportError as error:

@@ -125,7 +125,7 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         if not {"-v", "--verbose"} & set(sys.argv):
-            configure_logs(settings)
+            configure_logs(settings.log_level)
         await process_store(settings)
         end_calls_when_stopped(settings)
         async with inner(app):

@@ -16,8 +16,7 @@ from sonora_app.runtime.withheld import WITHHELD, kind_of, without_words
 if TYPE_CHECKING:
     from loguru import Record
 
-    from sonora_app.settings import Settings
-
+    
 REDACTED = "[redacted]"
 
 _SECRET = re.compile(r"eyJ[\w-]{12,}(?:\.[\w-]*)*|sb_secret_[\w-]+", re.ASCII)
@@ -29,12 +28,12 @@ _OURS = ("sonora_app", "flows", "bot", "__main__")
 
 
 def configure_logs(settings: "Settings") -> None:
-    """Log to standard error from `settings.log_level` up.
+    """Log to standard error from `level` up.
 
     Tracebacks show no values of variables, which would put people's words and keys in the log.
     """
     logger.remove()
-    logger.add(sys.stderr, level=settings.log_level, diagnose=False, backtrace=False)
+    logger.add(sys.stderr, level=level, diagnose=False, backtrace=False)
 
 
 def redact(text: str) -> str:

@@ -12,15 +12,19 @@ fallen so far that a closure, into which the room and the voice itself go on sou
 not reach.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from pipecat.audio.vad.vad_analyzer import VADState
-from pipecat.frames.frames import Frame, InputAudioRawFrame, SystemFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.turns.detectors import Silero
+from sonora_app.vendors.frames import (
+    UserHushedFrame,
+    UserPausedFrame,
+    UserResumedFrame,
+    UserStirredFrame,
+)
 
 PAUSE_SECS = 0.06
 """Silence that counts as a pause, in seconds: two of Silero's windows of 32 ms."""
@@ -39,38 +43,6 @@ STIR = 0.1
 
 _FADING = 0.5
 """How much of a loudness still counts a second later: 6 dB a second, as voices trail off."""
-
-
-@dataclass
-class UserHushedFrame(SystemFrame):
-    """The user may have fallen silent. Comes before each `UserPausedFrame`, if only just.
-
-    Parameters:
-        quiet_secs: For how long already, in seconds.
-    """
-
-    quiet_secs: float = 0.0
-
-
-@dataclass
-class UserPausedFrame(SystemFrame):
-    """The user has fallen silent, maybe for a moment only.
-
-    Parameters:
-        quiet_secs: For how long already, in seconds.
-    """
-
-    quiet_secs: float = 0.0
-
-
-@dataclass
-class UserResumedFrame(SystemFrame):
-    """The user went on before the hush, or the pause, counted as the end of their speech."""
-
-
-@dataclass
-class UserStirredFrame(SystemFrame):
-    """A pause that was silent is so no longer: the user may be going on. Silero tells later."""
 
 
 class Loudness:

@@ -27,13 +27,13 @@ from sonora_app.turns.patience import (
     Patience,
     patience,
 )
-from sonora_app.turns.pauses import (
+from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
     UserStirredFrame,
 )
-from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.openai.speculation import AnswerReadyFrame
 
 _LOOK_SECS = 0.02

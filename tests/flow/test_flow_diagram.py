@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows import handlers
 from simulators.clients.branching_flow import branching_flow
 from sonora_app.flow.driver import load_flow_config
 from sonora_app.flow.picture.diagram import (
@@ -27,7 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     """Sonora's own flow."""
-    return load_graph()
+    return load_graph(handlers)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
+from flows import handlers
 from simulators.clients.branching_flow import branching_flow
 from sonora_app.flow.picture.diagram import Edge, Graph, load_graph, read_graph
 from sonora_app.flow.picture.layers import layers_of
@@ -20,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     """Sonora's own flow."""
-    return load_graph()
+    return load_graph(handlers)
 
 
 @pytest.fixture(scope="module")

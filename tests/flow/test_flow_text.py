@@ -2,6 +2,7 @@
 
 import pytest
 
+from flows import handlers
 from simulators.clients.branching_flow import branching_flow
 from sonora_app.flow.picture.diagram import Graph, TakenBy, load_graph, read_graph
 from sonora_app.flow.text import as_text
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.flow
 @pytest.fixture(params=["sonora", "branching"])
 def graph(request: pytest.FixtureRequest) -> Graph:
     """Sonora's own flow, and one with everything that it has not."""
-    return load_graph() if request.param == "sonora" else read_graph(branching_flow())
+    return load_graph(handlers) if request.param == "sonora" else read_graph(branching_flow())
 
 
 def test_each_node_has_all_its_ways(graph: Graph) -> None:

@@ -42,13 +42,13 @@ from sonora_app.settings import Language, Settings
 from sonora_app.turns.detectors import Silero, SmartTurn, build_silero, build_smart_turn
 from sonora_app.turns.endings.grammar import Endings
 from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
-from sonora_app.turns.pauses import (
+from sonora_app.turns.stop import ForeseeingTurnStop
+from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
     UserStirredFrame,
 )
-from sonora_app.turns.stop import ForeseeingTurnStop
 
 pytestmark = [pytest.mark.session, pytest.mark.alone]
 

@@ -8,9 +8,9 @@ from pipecat.frames.frames import TranscriptionFrame, VADUserStartedSpeakingFram
 from simulators.vendors.deepgram import DeepgramVendor
 from simulators.vendors.rig import Rig, rigged
 from sonora_app.settings import Language
-from sonora_app.turns.pauses import UserHushedFrame, UserPausedFrame, UserResumedFrame
 from sonora_app.vendors.build import build_stt
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+from sonora_app.vendors.frames import UserHushedFrame, UserPausedFrame, UserResumedFrame
 from tests.unit.test_vendor_build import DEEPGRAM_KEY, settings, sound
 
 pytestmark = pytest.mark.unit

@@ -16,11 +16,8 @@ from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE
 from simulators.vendors.rig import rigged
 from sonora_app.turns.detectors import build_silero
-from sonora_app.turns.pauses import (
-    HUSH_SECS,
-    PAUSE_SECS,
-    Loudness,
-    PauseNoticingVADProcessor,
+from sonora_app.turns.pauses import HUSH_SECS, PAUSE_SECS, Loudness, PauseNoticingVADProcessor
+from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,

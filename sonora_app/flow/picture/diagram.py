@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from types import ModuleType
 from typing import Any, cast
 
 import yaml
@@ -79,14 +80,15 @@ class Graph:
     edges: tuple[Edge, ...]
 
 
-def load_graph() -> Graph:
+def load_graph(handlers: ModuleType) -> Graph:
     """The graph of `flows/sonora.yaml`.
+
+    Args:
+        handlers: What its functions and actions do, by their names.
 
     Raises:
         SettingsError: The flow cannot be read, or names what its handlers lack.
     """
-    from flows import handlers
-
     try:
         return read_graph(Flow(load_flow_config(), handlers=handlers))
     except (FlowError, ValueError, OSError, yaml.YAMLError) as error:

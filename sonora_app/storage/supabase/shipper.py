@@ -7,7 +7,6 @@ batch again changes nothing, so what was sent and not confirmed is simply sent a
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Protocol
 from uuid import UUID
 
 from loguru import logger
@@ -18,8 +17,8 @@ from sonora_app.storage.journal.outbox_rows import Entry
 from sonora_app.storage.journal.provisional import Provisional
 from sonora_app.storage.records import StorageHealth, utc_now
 from sonora_app.storage.side_loop import Signal
-from sonora_app.storage.store import Found
 from sonora_app.storage.supabase.circuit import Circuit
+from sonora_app.storage.supabase.destination import Destination
 from sonora_app.storage.supabase.errors import Refusal, SupabaseError, Trouble
 
 LARGEST_BATCH = 100
@@ -32,24 +31,6 @@ _REFUSED_TIMES = 5
 """How often one entry alone must be refused before it is suspected to be the reason."""
 _STALLED_LOOKS = 10
 """Looks at another process's work without progress before storage counts as delayed."""
-
-
-class Destination(Protocol):
-    """Where entries are shipped to: `SupabaseApi`, or a stand-in for it."""
-
-    async def apply(self, entries: Sequence[Entry]) -> tuple[Refusal | None, ...]:
-        """Apply entries in order, or raise `SupabaseError`. Says why each is refused, if so."""
-        ...
-
-    async def schema_version(self) -> int:
-        """Answer something that depends on no content, or raise `SupabaseError`."""
-        ...
-
-    async def look_up(
-        self, conversation_id: UUID | None, user_id: str | None, *, message_limit: int
-    ) -> Found:
-        """Say what there is of a conversation, or raise `SupabaseError`."""
-        ...
 
 
 class Shipper:

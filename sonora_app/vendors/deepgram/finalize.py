@@ -18,8 +18,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 
-from sonora_app.turns.pauses import UserHushedFrame, UserResumedFrame
 from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService
+from sonora_app.vendors.frames import UserHushedFrame, UserResumedFrame
 
 _SLACK_SECS = 0.1
 """By how much a result may fall short of the end of speech and still hold all of it: Deepgram's

@@ -1,0 +1,37 @@
+"""What the services are told of the user's pauses, by what notices them (`turns/pauses.py`)."""
+
+from dataclasses import dataclass
+
+from pipecat.frames.frames import SystemFrame
+
+
+@dataclass
+class UserHushedFrame(SystemFrame):
+    """The user may have fallen silent. Comes before each `UserPausedFrame`, if only just.
+
+    Parameters:
+        quiet_secs: For how long already, in seconds.
+    """
+
+    quiet_secs: float = 0.0
+
+
+@dataclass
+class UserPausedFrame(SystemFrame):
+    """The user has fallen silent, maybe for a moment only.
+
+    Parameters:
+        quiet_secs: For how long already, in seconds.
+    """
+
+    quiet_secs: float = 0.0
+
+
+@dataclass
+class UserResumedFrame(SystemFrame):
+    """The user went on before the hush, or the pause, counted as the end of their speech."""
+
+
+@dataclass
+class UserStirredFrame(SystemFrame):
+    """A pause that was silent is so no longer: the user may be going on. Silero tells later."""

@@ -1,0 +1,52 @@
+"""The house: how large its files and functions may grow, and what stands at its root."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+PROJECT = Path(__file__).resolve().parents[2]
+MAX_FILE_LINES = 320
+MAX_FUNCTION_LINES = 60
+
+NOT_YET = Path("sonora_app/settings.py")
+"""Is being split by subject."""
+
+SOURCES = sorted(
+    path.relative_to(PROJECT)
+    for root in ("sonora_app", "flows")
+    for path in (PROJECT / root).rglob("*.py")
+)
+
+
+def test_no_file_is_too_long_to_be_read_at_once() -> None:
+    assert len(SOURCES) > 80
+    lengths = {
+        str(path): len((PROJECT / path).read_text("utf-8").splitlines())
+        for path in SOURCES
+        if path != NOT_YET
+    }
+    assert {path: lines for path, lines in lengths.items() if lines > MAX_FILE_LINES} == {}
+
+
+def test_no_function_is_too_long_to_be_read_at_once() -> None:
+    lengths = {
+        f"{path}:{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse((PROJECT / path).read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(lengths) > 500
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
+
+
+def test_at_the_root_stands_only_what_everybody_uses() -> None:
+    assert {path.name for path in (PROJECT / "sonora_app").glob("*.py")} == {
+        "__init__.py",
+        "cli.py",
+        "errors.py",
+        "llm.py",
+        "settings.py",
+    }
