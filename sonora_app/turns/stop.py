@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
-from pipecat.audio.vad.vad_analyzer import VAD_STOP_SECS, VADState
+from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     Frame,
@@ -27,6 +27,7 @@ from sonora_app.turns.patience import (
     Patience,
     patience,
 )
+from sonora_app.turns.pipecat_frames import MORE_TO_COME, as_pipecat_stops, final
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
     UserHushedFrame,
@@ -40,8 +41,6 @@ _LOOK_SECS = 0.02
 """How often to look whether somebody who may have begun to speak has, in seconds."""
 
 _MATCH = NormalizedMatch()
-
-_MORE_TO_COME = InterimTranscriptionFrame(text="", user_id="", timestamp="")
 
 
 class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
@@ -91,7 +90,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 # What is finalized from here on may be all of it. Pipecat takes what came so far
                 # for less than all of it once more words are announced.
                 self._all_transcribed = False
-                await super().process_frame(_MORE_TO_COME)
+                await super().process_frame(MORE_TO_COME)
             case UserPausedFrame():
                 self._paused(frame.quiet_secs)
             case UserStirredFrame():
@@ -137,7 +136,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case AllTranscribedFrame() if self._said:
                 self._all_transcribed, self._more_coming = True, False
                 await self._guess()
-                await super().process_frame(_final(self._said[-1]))
+                await super().process_frame(final(self._said[-1]))
             case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
                 await self._end()
             case _:
@@ -188,7 +187,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
         """Have smart-turn judge at the end of speech; answer in time what sounds unfinished."""
-        await super().process_frame(_as_pipecat_stops(stopped))
+        await super().process_frame(as_pipecat_stops(stopped))
         if self._open and not self._smart_turn.found_complete:
             self._ask_after(self._smart_turn.params.stop_secs - ANSWER_SECS)
 
@@ -311,20 +310,3 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     async def _stop(self, task: asyncio.Task[None] | None) -> None:
         if task is not None and task is not asyncio.current_task():
             await self.task_manager.cancel_task(task)
-
-
-def _final(text: str) -> TranscriptionFrame:
-    """What tells Pipecat's strategy that all is transcribed, and ends in `text`."""
-    return TranscriptionFrame(text=text, user_id="", timestamp="", finalized=True)
-
-
-def _as_pipecat_stops(stopped: VADUserStoppedSpeakingFrame) -> VADUserStoppedSpeakingFrame:
-    """The same end of speech, reported after the silence that Pipecat has by default.
-
-    Pipecat warns of any other, since its figures of recognisers are for that one. They count from
-    the end of speech all the same.
-    """
-    return VADUserStoppedSpeakingFrame(
-        stop_secs=VAD_STOP_SECS,
-        timestamp=stopped.timestamp - stopped.stop_secs + VAD_STOP_SECS,
-    )
