@@ -54,9 +54,9 @@ class ConversationHandler:
             "end_conversation": self._end_conversation,
             "user_text_message": self._user_text_message,
         }
-        call.page.add_event_handler("on_request", self._submit)
+        call.page.requested.add(self._submit)
 
-    async def _submit(self, _: object, request: PageRequest) -> None:
+    async def _submit(self, request: PageRequest) -> None:
         self._queue.put_nowait(request)
 
     async def run(self) -> None:

@@ -84,9 +84,9 @@ class Call:
         self._reports = StorageReports(page, store)
         self._late: asyncio.Task[None] | None = None
         self._hung_up = False
-        driver.on_move(self._moved)
-        mute.add_event_handler("on_muted_speech", self._spoke_too_early)
-        page.add_event_handler("on_disconnect_asked", self._asked_to_disconnect)
+        driver.moved.add(self._moved)
+        mute.spoken_while_muted.add(self._spoke_too_early)
+        page.disconnect_asked.add(self._asked_to_disconnect)
 
     async def start(self) -> None:
         """Enter the first node of the flow."""
@@ -266,7 +266,7 @@ class Call:
             NodeChanged(node=move.to_node, previous=move.from_node, trigger=move.function)
         )
 
-    async def _spoke_too_early(self, _: object) -> None:
+    async def _spoke_too_early(self) -> None:
         if self.driver.node == "waiting":
             self.page.tell_soon(
                 Notice(
@@ -276,5 +276,5 @@ class Call:
                 )
             )
 
-    async def _asked_to_disconnect(self, _: object) -> None:
+    async def _asked_to_disconnect(self) -> None:
         self.end_reason = self.end_reason or EndReason.USER_REQUEST

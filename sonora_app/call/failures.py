@@ -55,7 +55,7 @@ class Failures:
         self._deaf = False
         self._unheard = 0
         services = call.services
-        call.driver.on_move(self._moved)
+        call.driver.moved.add(self._moved)
         self._llms = cast("list[BoundedOpenAILLMService]", _members(services.llm))
         self._voices = _members(services.tts)
         if Vendor.LLM not in services.stand_ins:

@@ -21,6 +21,7 @@ from pipecat.observers.user_bot_latency_observer import (
 from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.page.protocol import TurnLatency
+from sonora_app.runtime.listeners import Listeners
 from sonora_app.storage.records import JsonObject
 from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame
 
@@ -88,13 +89,11 @@ class WaitObserver(UserBotLatencyObserver):
     Pipecat counts from where Silero found no voice any more, which is some 60 ms later; that is
     made up for where the pause was noticed sooner.
 
-    Event handlers:
-        on_answered: An answer begins to be spoken; told its `TurnLatency`.
-
     Args:
         metrics: Collects the waits.
 
     Attributes:
+        answered: Told, as an answer begins to be spoken, how long it took.
         unnoticed_secs: How much later Silero heard the silence that the present wait began with.
     """
 
@@ -105,7 +104,7 @@ class WaitObserver(UserBotLatencyObserver):
         """Measure from here on."""
         super().__init__()
         self._metrics = metrics
-        self._register_event_handler("on_answered", sync=True)
+        self.answered = Listeners[TurnLatency]("an answer")
         self.add_event_handler("on_latency_breakdown", self._measured)
 
     async def on_push_frame(self, data: FramePushed) -> None:
@@ -135,10 +134,9 @@ class WaitObserver(UserBotLatencyObserver):
             parts_ms["endpointing_wait"] = waited_ms + unnoticed * 1000
         total_secs = breakdown.total_secs + unnoticed
         self._metrics.latencies_secs.append(total_secs)
-        await self._call_event_handler(
-            "on_answered",
+        await self.answered.tell(
             TurnLatency(
                 total_ms=round(total_secs * 1000, 1),
                 parts_ms={name: round(ms, 1) for name, ms in parts_ms.items()},
-            ),
+            )
         )

@@ -3,25 +3,25 @@
 from pipecat.frames.frames import Frame, VADUserStartedSpeakingFrame
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
+from sonora_app.runtime.listeners import Listeners
+
 
 class FlowMute(BaseUserMuteStrategy):
     """Mutes the user while the flow does.
 
-    Event handlers:
-        on_muted_speech: The user began to speak while muted.
-
     Attributes:
         muted: Whether the user is muted now.
+        spoken_while_muted: Told when the user begins to speak while muted.
     """
 
     def __init__(self) -> None:
         """Start muted."""
         super().__init__()
         self.muted = True
-        self._register_event_handler("on_muted_speech", sync=True)
+        self.spoken_while_muted = Listeners[()]("speech while muted")
 
     async def process_frame(self, frame: Frame) -> bool:
         """Tell whether the user is muted at this frame."""
         if self.muted and isinstance(frame, VADUserStartedSpeakingFrame):
-            await self._call_event_handler("on_muted_speech")
+            await self.spoken_while_muted.tell()
         return self.muted

@@ -47,8 +47,8 @@ class CallLimits:
         self._waiting_since_connected = asyncio.Event()
         self._moved_to: asyncio.Queue[str] = asyncio.Queue()
         self._unanswered: asyncio.Queue[bool] = asyncio.Queue()
-        call.driver.on_move(self._moved)
-        who_speaks.add_event_handler("on_bot_speaking", self._bot_speaks)
+        call.driver.moved.add(self._moved)
+        who_speaks.bot_began.add(self._bot_speaks)
 
     def client_connected(self) -> None:
         """Start waiting for the conversation id anew: only now can the page send it."""
@@ -105,7 +105,7 @@ class CallLimits:
     async def _moved(self, move: Move) -> None:
         self._moved_to.put_nowait(move.to_node)
 
-    async def _bot_speaks(self, _: object) -> None:
+    async def _bot_speaks(self) -> None:
         self.answered()
 
     async def _watch_greeting(self) -> None:

@@ -52,8 +52,8 @@ class TurnWatcher:
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
-        call.page.add_event_handler("on_text_entered", self._user_typed)
-        waits.add_event_handler("on_answered", self._answered)
+        call.page.text_entered.add(self._user_typed)
+        waits.answered.add(self._answered)
         self._watch(aggregators)
 
     def _watch(self, aggregators: LLMContextAggregatorPair) -> None:
@@ -92,12 +92,12 @@ class TurnWatcher:
         assistant.add_event_handler("on_assistant_turn_started", assistant_started)
         assistant.add_event_handler("on_assistant_turn_stopped", assistant_stopped)
 
-    async def _answered(self, _: object, latency: TurnLatency) -> None:
+    async def _answered(self, latency: TurnLatency) -> None:
         """The answer that is being spoken now was this long in coming; it is kept with it."""
         self._latency = latency.model_dump(include={"total_ms", "parts_ms"})
         await self._call.page.tell(latency)
 
-    async def _user_typed(self, _: object, text: str) -> None:
+    async def _user_typed(self, text: str) -> None:
         """The user typed `text`, at this place in the conversation."""
         self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
         self._user_said(text, Modality.TEXT, None)

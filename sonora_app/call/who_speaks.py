@@ -10,18 +10,20 @@ from pipecat.frames.frames import (
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 
+from sonora_app.runtime.listeners import Listeners
+
 
 class WhoSpeaks(BaseObserver):
     """Watches the turns of a call.
 
-    Event handlers:
-        on_bot_speaking: The bot began to speak.
+    Attributes:
+        bot_began: Told when the bot begins to speak.
     """
 
     def __init__(self) -> None:
         """Start with nobody speaking."""
         super().__init__(observe_every_push=False)
-        self._register_event_handler("on_bot_speaking", sync=True)
+        self.bot_began = Listeners[()]("the bot speaking")
         self._bot = False
         self._user = False
         self._changed = asyncio.Condition()
@@ -35,7 +37,7 @@ class WhoSpeaks(BaseObserver):
         """Follow who starts and stops."""
         match data.frame:
             case BotStartedSpeakingFrame():
-                await self._call_event_handler("on_bot_speaking")
+                await self.bot_began.tell()
                 await self._set(bot=True)
             case BotStoppedSpeakingFrame():
                 await self._set(bot=False)

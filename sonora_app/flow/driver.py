@@ -29,6 +29,7 @@ from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.flow.lines import FLOWS_DIR
+from sonora_app.runtime.listeners import Listeners
 
 FLOW_FILE = FLOWS_DIR / "sonora.yaml"
 """The flow, as data."""
@@ -76,13 +77,16 @@ class FlowDriver:
     Args:
         manager: Runs the flow in the call's pipeline.
         handlers: What the functions and actions of the flow do, by their names.
+
+    Attributes:
+        moved: Told each step on entering the node, before the node's own actions run.
     """
 
     def __init__(self, manager: FlowManager, handlers: ModuleType) -> None:
         """Join the flow to its handlers, for this call."""
         self._flow = Flow(load_flow_config(), handlers=handlers)
         self._manager = manager
-        self._listeners: list[Callable[[Move], Awaitable[None]]] = []
+        self.moved = Listeners[Move]("a step of the flow")
         self._functions: dict[str, dict[str, FlowsFunctionSchema]] = {}
         self._taken: Move | None = None
         self._event: str | None = None
@@ -116,13 +120,6 @@ class FlowDriver:
                 f"{function} cannot be done in {self.node}.",
                 hint="Wait for node-changed.",
             )
-
-    def on_move(self, listener: Callable[[Move], Awaitable[None]]) -> None:
-        """Have `listener` told of each step from here on, after those that asked before.
-
-        It is told on entering the node, before the node's own actions run.
-        """
-        self._listeners.append(listener)
 
     def offered_to_model(self, node: str) -> list[FlowsFunctionSchema]:
         """The functions of `node` that the language model may call."""
@@ -215,8 +212,7 @@ class FlowDriver:
         move, self._taken = self._taken, None
         # The initial node is entered without a move, and so is a node entered anew from itself.
         if move is not None and move.to_node == action["node"] != move.from_node:
-            for listener in self._listeners:
-                await listener(move)
+            await self.moved.tell(move)
 
 
 def _is_from(message: LLMContextMessage, role: str, template: str) -> bool:

@@ -28,6 +28,7 @@ from sonora_app.page.protocol import (
     Problem,
     UserTextMessage,
 )
+from sonora_app.runtime.listeners import Listeners
 
 _MAX_ID_CHARS = 200
 
@@ -87,22 +88,22 @@ class PageRequest:
 class ScreenedRTVIProcessor(RTVIProcessor):
     """Pipecat's RTVI processor, behind a gate.
 
-    Event handlers:
-        on_request: The page asks for something; told the `PageRequest`, in the order they came.
-        on_text_entered: What the user typed enters the conversation; told the text, at its place
-            in the order of things.
-        on_disconnect_asked: The page asks the bot to end the call.
-
     Args:
         observers: What else observes the pipeline.
+
+    Attributes:
+        requested: Told what the page asks for, in the order in which that came.
+        text_entered: Told what the user typed, as it enters the conversation.
+        disconnect_asked: Told when the page asks the bot to end the call.
     """
 
     def __init__(self, *, observers: Sequence[BaseObserver] = ()) -> None:
         """Create the page's end of a call."""
         super().__init__()
         self._others = tuple(observers)
-        for event in ("on_request", "on_text_entered", "on_disconnect_asked"):
-            self._register_event_handler(event, sync=True)
+        self.requested = Listeners[PageRequest]("a request of the page")
+        self.text_entered = Listeners[str]("typed text")
+        self.disconnect_asked = Listeners[()]("being asked to disconnect")
 
     def create_rtvi_observer(
         self,
@@ -132,7 +133,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     ) -> None:
         """Push a frame, noting typed text as it enters the pipeline."""
         if isinstance(frame, RTVISendTextFrame):
-            await self._call_event_handler("on_text_entered", frame.text)
+            await self.text_entered.tell(frame.text)
         await super().push_frame(frame, direction)
 
     async def enter_text(self, message: UserTextMessage, *, message_id: str = "") -> None:
@@ -163,7 +164,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
                 case "client-ready":
                     return True
                 case "disconnect-bot":
-                    await self._call_event_handler("on_disconnect_asked")
+                    await self.disconnect_asked.tell()
                     return True
                 case "client-message":
                     request = _client_message(message)
@@ -178,7 +179,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         except SonoraError as error:
             await self.refuse(_message_id(raw), error)
         else:
-            await self._call_event_handler("on_request", request)
+            await self.requested.tell(request)
         return False
 
     async def answer(self, message_id: str, message_type: str, data: Outbound) -> None:

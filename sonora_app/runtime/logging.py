@@ -16,7 +16,7 @@ from sonora_app.runtime.withheld import WITHHELD, kind_of, without_words
 if TYPE_CHECKING:
     from loguru import Record
 
-    
+
 REDACTED = "[redacted]"
 
 _SECRET = re.compile(r"eyJ[\w-]{12,}(?:\.[\w-]*)*|sb_secret_[\w-]+", re.ASCII)
@@ -27,7 +27,7 @@ _OURS = ("sonora_app", "flows", "bot", "__main__")
 """The packages whose own lines hold nothing that people say."""
 
 
-def configure_logs(settings: "Settings") -> None:
+def configure_logs(level: str) -> None:
     """Log to standard error from `level` up.
 
     Tracebacks show no values of variables, which would put people's words and keys in the log.

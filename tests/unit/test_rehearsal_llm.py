@@ -185,7 +185,7 @@ class Talk:
         )
         manager = FlowManager(worker=self.worker, llm=self.llm, context_aggregator=pair)
         self.driver = FlowDriver(manager, handlers)
-        self.driver.on_move(self._moved)
+        self.driver.moved.add(self._moved)
 
     async def append_history(self) -> None:
         frame = LLMMessagesAppendFrame(messages=self.history, run_llm=False)
