@@ -112,6 +112,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.actions.conversation_handler import ConversationHandler
     from sonora_app.call.session import build_session
     from sonora_app.process.calls import calls
+    from sonora_app.process.knowledge import process_search
     from sonora_app.process.stopping import end_calls_when_stopped
     from sonora_app.process.store import process_store
     from sonora_app.settings import load_settings
@@ -127,6 +128,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
         store=store,
         handlers=handlers,
         actions=ConversationHandler,
+        search=await process_search(settings),
     )
     if calls.stopping:
         logger.warning("A call came while the process stops, and is not taken")

@@ -67,6 +67,19 @@ async def wrap_up(
     return {"status": "wrapping_up"}, TRANSITION_IN_YAML
 
 
+async def look_up(flow_manager: FlowManager, question: str) -> Result:
+    """Look something up in the documents, when the passages that came with what the person said
+    do not hold it. Say in a few words that you are looking before you call it.
+
+    Args:
+        question: What to look for, as one whole question that needs no other to be understood.
+    """
+    call = _call(flow_manager)
+    found = await call.grounding.look_up(question) if call.grounding else ""
+    result = {"status": "found" if found else "nothing_found", "passages": found}
+    return result, None
+
+
 async def resume_conversation(flow_manager: FlowManager) -> Result:
     """The person wants to go on talking, or brought up anything at all."""
     flow_manager.state[ANSWER_ON_ARRIVAL] = True

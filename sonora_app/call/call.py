@@ -19,6 +19,7 @@ from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app import __version__
 from sonora_app.call import fitting_lines
+from sonora_app.call.grounding import Grounding
 from sonora_app.call.late_history import LateHistory
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
@@ -51,6 +52,7 @@ class Call:
         mute: Keeps the user from being heard.
         worker: Runs the call's pipeline.
         driver: Moves the call through its flow.
+        grounding: Has the model answer from documents; None where there are none.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Call:
         mute: FlowMute,
         worker: PipelineWorker,
         driver: FlowDriver,
+        grounding: Grounding | None = None,
     ) -> None:
         """Follow the flow from here on; `start` enters its first node."""
         self.settings = settings
@@ -71,7 +74,9 @@ class Call:
         self.services = services
         self.worker = worker
         self.driver = driver
+        self.grounding = grounding
         self.opened: OpenedConversation | None = None
+        self.user_id: str | None = None
         self.recorder: Recorder | None = None
         self.end_reason: EndReason | None = None
         self.summary: str | None = None
@@ -140,6 +145,7 @@ class Call:
     async def _begin(self, opened: OpenedConversation, request: OpeningRequest) -> None:
         """Record the call from here on, and have the services know what they should."""
         self.opened = opened
+        self.user_id = request.user_id or None
         self.summary = opened.summary
         self._reports.opened()
         self.recorder = self._store.recorder(
@@ -172,7 +178,7 @@ class Call:
 
     def prompt_facts(self) -> dict[str, str]:
         """What the prompts' placeholders stand for in this call."""
-        return fitting_lines.prompt_facts(self.lines, self.opened)
+        return fitting_lines.prompt_facts(self.lines, self.opened, knows=self.grounding is not None)
 
     async def speak(self, line: str) -> None:
         """Say a fixed line of the flow: `greeting` or `farewell`, as fits this call."""

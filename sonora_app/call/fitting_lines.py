@@ -24,8 +24,16 @@ def farewell(lines: Lines, reason: EndReason | None) -> str:
     return lines.text(f"farewell.{reason or EndReason.GOODBYE}")
 
 
-def prompt_facts(lines: Lines, opened: OpenedConversation | None) -> dict[str, str]:
-    """What the prompts' placeholders stand for."""
+def prompt_facts(
+    lines: Lines, opened: OpenedConversation | None, *, knows: bool = False
+) -> dict[str, str]:
+    """What the prompts' placeholders stand for.
+
+    Args:
+        lines: The fixed lines, in the call's language.
+        opened: The call's conversation, once it is open.
+        knows: Whether there are documents to answer from.
+    """
     facts = {
         "name": quoted(opened.facts.name) if opened else None,
         "summary": quoted(opened.summary) if opened else None,
@@ -34,6 +42,7 @@ def prompt_facts(lines: Lines, opened: OpenedConversation | None) -> dict[str, s
         "language": lines.text("prompt.language"),
         "user": _text_if_known(lines, "prompt.user", facts),
         "history": _text_if_known(lines, "prompt.history", facts),
+        "knowledge": lines.text(f"prompt.knowledge.{'documents' if knows else 'none'}"),
         "wrap_up_reason": "",
     }
 

@@ -13,6 +13,7 @@ from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
+from sonora_app.call.grounding import Grounding
 from sonora_app.call.services import CallServices
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
@@ -64,7 +65,10 @@ def build_aggregators(
 
 
 def build_pipeline(
-    transport: BaseTransport, services: CallServices, aggregators: LLMContextAggregatorPair
+    transport: BaseTransport,
+    services: CallServices,
+    aggregators: LLMContextAggregatorPair,
+    grounding: Grounding | None = None,
 ) -> Pipeline:
     """Join the call's processors.
 
@@ -79,6 +83,7 @@ def build_pipeline(
             services.stt,
             aggregators.user(),
             EndOfListening(),
+            *([grounding] if grounding is not None else []),
             services.llm,
             services.tts,
             transport.output(),

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from loguru import logger
 from pipecat.flows import FlowManager
 from pipecat.frames.frames import ErrorFrame
+from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -19,10 +21,11 @@ from pipecat.workers.runner import WorkerRunner
 from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
+from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import build_aggregators, build_pipeline, build_worker
-from sonora_app.call.services import build_services
+from sonora_app.call.services import CallServices, build_services
 from sonora_app.call.summary import describe_conversation
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
@@ -74,6 +77,7 @@ async def build_session(
     store: Store,
     handlers: ModuleType,
     actions: Callable[[Call, SetConversationId | None], PageActions],
+    search: KnowledgeSearch | None = None,
 ) -> "Session":
     """Put the parts of one call together, each complete when it is made.
 
@@ -85,21 +89,18 @@ async def build_session(
         handlers: What the functions and actions of the flow do.
         actions: Makes what does what the page asks, of the call and what its `/start` request
             says.
+        search: Finds what the documents say; None where there are none.
     """
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
     metrics, who_speaks, mute = CallMetrics(), WhoSpeaks(), FlowMute()
     waits = WaitObserver(metrics)
-    page = ScreenedRTVIProcessor(observers=(who_speaks, UsageObserver(metrics), waits))
-    aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    worker = build_worker(build_pipeline(transport, services, aggregators), page)
-    manager = FlowManager(
-        worker=worker,
-        # Generic over its adapter, and invariant in it, where any adapter would do.
-        llm=services.llm,  # pyright: ignore[reportArgumentType]
-        context_aggregator=aggregators,
-        transport=transport,
+    grounding = build_grounding(search, services, settings, user_id=lambda: call.user_id)
+    page = ScreenedRTVIProcessor(
+        observers=(who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
     )
+    aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
+    worker = build_worker(build_pipeline(transport, services, aggregators, grounding), page)
     call = Call(
         settings=settings,
         store=store,
@@ -108,7 +109,8 @@ async def build_session(
         transport=transport_name(transport),
         mute=mute,
         worker=worker,
-        driver=FlowDriver(manager, handlers),
+        driver=_driver(worker, services, aggregators, transport, handlers, knows=bool(grounding)),
+        grounding=grounding,
     )
     acts = actions(call, start)
     limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
@@ -126,6 +128,26 @@ async def build_session(
         context=aggregators.user().context,
         opens_itself=start is not None,
     )
+
+
+def _driver(
+    worker: PipelineWorker,
+    services: CallServices,
+    aggregators: LLMContextAggregatorPair,
+    transport: BaseTransport,
+    handlers: ModuleType,
+    *,
+    knows: bool,
+) -> FlowDriver:
+    """What moves the call through its flow; without documents nothing is looked up in it."""
+    manager = FlowManager(
+        worker=worker,
+        # Generic over its adapter, and invariant in it, where any adapter would do.
+        llm=services.llm,  # pyright: ignore[reportArgumentType]
+        context_aggregator=aggregators,
+        transport=transport,
+    )
+    return FlowDriver(manager, handlers, without=() if knows else ("look_up",))
 
 
 class Session:

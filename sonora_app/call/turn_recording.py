@@ -16,9 +16,10 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy
 
 from sonora_app.call.call import Call
 from sonora_app.call.failures import Failures
+from sonora_app.call.grounding import sources_event
 from sonora_app.call.metrics import WaitObserver
 from sonora_app.call.time_limits import CallLimits
-from sonora_app.page.protocol import TurnLatency
+from sonora_app.page.protocol import Sources, TurnLatency
 from sonora_app.settings import Vendor
 from sonora_app.storage.records import JsonObject, Modality, Role
 
@@ -52,6 +53,7 @@ class TurnWatcher:
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
+        self._sources: list[JsonObject] = []
         call.page.text_entered.add(self._user_typed)
         waits.answered.add(self._answered)
         self._watch(aggregators)
@@ -70,6 +72,8 @@ class TurnWatcher:
 
         async def assistant_started(_: object) -> None:
             self._assistant_node = self._call.driver.node
+            if event := self._looked_up():
+                await self._call.page.tell(event)
 
         async def assistant_stopped(_: object, turn: AssistantTurnStoppedMessage) -> None:
             self._assistant_said(turn)
@@ -120,6 +124,7 @@ class TurnWatcher:
 
     def _assistant_said(self, turn: AssistantTurnStoppedMessage) -> None:
         latency, self._latency = self._latency, {}
+        sources, self._sources = self._sources, []
         if self._call.recorder is None or not turn.content.strip():
             return
         self._call.recorder.message(
@@ -129,9 +134,19 @@ class TurnWatcher:
             modality=self._reply_modality,
             interrupted=turn.interrupted,
             started_at=_moment(turn.timestamp),
-            metadata=self._stand_ins(_SPEAKING),
+            metadata=self._stand_ins(_SPEAKING) | ({"sources": sources} if sources else {}),
             metrics={"latency": latency} if latency else {},
         )
+
+    def _looked_up(self) -> Sources | None:
+        """What was looked up for the answer that begins now; it is kept with the answer."""
+        grounded = self._call.grounding.take() if self._call.grounding else None
+        if grounded is None:
+            return None
+        event = sources_event(grounded)
+        kept = {"passage_id", "document_id", "document", "heading", "page", "link"}
+        self._sources = [each.model_dump(mode="json", include=kept) for each in event.sources]
+        return event
 
     def _stand_ins(self, vendors: tuple[Vendor, ...]) -> JsonObject:
         standing_in = sorted(set(vendors) & self._call.services.stand_ins)

@@ -9,7 +9,7 @@ A function whose description ends in `(event)` is for events alone: the model is
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
@@ -77,13 +77,17 @@ class FlowDriver:
     Args:
         manager: Runs the flow in the call's pipeline.
         handlers: What the functions and actions of the flow do, by their names.
+        without: Functions that this call cannot do, which the model is not offered.
 
     Attributes:
         moved: Told each step on entering the node, before the node's own actions run.
     """
 
-    def __init__(self, manager: FlowManager, handlers: ModuleType) -> None:
+    def __init__(
+        self, manager: FlowManager, handlers: ModuleType, *, without: Collection[str] = ()
+    ) -> None:
         """Join the flow to its handlers, for this call."""
+        self._without = without
         self._flow = Flow(load_flow_config(), handlers=handlers)
         self._manager = manager
         self.moved = Listeners[Move]("a step of the flow")
@@ -188,7 +192,10 @@ class FlowDriver:
             schema.handler = self._noting(schema.name, cast(_Handler, schema.handler))
         self._functions[node.get("name", "")] = {schema.name: schema for schema in functions}
         node["functions"] = [
-            schema for schema in functions if not schema.description.rstrip().endswith(EVENT_ONLY)
+            schema
+            for schema in functions
+            if not schema.description.rstrip().endswith(EVENT_ONLY)
+            and schema.name not in self._without
         ]
         entered = cast(
             ActionConfig,

@@ -16,6 +16,13 @@ BY_HEADING = 15
 BY_WORDS = 40
 """How many candidates each way of searching gives."""
 
+_WHOLE_LENGTH = 30
+"""Different words that say something from which a passage counts as whole. Shorter ones resemble
+every question a little."""
+
+_ENOUGH_TO_COMPARE = 20
+"""How many passages of a language there must be for them to be compared among themselves."""
+
 _Array = np.ndarray[Any, Any]
 
 FEATURES = (
@@ -27,6 +34,7 @@ FEATURES = (
     "like_words",
     "bm25",
     "both",
+    "length",
 )
 """What a candidate is judged by, in the order of `Candidates.features`."""
 
@@ -180,21 +188,28 @@ def _by_meaning(snapshot: Snapshot, vector: _Array | None, seen: _Array) -> _Nea
     places = (snapshot.places @ vector)[snapshot.place_of]
     for each in (likeness, mean, places):
         each[~seen] = -1
-    meaning = _standing_out(likeness, seen)
+    # A question is likelier to be like a text of its own language, whatever the two say.
+    groups = [group for group in (seen & snapshot.english, seen & ~snapshot.english) if group.any()]
+    if min(int(group.sum()) for group in groups) < _ENOUGH_TO_COMPARE:
+        groups = [seen]
+    meaning = _standing_out(likeness, groups)
     return _Near(
         meaning,
-        _standing_out(mean, seen),
-        _standing_out(places, seen),
+        _standing_out(mean, groups),
+        _standing_out(places, groups),
         float(likeness.max()),
         float(meaning.max()),
     )
 
 
-def _standing_out(likeness: _Array, seen: _Array) -> _Array:
-    own = likeness[seen]
-    # A small index has no spread of its own to speak of.
-    spread = max(float(own.std()), 0.012)
-    return (likeness - float(own.mean())) / spread
+def _standing_out(likeness: _Array, groups: list[_Array]) -> _Array:
+    """By how many spreads of its group each is above the group's mean."""
+    found = np.full(len(likeness), -9.0, dtype=np.float32)
+    for group in groups:
+        own = likeness[group]
+        # A small index has no spread of its own to speak of.
+        found[group] = (own - float(own.mean())) / max(float(own.std()), 0.012)
+    return found
 
 
 def _best(scores: _Array, count: int) -> list[int]:
@@ -250,4 +265,5 @@ def _by_terms(
             (score for key, score in term.like if key in content or key in headings), default=0.0
         )
     words = exact / total
-    return words, in_heading / total, like / total, bm25, meaning * words
+    length = min(len(content) / _WHOLE_LENGTH, 1.0)
+    return words, in_heading / total, like / total, bm25, meaning * words, length

@@ -34,6 +34,7 @@ CREATE TABLE passages (
     page INTEGER,
     anchor TEXT,
     content TEXT NOT NULL,
+    language TEXT NOT NULL,
     -- A vector for each of its windows, one after the other.
     embeddings BLOB NOT NULL,
     heading_embedding BLOB NOT NULL,

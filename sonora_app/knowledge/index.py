@@ -22,7 +22,7 @@ from sonora_app.knowledge.embedding import Embedder
 from sonora_app.knowledge.passages import CutPassage, windows
 from sonora_app.knowledge.records import Document, Passage, heading_text
 from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, packed, passage_of, unpacked
-from sonora_app.knowledge.words import keys_of
+from sonora_app.knowledge.words import keys_of, language_of
 from sonora_app.storage.records import uuid7
 from sonora_app.wording.translation import worded
 
@@ -110,6 +110,7 @@ class Index:
                         cut.page,
                         cut.anchor,
                         cut.content,
+                        language_of(cut.content),
                         known[key],
                         known[place],
                     )
@@ -245,7 +246,7 @@ class Index:
         for row in rows:
             number = self._connection.execute(
                 "INSERT INTO passages (id, document_id, seq, headings, page, anchor, content, "
-                "embeddings, heading_embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "language, embeddings, heading_embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             ).lastrowid
             headings = heading_text(document.title, tuple(json.loads(row[3])))

@@ -71,7 +71,7 @@ def cleaned(question: str) -> str:
         kept.append(" ".join(words))
     text = _without_repeats(" ".join(kept).split())
     text = _WISHES.sub("", _OPENERS.sub("", text))
-    text = re.sub(r"\b(?:o sea|digamos|es que|y tal)\b\s*", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"\b(?:o sea|digamos|y tal)\b\s*", "", text, flags=re.IGNORECASE)
     return _joined_names(text.split())
 
 
@@ -124,7 +124,8 @@ def _spelt_name(words: list[str], start: int) -> tuple[int, str]:
             index = number_end
             continue
         letter = _LETTERS.get(word)
-        if letter is None:
+        if letter is None or (word == "o" and parts):
+            # An "o" between letters is an "or".
             break
         spelt += word in _ONLY_LETTERS
         parts.append(letter)
@@ -150,3 +151,16 @@ def _number(words: list[str], start: int) -> tuple[int, str]:
     elif word in _UNITS:
         total, found, index = total + _UNITS[word], True, index + 1
     return (index, str(total)) if found else (0, "")
+
+
+_ASKING_WORDS = """
+que como donde cuando cuanto cuanta cuantos cuantas cual cuales quien quienes puedo puede pueden hay
+necesito tengo what how where when which who why can could does do is are should
+"""
+_ASKING = frozenset(_ASKING_WORDS.split())
+
+
+def asks(question: str) -> bool:
+    """Whether something is asked in a cleaned question, and not only said."""
+    words = folded(question).split()
+    return len(words) > 3 and not _ASKING.isdisjoint(words)

@@ -14,24 +14,33 @@ from sonora_app.knowledge.candidates import FEATURES, Candidates
 _Array = np.ndarray[Any, Any]
 
 WEIGHTS: dict[str, float] = {
-    "meaning": 1.5,
-    "mean_meaning": 0.6,
-    "heading_meaning": 0.45,
-    "words": 0.55,
-    "heading_words": 0.0,
-    "like_words": 0.5,
-    "bm25": 1.2,
-    "both": 1.5,
+    "meaning": 2.02,
+    "mean_meaning": 0.29,
+    "heading_meaning": 0.15,
+    "words": 0.25,
+    "heading_words": -0.18,
+    "like_words": 0.49,
+    "bm25": 1.49,
+    "both": 1.25,
+    "length": 0.98,
 }
 """How much each number counts for a passage."""
 
-FIT_WEIGHTS: dict[str, float] = {"bias": -5.0, "best": 1.0}
+FIT_WEIGHTS: dict[str, float] = {
+    "bias": -5.27,
+    "best": 0.65,
+    "similarity": 2.33,
+    "standing_out": -1.09,
+    "words": 0.36,
+    "known": 1.03,
+    "length": 1.08,
+}
 """How much each number counts for whether anything fits."""
 
 SCORE_MIDDLE = 5.0
 """The score at which a passage is as likely as not to be the right one."""
 
-GIVEN_FROM = 0.5
+GIVEN_FROM = 0.4
 """What passages must fit at least to be given in a turn."""
 
 FITTING = ("bias", "best", "similarity", "standing_out", "words", "known", "length")

@@ -32,6 +32,7 @@ class Snapshot:
         places: The vectors of the headings, each once.
         place_of: Which of `places` a passage stands in.
         owners: The user a passage belongs to: an index into `users`; 0 is everybody.
+        english: Which passages are in English and not in Spanish.
         users: The owners' ids.
         vocabulary: How many passages hold a key.
     """
@@ -44,6 +45,7 @@ class Snapshot:
     places: _Array
     place_of: _Array
     owners: _Array
+    english: _Array
     users: dict[str, int]
     vocabulary: dict[str, int]
     _keys: list[str] = field(default_factory=list[str])
@@ -83,8 +85,8 @@ def load(connection: sqlite3.Connection) -> Snapshot:
         revision = fact(connection, "revision") or "0"
         model = fact(connection, "model")
         rows = connection.execute(
-            "SELECT p.number, p.embeddings, p.heading_embedding, d.user_id FROM passages p "
-            "JOIN documents d ON d.id = p.document_id ORDER BY p.number"
+            "SELECT p.number, p.embeddings, p.heading_embedding, d.user_id, p.language "
+            "FROM passages p JOIN documents d ON d.id = p.document_id ORDER BY p.number"
         ).fetchall()
         words = dict(connection.execute("SELECT term, doc FROM passage_vocabulary"))
     finally:
@@ -106,6 +108,7 @@ def load(connection: sqlite3.Connection) -> Snapshot:
         places=_matrix(list(places), width),
         place_of=place_of,
         owners=owners,
+        english=np.array([row[4] == "en" for row in rows], dtype=bool),
         users=users,
         vocabulary=words,
         _keys=keys,

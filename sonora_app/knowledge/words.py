@@ -33,6 +33,19 @@ _SOUNDS = (
 )  # fmt: skip
 
 
+_LITTLE_SPANISH = "el la los las de del que y en un una para con por se su es al lo como si"
+_LITTLE_ENGLISH = "the of and to in is for with you your it on this that be are as can or from"
+_SPANISH = frozenset(_LITTLE_SPANISH.split())
+_ENGLISH = frozenset(_LITTLE_ENGLISH.split())
+
+
+def language_of(text: str) -> str:
+    """`es` or `en`: the language whose little words a text has more of."""
+    words = words_of(text)
+    spanish = sum(word in _SPANISH for word in words)
+    return "en" if sum(word in _ENGLISH for word in words) > spanish else "es"
+
+
 def words_of(text: str) -> list[str]:
     """The words of `text`, folded."""
     return _WORD.findall(folded(text))

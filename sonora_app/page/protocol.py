@@ -179,6 +179,38 @@ class Notice(Event):
     message: str
 
 
+class Source(Outbound):
+    """A passage of a document that an answer was given.
+
+    `link` is there where the document came from the web; `score` is 0 to 1.
+    """
+
+    passage_id: UUID
+    document_id: UUID
+    document: str
+    heading: str
+    content: str
+    score: float
+    page: int | None = None
+    link: str | None = None
+
+
+class Sources(Event):
+    """What was looked up for the answer that begins now.
+
+    `state` says what came of it: `given`; `none`, where nothing fitted; `late` or `failed`, where
+    the answer is given without documents. `took_ms` is the search, `waited_ms` what the answer
+    waited for it.
+    """
+
+    event: Literal["sources"] = "sources"
+    state: Literal["given", "none", "late", "failed"]
+    question: str
+    sources: list[Source]
+    took_ms: float
+    waited_ms: float
+
+
 class ConversationEnded(Event):
     """The call is over; nothing follows."""
 
@@ -212,6 +244,7 @@ EVENTS: tuple[type[Event], ...] = (
     ConversationOpened,
     HistoryLoaded,
     Notice,
+    Sources,
     ConversationEnded,
 )
 """The server-messages."""

@@ -111,6 +111,8 @@ def _type(schema: Schema) -> str:
         case "object":
             values: Schema | bool = schema["additionalProperties"]
             return f"Record<string, {_type(values) if isinstance(values, dict) else 'unknown'}>"
+        case "array" if "items" in schema:
+            return f"{_type(schema['items'])}[]"
         case str(scalar) if scalar in _SCALARS:
             return _SCALARS[scalar]
         case _:

@@ -15,6 +15,7 @@ from rich.table import Table
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.errors import SettingsError
+from sonora_app.process.knowledge import close_process_search, process_search
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
 from sonora_app.runtime.logging import configure_logs
@@ -127,6 +128,7 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
         if not {"-v", "--verbose"} & set(sys.argv):
             configure_logs(settings.log_level)
         await process_store(settings)
+        await process_search(settings)
         end_calls_when_stopped(settings)
         async with inner(app):
             if warm_up.ident is None:
@@ -134,5 +136,6 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
                 warm_up.start()
             yield
         await close_process_store(settings)
+        await close_process_search()
 
     app.router.lifespan_context = lifespan

@@ -3,6 +3,7 @@
 It follows the flow as a good model would, and tells where it is by the tools it is offered.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -15,6 +16,13 @@ from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PR
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
 from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
+
+_PASSAGE = re.compile(r'<passage source="([^"]*)">\n(.*?)\n</passage>', re.DOTALL)
+"""A passage of a document, as `call/grounding.py` quotes it."""
+
+_SENTENCE = re.compile(r".+?(?:[.!?…](?=\s)\s*|$)", re.DOTALL)
+_READ_OUT_CHARS = 240
+"""How much of a passage is read out: its first sentence, and more up to this."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Kind(Enum):
     ASSISTANT = auto()
     TOOL_CALL = auto()
     TASK = auto()
+    PASSAGES = auto()
     EMPTY_TURN = auto()
 
 
@@ -114,7 +123,9 @@ def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
                     turns.append(Turn(Kind.TOOL_CALL, call["function"]["name"]))
             case "developer" | "system":
                 # The results of tools come in this role too, when they come late.
-                if text == DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT:
+                if _PASSAGE.search(text):
+                    turns.append(Turn(Kind.PASSAGES, text))
+                elif text == DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT:
                     turns.append(Turn(Kind.EMPTY_TURN, text))
                 elif async_tool_messages.parse_message(message) is None:
                     turns.append(Turn(Kind.TASK, text))
@@ -140,7 +151,25 @@ def _sum_up(turns: Sequence[Turn], lines: Lines) -> str:
     return lines.text(f"rehearsal.{kind.format('wrap_up')}", _facts(topics, secs, lines))
 
 
+def _read_out(turns: Sequence[Turn], message: int, lines: Lines) -> str | None:
+    """The first passage that came with the person's message: its source and first sentences."""
+    if not message or turns[message - 1].kind is not Kind.PASSAGES:
+        return None
+    passage = _PASSAGE.search(turns[message - 1].text)
+    if passage is None:
+        return None
+    source, content = passage[1].split(" › ")[0], " ".join(passage[2].split())
+    said = ""
+    for sentence in _SENTENCE.findall(content):
+        if said and len(said) + len(sentence) > _READ_OUT_CHARS:
+            break
+        said += sentence
+    return lines.text("rehearsal.passage", {"source": source, "text": said.strip()})
+
+
 def _reply(turns: Sequence[Turn], message: int, lines: Lines) -> str:
+    if read := _read_out(turns, message, lines):
+        return read
     heard = read_heard(turns[message].text)
     if text := echo_of(heard.text):
         echo = lines.text("rehearsal.echo_text", {"text": text})

@@ -78,6 +78,12 @@ class TalkSettings(BaseSettings):
         validation_alias="SONORA_SUMMARY_SECS",
         description="How long the summary after a call may take.",
     )
+    knowledge_secs: Seconds = Field(
+        0.25,
+        validation_alias="SONORA_KNOWLEDGE_SECS",
+        description="How long an answer waits for what the documents say. After that it is given "
+        "without them.",
+    )
     drain_secs: Seconds = Field(
         5.0,
         validation_alias="SONORA_DRAIN_SECS",

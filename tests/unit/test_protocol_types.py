@@ -46,7 +46,7 @@ def test_a_field_of_an_unknown_kind_is_told_rather_than_guessed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Listed(protocol.Event):
-        names: tuple[str, ...]
+        names: tuple[str, int]
 
     monkeypatch.setattr(protocol_types, "EVENTS", (Listed,))
     with pytest.raises(ValueError, match="array"):

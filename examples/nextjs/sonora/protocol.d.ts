@@ -155,6 +155,39 @@ export interface SetConversationId {
   language?: Language | null;
 }
 
+/**
+ * A passage of a document that an answer was given.
+ *
+ * `link` is there where the document came from the web; `score` is 0 to 1.
+ */
+export interface Source {
+  passage_id: string; // a UUID
+  document_id: string; // a UUID
+  document: string;
+  heading: string;
+  content: string;
+  score: number;
+  page?: number | null;
+  link?: string | null;
+}
+
+/**
+ * What was looked up for the answer that begins now.
+ *
+ * `state` says what came of it: `given`; `none`, where nothing fitted; `late` or `failed`, where
+ * the answer is given without documents. `took_ms` is the search, `waited_ms` what the answer
+ * waited for it.
+ */
+export interface Sources {
+  type: "sonora";
+  event: "sources";
+  state: "given" | "none" | "late" | "failed";
+  question: string;
+  sources: Source[];
+  took_ms: number;
+  waited_ms: number;
+}
+
 /** How storage is doing, sent when it changes. `pending` counts records not yet written. */
 export interface StorageState {
   type: "sonora";
@@ -194,4 +227,5 @@ export type SonoraEvent =
   | ConversationOpened
   | HistoryLoaded
   | Notice
+  | Sources
   | ConversationEnded;
