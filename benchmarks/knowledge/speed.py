@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 
@@ -22,16 +23,25 @@ def grown(source: Path, target: Path, passages: int) -> None:
         "SELECT headings, page, anchor, content, language, embeddings, heading_embedding "
         "FROM passages"
     ).fetchall()
+    document = str(UUID(int=1))
     with writing(made):
-        made.execute("INSERT OR IGNORE INTO documents VALUES ('d', NULL, 't', 's', 'h', 'es', '')")
+        made.execute("INSERT INTO documents VALUES (?, NULL, 't', 's', 'h', 'es', '')", (document,))
         for number in range(passages):
             row = rows[number % len(rows)]
             vectors = np.frombuffer(row[5], "<f2").astype(np.float32).reshape(-1, 384)
             vectors = vectors + random.normal(0, 0.01, vectors.shape)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             made.execute(
-                "INSERT INTO passages VALUES (?, ?, 'd', ?, ?, ?, ?, ?, ?, ?, ?)",
-                (number + 1, str(number), number, *row[:5], packed(vectors), row[6]),
+                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    number + 1,
+                    str(UUID(int=number)),
+                    document,
+                    number,
+                    *row[:5],
+                    packed(vectors),
+                    row[6],
+                ],
             )
             made.execute(
                 "INSERT INTO passage_keys (rowid, headings, content) VALUES (?, ?, ?)",

@@ -164,7 +164,7 @@ def search(
     settings = load_settings()
     with waiting(say("Searching")):
         searching = Search(settings.knowledge_path)
-        searching.find_now("hola")
+        searching.find_now("horario")
         findings = searching.find_now(question, user, limit)
         searching.close()
     if json_output:

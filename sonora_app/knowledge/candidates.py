@@ -16,6 +16,14 @@ BY_HEADING = 15
 BY_WORDS = 40
 """How many candidates each way of searching gives."""
 
+_COMMON = 0.08
+"""Share of the passages from which a word is too common to look for, where rarer ones are asked."""
+
+_ALWAYS = 3
+"""How many of the rarest words are looked for, however common they are."""
+
+_OWNED = "JOIN passages p ON p.number = k.rowid JOIN documents d ON d.id = p.document_id"
+
 _WHOLE_LENGTH = 30
 """Different words that say something from which a passage counts as whole. Shorter ones resemble
 every question a little."""
@@ -97,7 +105,7 @@ def find_candidates(
         for row in _best(near.meaning, BY_MEANING) + _best(near.places, BY_HEADING):
             if seen[row]:
                 rows[row] = 0.0
-    for number, score in _by_words(connection, terms, user_id):
+    for number, score in _by_words(connection, snapshot, terms, user_id):
         row = int(np.searchsorted(snapshot.numbers, number))
         if row < len(snapshot) and snapshot.numbers[row] == number and seen[row]:
             rows[row] = score
@@ -219,20 +227,29 @@ def _best(scores: _Array, count: int) -> list[int]:
 
 
 def _by_words(
-    connection: sqlite3.Connection, terms: tuple[Term, ...], user_id: str | None
+    connection: sqlite3.Connection,
+    snapshot: Snapshot,
+    terms: tuple[Term, ...],
+    user_id: str | None,
 ) -> list[tuple[int, float]]:
     keys = {term.key for term in terms} | {key for term in terms for key, _ in term.like[:2]}
-    if not keys:
+    held = {key: snapshot.vocabulary[key] for key in keys if snapshot.vocabulary.get(key)}
+    rarest = sorted(held, key=lambda key: held[key])
+    enough = len(snapshot) * _COMMON
+    wanted = rarest[:_ALWAYS] + [key for key in rarest[_ALWAYS:] if held[key] <= enough]
+    if not wanted:
         return []
-    wanted = " OR ".join(f'"{key}"' for key in sorted(keys) if '"' not in key)
+    # Where all is everybody's, as a rule, nothing is looked up of the passages that hold the words.
+    owned = _OWNED if snapshot.users else ""
+    asked = " OR ".join(f'"{key}"' for key in wanted)
     return [
         (number, -rank)
         for number, rank in connection.execute(
-            "SELECT k.rowid, bm25(passage_keys, 2.0, 1.0) AS rank FROM passage_keys k "
-            "JOIN passages p ON p.number = k.rowid JOIN documents d ON d.id = p.document_id "
-            "WHERE passage_keys MATCH ? AND (d.user_id IS NULL OR d.user_id = ?) "
-            "ORDER BY rank LIMIT ?",
-            (wanted, user_id, BY_WORDS),
+            "SELECT k.rowid, bm25(passage_keys, 2.0, 1.0) AS rank FROM passage_keys k "  # noqa: S608
+            f"{owned} WHERE passage_keys MATCH :asked "
+            f"{'AND (d.user_id IS NULL OR d.user_id = :user)' if owned else ''} "
+            "ORDER BY rank LIMIT :count",
+            {"asked": asked, "user": user_id, "count": BY_WORDS},
         )
     ]
 
