@@ -1,1 +1,1 @@
-"""What is done to Python, the audio and the log; it knows nothing of conversations."""
+"""Adjustments to Python, to the audio and to the log. Nothing here knows of conversations."""

@@ -1,12 +1,13 @@
-"""Has aiortc hand over what it receives at once, rather than smoothly.
+"""Makes aiortc hand over received audio packets at once, without smoothing their arrival.
 
-aiortc's jitter buffer evens out the arrival of audio for a loudspeaker: it keeps four packets
-back, 80 ms, and after a loss, which it waits 320 ms for, as many as sixteen for the rest of the
-call. Even without that it would hand a packet over only when the next one is there, since a frame
-of video may have several. Nobody listens to what a bot receives, and a packet of audio is whole by
-itself, so nothing is gained by waiting. aiortc has no option for it (1.16); what is changed here is
-one private field of one connection, which is left alone if it is not what it was when this was
-written.
+aiortc's jitter buffer evens out the arrival of audio for a loudspeaker. It keeps four packets back,
+80 ms. After a lost packet, for which it waits 320 ms, it keeps back up to sixteen for the rest of
+the call. Even without the buffer it would hand over a packet only when the next one has arrived,
+because a frame of video may consist of several packets. A bot has no loudspeaker, and an audio
+packet is complete by itself, so waiting gains nothing.
+
+aiortc 1.16 has no option for this. The module changes one private field of one connection, and
+leaves the connection alone when the field is not what it was in that release.
 """
 
 from aiortc import RTCPeerConnection

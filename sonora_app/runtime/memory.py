@@ -1,13 +1,15 @@
-"""Keeps the memory of a process small, and the collection of garbage out of its calls.
+"""Keeps the memory of a process small, and garbage collection out of its calls.
 
-glibc keeps what is freed in the arena of the thread that had asked for it, and has eight arenas for
-each processor. A model is run on whichever thread of the pool is free, so each arena comes to hold
-the room of a run or two, and the process as much as all of them, where a container has 1 GB.
-Nothing of it is in use. So there are two arenas, and what is free is given back after each call.
+Memory: glibc keeps freed memory in the arena of the thread that allocated it, and allows eight
+arenas for each processor. Inference runs on any thread of a pool, so each malloc arena ends up
+holding the buffers of one or two inferences, although none of them is in use. In a container with
+1 GB that is too much. So the process is limited to two arenas, and free memory is given back to the
+system after each call.
 
-What is imported stays. Python looks it through for garbage all the same, again and again while it
-is imported, which takes a fifth of that time, and then in the calls, where it holds up the audio
-for 70 ms. So that begins when everything is imported, and passes over what there is by then.
+Garbage collection: imported modules stay in memory for good, but Python's collector looks through
+them again and again. During the imports that takes a fifth of their time; during calls it holds up
+the audio for 70 ms. So the collector starts when everything is imported, and skips what exists by
+then.
 """
 
 import ctypes

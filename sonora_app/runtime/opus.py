@@ -1,13 +1,13 @@
-"""Has the voice encoded as it is: mono, at its own rate, and silence only once.
+"""Encodes the bot's voice as it is (mono, at its own rate), and encodes silence only once.
 
-aiortc makes stereo at 48 kHz of whatever it is given, in pieces of 10 ms, each on a thread of the
-pool: with the two threads and the way there and back, a fifth of the processor time of a call,
-most of it for silence. A packet of Opus says itself how many channels and what band it holds, so
-every client plays this one as it did the other.
+aiortc turns any audio into stereo at 48 kHz, in pieces of 10 ms, and encodes each piece on a thread
+of a pool. With two threads and the way there and back, that is a fifth of the processor time of a
+call, most of it for silence. An Opus packet states its own number of channels and its bandwidth, so
+every client plays these packets as it plays aiortc's.
 
-aiortc sends packets that come encoded from a track. The track that Pipecat makes of its audio is
-read here, encoded, and sent in its stead; it is left alone if it is not what it was when this was
-written (Pipecat 1.14).
+aiortc sends packets that a track delivers already encoded. So the audio track that Pipecat makes is
+read here, encoded, and replaced by a track of packets. It is left alone when its private fields are
+not what they were in Pipecat 1.14.
 """
 
 from fractions import Fraction

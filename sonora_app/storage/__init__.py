@@ -1,1 +1,1 @@
-"""What is remembered: records, the recorder that makes them, and the stores that keep them."""
+"""What is kept of conversations: the records, the recorder that makes them, and the stores."""

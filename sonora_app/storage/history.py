@@ -1,6 +1,6 @@
-"""What the language model is told of the earlier calls of a conversation.
+"""Chooses which stored messages a resumed call gives to the language model.
 
-The one place that decides which stored messages a resumed call starts with.
+No other module decides this.
 """
 
 from collections.abc import Iterable

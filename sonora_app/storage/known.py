@@ -1,4 +1,4 @@
-"""What is remembered of people, read from the journal and from Supabase as if they were one."""
+"""What is known about people, read from the journal and from Supabase as if they were one store."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What is kept of conversations, read from the journal and from Supabase as if they were one."""
+"""Conversations, read from the journal and from Supabase as if they were one store."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime

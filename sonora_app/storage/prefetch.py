@@ -1,4 +1,4 @@
-"""Reads what there is of a conversation: ahead of time, in time, or late."""
+"""Reads a conversation's past before the call needs it, or later when the store is slow."""
 
 import asyncio
 from uuid import UUID

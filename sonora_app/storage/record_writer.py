@@ -1,4 +1,7 @@
-"""The side of a call's recording that is off the voice path: records are made and written here."""
+"""Makes a call's records and writes them, on the store's own thread.
+
+`recorder.py` only notes what happened; everything that takes time is done here.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,9 +1,9 @@
-"""Turns what happens in a call into records, and sees them into the store in order.
+"""Notes what happens in a call, and has it written to the store in order.
 
-Recording never waits: it notes what happened, and when, and returns. All the rest is done on the
-store's side loop, off the voice path: one consumer makes records of what has gathered, writes
-them in order, and writes them again when the store is busy. What was written is reported, so that
-the page can show it.
+Recording never waits. The recorder notes what happened and when, and returns. The rest is done on
+the store's side loop, away from the audio: one consumer turns the notes into records, writes them
+in order, and writes them again when the store is busy. Each written record is reported, so that the
+page can show it.
 """
 
 import asyncio

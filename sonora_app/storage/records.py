@@ -1,9 +1,9 @@
-"""What is remembered, as values: conversations, sessions, messages and transitions.
+"""The values that are kept: conversations, sessions, messages and transitions.
 
-A record is made once, with an id of its own (UUIDv7, RFC 9562), and written as often as it
-takes: writing it twice is writing it once. What changes later about a conversation or a
-session travels as an update that names only the fields it changes, so that two writers of
-one row do not undo each other.
+A record is made once, with an id of its own (UUIDv7, RFC 9562). Writing the same record twice has
+the same effect as writing it once. A later change to a conversation or a session travels as an
+update that names only the fields that change, so that two writers of one row do not undo each
+other's work.
 """
 
 import os

@@ -1,7 +1,8 @@
-"""Removing conversations from all the stores there are: one by its id, or the old ones by age.
+"""Removes conversations from every store: one by its id, or those older than a limit.
 
-Supabase goes first: what cannot be deleted there stays in the journal too, so that a conversation
-is never half gone in silence. While something of it is on its way there, nothing is removed.
+A conversation is removed from Supabase first. If that fails, it stays in the journal too, so that a
+conversation is never half removed without notice. While a part of it is on its way to Supabase,
+nothing is removed.
 """
 
 import asyncio

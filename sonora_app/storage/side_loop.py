@@ -1,4 +1,4 @@
-"""An event loop on a thread of its own, for work that must not occupy the one that calls run on."""
+"""An event loop on a thread of its own, for work that must not hold up the loop of the calls."""
 
 import asyncio
 import threading

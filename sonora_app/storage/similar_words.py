@@ -1,4 +1,4 @@
-"""Finding what is talked about by its words, whatever their accents and endings."""
+"""Finds texts that share words with a query, whatever the accents and endings of the words."""
 
 import re
 import unicodedata

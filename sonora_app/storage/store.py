@@ -1,7 +1,7 @@
-"""What a store can do.
+"""`Store`: what every store can do.
 
-The rest of the project knows a store only by this. Every method is a coroutine that leaves the
-event loop free while it works, and every failure is a `StorageError`.
+The rest of the project knows a store only by this protocol. Every method is a coroutine that leaves
+the event loop free while it works. Every failure is a `StorageError`.
 """
 
 from collections.abc import Callable, Sequence

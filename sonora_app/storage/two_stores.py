@@ -1,11 +1,11 @@
-"""A store of two: the journal, which everything is written to first, and Supabase behind it.
+"""A store made of two: the journal, which is written first, and Supabase behind it.
 
-Writing is done when the journal has it; a shipper brings it to Supabase in its own time. What is
-read comes from Supabase, where other calls and the text-chat API leave what they write, together
-with what the journal has and Supabase has not yet.
+A write is done when the journal has it; a shipper brings it to Supabase later. Reads come from
+Supabase, because other calls and the text-chat API write there too, joined with what the journal
+still holds alone.
 
-What is done with Supabase is done on a thread of its own: a request takes milliseconds of processor
-time, which the event loop of the calls does not have.
+Work with Supabase runs on a thread of its own: a request takes milliseconds of processor time,
+which the event loop of the calls cannot spare.
 """
 
 import asyncio

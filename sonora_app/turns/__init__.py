@@ -1,23 +1,29 @@
-"""When the user's turn is over, and what is done before that is sure.
+"""Decides when the user's turn is over, and has the answer made before that is certain.
 
-| module | |
+| module | what it does |
 |---|---|
-| `models.py` | Silero and smart-turn, loaded once for all calls of a process |
-| `pauses.py` | notices that the user pauses, before it counts as the end of their speech |
-| `recogniser.py` | has Deepgram finalize where the user falls silent |
-| `endings.py` | tells by the words whether more is to come; `endings/` has them, by language |
-| `patience.py` | how long a silence is borne then |
-| `answer.py` | has the model tell that a guessed answer is there |
-| `stop.py` | guesses the end of a turn, has it answered, and ends it or withdraws the guess |
+| `detectors.py` | Silero (is there a voice?) and smart-turn (is the turn over?), loaded once |
+| `pauses.py` | notices that the user pauses, sooner than Silero reports the end of speech |
+| `endings/` | tells from the last words whether the sentence goes on |
+| `patience.py` | how long a silence must last before the turn is over |
+| `stop.py` | guesses the end of a turn, has it answered, and confirms or withdraws the guess |
 
-A turn goes like this. The user falls silent: Deepgram is asked to finalize, after `HUSH_SECS` if
-the silence is deep, else as soon as it is a pause. After `PAUSE_SECS` that counts as a pause, and
-smart-turn is asked whether the turn sounds complete. If it does, and the transcript does not break
-off, the model is asked once that is there, on a copy of the context, and its answer is held back.
-The turn ends when the silence has lasted as long as Silero's `stop_secs` and the answer has begun,
-or `patience.SURE_SECS` without one; then the answer is let through. When the user goes on, the
-answer is thrown away, and leaves nothing behind.
+`vendors/deepgram/finalize.py` asks Deepgram for the transcript in a pause, and
+`vendors/openai/speculation.py` tells that the model has answered a guessed turn.
 
-A turn that does not sound complete, or whose last word leaves the sentence open (“quisiera saber
-si”), ends after a longer silence, and its answer is asked for only towards the end of that.
+A turn goes like this:
+
+1. The user falls silent. Deepgram is asked for the transcript: after `HUSH_SECS` of deep silence,
+   otherwise when the silence counts as a pause.
+2. After `PAUSE_SECS` the silence counts as a pause. Smart-turn judges whether the turn sounds
+   complete.
+3. If the turn sounds complete, and its last words do not leave the sentence open, the model is
+   asked as soon as the transcript is there. The model gets a copy of the context, and its answer
+   is held back.
+4. The turn ends when the silence has lasted for Silero's `stop_secs` and the answer has begun. If
+   no answer begins, the turn ends after `patience.SURE_SECS`. The answer is then let through.
+5. If the user goes on instead, the answer is thrown away. Nothing of it is kept.
+
+A turn that sounds incomplete, or whose last word leaves the sentence open (“quisiera saber si”),
+ends after a longer silence. Its answer is asked for only near the end of that silence.
 """

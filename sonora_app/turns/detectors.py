@@ -1,8 +1,9 @@
-"""The two models that tell when the user speaks and when a turn is over, loaded once per process.
+"""The two models that listen for turns, loaded once per process: Silero and smart-turn.
 
-Pipecat's analyzers load their model for each call: about 110 ms, and 20 MB that are not given
-back. Here each call gets a copy of an analyzer that has one already; what belongs to a stream of
-audio is made anew.
+Silero tells when the user speaks, smart-turn when a turn is over. Pipecat's analyzers load their
+model anew for each call, which takes about 110 ms, and 20 MB that are never given back. Here each
+call gets a copy of an analyzer that has its model already. Only what belongs to one stream of audio
+is made anew.
 """
 
 import asyncio

@@ -1,4 +1,8 @@
-"""How long a silence is borne before the turn is over, by what the turn ends in."""
+"""How long a silence must last before the turn is over, depending on how the turn ends.
+
+The waits are longer after an unfinished sentence, and after a number or a spelt letter, because
+people who dictate pause between groups of them.
+"""
 
 from dataclasses import dataclass
 

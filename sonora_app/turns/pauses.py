@@ -1,15 +1,14 @@
-"""Notices that the user pauses, before it counts as the end of their speech.
+"""Notices that the user pauses, before Silero reports the end of their speech.
 
-Silero reports the end of speech after `stop_secs` of silence. A pause is the first part of that:
-long enough not to be the closure of a consonant, and reported without waiting for the rest.
+Silero reports the end of speech after `stop_secs` of silence. A pause is reported here after the
+first part of that silence. The part is long enough to be more than the closure of a consonant.
 
-Silero itself goes on taking what it hears for a voice for some 60 ms after the last sound. So a
-pause is also where the sound falls far below that of the words before; where there is noise in
-the background it does not, and Silero tells.
+Silero goes on hearing a voice for about 60 ms after the last sound. So a pause is also noticed by
+loudness: the sound falls far below that of the words before it. In a noisy room the sound does not
+fall that far, and then Silero's judgement counts.
 
-The recogniser takes its time, so it is told sooner that a pause may have begun: where the sound has
-fallen so far that a closure, into which the room and the voice itself go on sounding, mostly does
-not reach.
+Deepgram takes time to answer, so it is told even sooner that a pause may have begun: when the sound
+has become very quiet. A consonant's closure is rarely this quiet, because reverberation fills it.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Guesses the end of the user's turn, has it answered, and ends it or withdraws the guess."""
+"""Guesses the end of the user's turn, has the guess answered, and confirms or withdraws it."""
 
 import asyncio
 import time

@@ -1,1 +1,1 @@
-"""The vendors' services: Deepgram, OpenAI and Cartesia, and what takes over when one fails."""
+"""The vendors' services: Deepgram, OpenAI and Cartesia, and the fallback when one of them fails."""

@@ -1,12 +1,14 @@
-"""The ears and the voice: Deepgram and Cartesia.
+"""Builds the recogniser and the voice of a call: Deepgram's and Cartesia's services.
 
 What is set on purpose, and why:
 
-- The language, always: Deepgram and Cartesia take English when none is given.
-- Deepgram connects while the call is set up, and again after a drop or a refusal (`hearing.py`).
-- Cartesia's word timestamps are on (Pipecat asks for them), so that what is remembered of an
-  answer is what was heard of it, also when Cartesia breaks off in mid-sentence (`voice.py`).
-- Markdown that the model lets slip is taken out before it is spoken.
+- The language, always: Deepgram and Cartesia assume English when none is given.
+- Deepgram connects while the call is set up, and reconnects after a drop or a refusal
+  (`deepgram/connection.py`).
+- Cartesia sends the time of each word, because Pipecat asks for it. So only what was heard of an
+  answer is remembered, even when Cartesia breaks off in the middle of a sentence
+  (`cartesia/voice.py`).
+- Markdown in the model's answer is removed before it is spoken.
 """
 
 from collections.abc import Sequence

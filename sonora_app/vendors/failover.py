@@ -1,8 +1,7 @@
-"""When a call goes over to a fallback: Pipecat's switcher, with a strategy that does not wait for
-a service to be beyond repair.
+"""When a call changes to its fallback: a Pipecat switcher that changes at the first lost answer.
 
-Pipecat's own failover strategy leaves errors alone that a service can carry on from. In a call
-each of them is an answer or a sentence that nobody hears.
+Pipecat's own failover strategy ignores errors from which a service can recover. In a call, each of
+these errors is an answer or a sentence that nobody hears.
 """
 
 from pipecat.frames.frames import ErrorFrame, ManuallySwitchServiceFrame

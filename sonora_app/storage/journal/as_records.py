@@ -1,4 +1,4 @@
-"""The journal's rows as records."""
+"""Turns the journal's rows into records."""
 
 import json
 import sqlite3

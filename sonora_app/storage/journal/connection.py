@@ -1,4 +1,4 @@
-"""The connection of a journal to its file, and the thread that all its work is done on."""
+"""A journal's connection to its file, and the thread on which all of its work is done."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The journal's file: how it is opened, and what its failures mean to a person."""
+"""The journal's file: how it is opened, and what to tell a person when that fails."""
 
 import asyncio
 import sqlite3

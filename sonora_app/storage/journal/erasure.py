@@ -1,7 +1,8 @@
-"""Taking rows out of the journal for good, so that no byte of them is left in its files.
+"""Deletes rows from the journal for good, so that no byte of them remains in its files.
 
-Deleting is one transaction; what is left in the files is cleared away afterwards, once for any
-number of them (see scrub.py). A mark beside the journal says that this is still to be done.
+The rows are deleted in one transaction. What remains of them in the files is cleared away
+afterwards, once for any number of deletions (see `scrub.py`). Until then, a mark beside the journal
+says that clearing is due.
 """
 
 import asyncio

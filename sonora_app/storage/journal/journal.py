@@ -1,11 +1,12 @@
-"""The embedded store: an SQLite database on this machine.
+"""The journal as a store: an SQLite database on this machine.
 
-It is the store when there is no other, and the outbox in front of one when there is.
+Without Supabase the journal is the only store. With Supabase it is also the outbox: records wait in
+it until they are shipped.
 
-A write is done when it is on the disk: every commit is synced (`synchronous=FULL` in WAL mode),
-so that what was acknowledged survives `kill -9` and loss of power alike. Without the sync it
-would survive only the first. The sync costs some tenths of a millisecond on a solid-state disk,
-once per batch and on the journal's own thread, where a call does not notice it.
+A write counts as done when it is on the disk. Every commit is synced (`synchronous=FULL` in WAL
+mode), so an acknowledged record survives both `kill -9` and a loss of power. Without the sync it
+would survive only `kill -9`. The sync takes some tenths of a millisecond on a solid-state disk. It
+happens once per batch, on the journal's own thread, where no call waits for it.
 """
 
 import sqlite3

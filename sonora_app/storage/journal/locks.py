@@ -1,6 +1,6 @@
-"""File locks that tell the processes on one journal apart, and the living from the dead.
+"""File locks by which processes that share a journal know each other, and know which have died.
 
-The locks are `flock`s: the system lets go of one when its process ends, however it ends.
+The locks are `flock`s: the system releases a lock when its process ends, however it ends.
 """
 
 import fcntl

@@ -1,4 +1,7 @@
-"""What the journal remembers of people: written and read within a transaction of the journal."""
+"""What the journal remembers about people: how its rows are written and read.
+
+Every function here runs within a transaction of the journal.
+"""
 
 import sqlite3
 from datetime import datetime

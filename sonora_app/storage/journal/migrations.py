@@ -1,7 +1,7 @@
 """The journal's schema, as numbered migrations.
 
-`PRAGMA user_version` says how many of them a file has had. One that has been released is never
-edited: what changes comes as another.
+`PRAGMA user_version` counts the migrations that a file has had. A released migration is never
+edited: a change comes as another migration.
 """
 
 import sqlite3

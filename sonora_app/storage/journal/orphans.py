@@ -1,4 +1,4 @@
-"""Sessions whose process died before it could end them, and what that leaves to write."""
+"""Sessions whose process died before it could end them, and the records that end them now."""
 
 import sqlite3
 from collections.abc import Set

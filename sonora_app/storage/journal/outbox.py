@@ -1,7 +1,7 @@
-"""The journal's outbox: what waits to be shipped, in order, and what was refused for good.
+"""The journal's outbox: the records that wait to be shipped, and those that were refused for good.
 
-A record is put here in the transaction that writes it, and leaves when it is stored elsewhere.
-What is read at a time is bounded, whatever waits.
+A record enters the outbox in the transaction that writes it. It leaves when it is stored elsewhere.
+Only a bounded number of records is read at a time, however many wait.
 """
 
 import fcntl

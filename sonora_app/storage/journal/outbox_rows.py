@@ -1,4 +1,4 @@
-"""What is done to the outbox's rows within a transaction of the journal."""
+"""Changes to the outbox's rows. Every function here runs within a transaction of the journal."""
 
 import json
 import sqlite3

@@ -1,10 +1,10 @@
-"""Conversations that stand in for others.
+"""Provisional conversations, which stand in for one whose owner is not known yet.
 
-A call may name a conversation whose owner cannot be read in time. What is said in it is then kept
-as a conversation of its own, which belongs to who asked, and is held back from Supabase until the
-owner is known: it then becomes a part of the conversation that was asked for, or, where that is
-somebody else's, stays what it is. So nothing said is lost, and nothing is written into a
-conversation whose owner is unknown.
+A call may name a conversation whose owner cannot be read in time. What is said is then kept as a
+conversation of its own, which belongs to the caller and is held back from Supabase until the owner
+is known. If the caller owns the conversation that was named, the provisional one becomes a part of
+it. If somebody else owns it, the provisional one stays separate. So nothing said is lost, and
+nothing is written into another person's conversation.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What may go from a journal whose records are stored elsewhere as well."""
+"""Removes from the journal what is old and also stored in Supabase."""
 
 import sqlite3
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The journal's rows as records: how they are read."""
+"""Reads the journal: the queries, and their rows as records."""
 
 import sqlite3
 from typing import Any

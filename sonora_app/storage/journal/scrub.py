@@ -1,13 +1,13 @@
-"""Leaving no byte in the journal's files of the rows that were deleted from it.
+"""Clears deleted rows out of the journal's files, to the last byte.
 
-`secure_delete` alone does not: of a row that an UPDATE made longer, SQLite leaves pieces in the
+`secure_delete` alone is not enough. SQLite leaves pieces of a row that an UPDATE made longer in the
 gaps of its pages, FTS5 keeps the words of deleted rows in its own tables, and the write-ahead log
-keeps whole pages. So the file is written anew (`VACUUM`) and the log emptied.
+keeps whole pages. So the file is written anew (`VACUUM`) and the log is emptied.
 
-`VACUUM` gives other numbers to the rows of a table that has no `INTEGER PRIMARY KEY` of its own.
-It takes between 10 and 20 ms a megabyte (journals of 50 and 220 MB on two cores, one idle and one
-busy), and as much room again as the journal has, beside it and in the folder for temporary files.
-Meanwhile others read, and whoever writes waits.
+`VACUUM` renumbers the rows of a table that has no `INTEGER PRIMARY KEY` of its own. It takes 10 to
+20 ms a megabyte (journals of 50 and 220 MB on two cores, one idle and one busy), and needs as much
+free space as the journal has, both beside the journal and in the folder for temporary files.
+Meanwhile others can read, and writers wait.
 """
 
 import os

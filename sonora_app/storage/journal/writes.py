@@ -1,4 +1,4 @@
-"""Records as the journal's rows: how they are written."""
+"""Writes records into the journal's tables."""
 
 import hashlib
 import json

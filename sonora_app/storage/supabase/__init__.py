@@ -1,1 +1,1 @@
-"""Supabase: what the journal's outbox ships to, and conversations are read from."""
+"""Supabase: the store that receives the journal's records, and that conversations are read from."""

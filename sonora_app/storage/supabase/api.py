@@ -1,8 +1,8 @@
-"""Supabase: what the outbox is shipped to, and where a conversation is read when it is resumed.
+"""Requests to Supabase: records are written to it, and a resumed conversation is read from it.
 
-Through the official client, on an HTTP client of ours: its limits are seconds, it does not repeat
-anything by itself, and what goes wrong comes out sorted. It keeps to HTTP/1.1, whose library,
-unlike the other's, writes no headers to any log.
+They go through Supabase's official client, on an HTTP client configured here: it gives up after
+seconds, it repeats nothing by itself, and its errors are sorted by what to do about them. It keeps
+to HTTP/1.1, because the library for HTTP/2 writes headers, and so keys, to the log.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""When to try again: back-off with jitter, and a circuit that spares a dead server."""
+"""When to try Supabase again: after growing pauses, and rarely while the server is dead."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Taking whole conversations out of Supabase, for good."""
+"""Deletes whole conversations from Supabase for good."""
 
 from collections.abc import Callable, Collection, Set
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
-"""What can go wrong between here and Supabase, sorted by what to do about it.
+"""What can go wrong on the way to Supabase, sorted by what to do about it.
 
-No sentence here holds a key, an address or anything that was said: of an answer, only its
-status and its code are used.
+No message here holds a key, an address or anything that was said. Of Supabase's answer, only the
+status and the error code are used.
 """
 
 import json

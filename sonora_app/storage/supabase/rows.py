@@ -1,8 +1,8 @@
-"""Rows as Supabase gives them, as records.
+"""Turns Supabase's rows into records.
 
-Lenient where another writer shares the table: the text-chat API leaves out a session and a
-sequence, writes roles of its own, images alone, and what older projects hold in a column may be
-of another shape. A row that cannot be read all the same is left out, and costs nothing around it.
+Reading is lenient, because other programs write to the same tables. The text-chat API leaves out
+the session and the sequence number, writes roles of its own, and writes messages that are only
+images. Older projects may hold values of other types in a column.
 """
 
 from collections.abc import Callable, Iterable

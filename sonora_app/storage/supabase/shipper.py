@@ -1,7 +1,7 @@
-"""Brings what is in the journal's outbox to Supabase, in order, for as long as it takes.
+"""Ships the journal's outbox to Supabase, in order, for as long as that takes.
 
-One batch is on its way at a time, and only its entries are in memory, whatever waits. Applying a
-batch again changes nothing, so what was sent and not confirmed is simply sent again.
+One batch travels at a time, and only its entries are in memory, however many wait. Applying a batch
+twice changes nothing, so a batch that was sent but not confirmed is sent again.
 """
 
 import asyncio

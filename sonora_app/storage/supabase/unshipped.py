@@ -1,4 +1,4 @@
-"""The last resort for what could not be shipped: the log, and the way back from there."""
+"""The last resort for records that could not be shipped: the log, and the way back from it."""
 
 import asyncio
 import json

@@ -1,1 +1,1 @@
-"""Tells by its words whether a sentence goes on; the words are data, by language."""
+"""Tells from its last words whether a sentence goes on, by a list of words for each language."""

@@ -1,13 +1,13 @@
-"""What the last words of a transcript tell of whether more is to come.
+"""Tells from the last words of a transcript whether the user is likely to say more.
 
-Smart-turn goes by the sound alone. The words are another witness: nobody has finished who stops
-after an article, a preposition or a conjunction, or after a filler. They are listed for each
-language in `endings/`. It is grammar, not meaning: most sentences could be over long before they
-are, and nothing here tells.
+Smart-turn judges by the sound alone. The words are a second witness: a speaker who stops after an
+article, a preposition, a conjunction or a filler has not finished. The YAML files beside this
+module list such words for each language. They are grammar, not meaning: most sentences could end
+long before they do, and no list can tell.
 
-Punctuation is the recogniser's guess, and Deepgram's puts a full stop where it is told to
-finalize; so that there is one means nothing. A comma or an ellipsis is a guess that more is to
-come, a question mark that nothing is (“What is it for?”).
+The recogniser guesses the punctuation. Deepgram puts a full stop wherever it is told to finalize,
+so a full stop means nothing. A comma or an ellipsis is a guess that more will come. A question mark
+is a guess that nothing will (“What is it for?”).
 """
 
 import re

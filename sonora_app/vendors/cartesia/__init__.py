@@ -1,1 +1,1 @@
-"""Everything that extends a Cartesia class of Pipecat, and the speech it keeps."""
+"""Everything that extends a Cartesia class of Pipecat, and the speech that calls share."""

@@ -1,9 +1,9 @@
-"""Gives the voice the first words of an answer, rather than the first sentence.
+"""Sends the voice the first words of an answer as soon as they exist, not the first sentence.
 
-"Claro, Oaxaca en abril es muy bonita." can be begun at its first word; the rest arrives while
-that is being spoken. Only the first piece of an answer is cut short, where the writer put a mark,
-or after `OPENING_WORDS` words without one: Cartesia is sent both pieces as one utterance to be
-continued, and speaks on across the cut in one intonation.
+The voice can begin “Claro, Oaxaca en abril es muy bonita.” with its first word; the rest arrives
+while that word is spoken. Only the beginning of an answer is cut: at the first punctuation mark, or
+after `OPENING_WORDS` words without one. Cartesia gets both pieces as parts of one utterance, so its
+intonation runs on across the cut.
 """
 
 from collections.abc import AsyncIterator

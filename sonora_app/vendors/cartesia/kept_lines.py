@@ -1,4 +1,4 @@
-"""Cartesia, which has said some lines before they are due. See `kept_speech.py`."""
+"""A Cartesia service that has some lines spoken before they are due. See `kept_speech.py`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence

@@ -1,8 +1,8 @@
-"""Speech of fixed lines, made before it is needed and kept for the calls after.
+"""Keeps the speech of fixed lines, so that later calls do not wait for Cartesia to make it.
 
-A line is kept as Cartesia sent it: its audio and when each word of it is heard. It is played
-through the voice like any other speech, so that a line that is cut off is remembered as far as it
-was heard.
+A line is kept as Cartesia sent it: the audio, and the time at which each word is heard. Kept speech
+is played through the voice like any other. So a line that is interrupted is remembered exactly as
+far as it was heard.
 """
 
 import asyncio

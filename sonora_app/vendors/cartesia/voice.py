@@ -1,11 +1,11 @@
-"""Cartesia, of which no more is remembered than was heard, and which says when speech was lost.
+"""A Cartesia service that remembers only what was heard, and reports speech that was lost.
 
-Speech may end early: the connection drops, nothing comes for some seconds, a text cannot be sent,
-Cartesia reports an error. Pipecat then takes the rest of the text for spoken, says what comes after
-the gap, and does not tell that the speech ended, so that a greeting would never be over. Here the
-rest is forgotten, nothing more is said in that turn, and the end is told at once.
+Speech may end early: the connection drops, no audio comes for some seconds, a text cannot be sent,
+or Cartesia reports an error. Pipecat then counts the rest of the text as spoken, speaks the text
+that follows the gap, and never reports the end of the speech; a greeting would never be over. Here
+the rest of the text is dropped, nothing more is said in that turn, and the end is reported at once.
 
-Audio contexts, which is what Pipecat calls the speech of one turn, play one after another.
+Pipecat calls the speech of one turn an audio context. Audio contexts play one after another.
 """
 
 import asyncio

@@ -1,16 +1,19 @@
-"""Deepgram that stays with the call: connects again, asks again, and says when it cannot hear.
+"""Deepgram services that reconnect for as long as the call lasts, and report when they cannot hear.
 
-Pipecat's services give up for the whole call after a refusal or a few failed attempts, wait for
-four seconds before they connect again, and hold the start of the call up while they try. Here
+Pipecat's services give up for the whole call after a refusal or a few failed attempts, wait four
+seconds before they reconnect, and hold up the start of the call while they try. Here
 
-- the start waits for `CONNECT_SECS` at most, and the attempts go on beside the call;
-- a connection that drops is made again at once, and after giving up every `RETRY_SECS`;
-- speech that Deepgram does not answer for is noticed `HEARD_SECS` after its end.
+- the start of the call waits for at most `CONNECT_SECS`, and the attempts go on beside the call;
+- a connection that drops is opened again at once, and after that every `RETRY_SECS`;
+- speech that Deepgram does not answer is noticed `HEARD_SECS` after the speech ended.
 
 Event handlers, besides Pipecat's:
 
-- on_unheard(service): somebody spoke, and Deepgram has told nothing since. Not when that makes the
-  service unusable, which is told by itself.
+- on_unheard(service): somebody spoke, and Deepgram has sent nothing since. Not called when the
+  silence makes the service unusable, which is reported by itself.
+
+The final transcript must survive the interruption that it causes: the transcript interrupts the
+bot, and an interruption drops the frames that are under way.
 """
 
 import asyncio

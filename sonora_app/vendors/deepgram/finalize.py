@@ -1,9 +1,10 @@
-"""Deepgram's Nova, asked for the transcript in a pause rather than at the end of speech.
+"""A Nova service that asks for the transcript in a pause, before the end of speech is certain.
 
-Deepgram recognises as the audio comes, but keeps its last words back until it is sure of them or
-told to finalize. Pipecat tells it when Silero reports the end of speech; asking as the user falls
-silent has the transcript there by then. It costs nothing but a cut between two results where the
-user goes on; Deepgram cuts at pauses of 10 ms by itself.
+Deepgram transcribes as the audio comes, but keeps back the last words until it is sure of them or
+is told to finalize. Pipecat tells it to finalize when Silero reports the end of speech. This
+service tells it when the user falls silent, so that the transcript is there by the time that the
+turn ends. When the user goes on, the price is one more cut between two results; Deepgram makes such
+cuts by itself at pauses of 10 ms.
 """
 
 from collections.abc import AsyncGenerator

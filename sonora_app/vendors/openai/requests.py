@@ -1,4 +1,4 @@
-"""What extends Pipecat's OpenAI service: requests whose patience is set for talk."""
+"""An OpenAI service whose time limits and retries suit a spoken conversation."""
 
 import asyncio
 import contextlib

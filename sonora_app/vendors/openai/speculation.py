@@ -1,7 +1,7 @@
-"""Has the model tell that the answer to a guessed turn is there.
+"""Reports that the answer to a guessed turn has begun.
 
-Pipecat's LLM service holds such an answer back until the turn is over. With its first words
-there, nothing is gained any more by waiting for the user to go on.
+A guessed turn is one that is probably over. Pipecat's LLM service holds its answer back until the
+turn is confirmed. Once the answer has begun, waiting longer for the user to go on gains nothing.
 """
 
 from dataclasses import dataclass
