@@ -20,7 +20,7 @@ _FIELD = "_RTCRtpReceiver__jitter_buffer"
 
 
 class NoBuffer(JitterBuffer):
-    """Gives each packet as it comes; one that was overtaken by another is lost."""
+    """A buffer that holds nothing back. A packet that arrives after a later one is lost."""
 
     def __init__(self) -> None:
         """Create a buffer that keeps nothing."""
@@ -28,7 +28,7 @@ class NoBuffer(JitterBuffer):
         self._newest: int | None = None
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
-        """Take a packet, and give it unless a later one was given; the flag is of use to video."""
+        """Return a packet, unless a later one came before it. The flag matters only for video."""
         if self._newest is not None and not uint16_gt(packet.sequence_number, self._newest):
             return False, None
         self._newest = packet.sequence_number

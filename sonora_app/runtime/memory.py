@@ -23,7 +23,7 @@ _ARENAS = 2
 
 
 def begin_warm_up() -> None:
-    """Get ready for everything to be imported: no garbage sought, few arenas.
+    """Prepare for the imports: stop garbage collection, and limit the arenas.
 
     May be called again. Threads that are there keep the arenas they have.
     """
@@ -34,7 +34,7 @@ def begin_warm_up() -> None:
 
 
 def end_warm_up() -> None:
-    """Throw away what the warm-up has left, keep the rest for good, and collect garbage again.
+    """Collect the warm-up's garbage, exempt everything else from collection, and start it again.
 
     Takes a tenth of a second.
     """

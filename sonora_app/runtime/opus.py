@@ -29,7 +29,7 @@ _RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 """What Opus takes, in Hz."""
 
 _SETTLED = 3
-"""Packets of silence after which each is what the one before was."""
+"""After this many packets of silence, every further packet of silence is the same."""
 
 _FIELDS = ("_samples_per_10ms", "_bytes_per_10ms")
 

@@ -38,7 +38,7 @@ _SILENCE_SECS = 0.2
 
 
 class Silero(SileroVADAnalyzer):
-    """Silero, which also tells how it stands between starts and stops.
+    """Silero, which also reports what it hears between the start and the end of speech.
 
     Attributes:
         quiet_secs: How long it has heard no voice, in seconds.
@@ -57,15 +57,15 @@ class Silero(SileroVADAnalyzer):
     async def analyze_audio(self, buffer: bytes) -> VADState:
         """Analyze audio, and remember the state it leads to.
 
-        Here and not on a thread, as Pipecat does: a window takes a quarter of a millisecond, and
-        the way to a thread and back three times as much processor time.
+        Runs on the event loop. Pipecat uses a thread, but a window takes a quarter of a
+        millisecond, and the way to a thread and back takes three times as much processor time.
         """
         self._heard_at = time.monotonic()
         self._state = self._run_analyzer(buffer)
         return self._state
 
     def voice_confidence(self, buffer: bytes) -> float:
-        """Tell how surely a window of audio has a voice in it, and count the quiet ones."""
+        """Return how probably a window of audio has a voice in it, and count quiet windows."""
         confidence = super().voice_confidence(buffer)
         if confidence >= self.params.confidence:
             self.quiet_secs = 0.0
@@ -94,8 +94,8 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
     async def foresee(self, quiet_secs: float) -> EndOfTurnState:
         """Tell whether the turn sounds complete, if this is the end of it.
 
-        Smart-turn was trained on turns with 200 ms of silence after them, so what is missing of
-        that is put there. The audio is kept: the user may go on.
+        Smart-turn was trained on turns that end in 200 ms of silence, so silence is added up to
+        that length. The audio is kept, because the user may go on.
 
         Args:
             quiet_secs: How long the user has been silent, in seconds.
@@ -128,11 +128,11 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
 class _LeanSession:
     """A loaded model that gives back the memory of each run.
 
-    ONNX Runtime keeps what a run has taken for the next one, 28 MB for smart-turn. To take it anew
-    is some 2 ms of the 45 that a run lasts.
+    ONNX Runtime keeps the memory of a run for the next run, 28 MB for smart-turn. Allocating it
+    anew takes some 2 ms of the 45 ms of a run.
 
     Args:
-        session: What it was loaded as.
+        session: The loaded model.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:

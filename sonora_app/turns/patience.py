@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from sonora_app.turns.endings.grammar import Ending
 
 SURE_SECS = 0.5
-"""Silence after which a turn that sounds complete is over, answer or none, in seconds. The
-scaffolded quickstart ends it after 0.5 s as well: 0.27 s for Silero, 0.15 s for the transcript,
-and its jitter buffer's 0.08 s."""
+"""A turn that sounds complete is over after this silence, even without an answer. In seconds. The
+bot that `pipecat init` makes waits as long: 0.27 s for Silero, 0.15 s for the transcript, 0.08 s in
+its jitter buffer."""
 
 ANSWER_SECS = 0.5
-"""How long before an unfinished turn is over its answer is asked for, in seconds: what a model
-takes to begin, with a margin."""
+"""An unfinished turn's answer is asked for this long before the turn is over, in seconds: the time
+that a model takes to begin, with a margin."""
 
 WORDS_SECS = 0.5
-"""How much longer a turn stays open, in seconds, for words that were announced by an interim
-transcript and do not come."""
+"""An interim transcript announces words. A turn stays open this much longer, in seconds, for
+announced words that do not come."""
 
 STIRRED_SECS = 0.3
 """How long Silero may take to tell whether a sound in the pause is a voice, in seconds."""
@@ -27,12 +27,12 @@ STIRRED_SECS = 0.3
 
 @dataclass(frozen=True)
 class Patience:
-    """How much silence there may be, in seconds.
+    """How much silence a turn bears, in seconds.
 
     Parameters:
-        ask_secs: After how much the answer is asked for.
-        over_secs: After how much the turn is over.
-        until_answered: Whether it is over before that, once the answer has begun.
+        ask_secs: The silence after which the answer is asked for.
+        over_secs: The silence after which the turn is over.
+        until_answered: Whether the turn is over sooner, as soon as the answer has begun.
     """
 
     ask_secs: float
@@ -43,12 +43,12 @@ class Patience:
 _SHORT = Patience(ask_secs=0.0, over_secs=SURE_SECS, until_answered=True)
 
 _NUMBER = Patience(ask_secs=0.7, over_secs=0.95)
-"""Who dictates pauses for half a second between two numbers; Silero takes 0.1 s and more to notice
-that they go on."""
+"""People who dictate numbers pause for half a second between them. Silero needs 0.1 s or more to
+notice that they go on."""
 
 
 def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
-    """With a turn that sounds complete.
+    """How long to wait after a turn that sounds complete.
 
     Args:
         ending: What its words end in.

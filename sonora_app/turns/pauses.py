@@ -29,28 +29,30 @@ PAUSE_SECS = 0.06
 """Silence that counts as a pause, in seconds: two of Silero's windows of 32 ms."""
 
 HUSH_SECS = 0.02
-"""Silence that may be a pause, in seconds, if it is deep by then: a packet."""
+"""A silence that may be a pause, in seconds, provided it is deep: one packet of audio."""
 
 HUSH = 0.05
-"""Silence, as a part of the loudness of the words before it (root mean square): 26 dB less."""
+"""The loudness below which sound is silence, as a part of the loudness of the words before it (root
+mean square): 26 dB less."""
 
 DEEP = 0.02
-"""Deep silence, likewise: 34 dB less."""
+"""The loudness of deep silence, as a part of the same: 34 dB less."""
 
 STIR = 0.1
-"""A sound in the silence, likewise: 20 dB less than the words, that is 6 more than the silence."""
+"""The loudness from which a sound breaks the silence, as a part of the same: 20 dB less than the
+words, 6 dB more than the silence."""
 
 _FADING = 0.5
 """How much of a loudness still counts a second later: 6 dB a second, as voices trail off."""
 
 
 class Loudness:
-    """How long a stretch of speech has been as good as silent.
+    """Measures how long a stretch of speech has been silent, by its loudness.
 
     Attributes:
         hushed_secs: For how long, in seconds.
-        hushes: Whether that may be a pause.
-        stirs: Whether the last that was heard is well above the silence.
+        hushes: Whether the silence may be a pause.
+        stirs: Whether the last sound is well above the silence.
     """
 
     def __init__(self) -> None:

@@ -38,13 +38,13 @@ from sonora_app.vendors.frames import (
 from sonora_app.vendors.openai.speculation import AnswerReadyFrame
 
 _LOOK_SECS = 0.02
-"""How often to look whether somebody who may have begun to speak has, in seconds."""
+"""How often to check whether the user, who may be speaking again, really is. In seconds."""
 
 _MATCH = NormalizedMatch()
 
 
 class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
-    """Smart-turn's strategy, which has a turn answered before it is over.
+    """Pipecat's smart-turn strategy, extended: it has a turn answered before the turn is over.
 
     Args:
         smart_turn: Tells whether a turn sounds complete.
@@ -52,7 +52,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         endings: Tells by the words whether more is to come.
 
     Attributes:
-        endings: The same; others where the language changes.
+        endings: The same. Replaced when the language changes.
     """
 
     def __init__(self, smart_turn: SmartTurn, silero: Silero, endings: Endings) -> None:
@@ -61,7 +61,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self.endings = endings
         self._smart_turn = smart_turn
         self._silero = silero
-        # Whether a turn goes on that nothing has ended, and whether what ends it keeps the guess.
+        # Whether a turn is open, and whether its end will keep the guess.
         self._open = self._held = False
         # Whether the turn that is over was answered by a guess.
         self._kept = False
@@ -87,7 +87,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         """Follow the turn, frame by frame."""
         match frame:
             case UserHushedFrame():
-                # What is finalized from here on may be all of it. Pipecat takes what came so far
+                # The next finalized transcript may be complete. Pipecat takes what came so far
                 # for less than all of it once more words are announced.
                 self._all_transcribed = False
                 await super().process_frame(MORE_TO_COME)
@@ -200,10 +200,10 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._withdraw()
 
     async def _guess(self, *, sure: bool = False) -> None:
-        """Have the turn answered, if all of it is known and it may well be over.
+        """Have the turn answered, if its whole transcript is known and it is probably over.
 
         Args:
-            sure: Whether it will be over unless the user goes on.
+            sure: Whether the turn will be over unless the user goes on.
         """
         text = " ".join(self._said)
         if not text or self._quiet_since is None or self._wants_tool:

@@ -135,12 +135,12 @@ def language_frames(
     tts: TTSService | ServiceSwitcher[FailoverAtOnce],
     language: Language,
 ) -> list[Frame]:
-    """What tells the vendors, in the middle of a call, to hear and speak `language`.
+    """The frames that change the language of the recogniser and of the voice during a call.
 
     Args:
         settings: The settings.
-        stt: The call's recogniser, since Flux takes hints rather than a language.
-        tts: The call's voice, since a fallback is told as well, and has a voice of its own.
+        stt: The call's recogniser. Flux takes hints instead of a language.
+        tts: The call's voice. A fallback is told as well, and has a voice of its own.
         language: What is spoken from here on.
     """
     spoken = PipecatLanguage(language)

@@ -10,14 +10,14 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
 SPEECH_LOST = "speech was lost, in whole or in part"
-"""How the error of a voice that broke off reads, to be told from those of its connection."""
+"""The text of the error of a voice that broke off. It differs from the errors of the connection."""
 
 
 class FailoverAtOnce(ServiceSwitcherStrategyFailover):
-    """Goes over to the next service, in the order given and around, at any error of a vendor's."""
+    """Changes to the next service, in the given order and around, at any error of a vendor."""
 
     async def handle_error(self, error: ErrorFrame) -> FrameProcessor | None:
-        """Go over to the next service that can be given work.
+        """Change to the next service that is usable.
 
         Args:
             error: An error of the active service's.

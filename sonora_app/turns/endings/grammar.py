@@ -33,10 +33,10 @@ class Ending(Enum):
     """How a transcript ends."""
 
     WHOLE = auto()
-    """It may be all that was to be said."""
+    """The user may have said everything."""
 
     NUMBER = auto()
-    """In a number or a spelt word, of which there may be more: they are dictated with pauses."""
+    """In a number or a spelt word. More of it may come, because people dictate with pauses."""
 
     OPEN = auto()
     """In the middle of a sentence."""

@@ -35,15 +35,15 @@ from sonora_app.vendors.cartesia.kept_lines import KeptLinesCartesiaTTSService
 from sonora_app.vendors.failover import SPEECH_LOST
 
 RECONNECT_SECS = 0.2
-"""How soon after an attempt that failed there is no other: Pipecat makes a second one at once."""
+"""The least time between a failed attempt and the next. Pipecat makes the second one at once."""
 
 RECOVERY_SECS = 2.0
-"""How long after speech was lost the voice counts as out of order if more of it is lost, with
-nothing heard to its end in between."""
+"""Speech lost twice within this time, with none heard to its end in between, means that the voice
+is out of order."""
 
 
 class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
-    """Cartesia, with the speech that breaks off accounted for.
+    """Cartesia's voice, which accounts for speech that breaks off.
 
     Args:
         **kwargs: As for `KeptLinesCartesiaTTSService`.
@@ -96,7 +96,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
         await self._break_off_all_but(self._connected_by)
 
     async def _close_connection_contexts(self) -> None:
-        # Pipecat's says the rest of the turn in a fresh context, after a gap.
+        # Pipecat's method speaks the rest of the turn in a fresh context, after a gap.
         await self._break_off_all_but(None)
 
     async def _break_off_all_but(self, connection: Any) -> None:  # noqa: ANN401
@@ -105,7 +105,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
                 await self._break_off(context_id)
 
     async def _break_off(self, context_id: str) -> None:
-        """Have a context end with what has come of it."""
+        """End a context after the audio that has come for it."""
         self._sent_by.pop(context_id, None)
         self._broken_off.add(context_id)
         await self.remove_audio_context(context_id)
@@ -122,7 +122,7 @@ class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Push a frame. Speech begins and ends by the clock that its words go by."""
+        """Push a frame. Speech begins and ends by the same clock as its words."""
         if isinstance(frame, TTSStoppedFrame) and frame.pts is None:
             return  # Pipecat tells it as soon as Cartesia reports an error, before the last word
         if isinstance(frame, TTSStartedFrame):

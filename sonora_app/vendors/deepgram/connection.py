@@ -42,18 +42,19 @@ RETRY_SECS = 5.0
 """The pause between two attempts once Pipecat's own have been given up."""
 
 HEARD_SECS = 2.0
-"""How long after the end of speech Deepgram may tell nothing. Its answer to `Finalize` takes
-0.35 s at the 99th percentile by Pipecat's benchmark, and Flux tells something every 0.25 s."""
+"""How long after the end of speech Deepgram may stay silent. Its answer to `Finalize` takes
+0.35 s at the 99th percentile in Pipecat's benchmark, and Flux sends a message every 0.25 s."""
 
 PREROLL_SECS = 0.6
-"""Sound from before speech was found that is sent again with it: longer than it takes to find."""
+"""Speech is sent again with this much of the audio before its detection, which is longer than the
+detection takes."""
 
 UTTERANCE_SECS = 30.0
 """The longest utterance that is sent again."""
 
 
 class WatchfulSTTService(STTService):
-    """Notices speech that the recogniser does not answer for."""
+    """Notices speech to which the recogniser sends no answer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service, knowing of no speech yet."""
@@ -76,8 +77,10 @@ class WatchfulSTTService(STTService):
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Push a frame. What was recognised outlasts the interruption of the bot that it is: one
-        that an interim transcript makes drops what waits in the pipeline."""
+        """Push a frame. A final transcript must survive the interruption that it causes.
+
+        An interim transcript interrupts the bot, which drops the frames that wait in the
+        pipeline."""
         if isinstance(frame, TranscriptionFrame):
             frame.interruptible = False
         await super().push_frame(frame, direction)
@@ -88,11 +91,11 @@ class WatchfulSTTService(STTService):
         await super().cleanup()
 
     def answered(self) -> None:
-        """The recogniser told something."""
+        """Note that the recogniser has answered."""
         self._answered_at = time.monotonic()
 
     async def ask_again(self) -> bool:
-        """Try once more to have the last speech recognised; tells whether that can be."""
+        """Try once more to have the last speech recognised. Returns whether that is possible."""
         return False
 
     async def _wait_for_answer(self, ended_at: float) -> None:
@@ -113,16 +116,16 @@ class WatchfulSTTService(STTService):
 
 
 class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
-    """Nova, which gets to hear again what was said while, or before, its connection broke."""
+    """Nova. Speech that was said while or before its connection broke is sent again."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service; it connects when it is set up."""
         super().__init__(**kwargs)
         self._spoken: deque[bytes] = deque()
         self._spoken_secs = 0.0
-        # Whether speech is going on, or over but not transcribed yet.
+        # Whether there is speech that is not transcribed yet, ended or not.
         self._untranscribed = False
-        # Whether the connection has been brought up to date, and takes what comes.
+        # Whether the connection has had the earlier speech, and can take new audio.
         self._caught_up = False
         self._speaking = False
 
@@ -222,15 +225,15 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
 
 
 class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
-    """Flux. A turn that breaks off ends with what was heard of it, as Pipecat has it."""
+    """Flux. A turn whose connection breaks ends with what was heard of it, as in Pipecat."""
 
-    # Whether words of a turn were heard that is not over.
+    # Whether words of an open turn were heard.
     _heard_in_part = False
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Push a frame; a transcript is the end of what was heard in part."""
+        """Push a frame. A final transcript replaces the interim ones."""
         if isinstance(frame, TranscriptionFrame):
             self._heard_in_part = False
         await super().push_frame(frame, direction)

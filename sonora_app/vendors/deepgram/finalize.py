@@ -23,8 +23,8 @@ from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService
 from sonora_app.vendors.frames import UserHushedFrame, UserResumedFrame
 
 _SLACK_SECS = 0.1
-"""By how much a result may fall short of the end of speech and still hold all of it: Deepgram's
-times are those of its frames."""
+"""A result may end this much before the end of speech, in seconds, and still hold all of it,
+because Deepgram's times are those of its frames."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class AllTranscribedFrame(ControlFrame):
 
 
 class PromptDeepgramSTTService(LastingDeepgramSTTService):
-    """Nova, finalized where the user falls silent.
+    """Nova, told to finalize when the user falls silent.
 
     Args:
         **kwargs: As for `LastingDeepgramSTTService`.
@@ -89,13 +89,13 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         ended = self._speech_ended_secs
         if ended is None or not isinstance(result, ListenV1Results):
             return False
-        # One that was asked for in an earlier hush may fall short by less than the slack.
+        # A result asked for in an earlier silence may be early by less than the slack.
         least = max(ended - _SLACK_SECS, self._resumed_secs)
         return result.start + result.duration >= least
 
     async def _on_message(self, message: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         reaches_end = self._reaches_end(message)
-        # One that was asked for in a hush after which the user went on is of no pause.
+        # It belongs to a silence after which the user went on: ignore it.
         unasked = self._speech_ended_secs is None and not self._resumed_secs
         self._covered = reaches_end or unasked
         await super()._on_message(message)

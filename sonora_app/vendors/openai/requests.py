@@ -55,18 +55,18 @@ class AnswerLimits:
 
 
 class EmptyAnswerError(Exception):
-    """The model's answer ended without a word or a tool call in it."""
+    """The model's answer ended without a word and without a tool call."""
 
 
 class BoundedOpenAILLMService(ForetellingLLMService):
-    """OpenAI's chat completions, with the client's patience set for talk.
+    """OpenAI's chat completions, with time limits that suit a spoken conversation.
 
     The client's own defaults (ten minutes, two retries) fit no conversation.
 
     Event handlers, besides Pipecat's:
 
     - on_late(service): the first token has not come within `limits.hold_on_secs`.
-    - on_begun(service): it has come.
+    - on_begun(service): the first token has come.
 
     Args:
         limits: How long an answer may take.
@@ -152,7 +152,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         return chunks
 
     async def _connect(self) -> None:
-        # What asking for an answer would find out is found out then.
+        # Ignored here: the request for an answer will meet the same error.
         with contextlib.suppress(OpenAIError):
             client = self._asks_by.with_options(timeout=self._limits.timeout.connect, max_retries=0)
             await client.get("/models", cast_to=httpx.Response)
@@ -222,7 +222,7 @@ async def _rejoined(
 
 
 class InformedLLMSwitcher(LLMSwitcher[FailoverAtOnce]):
-    """Pipecat's switcher, in which the fallback is told what the flow tells the model."""
+    """Pipecat's switcher, whose fallback also gets the settings that the flow gives the model."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Have a change of settings, such as the role in the flow, reach every model."""

@@ -28,9 +28,9 @@ class AnswerReadyFrame(SystemFrame):
 
 
 class ForetellingLLMService(ShorteningLLMService):
-    """OpenAI's chat completions, which tell upstream when an answer that is held back begins."""
+    """OpenAI's chat completions, which send a frame upstream when a held-back answer begins."""
 
-    # Whether it was told of the present answer.
+    # Whether the present answer was reported.
     _foretold = False
     # The last frame that withdrew a guess.
     _withdrawn_by = 0
@@ -38,14 +38,14 @@ class ForetellingLLMService(ShorteningLLMService):
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service."""
         super().__init__(**kwargs)
-        # Sees what Pipecat's own gate in the service sees, and so knows what that one does.
+        # Sees the same frames as Pipecat's own gate in the service, so it knows what that does.
         self._gate = SpeculationGate()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame; a guess that was withdrawn before its turn came is not answered.
 
-        Withdrawals overtake what is queued. Pipecat would take such a guess for a turn that is
-        over, and answer it as well as the turn.
+        A withdrawal overtakes queued frames. Pipecat would take the withdrawn guess for a turn that
+        is over, and answer both the guess and the turn.
         """
         if isinstance(frame, EagerEndOfTurnCancelFrame):
             self._withdrawn_by = frame.id
@@ -65,8 +65,8 @@ class ForetellingLLMService(ShorteningLLMService):
     ) -> None:
         """Push a frame; an error of a guessed answer only withdraws the guess.
 
-        Nobody has asked for that answer yet. The model is asked again once the turn is over, and
-        what fails then is told: to end a call in the middle of a turn would lose what was said.
+        Nobody is waiting for that answer yet. The model is asked again when the turn is over, and
+        an error is reported then. Ending the call in mid-turn would lose what was said.
         """
         if isinstance(frame, LLMFullResponseStartFrame):
             self._foretold = False
