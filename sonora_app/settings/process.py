@@ -1,10 +1,11 @@
 """The settings of the process: whose machine it runs on, who may reach it, and what it logs."""
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+
+from sonora_app.settings.environment import EnvironmentSettings
 
 
-class ProcessSettings(BaseSettings):
+class ProcessSettings(EnvironmentSettings):
     """The process."""
 
     env: str = Field(

@@ -3,9 +3,10 @@
 import textwrap
 from collections.abc import Iterator
 
-from pydantic import AliasChoices, BaseModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from sonora_app.settings.environment import names
 from sonora_app.settings.process import ProcessSettings
 from sonora_app.settings.settings import Settings
 from sonora_app.settings.storage import StorageSettings
@@ -42,14 +43,6 @@ _ENV_HEAD = """\
 # without a key is replaced by a stand-in. Durations are in seconds.
 # Written by: uv run sonora settings --format env --output .env.example
 """
-
-
-def names(field: FieldInfo) -> list[str]:
-    """The environment variables of a setting, the one to use first."""
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return [str(name) for name in alias.choices]
-    return [str(alias)]
 
 
 def default(field: FieldInfo) -> str:

@@ -5,24 +5,31 @@ folder. Nothing else in the project reads the environment. Secrets are `SecretSt
 appears in no repr, log or error.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from pydantic import ValidationError
-from pydantic_settings import SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from sonora_app.errors import SettingsError
 from sonora_app.settings.choices import Identity
+from sonora_app.settings.env_file import (
+    IN_ENVIRONMENT,
+    Variable,
+    environment_variables,
+    file_variables,
+)
+from sonora_app.settings.environment import ENV_FILE, names
+from sonora_app.settings.mistakes import Mistake, bare_name, find_mistake
 from sonora_app.settings.process import ProcessSettings
 from sonora_app.settings.storage import StorageSettings
 from sonora_app.settings.talk import TalkSettings
 from sonora_app.settings.vendors import VendorSettings
-from sonora_app.wording.translation import worded
+from sonora_app.wording.translation import Worded, joined, worded
 
 
 class Settings(VendorSettings, StorageSettings, TalkSettings, ProcessSettings):
     """Everything that can be set from outside, with its default. Durations are in seconds."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
-    )
 
     @property
     def waiting_limit_secs(self) -> float:
@@ -52,19 +59,56 @@ class Settings(VendorSettings, StorageSettings, TalkSettings, ProcessSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment and from `.env`.
 
     Raises:
-        SettingsError: A value cannot be used. The message names the variables, not the values.
+        SettingsError: `.env` cannot be read, or a value cannot be used. The message names the
+            variables and the lines, not the values.
     """
+    fields = {name: field for field in Settings.model_fields.values() for name in names(field)}
+    variables = [*file_variables(ENV_FILE), *environment_variables(fields)]
+    mistakes = [
+        mistake
+        for variable in variables
+        if (field := fields.get(bare_name(variable.name).upper()))
+        and (mistake := find_mistake(variable, field))
+    ]
+    if mistakes:
+        raise _unusable(mistakes)
     try:
         return Settings()  # pyright: ignore[reportCallIssue]  # every field comes from the environment
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        )
-        raise SettingsError(
-            worded("The settings cannot be used: {problems}.", problems=problems),
-            hint=worded("See docs/settings.md."),
+        problems = error.errors(include_input=False, include_url=False)
+        raise _unusable(
+            Mistake(_problem(problem, fields, variables), worded("See docs/settings.md."))
+            for problem in problems
         ) from None
+
+
+def _unusable(mistakes: Iterable[Mistake]) -> SettingsError:
+    problems, remedies = zip(*mistakes, strict=True)
+    return SettingsError(
+        worded("The settings cannot be used: {problems}.", problems=joined("; ", problems)),
+        hint=joined(" ", dict.fromkeys(remedies)),
+    )
+
+
+def _problem(
+    problem: ErrorDetails, fields: Mapping[str, FieldInfo], variables: Sequence[Variable]
+) -> Worded:
+    """What pydantic says of a setting, with the name by which it was written, and where."""
+    first = str(problem["loc"][0])
+    aliases = names(fields[first]) if first in fields else []
+    written = [variable for variable in variables if variable.name.upper() in aliases]
+    if not written:
+        return worded("{name}: {problem}", name=first, problem=problem["msg"])
+    read = max(
+        reversed(written),
+        key=lambda found: (found.where is IN_ENVIRONMENT, -aliases.index(found.name.upper())),
+    )
+    return worded(
+        "{name} ({where}): {problem}",
+        name=read.name.upper(),
+        where=read.where,
+        problem=problem["msg"],
+    )

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings
 
 from sonora_app.errors import SettingsError
 from sonora_app.settings.choices import Identity, Seconds
+from sonora_app.settings.environment import EnvironmentSettings
 from sonora_app.wording.translation import worded
 
 
-class StorageSettings(BaseSettings):
+class StorageSettings(EnvironmentSettings):
     """Storage and identity."""
 
     data_dir: Path = Field(
@@ -133,7 +133,7 @@ class StorageSettings(BaseSettings):
             )
         if key and not url:
             raise SettingsError(
-                worded("SUPABASE_SECRET_KEY is set, but SUPABASE_URL is not."),
+                worded("{key} is set, but SUPABASE_URL is not.", key=self.name_of("supabase_key")),
                 hint=worded("Set it to the URL of the project, https://<project>.supabase.co."),
             )
         return False

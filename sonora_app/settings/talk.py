@@ -1,12 +1,12 @@
 """The settings of a call: its language, when a turn is over, and how long everything may take."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from sonora_app.settings.choices import Language, Seconds
+from sonora_app.settings.environment import EnvironmentSettings
 
 
-class TalkSettings(BaseSettings):
+class TalkSettings(EnvironmentSettings):
     """Calls."""
 
     language: Language = Field(

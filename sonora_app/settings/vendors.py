@@ -2,10 +2,11 @@
 
 import re
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 
 from sonora_app.settings.choices import Vendor
+from sonora_app.settings.environment import EnvironmentSettings
 
 _KEYS = {
     Vendor.STT: ("deepgram_api_key", "DEEPGRAM_API_KEY"),
@@ -13,12 +14,14 @@ _KEYS = {
     Vendor.TTS: ("cartesia_api_key", "CARTESIA_API_KEY"),
 }
 
+_MODEL = re.compile(r"[A-Za-z0-9][\w.:-]*", re.ASCII)
+
 _FLUX = re.compile(r"flux(-.*)?", re.IGNORECASE)
 
 _FLUX_IN_SPANISH = "flux-general-multi"
 
 
-class VendorSettings(BaseSettings):
+class VendorSettings(EnvironmentSettings):
     """Vendors."""
 
     deepgram_api_key: SecretStr | None = Field(
@@ -40,7 +43,6 @@ class VendorSettings(BaseSettings):
     speech_model: str = Field(
         "nova-3",
         validation_alias=AliasChoices("SONORA_STT", "DEEPGRAM_MODEL"),
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$",
         description="Deepgram's model. With `flux`, or a model whose name begins so, Deepgram "
         "decides when a turn ends; with any other, Sonora does.",
     )
@@ -107,6 +109,13 @@ class VendorSettings(BaseSettings):
         validation_alias="CARTESIA_FALLBACK_BASE_URL",
         description="The address of the fallback voice. Empty: the address of the first.",
     )
+
+    @field_validator("speech_model")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not _MODEL.fullmatch(value):
+            raise PydanticCustomError("model", "not the name of a model")
+        return value
 
     @property
     def uses_flux(self) -> bool:

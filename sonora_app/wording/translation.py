@@ -5,6 +5,7 @@ and what goes to the log is never translated.
 """
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -34,6 +35,20 @@ def worded(text: str, /, **values: object) -> Worded:
     made = Worded(text.format(**values) if values else text)
     made.template, made.values = text, values
     return made
+
+
+def joined(separator: str, texts: Iterable[str]) -> Worded:
+    """Several texts as one, each of which is translated by itself.
+
+    Args:
+        separator: What stands between two of them.
+        texts: At least one.
+    """
+    first, *rest = texts
+    if not rest:
+        return first if isinstance(first, Worded) else worded("{text}", text=first)
+    template = f"{{first}}{separator}{{rest}}"
+    return worded(template, first=first, rest=joined(separator, rest))
 
 
 def say(text: str, /, **values: object) -> str:

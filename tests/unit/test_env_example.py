@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sonora_app.settings import Settings
-from sonora_app.settings.reference import as_env, default, names, settings
+from sonora_app.settings.environment import names
+from sonora_app.settings.reference import as_env, default, settings
 
 pytestmark = pytest.mark.unit
 

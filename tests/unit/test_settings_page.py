@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from sonora_app.cli import app
 from sonora_app.settings import Settings
-from sonora_app.settings.reference import SECTIONS, as_env, as_markdown, default, names, settings
+from sonora_app.settings.environment import names
+from sonora_app.settings.reference import SECTIONS, as_env, as_markdown, default, settings
 
 pytestmark = pytest.mark.unit
 

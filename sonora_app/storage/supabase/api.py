@@ -90,7 +90,7 @@ class SupabaseApi:
             )
         key = settings.supabase_key.get_secret_value().strip()
         unusable = SettingsError(
-            worded("SUPABASE_URL or SUPABASE_SECRET_KEY cannot be used."),
+            worded("SUPABASE_URL or {key} cannot be used.", key=settings.name_of("supabase_key")),
             hint=worded("The URL is https://<project>.supabase.co; the key has no spaces in it."),
         )
         if not key.isascii() or not key.isprintable() or " " in key:

@@ -1,0 +1,113 @@
+"""`.env` as text: what it sets, line by line, and what keeps it from being read."""
+
+import os
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from sonora_app.errors import SettingsError
+from sonora_app.wording.translation import Worded, worded
+
+IN_ENVIRONMENT = worded("in the environment")
+"""Where a variable was written, if it was not in a file."""
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_UTF16_MARKS = (BOM_UTF16_LE, BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable as somebody wrote it.
+
+    Parameters:
+        name: Its name.
+        value: What it is set to.
+        text: The whole text that sets it, with its name and its quotes.
+        where: The file and the line, or the environment.
+    """
+
+    name: str
+    value: str = field(repr=False)
+    text: str = field(repr=False)
+    where: Worded
+
+
+def environment_variables(names: Iterable[str]) -> Iterator[Variable]:
+    """Those of `names` that the environment sets."""
+    known = {*names}
+    for name, value in os.environ.items():
+        if name.upper() in known and value.strip():
+            yield Variable(name, value, value, IN_ENVIRONMENT)
+
+
+def file_variables(file: Path) -> list[Variable]:
+    """What `file` sets; nothing where there is no such file.
+
+    Raises:
+        SettingsError: The file cannot be read, is not in UTF-8, or has a line that sets nothing.
+    """
+    # A pipe, which a password manager may put there, can be read only once.
+    if not file.is_file():
+        return []
+    variables: list[Variable] = []
+    for binding in parse_stream(StringIO(_text(file))):
+        where = _where(file, _line(binding))
+        if binding.error:
+            raise SettingsError(
+                worded(
+                    "The settings cannot be used: {problems}.",
+                    problems=worded("{where}: not a setting", where=where),
+                ),
+                hint=worded("Write the line as NAME=value, or put # in front of it."),
+            )
+        if binding.key is not None and (binding.value or "").strip():
+            text = binding.original.string.partition(" #")[0]
+            variables.append(Variable(binding.key, binding.value or "", text, where))
+    return variables
+
+
+def _text(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            worded("{file} cannot be read: {reason}.", file=file, reason=error.strerror),
+            hint=worded("Check who may read the file."),
+        ) from None
+    mixed = data.find(b"\0")
+    if data.startswith(_UTF16_MARKS) or mixed >= 0:
+        line = 1 if data.startswith(_UTF16_MARKS) else 1 + data[:mixed].count(b"\n")
+        raise _not_utf8(worded("{where}: in UTF-16", where=_where(file, line)))
+    if data.startswith(BOM_UTF8):
+        where = _where(file, 1)
+        raise _not_utf8(worded("{where}: a byte order mark, which cannot be seen", where=where))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = 1 + data[: error.start].count(b"\n")
+        raise _not_utf8(
+            worded("{where}: not in UTF-8 but, it seems, in Latin-1", where=_where(file, line))
+        ) from None
+
+
+def _not_utf8(problem: Worded) -> SettingsError:
+    return SettingsError(
+        worded("The settings cannot be used: {problems}.", problems=problem),
+        hint=worded("Save the file as UTF-8, without a byte order mark."),
+    )
+
+
+def _where(file: Path, line: int) -> Worded:
+    return worded("{file}, line {line}", file=file, line=line)
+
+
+def _line(binding: Binding) -> int:
+    """The line that a binding's name stands on; dotenv counts from the empty lines above it."""
+    text = binding.original.string
+    empty = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + len(_LINE_END.findall(empty))
