@@ -28,6 +28,9 @@ def flow(
 ) -> None:
     """Draw the flow: for a terminal, or as a diagram."""
     with waiting(say("Reading the flow")):
+        from sonora_app.flow.check import check_flows
+
+        check_flows()
         from flows import handlers
         from sonora_app.flow.picture.diagram import as_json, as_mermaid, load_graph
         from sonora_app.flow.picture.svg import as_svg

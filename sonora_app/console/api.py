@@ -13,7 +13,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from flows import handlers
 from sonora_app import __version__
 from sonora_app.commands.conversations import listing_data, transcript_data
 from sonora_app.commands.readable import as_markdown
@@ -21,7 +20,8 @@ from sonora_app.commands.stores import removable
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
 from sonora_app.doctor.checks import CheckState, run_checks
-from sonora_app.errors import ErrorCode, NotFoundError, SonoraError, StorageError
+from sonora_app.errors import ErrorCode, NotFoundError, SettingsError, SonoraError, StorageError
+from sonora_app.flow.check import check_flows
 from sonora_app.flow.picture.diagram import load_graph
 from sonora_app.settings import Language, Settings
 from sonora_app.storage import removal
@@ -74,7 +74,15 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
 
     @api.get("/flow")
     def flow(language: Language = Language.EN) -> JSONResponse:
-        return _answer(flow_data(load_graph(handlers), language))
+        try:
+            check_flows()
+            from flows import handlers
+
+            graph = load_graph(handlers)
+        except SettingsError as error:
+            message = f"{in_language(error.message, language)} {in_language(error.hint, language)}"
+            return _answer({"code": error.code, "message": without_paths(message)}, 500)
+        return _answer(flow_data(graph, language))
 
     @api.get("/health")
     async def health(language: Language = Language.EN) -> JSONResponse:

@@ -1,13 +1,12 @@
 """Whether the project's own files are what a call needs: for `sonora doctor`."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
 import yaml
 
 from sonora_app.errors import SonoraError
+from sonora_app.flow.check import check_flows, line_keys
 from sonora_app.identity.callers import Finding
 from sonora_app.settings import Language, Settings
 from sonora_app.wording.translation import worded
@@ -16,6 +15,7 @@ from sonora_app.wording.translation import worded
 def examine_flow() -> Finding:
     """Whether the flow can be run, and how large it is."""
     try:
+        check_flows()
         from flows import handlers
         from sonora_app.flow.picture.diagram import load_graph
 
@@ -37,7 +37,9 @@ def examine_lines(folder: Path) -> Finding:
     """
     try:
         keys = {
-            language: set(_keys(yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8"))))
+            language: set(
+                line_keys(yaml.safe_load((folder / f"{language}.yaml").read_text("utf-8")))
+            )
             for language in Language
         }
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -100,11 +102,3 @@ def examine_lock(root: Path) -> Finding | None:
         "uv.lock is of {locked}, pyproject.toml of {wanted}", locked=locked, wanted=wanted
     )
     return "problem", found, worded("Run `uv lock --upgrade`, then `uv sync`.")
-
-
-def _keys(tree: object, path: str = "") -> Iterator[str]:
-    if not isinstance(tree, Mapping):
-        yield path.removeprefix(".")
-        return
-    for key, value in cast(Mapping[object, object], tree).items():
-        yield from _keys(value, f"{path}.{key}")

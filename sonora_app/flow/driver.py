@@ -15,12 +15,14 @@ from functools import cache
 from types import ModuleType
 from typing import Any, cast
 
+import yaml
 from pipecat.flows import (
     ActionConfig,
     ConsolidatedFunctionResult,
     Flow,
     FlowArgs,
     FlowConfig,
+    FlowError,
     FlowManager,
     FlowsFunctionSchema,
     NodeConfig,
@@ -28,6 +30,7 @@ from pipecat.flows import (
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.errors import ErrorCode, MessageError
+from sonora_app.flow.check import as_flow_error, check_flows
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.runtime.listeners import Listeners
 
@@ -67,8 +70,32 @@ class Move:
 
 @cache
 def load_flow_config() -> FlowConfig:
-    """The flow as data, read once per process."""
-    return FlowConfig.from_file(FLOW_FILE)
+    """The flow as data, read once per process.
+
+    Raises:
+        SettingsError: The files of `flows/` have mistakes.
+    """
+    check_flows()
+    try:
+        return FlowConfig.from_file(FLOW_FILE)
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise as_flow_error(error) from None
+
+
+def load_flow(handlers: ModuleType) -> Flow:
+    """The flow, joined to what its functions and actions do.
+
+    Args:
+        handlers: The module `flows.handlers`.
+
+    Raises:
+        SettingsError: The files of `flows/` have mistakes.
+    """
+    config = load_flow_config()
+    try:
+        return Flow(config, handlers=handlers)
+    except FlowError as error:
+        raise as_flow_error(error) from None
 
 
 class FlowDriver:

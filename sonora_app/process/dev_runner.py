@@ -12,9 +12,11 @@ from collections.abc import AsyncGenerator
 from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.errors import SettingsError
+from sonora_app.flow.check import check_flows
 from sonora_app.process.knowledge import close_process_search, process_search
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
@@ -50,9 +52,14 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
         settings = load_settings()
         settings.check_deployable()
     except SettingsError as error:
-        console.print(f"[red]{say(error.message)}[/red] {say(error.hint)}")
+        _tell(console, error)
         raise SystemExit(2) from None
     console.print(stand_in_table(settings))
+    try:
+        check_flows()
+    except SettingsError as error:
+        # The console shows the mistake as well, so it is served all the same.
+        _tell(console, error)
 
     from pipecat.runner import run as runner
 
@@ -71,6 +78,12 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     hosts, origins = hosts_and_origins(settings.allowed_hosts, sys.argv[1:], os.environ)
     runner.app.add_middleware(KnownPagesOnly, hosts=hosts, origins=origins)
     runner.main(parser)
+
+
+def _tell(console: Console, error: SettingsError) -> None:
+    """Print an error, its sentence in one line, whatever the terminal's width is."""
+    told = Text.assemble((say(error.message), "red"), " ", say(error.hint))
+    console.print(told, soft_wrap=True)
 
 
 class WaitsForWarmUp:

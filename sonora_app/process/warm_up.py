@@ -11,6 +11,7 @@ import time
 import anyio.lowlevel
 from loguru import logger
 
+from sonora_app.flow.check import check_flows
 from sonora_app.settings import Language, Settings, Vendor
 
 
@@ -22,20 +23,24 @@ def warm_up(settings: Settings) -> float:
 
     Returns:
         How long it took, in seconds.
+
+    Raises:
+        SettingsError: The files of `flows/` have mistakes.
     """
     started = time.monotonic()
+    check_flows()
     importlib.import_module("sonora_app.call.session")
     importlib.import_module("sonora_app.actions.conversation_handler")
-    importlib.import_module("flows.handlers")
+    handlers = importlib.import_module("flows.handlers")
     if settings.uses_supabase:
         importlib.import_module("supabase")
     _warm_up_transport(settings)
     from sonora_app.call.services import build_services
     from sonora_app.call.summary import load_summary_request
-    from sonora_app.flow.driver import load_flow_config
+    from sonora_app.flow.driver import load_flow
     from sonora_app.flow.lines import Lines
 
-    load_flow_config()
+    load_flow(handlers)
     for language in Language:
         Lines(language)
     load_summary_request()

@@ -1,6 +1,7 @@
 """What the console says when something is missing or fails, and to whom it says nothing."""
 
 import functools
+import shutil
 import threading
 from collections.abc import AsyncGenerator, Generator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +56,35 @@ async def test_a_bot_that_fails_at_the_start_is_told_of(
                 "did not become ready", timeout=20_000
             )
             await expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "view", "told"),
+    [
+        ("en-GB", "Flow", "node conversation, function wrap_up leads to wrapup, which is no node"),
+        ("es-ES", "Flujo", "nodo conversation: la función wrap_up lleva a wrapup, que no es"),
+    ],
+)
+async def test_a_mistake_in_the_flow_is_told_before_the_bot_is_ready_and_in_the_flow_view(
+    tmp_path: Path, bare_browser: Browser, locale: str, view: str, told: str
+) -> None:
+    flows = Path(shutil.copytree(PROJECT / "flows", tmp_path / "flows"))
+    text = (flows / "sonora.yaml").read_text("utf-8")
+    broken = text.replace("transition_to: wrap_up", "transition_to: wrapup")
+    (flows / "sonora.yaml").write_text(broken, "utf-8")
+    program = str(Path(__file__).with_name("broken_flow_bot.py").relative_to(PROJECT))
+    locale_variable = f"{locale.replace('-', '_')}.UTF-8"
+    with running_bot(
+        tmp_path, program=program, warm=False, FLOWS=str(flows), LC_ALL=locale_variable
+    ) as bot:
+        async with visiting(bare_browser, address(bot), locale=locale) as visit:
+            await visit.page.locator("nav.tabs").get_by_role("button", name=view).click()
+            await expect(visit.page.locator(".flow")).to_contain_text(told)
+        lines = bot.logged().splitlines()
+        before = lines[: next(number for number, line in enumerate(lines) if "ready!" in line)]
+
+    assert any(told in line for line in before), lines
+    assert not any("Traceback" in line for line in lines), lines
 
 
 async def test_a_bot_that_dies_is_told_of(tmp_path: Path, bare_browser: Browser) -> None:

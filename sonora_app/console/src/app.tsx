@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { type Asked, api, type Flow, type Health, type Listing, type Transcript } from "./api";
+import { ApiError, type Asked, api, type Flow, type Health, type Listing, type Transcript } from "./api";
 import type { Call } from "./call/call";
 import { usePreference } from "./preferences";
 import { type CallState, isOn } from "./state/model";
@@ -38,6 +38,7 @@ export function App({ store, call }: Props) {
   const [onlyMine, setOnlyMine] = useState(false);
   const [health, setHealth] = useState<Asked<Health>>(undefined);
   const [flow, setFlow] = useState<Asked<Flow>>(undefined);
+  const [flowProblem, setFlowProblem] = useState("");
   const words = WORDS[language];
 
   useEffect(() => {
@@ -52,7 +53,14 @@ export function App({ store, call }: Props) {
     api.health(language).then(setHealth, () => setHealth(null));
   }, [language]);
   useEffect(examine, [examine]);
-  useEffect(() => void api.flow(language).then(setFlow, () => setFlow(null)), [language]);
+  const flowShown = view === "flow";
+  useEffect(() => {
+    const failed = (error: unknown) => {
+      setFlowProblem(error instanceof ApiError ? error.message : "");
+      setFlow(null);
+    };
+    api.flow(language).then(setFlow, failed);
+  }, [language, flowShown]);
 
   // The list changes with the call: when it opens a conversation, and when it has ended, whose
   // summary takes a moment.
@@ -132,7 +140,7 @@ export function App({ store, call }: Props) {
         <section class="inspector" aria-label={words.nav.label}>
           <Nav view={view} shown={panel} onView={setView} kind="tabs" />
           <div class="panel">
-            {panel === "flow" && <FlowView flow={flow} state={state} />}
+            {panel === "flow" && <FlowView flow={flow} problem={flowProblem} state={state} />}
             {panel === "latency" && (
               <LatencyView
                 state={state}

@@ -14,12 +14,10 @@ from enum import StrEnum
 from types import ModuleType
 from typing import Any, cast
 
-import yaml
 from pipecat.flows import Flow, FlowConfig, FlowError, FlowsFunctionSchema
 
-from sonora_app.errors import SettingsError
+from sonora_app.flow.check import as_flow_error
 from sonora_app.flow.driver import EVENT_ONLY, load_flow_config
-from sonora_app.wording.translation import worded
 
 OTHERWISE = "otherwise"
 """The case of a branch's default."""
@@ -89,13 +87,11 @@ def load_graph(handlers: ModuleType) -> Graph:
     Raises:
         SettingsError: The flow cannot be read, or names what its handlers lack.
     """
+    config = load_flow_config()
     try:
-        return read_graph(Flow(load_flow_config(), handlers=handlers))
-    except (FlowError, ValueError, OSError, yaml.YAMLError) as error:
-        raise SettingsError(
-            worded("The flow cannot be used: {error}", error=error),
-            hint=worded("Mend flows/sonora.yaml or flows/handlers.py."),
-        ) from None
+        return read_graph(Flow(config, handlers=handlers))
+    except FlowError as error:
+        raise as_flow_error(error) from None
 
 
 def read_graph(flow: Flow) -> Graph:

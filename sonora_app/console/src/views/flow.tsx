@@ -5,14 +5,21 @@ import { useWords } from "../words";
 
 type Drawing = Flow["drawing"];
 
+interface Props {
+  flow: Asked<Flow>;
+  /** Why there is no flow, in the bot's words; empty when the bot does not answer. */
+  problem: string;
+  state: CallState;
+}
+
 /** The flow as it runs: where the call is, and how it came there. */
-export function FlowView({ flow, state }: { flow: Asked<Flow>; state: CallState }) {
+export function FlowView({ flow, problem, state }: Props) {
   const words = useWords();
   const now = state.node ?? (state.phase === "waiting" ? startOf(flow) : null);
   return (
     <section class="flow" aria-labelledby="flow-title">
       <h2 id="flow-title">{words.flow.title}</h2>
-      {flow === null && <p class="nothing">{words.offline}</p>}
+      {flow === null && <p class="nothing">{problem || words.offline}</p>}
       {flow && (
         <>
           <div class="drawing" role="region" aria-label={words.flow.picture} tabIndex={0}>
