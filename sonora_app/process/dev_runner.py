@@ -61,7 +61,11 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
         # The console shows the mistake as well, so it is served all the same.
         _tell(console, error)
 
+    written = {name: value for name, value in os.environ.items() if name != "ENV"}
     from pipecat.runner import run as runner
+
+    # The runner lets the `.env` that it finds win over the environment; here the environment wins.
+    os.environ.update(written)
 
     from sonora_app.console.guard import KnownPagesOnly, hosts_and_origins
     from sonora_app.console.routes import add_console

@@ -1,6 +1,8 @@
 """A `.env` that an editor or an example has spoilt: named, with the line and what to do."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -247,3 +249,31 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"\.env cannot be read"):
         load_settings()
+
+
+_SERVED = """
+import dotenv.main, os, sys, threading, unittest.mock
+file = sys.argv.pop(1)
+dotenv.main.find_dotenv = lambda *_, **__: file
+from sonora_app.process.dev_runner import run_dev_runner
+with unittest.mock.patch("uvicorn.run"):
+    run_dev_runner(threading.Thread())
+print(os.environ["SONORA_LANGUAGE"], os.environ["ONLY_THERE"])
+"""
+
+
+def test_the_environment_wins_over_the_file_on_pipecats_runner_too(folder: Path) -> None:
+    file = folder / "other.env"
+    file.write_text("SONORA_LANGUAGE=es\nONLY_THERE=yes\n", "utf-8")
+    environment = {**os.environ, "SONORA_LANGUAGE": "en"}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", _SERVED, str(file)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert ran.stdout.splitlines()[-1:] == ["en yes"], ran.stderr
