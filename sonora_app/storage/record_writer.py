@@ -1,7 +1,4 @@
-"""Makes a call's records and writes them, on the store's own thread.
-
-`recorder.py` only notes what happened; everything that takes time is done here.
-"""
+"""Makes the records that the recorder's notes are for, and writes them, off the voice path."""
 
 import asyncio
 from collections.abc import Callable, Sequence
