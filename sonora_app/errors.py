@@ -1,8 +1,8 @@
-"""Everything that can go wrong in a way a person should hear about.
+"""Sonora's errors: everything that can go wrong and that a person should know of.
 
-Each error has a stable code for programs, a sentence for people, and what to do about it.
-The edge (the page's connection, the command line, the start-up) turns it into an RTVI
-error-response, a log line or an exit code; nothing else formats errors.
+Each error has a stable code for programs, a sentence for people, and advice. Three places show
+errors to somebody: the page's connection as an error-response, the command line as an exit code,
+and the start of the bot as a log line. Nothing else formats them.
 """
 
 from enum import StrEnum

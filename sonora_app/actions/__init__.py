@@ -1,1 +1,1 @@
-"""What the page may ask for, and what is done about it."""
+"""What a page may ask for, and how the bot answers it."""

@@ -1,7 +1,7 @@
-"""What the page's messages do.
+"""Does what the page's messages ask for.
 
-`protocol.ACTIONS` says which actions there are and how their arguments look. Messages are acted on
-one after the other, in the order they came, by one consumer; each is answered.
+`protocol.ACTIONS` lists the actions and their arguments. One consumer handles the messages one
+after the other, in the order in which they came, and answers each.
 """
 
 import asyncio

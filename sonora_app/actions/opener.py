@@ -1,7 +1,7 @@
-"""Opens the conversation of one call: for whom, which one, and how often that may be tried.
+"""Opens the conversation of a call: which one, for whom, and after how many refusals no more.
 
 The `/start` request comes from the front end's server, a message from the page. Where both name a
-conversation or a user, the request's counts.
+conversation or a user, the request counts.
 """
 
 import asyncio

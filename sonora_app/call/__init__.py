@@ -1,1 +1,1 @@
-"""One call, from the transport that it comes in by to its farewell."""
+"""One call, from its transport to its farewell."""

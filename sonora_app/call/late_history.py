@@ -1,4 +1,4 @@
-"""What was said earlier in a conversation, when that could not be read before the call began."""
+"""Gives a call its history when the history could not be read before the call began."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the user from being heard while the flow says so, and notices when they speak anyway."""
+"""Mutes the user while the flow asks for it, and notices when the user speaks anyway."""
 
 from pipecat.frames.frames import Frame, VADUserStartedSpeakingFrame
 from pipecat.turns.user_mute import BaseUserMuteStrategy

@@ -1,4 +1,4 @@
-"""Opening a conversation: who asks, what there is, and what the call starts with."""
+"""Opens a conversation: finds its owner and its history, and decides what the call begins with."""
 
 from dataclasses import dataclass
 from datetime import datetime

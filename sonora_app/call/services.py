@@ -1,6 +1,6 @@
-"""The parts of a call that come from outside: recogniser, model, voice, and turn detection.
+"""Builds the services of a call: recogniser, model, voice and turn detection.
 
-Each vendor without a key is replaced by its rehearsal stand-in, on a developer's machine only.
+On a developer's machine, a stand-in replaces each vendor whose key is missing.
 """
 
 import asyncio

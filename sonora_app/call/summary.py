@@ -1,4 +1,4 @@
-"""What is done after a call: the summary that a call ended too soon to make."""
+"""Writes the summary of a call that ended before the model could give one."""
 
 import asyncio
 import json

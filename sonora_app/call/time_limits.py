@@ -1,7 +1,7 @@
-"""The clocks of a call: waiting for a conversation, silence, and the longest it may last.
+"""The time limits of a call: until a conversation is named, of silence, and of the whole call.
 
-Each only fires events into the flow; what follows is the flow's business. All durations are
-settings, in seconds.
+Each limit only sends an event to the flow; the flow decides what follows. All times are settings,
+in seconds.
 """
 
 import asyncio

@@ -1,5 +1,7 @@
-"""How a call reaches us: Daily in the cloud, SmallWebRTC on a developer's machine, and the
-WebSocket of `pipecat eval`.
+"""How the audio of a call reaches the bot.
+
+That is Daily in the cloud, SmallWebRTC on a developer's machine, and a WebSocket for `pipecat
+eval`.
 """
 
 from collections.abc import Callable

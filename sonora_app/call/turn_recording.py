@@ -1,8 +1,8 @@
-"""Watches a call's turns and has them recorded, in the order they were spoken.
+"""Watches the turns of a call and has them recorded in the order in which they were spoken.
 
-Pipecat reports each turn by an event once it is over: the user's as transcribed, the assistant's
-as heard. Its event handlers run as tasks that start in the order of the events; each does its
-work before its first await, so that order is kept.
+Pipecat reports each turn by an event when the turn is over: the user's as it was transcribed, the
+assistant's as it was heard. The event handlers run as tasks, which start in the order of the
+events. Each handler does its work before its first await, so the order is kept.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Whether the bot or the user speaks, so that an event can wait until nobody is cut off."""
+"""Tells whether the bot or the user is speaking, so that events can wait for silence."""
 
 import asyncio
 

@@ -1,1 +1,1 @@
-"""The groups of the `sonora` command, one module each."""
+"""The `sonora` command, one module for each of its subcommands or groups."""

@@ -1,4 +1,4 @@
-"""`sonora conversations`: what was said, from the journal and Supabase; and its removal."""
+"""`sonora conversations`: shows, exports and deletes what the journal and Supabase have."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""`sonora doctor`: is everything there that a call needs?"""
+"""`sonora doctor`: checks that everything a call needs is there."""
 
 import asyncio
 from dataclasses import asdict

@@ -1,7 +1,7 @@
-"""How the commands write: data to stdout, everything else to stderr.
+"""How the commands write: results to stdout, everything else to stderr.
 
-Pipecat and the handlers of the flow are imported inside the functions that need them, in every
-module of this package: `sonora conversations` answers without loading them.
+Every module of this package imports Pipecat and the flow's handlers only inside the functions that
+need them. So `sonora conversations` answers without loading them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The work of `sonora sync`: what brings records to Supabase, and shows how it goes."""
+"""What `sonora sync` does: ships records to Supabase, and shows the progress."""
 
 import asyncio
 from contextlib import suppress

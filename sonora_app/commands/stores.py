@@ -1,4 +1,4 @@
-"""Where the commands read conversations from: the journal, and Supabase where it is configured."""
+"""The stores that the commands read: the journal, and Supabase if it is configured."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,4 +1,4 @@
-"""`sonora sync`: bring to Supabase what is still here, and look after what it refused."""
+"""`sonora sync`: ships to Supabase what only the journal has, and manages what Supabase refused."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

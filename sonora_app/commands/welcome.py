@@ -1,4 +1,4 @@
-"""`sonora` alone: what one can do next, here and now."""
+"""`sonora` without a subcommand: lists what can be done next on this machine."""
 
 import asyncio
 from collections.abc import Iterator

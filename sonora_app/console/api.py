@@ -1,6 +1,7 @@
-"""What the console asks: conversations, the flow, and how things stand. JSON, for the page alone.
+"""The console's API: conversations, the flow and the health of the bot, as JSON for its page alone.
 
-Conversations come from the store that the bot itself writes to. No answer names a path of the disk.
+Conversations come from the store that the bot itself writes to. No answer contains a path of the
+disk.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The running flow, as the console draws it."""
+"""The flow that is running, laid out for the console to draw."""
 
 from typing import Any
 

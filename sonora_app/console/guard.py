@@ -1,11 +1,11 @@
-"""Says which pages may ask the development runner for something.
+"""Decides which pages and programs may use the development runner.
 
-The runner answers every origin, and any page that a developer has open can send requests to
-localhost. A page can even give its own name this machine's address (DNS rebinding), and is then
-of the same origin as what it asks. So the runner answers to the names of this machine, to
-addresses, which nobody can give to another machine, and to the names that a setting allows. A call
-can be started by pages of this machine, such as a front end on another port, and by pages that the
-settings allow; conversations can be read by the console alone.
+Pipecat's runner answers every origin, and any page that is open in a developer's browser can send
+requests to localhost. A page can even give its own name this machine's address (DNS rebinding), so
+that the browser takes the page and the runner for one site. So the runner answers only requests to
+known names: the names of this machine, IP addresses, which no site can give away, and the names
+that a setting allows. Pages of this machine, such as a front end on another port, may start calls,
+and so may pages that the settings allow. Only the console may read conversations.
 """
 
 import ipaddress

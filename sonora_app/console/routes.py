@@ -1,4 +1,4 @@
-"""Puts the console on the development runner: the page at `/`, its API below `/sonora/api`."""
+"""Adds the console to the development runner: its page at `/`, its API below `/sonora/api`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

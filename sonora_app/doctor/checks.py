@@ -1,7 +1,7 @@
-"""What can be told of this installation without a call: is everything there that one needs?
+"""Checks, without making a call, that this installation has everything that a call needs.
 
-Nothing is changed, and no secret appears in what is found. No vendor is asked; the Supabase project
-is, for its public keys and its schema.
+The checks change nothing, and what they report contains no secret. They ask no vendor. They ask the
+Supabase project for its public keys and its schema.
 """
 
 import asyncio

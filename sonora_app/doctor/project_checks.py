@@ -1,4 +1,4 @@
-"""Whether the project's own files are what a call needs: for `sonora doctor`."""
+"""Checks the project's own files, for `sonora doctor`."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether the Supabase project is what Sonora needs: for `sonora doctor` and the bot's start."""
+"""Checks that the Supabase project fits Sonora, for `sonora doctor` and when the bot starts."""
 
 import asyncio
 import threading

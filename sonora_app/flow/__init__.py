@@ -1,1 +1,1 @@
-"""The conversation as data: drives a call through the flow's YAML, and draws it."""
+"""The conversation as data: drives a call through the YAML of the flow, and draws the flow."""

@@ -1,10 +1,10 @@
-"""Moves a call through `flows/sonora.yaml`, whoever asks for the move.
+"""Moves a call through the nodes of `flows/sonora.yaml`.
 
-A function of the flow is taken by the language model, as a tool, or by an event, through
-`FlowDriver.fire`. Both run the handler that the YAML names and then go where the YAML says, and
-both pass the same point on entering a node, where the move is reported once.
+A function of the flow is taken in one of two ways: the language model calls it as a tool, or an
+event takes it through `FlowDriver.fire`. Both ways run the handler that the YAML names, and go
+where the YAML says. Both enter the next node at the same point, where the move is reported once.
 
-A function whose description ends in `(event)` is for events alone: the model is not offered it.
+The model is not offered a function whose description ends in `(event)`.
 """
 
 import asyncio

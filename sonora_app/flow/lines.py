@@ -1,6 +1,6 @@
 """The fixed lines that Sonora speaks, from `flows/lines/<language>.yaml`.
 
-No sentence that a user hears is written in Python: code asks for a line by its key.
+No sentence that a user hears is written in Python. The code asks for a line by its key.
 """
 
 import re

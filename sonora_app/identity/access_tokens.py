@@ -1,9 +1,9 @@
-"""Supabase access tokens, checked here against the keys that the project publishes.
+"""Checks Supabase access tokens with the public keys of the project.
 
-What a token must have: a signature by one of those keys, an expiry that has not passed, our
-audience, our issuer, and a user's id as its subject.
+A token must have a signature by one of those keys, an expiry in the future, Sonora's audience, the
+project as its issuer, and a user's id as its subject.
 
-No token, and no part of one, is in anything that this module logs or raises.
+Nothing that this module logs or raises contains a token or a part of one.
 """
 
 import contextlib

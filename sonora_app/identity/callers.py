@@ -1,14 +1,14 @@
-"""Who may open which conversation.
+"""Decides who may open which conversation.
 
-`claimed`: the ids come from the page and are taken at its word. A conversation that exists opens
-only for the user it belongs to; one without an owner opens for whoever holds its id, and stays
-without one; one that does not exist yet is created for this user.
+With `claimed` identity, the page's word counts. An existing conversation opens only for the user
+that it belongs to. A conversation without an owner opens for anybody who has its id, and stays
+without one. An id that does not exist yet is created for the caller.
 
-`verified`: the user is whose access token it is, checked by `access_tokens.py`. A conversation
-without an owner opens for nobody.
+With `verified` identity, the access token tells who the user is; `access_tokens.py` checks it. A
+conversation without an owner opens for nobody.
 
-A refusal does not tell whether the conversation exists. What `claimed` cannot protect against is
-in `docs/security.md`.
+A refusal does not tell whether the conversation exists. `docs/security.md` says what `claimed`
+cannot protect against.
 """
 
 from functools import cache

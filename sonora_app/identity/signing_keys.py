@@ -1,7 +1,7 @@
-"""The public keys by which a Supabase project signs its access tokens.
+"""The public keys with which a Supabase project signs its access tokens.
 
-They are fetched from the project's auth server when they are needed, kept for a while, and fetched
-again at most so often, whatever tokens come.
+They are fetched from the project's auth server when they are needed, and kept for a while. However
+many tokens come, the keys are not fetched more often than a limit allows.
 """
 
 import asyncio

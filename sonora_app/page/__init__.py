@@ -1,1 +1,1 @@
-"""The wire to the page: the messages of the protocol, and RTVI, which carries them."""
+"""The messages between a page and the bot, and RTVI, which carries them."""

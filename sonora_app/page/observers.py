@@ -1,7 +1,7 @@
-"""All observers of a call as one.
+"""Joins all observers of a call into one.
 
-Pipecat gives each observer a queue and a task of its own, puts what every processor takes or pushes
-into each of the queues, and wakes each of the tasks: hundreds of times a second.
+Pipecat gives each observer a queue and a task. Everything that a processor takes or sends on goes
+into every queue and wakes every task, hundreds of times a second. One observer needs one of each.
 """
 
 from pipecat.frames.frames import InputAudioRawFrame

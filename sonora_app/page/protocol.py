@@ -1,8 +1,8 @@
-"""Every message to and from the page, as models. `docs/protocol.md` shows each with an example.
+"""Every message between the page and the bot, as models. `docs/protocol.md` has examples.
 
-They travel inside RTVI (https://docs.pipecat.ai/client/rtvi-standard): what the page sends is
-the data of a `client-message`; what it gets is a `server-response`, an `error-response`, or a
-`server-message` whose data is one of the events below.
+The messages travel inside RTVI (https://docs.pipecat.ai/client/rtvi-standard). What the page sends
+is the data of a `client-message`. What the page gets is a `server-response`, an `error-response`,
+or a `server-message` whose data is one of the events below.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""The page's end of the call: what it may send, and how it is answered.
+"""Screens what the page sends, and answers it.
 
-`ScreenedRTVIProcessor` stands where Pipecat's RTVI processor stands, and lets through only what
-the conversation can take at that moment. Whatever else arrives (malformed, too large, unknown,
-out of turn) gets an error-response and goes no further.
+`ScreenedRTVIProcessor` takes the place of Pipecat's RTVI processor. It lets through only messages
+that the conversation can take at that moment. Any other message (malformed, too large, unknown, out
+of turn) gets an error-response and goes no further.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The calls that this process holds, and how they end when it is asked to stop."""
+"""The calls that this process holds, and how they end when the process is asked to stop."""
 
 import asyncio
 import contextlib

@@ -1,8 +1,8 @@
-"""What SIGINT and SIGTERM do: end the calls, keep what was said, and let the process go.
+"""What SIGINT and SIGTERM do: end the calls, keep what was said, and let the process exit.
 
-Whoever serves the process (the development runner's server, Pipecat Cloud's) has handlers of its
-own, that stop serving and then wait for the calls. Nobody else tells the calls. So these handlers
-stand before those, and hand each signal on.
+The development runner's server and Pipecat Cloud's each have signal handlers of their own, which
+stop serving and then wait for the calls to end. They do not tell the calls to end. So Sonora's
+handlers come first, tell the calls, and pass each signal on.
 """
 
 import asyncio

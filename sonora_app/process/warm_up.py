@@ -1,7 +1,7 @@
-"""Pays, once per process and before the first caller comes, for what only the first call pays.
+"""Does before the first call what the first call would otherwise wait for, once per process.
 
-Imports, the files of the flow, the turn-detection models and each service's first construction
-take seconds together. `bot.py` runs this on a thread from the start of the process.
+The imports, the files of the flow, the turn-detection models and the first construction of each
+service take seconds together. `bot.py` runs this on a thread.
 """
 
 import asyncio

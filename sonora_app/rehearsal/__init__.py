@@ -1,1 +1,1 @@
-"""Stand-ins for the vendors, so that a conversation can be held with no key and no internet."""
+"""Stand-ins for the vendors, for conversations with no key and no internet."""

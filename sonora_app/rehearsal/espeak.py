@@ -1,8 +1,8 @@
-"""espeak-ng in this process: text in, speech and the moment of each word out.
+"""Speaks with espeak-ng inside this process: text in, audio and the time of each word out.
 
-The library keeps its state (voice, callback, buffers) per process, so there is one `Engine` for
-all calls, and everything it does happens on one thread of its own. A sentence takes it a few
-milliseconds, so calls that speak at the same time hardly wait for each other.
+The library keeps its state (voice, callback, buffers) per process. So there is one `Engine` for all
+calls, and all its work happens on one thread. A sentence takes a few milliseconds, so calls that
+speak at the same time hardly wait for each other.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""The shared library of espeak-ng, and the part of its C interface that is used here.
+"""The shared library of espeak-ng, and the part of its C interface that Sonora uses.
 
-Names and values are those of its `speak_lib.h`. The library is for one thread at a time, and
-once per process.
+The names and values are those of its `speak_lib.h`. Only one thread at a time may use the library,
+and a process can load it only once.
 """
 
 import atexit

@@ -1,6 +1,6 @@
-"""What stands in a transcript for speech that was heard but could not be transcribed.
+"""The placeholder that a transcript has for speech that was heard but not transcribed.
 
-The recogniser's stand-in writes it, the model's stand-in reads it.
+The recogniser's stand-in writes it, and the model's stand-in reads it.
 """
 
 import re

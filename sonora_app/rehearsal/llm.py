@@ -1,4 +1,4 @@
-"""An interlocutor with no vendor: follows the flow by a script, and sends nothing anywhere."""
+"""The model's stand-in: follows the flow by a script, and sends nothing anywhere."""
 
 import asyncio
 import json

@@ -1,6 +1,7 @@
-"""What the scripted interlocutor does next, decided from the conversation alone.
+"""Decides what the model's stand-in does next, from the conversation alone.
 
-It follows the flow as a good model would, and tells where it is by the tools it is offered.
+The script follows the flow as a good model would. It knows the present node by the tools that it is
+offered.
 """
 
 import re

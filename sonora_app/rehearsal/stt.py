@@ -1,4 +1,4 @@
-"""A recogniser with no vendor: it tells that speech was heard and for how long, not what."""
+"""The recogniser's stand-in: reports that somebody spoke, and for how long, but not what."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""A voice with no vendor: espeak-ng in this process, in Spanish and English."""
+"""The voice's stand-in: espeak-ng inside this process, in Spanish and English."""
 
 import asyncio
 from collections.abc import AsyncGenerator

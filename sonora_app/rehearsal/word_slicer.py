@@ -1,4 +1,4 @@
-"""Cuts a text into the words that a voice speaks, as it speaks them."""
+"""Cuts a text into the words that a voice speaks, while it speaks them."""
 
 import re
 from bisect import bisect_right

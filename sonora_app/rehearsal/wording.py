@@ -1,4 +1,4 @@
-"""Reading what a person said, well enough to rehearse: do they finish, and what is it about."""
+"""Guesses from typed words whether the person wants to finish, and what the topic is."""
 
 import re
 import unicodedata

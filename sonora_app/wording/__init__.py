@@ -1,1 +1,1 @@
-"""What is said to whoever runs Sonora, in English and Spanish."""
+"""The words for whoever runs Sonora, in English and Spanish."""

@@ -1,7 +1,7 @@
-"""What is said to whoever runs Sonora, in English and Spanish: by its commands and its console.
+"""The words for whoever runs Sonora, in its commands and its console, in English and Spanish.
 
-The code has it in English; `spanish.yaml` beside it has the Spanish for each. What `--json` gives
-and what goes to the log is never translated.
+The code has the English, and `spanish.yaml` beside this module has the Spanish for each text. The
+output of `--json` and the log are never translated.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""The flow as a graph, and as Mermaid and JSON. `flow_svg.py` draws it.
+"""The flow as a graph, and the graph as Mermaid or JSON. `svg.py` draws it.
 
-What takes a function, the model or an event, is told as the running flow tells it: by the
-description that the model would read, which for a function with a handler is the handler's
-docstring and for a `transition_only` one stands in the YAML. One that ends in `(event)` is not
-offered to the model. A function that is offered may be taken by an event too.
+Each edge tells whether the model or an event takes it. That is read where the running flow reads
+it: from the description of the function, which is the docstring of its handler, or for a
+`transition_only` function stands in the YAML. A description that ends in `(event)` is not offered
+to the model. An event may also take a function that is offered to the model.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""The flow's picture in outline: in which layer each node stands, and how each edge is drawn.
+"""Plans the picture of the flow: the layer of each node, and the way of each edge.
 
-Layers go from the first node down. An edge to the next layer is drawn between the two. One that
-skips layers runs down a rail on the right, which every edge with the same function and target
-shares; one that leads back up runs up a rail on the left; a loop leaves and enters its node on
-the left.
+The layers go down from the first node. An edge to the next layer runs between the two. An edge that
+skips layers runs down a rail on the right, which all edges with the same function and target share.
+An edge that leads back up runs up a rail on the left. A loop leaves and enters its node on the
+left.
 """
 
 from collections.abc import Callable, Hashable, Iterable

@@ -1,8 +1,4 @@
-"""Where the parts of the flow's picture stand.
-
-`flow_layers.py` says in which layer each node stands and how each edge is drawn; here they get
-their places.
-"""
+"""Places the parts of the flow's picture, by the plan that `layers.py` makes."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The flow drawn: an SVG that needs nothing from outside and follows the reader's light or dark."""
+"""Draws the flow as an SVG that loads nothing, and is light or dark as its reader prefers."""
 
 from collections.abc import Iterator
 from html import escape
