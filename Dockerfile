@@ -22,7 +22,9 @@ COPY bot.py ./
 RUN /app/.venv/bin/python -m compileall -q flows sonora_app bot.py
 
 # A deployment: a missing key stops the start, and no stand-in runs. Below INFO Pipecat logs what
-# people say. Keys come from the agent's secret set, STUN and TURN servers from the platform.
+# people say. Keys come from the agent's secret set, STUN and TURN servers from the platform. When the
+# platform stops an instance it waits for its call: the longest that one takes is the last line.
 ENV ENV=production \
     PIPECAT_LOG_LEVEL=INFO \
-    LOGURU_DIAGNOSE=NO
+    LOGURU_DIAGNOSE=NO \
+    SONORA_HANDOVER_SECS=1860

@@ -111,6 +111,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from flows import handlers
     from sonora_app.actions.conversation_handler import ConversationHandler
     from sonora_app.call.session import build_session
+    from sonora_app.call.transports import hang_up
     from sonora_app.process.calls import calls
     from sonora_app.process.knowledge import process_search
     from sonora_app.process.stopping import end_calls_when_stopped
@@ -119,22 +120,29 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
 
     settings = _warm_up.settings or load_settings()
     # Here, since nothing else of ours runs in the loop of Pipecat Cloud's server.
+    calls.limit = settings.call_limit
     end_calls_when_stopped(settings)
     store = await process_store(settings)
-    session = await build_session(
-        transport,
-        runner_args,
-        settings=settings,
-        store=store,
-        handlers=handlers,
-        actions=ConversationHandler,
-        search=await process_search(settings),
-    )
-    if calls.stopping:
-        logger.warning("A call came while the process stops, and is not taken")
-        return
-    async with calls.holding(session):
-        await session.run()
+    with calls.expecting() as refusal:
+        if refusal is not None:
+            logger.warning(f"A call is not taken. {refusal.message}")
+            await hang_up(runner_args)
+            return
+        session = await build_session(
+            transport,
+            runner_args,
+            settings=settings,
+            store=store,
+            handlers=handlers,
+            actions=ConversationHandler,
+            search=await process_search(settings),
+        )
+        if calls.stopping:
+            logger.warning("The process was stopped before a call had begun")
+            await hang_up(runner_args)
+            return
+        async with calls.holding(session):
+            await session.run()
 
 
 def readyz() -> dict[str, Any]:
@@ -143,6 +151,11 @@ def readyz() -> dict[str, Any]:
         return {"ready": False, "reason": "warming up"}
     if _warm_up.error is not None:
         return {"ready": False, "reason": str(_warm_up.error)}
+
+    from sonora_app.process.calls import calls
+
+    if calls.stopping:
+        return {"ready": False, "reason": "stopping"}
     return {"ready": True}
 
 

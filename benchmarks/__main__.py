@@ -21,7 +21,7 @@ from typing import Any
 
 from loguru import logger
 
-from benchmarks import barge_in, endpointing, joining, load, resources, start, voice_to_voice
+from benchmarks import barge_in, calls, endpointing, joining, load, resources, start, voice_to_voice
 from benchmarks.contenders import Rival, rival
 from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
@@ -84,6 +84,12 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     },
     "memory": lambda run: resources.measure(calls=4 if run.quick else 20, beside=run.beside),
     "simultaneous": lambda run: load.measure_simultaneous(beside=run.beside),
+    "calls": lambda run: calls.measure(
+        at_a_time=(1, 8),
+        turns=4 if run.quick else 8,
+        rounds=1 if run.quick else 2,
+        checkout=run.checkout,
+    ),
     "many-calls": lambda run: load.measure_many(calls=20 if run.quick else 200),
     "long-call": lambda run: load.measure_long(turns=40 if run.quick else 120, beside=run.beside),
     "start": lambda run: start.measure(processes=1 if run.quick else 5, beside=run.beside),

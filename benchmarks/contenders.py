@@ -79,11 +79,13 @@ class Contender(ABC):
             vendors: Whom it talks to.
             **settings: More of its environment.
         """
+        async with self._served({**self.environment(vendors), **settings}) as bot:
+            yield bot
+
+    @asynccontextmanager
+    async def _served(self, env: Mapping[str, str]) -> AsyncGenerator[BotProcess]:
         process = serving(
-            self.command,
-            self._folder,
-            env={**clean_environment(), **self.environment(vendors), **settings},
-            cwd=self._folder,
+            self.command, self._folder, env={**clean_environment(), **env}, cwd=self._folder
         )
         # In a thread, since the vendors serve on this one.
         bot = await asyncio.to_thread(process.__enter__)
@@ -130,6 +132,22 @@ class Sonora(Contender):
             "SONORA_WAITING_SECS": "60",
             **self._extra,
         }
+
+    @asynccontextmanager
+    async def rehearsing(self, **settings: str) -> AsyncGenerator[BotProcess]:
+        """Run it with stand-ins in place of all vendors until the block ends.
+
+        Args:
+            **settings: More of its environment.
+        """
+        env = {
+            "ENV": "local",
+            "SONORA_DATA_DIR": str(self._folder),
+            "SONORA_WAITING_SECS": "60",
+            **settings,
+        }
+        async with self._served(env) as bot:
+            yield bot
 
     @property
     def has_database(self) -> bool:

@@ -11,7 +11,7 @@
 # wiped, and a later DELETE wipes the row where it is now. VACUUM builds every page anew.
 #
 # SQLite 3.51.0 in apsw 3.51.0.0; 3.40.1 does the same. Output seen, of 3 times 4,500 names deleted:
-#   inserted and deleted: 11 readable
+#   inserted and deleted: 24 readable
 #   inserted, lengthened and deleted: 18 readable, after VACUUM 0
 # The figures are not checked, only that they are not 0, and that after VACUUM there is none.
 #

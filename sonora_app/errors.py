@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     HEARING_UNAVAILABLE = "hearing_unavailable"
     HEARING_RESTORED = "hearing_restored"
     CONVERSATION_ENDING = "conversation_ending"
+    AT_CAPACITY = "at_capacity"
     NOT_FOUND = "not_found"
     MISCONFIGURED = "misconfigured"
     INTERNAL = "internal"

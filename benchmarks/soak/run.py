@@ -34,6 +34,12 @@ from tests.supabase.proxy import FaultProxy
 DRAIN_SECS = 120.0
 """How long, after a round, what was written may take to reach Supabase."""
 
+_TALKING_SECS = 12.0
+"""How long everybody has talked when the bot is stopped."""
+
+_STOPPED_SECS = Settings.model_fields["drain_secs"].default + 3.0
+"""How long the process may be there after SIGTERM."""
+
 _LIMITS = {
     "SONORA_WAITING_SECS": "60",
     "SONORA_IDLE_SECS": "8",
@@ -139,6 +145,7 @@ class Soak:
         watching = asyncio.create_task(self._starvation.run())
         try:
             await self._rounds()
+            await self._stop_in_mid_call()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -159,11 +166,41 @@ class Soak:
                 f"{self.report.turns} turns, {len(self.report.violations)} violations so far"
             )
 
+    async def _stop_in_mid_call(self) -> None:
+        """Send SIGTERM while everybody talks: each page is told, and each call is kept."""
+        self._says("the bot is stopped")
+        weather = Weather(random.Random(0), self._studio, None, self._says)
+        until = time.monotonic() + 1
+        callers = [
+            asyncio.create_task(self._call_until(until, caller))
+            for caller in range(self._options.sessions)
+        ]
+        await asyncio.sleep(_TALKING_SECS)
+        sent_at = time.monotonic()
+        self._bot.process.terminate()
+        await asyncio.to_thread(self._bot.process.wait, 120)
+        took = time.monotonic() - sent_at
+        if took > _STOPPED_SECS:
+            self._violation("", f"the bot was there for {took:.1f} s after SIGTERM")
+        records = [one for made in await asyncio.gather(*callers) for one in made]
+        found: dict[str, list[str]] = {record.plan.name: [*record.problems] for record in records}
+        # What did not reach Supabase in that time is brought there by the next start.
+        await self._check_kept(records, weather, found, stopped=True)
+        for record in records:
+            self.report.count_call(record)
+            open_until_then = record.conversation_id and record.closed_at > sent_at
+            if open_until_then and not record.left_at and not record.events("conversation-ended"):
+                found[record.plan.name].append("the page was not told that the bot was stopped")
+            for problem in found[record.plan.name]:
+                self._violation(record.plan.name, problem)
+            if found[record.plan.name]:
+                self._keep(record, found[record.plan.name])
+
     def stopped(self) -> None:
         """The bot was stopped: see how that went."""
         for problem in self._log.problems():
             self._violation("", problem)
-        if self._bot.process.returncode not in (0, -2, 130):
+        if self._bot.process.returncode not in (0, -2, -15, 130):
             self._violation("", f"the bot exited with {self._bot.process.returncode}")
         self.report.write(self._options.output)
 
@@ -221,12 +258,18 @@ class Soak:
         self.report.held.append(held)
 
     async def _check_kept(
-        self, records: Sequence[CallRecord], weather: Weather, found: dict[str, list[str]]
+        self,
+        records: Sequence[CallRecord],
+        weather: Weather,
+        found: dict[str, list[str]],
+        *,
+        stopped: bool = False,
     ) -> None:
+        database = None if stopped else self._database
         speeches = [*self._studio.speeches().values()]
         journal = await Journal.connect(self._bot.log.parent / "journal.db", read_only=True)
         try:
-            if self._database is not None:
+            if database is not None:
                 await self._check_drained(journal)
             for record in records:
                 began = record.timeline[0][0]
@@ -249,8 +292,8 @@ class Soak:
                 case = Case(record, kept, speeches, calm=calm, starved=starved)
                 found[record.plan.name] += check_call(case)
                 found[record.plan.name] += check_conversation(transcript)
-                if self._database is not None:
-                    problems = await self._compare(self._database.server, transcript)
+                if database is not None:
+                    problems = await self._compare(database.server, transcript)
                     found[record.plan.name] += problems
         finally:
             await journal.aclose()

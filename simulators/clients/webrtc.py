@@ -128,7 +128,12 @@ class Page(RtviClient):
     # --- Connection
 
     async def connect(
-        self, url: str, *, body: dict[str, Any] | None = None, network: Network | None = None
+        self,
+        url: str,
+        *,
+        body: dict[str, Any] | None = None,
+        network: Network | None = None,
+        offer: dict[str, Any] | None = None,
     ) -> None:
         """Connect through the dev runner's `/start`, as the JavaScript client does.
 
@@ -136,17 +141,21 @@ class Page(RtviClient):
             url: The dev runner's.
             body: What the start request carries.
             network: The way to the bot once connected; None: as it is.
+            offer: What the offer says besides the description, to be sent without a start
+                request first.
         """
         async with aiohttp.ClientSession() as http:
-            async with http.post(
-                f"{url}/start", json={"transport": "webrtc", "body": body or {}}
-            ) as response:
-                session_id = (await response.json())["sessionId"]
+            where = f"{url}/api/offer"
+            if offer is None:
+                async with http.post(
+                    f"{url}/start", json={"transport": "webrtc", "body": body or {}}
+                ) as response:
+                    session_id = (await response.json())["sessionId"]
+                where = f"{url}/sessions/{session_id}/api/offer"
             await self._pc.setLocalDescription(await self._pc.createOffer())
             local = self._pc.localDescription
             async with http.post(
-                f"{url}/sessions/{session_id}/api/offer",
-                json={"sdp": local.sdp, "type": local.type},
+                where, json={"sdp": local.sdp, "type": local.type, **(offer or {})}
             ) as response:
                 answer = await response.json()
         await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
@@ -214,11 +223,12 @@ async def page(
     network: Network | None = None,
     noise: float = 0.0,
     room: np.ndarray | None = None,
+    offer: dict[str, Any] | None = None,
 ) -> AsyncGenerator[Page]:
     """A connected page, that hangs up in the end. See `Page` and `Page.connect`."""
     connection = Page(noise, room)
     try:
-        await connection.connect(url, body=body, network=network)
+        await connection.connect(url, body=body, network=network, offer=offer)
         yield connection
     finally:
         await connection.hang_up()

@@ -77,6 +77,13 @@ async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
     return transport
 
 
+async def hang_up(runner_args: RunnerArguments) -> None:
+    """Close the connection of a call that is not held, where it is one of ours to close."""
+    connection = getattr(runner_args, "webrtc_connection", None)
+    if connection is not None:
+        await connection.disconnect()
+
+
 def transport_name(transport: BaseTransport) -> str:
     """What a session keeps as its transport: `daily`, `webrtc`, `eval`, or a class name."""
     name = type(transport).__name__

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loguru import logger
@@ -11,6 +13,24 @@ from sonora_app.runtime.memory import give_memory_back
 
 _CANCELLED_WITHIN_SECS = 1.0
 """How long a call that was cancelled may take until its task has ended."""
+
+
+_BUSY_SECS, _STOPPED_SECS = 15, 5
+"""After how long another attempt may pass, in seconds: another caller may have hung up, or another
+process have taken over."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a call is not taken.
+
+    Parameters:
+        message: A sentence for the caller.
+        retry_secs: After how long another attempt makes sense, in seconds.
+    """
+
+    message: str
+    retry_secs: int
 
 
 class EndableCall(Protocol):
@@ -29,17 +49,46 @@ class Calls:
     """The calls in progress of one process.
 
     Attributes:
+        limit: How many it holds at a time.
         stopping: Whether the process was asked to stop. It takes no call any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = sys.maxsize) -> None:
         """Hold no call yet."""
+        self.limit = limit
         self.stopping = False
         self._held: dict[asyncio.Task[Any], EndableCall] = {}
+        self._expected: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         """How many calls are in progress."""
         return len(self._held)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why no other call can be taken now, or None where one can."""
+        if self.stopping:
+            return Refusal("This bot is being stopped. Try again in a moment.", _STOPPED_SECS)
+        if len(self._held.keys() | self._expected) >= self.limit:
+            return Refusal("All lines are busy. Try again in a moment.", _BUSY_SECS)
+        return None
+
+    @contextlib.contextmanager
+    def expecting(self) -> Generator[Refusal | None]:
+        """Keep a place for the call that this task is about to hold; gives why it cannot be.
+
+        A call and the request that begins it are one task, for which one place is kept.
+        """
+        task = _current_task()
+        again = task in self._expected
+        refusal = self.refusal if self.stopping or not again else None
+        if refusal is None:
+            self._expected.add(task)
+        try:
+            yield refusal
+        finally:
+            if not again:
+                self._expected.discard(task)
 
     @contextlib.asynccontextmanager
     async def holding(self, call: EndableCall) -> AsyncGenerator[None]:
@@ -47,8 +96,7 @@ class Calls:
 
         To be entered by the task that holds the call.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a coroutine that runs is a task's
+        task = _current_task()
         self._held[task] = call
         try:
             yield
@@ -92,6 +140,12 @@ class Calls:
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=_CANCELLED_WITHIN_SECS)
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # a coroutine that runs is a task's
+    return task
 
 
 calls = Calls()

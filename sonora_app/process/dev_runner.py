@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.errors import SettingsError
 from sonora_app.flow.check import check_flows
+from sonora_app.process.admission import TakesSoManyCalls
+from sonora_app.process.calls import calls
 from sonora_app.process.knowledge import close_process_search, process_search
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
@@ -77,6 +79,8 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
     _wrap_lifespan(runner.app, settings, warm_up)
+    calls.limit = settings.call_limit
+    runner.app.add_middleware(TakesSoManyCalls, calls=calls)
     runner.app.add_middleware(WaitsForWarmUp, warm_up=warm_up)
     add_console(runner.app, settings, lambda: process_store(settings))
     hosts, origins = hosts_and_origins(settings.allowed_hosts, sys.argv[1:], os.environ)
@@ -146,7 +150,7 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
             configure_logs(settings.log_level)
         await process_store(settings)
         await process_search(settings)
-        end_calls_when_stopped(settings)
+        end_calls_when_stopped(settings, serving_meanwhile=True)
         async with inner(app):
             if warm_up.ident is None:
                 # Not sooner: it would take the interpreter from what opens the port.

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 
 from simulators.clients.bot_process import BotProcess, running_bot
@@ -134,3 +135,64 @@ async def test_a_process_that_hangs_is_ended_by_force(tmp_path: Path) -> None:
     assert bot.process.returncode == 1
     assert took < 10
     assert "ended by force" in bot.logged()
+
+
+async def test_calls_go_on_for_a_while_and_no_other_is_taken(tmp_path: Path) -> None:
+    with running_bot(
+        tmp_path,
+        SONORA_WAITING_SECS="60",
+        SONORA_HANDOVER_SECS="10",
+        SONORA_DRAIN_SECS=str(DRAIN_SECS),
+    ) as bot:
+        async with page(bot.url) as client, httpx.AsyncClient(base_url=bot.url) as http:
+            conversation_id = await in_mid_sentence(client)
+            stopping = asyncio.create_task(stopped(bot, signal.SIGTERM))
+            await asyncio.sleep(1)
+            refused = [
+                await http.post("/start", json={"transport": "webrtc"}),
+                await http.post("/api/offer", json={"sdp": "v=0", "type": "offer"}),
+            ]
+            # The call that goes on is still answered.
+            so_far = len(client.messages)
+            client.type_text("¿Sigues ahí?")
+            await client.event("message-recorded", after=so_far, timeout_secs=8)
+            assert not client.events("conversation-ended")
+            told = await client.event("conversation-ended", timeout_secs=12)
+            took = await stopping
+
+    assert [answer.status_code for answer in refused] == [503, 503]
+    assert [answer.json()["code"] for answer in refused] == ["at_capacity"] * 2
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert told["reason"] == EndReason.SHUTDOWN
+    assert 9 < took < 10 + DRAIN_SECS + A_LITTLE_SECS
+    transcript = await kept(tmp_path, conversation_id)
+    assert "¿Sigues ahí?" in [m.content for m in transcript.messages]
+
+
+async def test_a_process_whose_last_call_has_ended_does_not_wait_longer(tmp_path: Path) -> None:
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60", SONORA_HANDOVER_SECS="60") as bot:
+        async with page(bot.url) as client:
+            await in_mid_sentence(client)
+            stopping = asyncio.create_task(stopped(bot, signal.SIGTERM))
+            await asyncio.sleep(1)
+            assert not stopping.done()
+        assert await stopping < 20
+
+
+async def test_a_second_signal_ends_the_calls_at_once(tmp_path: Path) -> None:
+    with running_bot(
+        tmp_path,
+        SONORA_WAITING_SECS="60",
+        SONORA_HANDOVER_SECS="60",
+        SONORA_DRAIN_SECS=str(DRAIN_SECS),
+    ) as bot:
+        async with page(bot.url) as client:
+            await in_mid_sentence(client)
+            bot.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(1)
+            stopping = asyncio.create_task(stopped(bot, signal.SIGTERM))
+            told = await client.event("conversation-ended", timeout_secs=2)
+            took = await stopping
+
+    assert told["reason"] == EndReason.SHUTDOWN
+    assert took < DRAIN_SECS + A_LITTLE_SECS

@@ -160,7 +160,14 @@ def test_the_image_is_a_quiet_deployment_that_keeps_the_base_as_it_is() -> None:
         "ENV": "production",
         "PIPECAT_LOG_LEVEL": "INFO",
         "LOGURU_DIAGNOSE": "NO",
+        "SONORA_HANDOVER_SECS": variables["SONORA_HANDOVER_SECS"],
     }
+    # The platform waits for a call that goes on when it stops an instance. So does the bot.
+    defaults = {
+        name: Settings.model_fields[name].default for name in ("max_call_secs", "closing_secs")
+    }
+    longest = defaults["max_call_secs"] + 2 * defaults["closing_secs"]
+    assert float(variables["SONORA_HANDOVER_SECS"]) >= longest
     assert "--require-hashes" in text
     assert "uv sync" not in text, "it would take out what the base's server needs"
     assert not re.search(r"^(?:CMD|ENTRYPOINT|USER)\b", text, re.MULTILINE)

@@ -6,7 +6,6 @@ import type { ErrorCode } from "./protocol";
 export type CallErrorCode =
   | ErrorCode
   | "signed_out" // the site's own route knows no user
-  | "at_capacity" // Pipecat Cloud has no instance left
   | "start_failed" // Pipecat Cloud did not start the bot
   | "bot_not_ready" // it was started, and did not get ready in time
   | "no_answer" // it did not answer a message in time

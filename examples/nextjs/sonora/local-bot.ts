@@ -18,7 +18,7 @@ export function startLocally(botUrl: string, userId: string): CallOptions["start
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ transport: "webrtc", body: { ...conversation, user_id: userId } }),
     });
-    if (!response.ok) throw asCallError(await response.text(), "start_failed");
+    if (!response.ok) throw asCallError(await response.json().catch(() => null), "start_failed");
     const { sessionId } = (await response.json()) as { sessionId: string };
     return { webrtcRequestParams: { endpoint: `${botUrl}/sessions/${sessionId}/api/offer` } };
   };

@@ -70,6 +70,7 @@ export type ErrorCode =
   | "hearing_unavailable"
   | "hearing_restored"
   | "conversation_ending"
+  | "at_capacity"
   | "not_found"
   | "misconfigured"
   | "internal";

@@ -1,0 +1,93 @@
+"""More callers than a process takes: those beyond hear so at once; one who leaves makes room."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.webrtc import page
+
+pytestmark = [pytest.mark.session, pytest.mark.slow]
+
+LIMIT = 2
+
+
+@pytest.fixture
+def bot(tmp_path: Path) -> Generator[BotProcess]:
+    """A bot that takes two calls at a time, and holds none."""
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60", SONORA_MAX_CALLS=str(LIMIT)) as process:
+        yield process
+
+
+async def refusals(bot: BotProcess, **offer: str) -> list[httpx.Response]:
+    """What `/start` and an offer are answered."""
+    async with httpx.AsyncClient(base_url=bot.url) as http:
+        return [
+            await http.post("/start", json={"transport": "webrtc"}),
+            await http.post("/api/offer", json={"sdp": "v=0", "type": "offer", **offer}),
+        ]
+
+
+async def test_a_caller_too_many_is_told_that_all_lines_are_busy(bot: BotProcess) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(page(bot.url)) for _ in range(LIMIT)]
+        for number, client in enumerate(clients):
+            await client.ready()
+            await client.action("set_conversation_id", user_id=f"user-{number}")
+        for answer in await refusals(bot):
+            assert answer.status_code == 503
+            sentence = "All lines are busy. Try again in a moment."
+            assert answer.json() == {
+                "code": "at_capacity",
+                "message": sentence,
+                "detail": sentence,
+            }
+            assert int(answer.headers["Retry-After"]) > 0
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{bot.url.replace('http', 'ws')}/ws")
+        assert refused.value.response.status_code == 503
+        # Nothing of a call was built for them, and those inside go on.
+        for client in clients:
+            so_far = len(client.messages)
+            client.type_text("¿Me oyes?")
+            await client.event("message-recorded", after=so_far, timeout_secs=20)
+
+    async with asyncio.timeout(20):
+        while (await refusals(bot))[0].status_code == 503:
+            await asyncio.sleep(0.2)
+    async with page(bot.url) as client:
+        await client.ready()
+        opened = await client.action("set_conversation_id", user_id="later")
+        assert opened["type"] == "server-response"
+
+
+async def test_a_connection_that_there_is_not_makes_no_room(bot: BotProcess) -> None:
+    """An offer that claims to renegotiate passes the door, and is not taken behind it."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(page(bot.url)) for _ in range(LIMIT)]
+        await asyncio.gather(*(client.ready() for client in clients))
+        with pytest.raises(TimeoutError):
+            async with page(bot.url, offer={"pc_id": "SmallWebRTCConnection#none"}):
+                pass
+        assert "A call is not taken" in bot.logged()
+        assert not any(client.closed.is_set() for client in clients)
+
+
+async def test_callers_who_come_at_once_are_counted(bot: BotProcess) -> None:
+    async def calls() -> bool:
+        try:
+            async with page(bot.url) as client:
+                await client.ready()
+                await asyncio.sleep(3)
+        except (KeyError, httpx.HTTPError, OSError):
+            return False
+        return True
+
+    outcomes = await asyncio.gather(*(calls() for _ in range(LIMIT + 3)))
+    assert sum(outcomes) == LIMIT
