@@ -115,7 +115,7 @@ async def build_session(
     acts = actions(call, start)
     limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
     failures = Failures(call)
-    TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
+    turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
     return Session(
         transport,
         call,
@@ -123,6 +123,7 @@ async def build_session(
         actions=acts,
         limits=limits,
         failures=failures,
+        turns=turns,
         metrics=metrics,
         earlier_talk=EarlierTalk(call, aggregators),
         context=aggregators.user().context,
@@ -160,6 +161,7 @@ class Session:
         actions: Does what the page asks.
         limits: Keeps the call's time.
         failures: Answers for the vendors.
+        turns: Records what is said.
         metrics: What the call used.
         earlier_talk: Keeps the prompt short.
         context: What the model is told.
@@ -175,6 +177,7 @@ class Session:
         actions: PageActions,
         limits: CallLimits,
         failures: Failures,
+        turns: TurnWatcher,
         metrics: CallMetrics,
         earlier_talk: EarlierTalk,
         context: LLMContext,
@@ -186,6 +189,7 @@ class Session:
         self._actions = actions
         self._limits = limits
         self._failures = failures
+        self._turns = turns
         self._metrics = metrics
         self._earlier_talk = earlier_talk
         self._context = context
@@ -261,6 +265,7 @@ class Session:
     async def _close(self) -> None:
         call, settings = self._call, self._call.settings
         call.stop_reading()
+        self._turns.record_typed()
         recorder = call.recorder
         if recorder is None:
             return

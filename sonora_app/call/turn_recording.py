@@ -5,6 +5,7 @@ assistant's as it was heard. The event handlers run as tasks, which start in the
 events. Each handler does its work before its first await, so the order is kept.
 """
 
+import asyncio
 from datetime import datetime
 
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -24,6 +25,8 @@ from sonora_app.settings import Vendor
 from sonora_app.storage.records import JsonObject, Modality, Role
 
 _SPEAKING = (Vendor.LLM, Vendor.TTS)
+_LONGEST_CUT_SECS = 0.5
+"""How long what was typed waits to be recorded after the words that it cuts short."""
 
 
 class TurnWatcher:
@@ -54,6 +57,9 @@ class TurnWatcher:
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
         self._sources: list[JsonObject] = []
+        self._assistant_speaks = False
+        self._typed: list[str] = []
+        self._typed_in_time: asyncio.TimerHandle | None = None
         call.page.text_entered.add(self._user_typed)
         waits.answered.add(self._answered)
         self._watch(aggregators)
@@ -72,11 +78,14 @@ class TurnWatcher:
 
         async def assistant_started(_: object) -> None:
             self._assistant_node = self._call.driver.node
+            self._assistant_speaks = True
             if event := self._looked_up():
                 await self._call.page.tell(event)
 
         async def assistant_stopped(_: object, turn: AssistantTurnStoppedMessage) -> None:
+            self._assistant_speaks = False
             self._assistant_said(turn)
+            self.record_typed()
             if turn.content and not turn.interrupted:
                 self._failures.speech_heard()
             if self._reply_modality is Modality.TEXT:
@@ -102,9 +111,23 @@ class TurnWatcher:
         await self._call.page.tell(latency)
 
     async def _user_typed(self, text: str) -> None:
-        """The user typed `text`, at this place in the conversation."""
-        self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
-        self._user_said(text, Modality.TEXT, None)
+        """The user typed `text`. It comes after what the bot was saying, which it cuts short."""
+        self._typed.append(text)
+        if not self._assistant_speaks:
+            self.record_typed()
+        elif self._typed_in_time is None:
+            loop = asyncio.get_running_loop()
+            self._typed_in_time = loop.call_later(_LONGEST_CUT_SECS, self.record_typed)
+
+    def record_typed(self) -> None:
+        """Record what was typed and waits for the end of the bot's turn. Called at the end, too."""
+        if self._typed_in_time is not None:
+            self._typed_in_time.cancel()
+            self._typed_in_time = None
+        typed, self._typed = self._typed, []
+        for text in typed:
+            self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
+            self._user_said(text, Modality.TEXT, None)
 
     def _user_said(self, text: str, modality: Modality, started_at: datetime | None) -> None:
         if self._call.recorder is None:

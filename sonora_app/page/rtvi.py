@@ -5,6 +5,7 @@ that the conversation can take at that moment. Any other message (malformed, too
 of turn) gets an error-response and goes no further.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from sonora_app.page.protocol import (
 from sonora_app.runtime.listeners import Listeners
 
 _MAX_ID_CHARS = 200
+_TOGETHER_SECS = 0.05
+"""Texts that come within this time are one turn. Less than a person notices of an answer."""
 
 
 class _ServerResponseData(BaseModel):
@@ -93,7 +96,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
 
     Attributes:
         requested: Told what the page asks for, in the order in which that came.
-        text_entered: Told what the user typed, as it enters the conversation.
+        text_entered: Told what the user typed, when it comes and before the bot is cut off for it.
         disconnect_asked: Told when the page asks the bot to end the call.
     """
 
@@ -104,6 +107,9 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         self.requested = Listeners[PageRequest]("a request of the page")
         self.text_entered = Listeners[str]("typed text")
         self.disconnect_asked = Listeners[()]("being asked to disconnect")
+        self._typed: list[tuple[UserTextMessage, str]] = []
+        self._entering: asyncio.Task[None] | None = None
+        self._entered = asyncio.Event()
 
     def create_rtvi_observer(
         self,
@@ -131,23 +137,43 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Push a frame, noting typed text as it enters the pipeline."""
-        if isinstance(frame, RTVISendTextFrame):
-            await self.text_entered.tell(frame.text)
+        """Push a frame, noting when typed text has entered the pipeline."""
         await super().push_frame(frame, direction)
+        if isinstance(frame, RTVISendTextFrame):
+            self._entered.set()
 
     async def enter_text(self, message: UserTextMessage, *, message_id: str = "") -> None:
-        """Have what the user typed enter the conversation, and be answered."""
-        await self.handle_message(
-            rtvi.Message(
-                type="send-text",
-                id=message_id,
-                data={
-                    "content": message.text,
-                    "options": {"run_immediately": True, "audio_response": message.audio_response},
-                },
+        """Have what the user typed enter the conversation, cut the bot off, and be answered.
+
+        Returns at once. Texts that come together, or before the bot has stopped for the last one,
+        are one turn, with one answer.
+        """
+        await self.text_entered.tell(message.text)
+        self._typed.append((message, message_id))
+        if self._entering is None or self._entering.done():
+            self._entering = self.create_task(self._enter_typed(), "typed")
+
+    async def _enter_typed(self) -> None:
+        # One at a time: Pipecat waits for the bot to stop before it takes the text.
+        await asyncio.sleep(_TOGETHER_SECS)
+        while self._typed:
+            typed, self._typed = self._typed, []
+            last, message_id = typed[-1]
+            self._entered.clear()
+            await self.handle_message(
+                rtvi.Message(
+                    type="send-text",
+                    id=message_id,
+                    data={
+                        "content": "\n".join(message.text for message, _ in typed),
+                        "options": {
+                            "run_immediately": True,
+                            "audio_response": last.audio_response,
+                        },
+                    },
+                )
             )
-        )
+            await self._entered.wait()
 
     async def _tell_error(self, frame: ErrorFrame) -> None:
         # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an
