@@ -30,7 +30,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request
 
-from simulators.vendors.faults import Breakage, Fault
+from simulators.vendors.faults import LATE_SECS, LOSES, Breakage, Fault, Quirk
 from simulators.vendors.websocket import WebSocketVendor, drip
 
 LOUD = 300.0
@@ -88,9 +88,10 @@ class DeepgramVendor(WebSocketVendor):
         endpointing_secs: Silence after which Nova tells a final result unasked; None: never.
         quiet_secs: Silence after which Flux takes a turn for ended.
         fault: What goes wrong next; None: nothing.
+        quirks: What is done with what the next stretches of speech were, in order.
         sound_at: When sound came in last, in monotonic seconds.
         log: Also `speech` (a stretch began), `finalize`, `keepalive`, `configure`, `close`,
-            `eager` and `resumed` (Flux), `final` (transcript), `broken` (how).
+            `eager` and `resumed` (Flux), `final` (transcript), `broken` (how), `quirk` (how).
     """
 
     paths = ("/v1/listen", "/v2/listen")
@@ -104,6 +105,7 @@ class DeepgramVendor(WebSocketVendor):
         self.endpointing_secs: float | None = None
         self.quiet_secs = QUIET_SECS
         self.fault: Fault | None = None
+        self.quirks: deque[Quirk] = deque()
         self.sound_at = 0.0
 
     def shown_key(self, request: Request) -> str:
@@ -198,6 +200,46 @@ class _Listener:
 
     def error(self) -> Any: ...
 
+    @property
+    def quirk(self) -> Quirk | None:
+        """What is done with the present stretch of speech."""
+        return self.vendor.quirks[0] if self.vendor.quirks else None
+
+    def send_final(
+        self, message: Any, *, interim: Any, empty: Any, unasked: Any = None, in_secs: float
+    ) -> None:
+        """Send the last final result of a stretch, or what its quirk makes of it.
+
+        Args:
+            message: The result.
+            interim: The same, before it was final.
+            empty: The same, without words.
+            unasked: The same, not asked for.
+            in_secs: When.
+        """
+        quirk = self.quirk
+        if self.vendor.quirks:
+            self.vendor.log.add("quirk", how=self.vendor.quirks.popleft())
+        match quirk:
+            case Quirk.EMPTY:
+                self.send(empty, in_secs=in_secs)
+            case Quirk.NONE:
+                pass
+            case Quirk.UNKNOWN:
+                self.send(_Surprise(), in_secs=in_secs)
+            case Quirk.TWICE:
+                self.send(message, in_secs=in_secs)
+                self.send(message, in_secs=in_secs)
+            case Quirk.OUT_OF_ORDER:
+                self.send(message, in_secs=in_secs)
+                self.send(interim, in_secs=in_secs + 0.05)
+            case Quirk.UNASKED:
+                self.send(unasked or message, in_secs=in_secs)
+            case Quirk.LATE:
+                self.send(message, in_secs=in_secs + LATE_SECS)
+            case _:
+                self.send(message, in_secs=in_secs)
+
     def send(self, message: Any, *, in_secs: float = 0.0) -> None:
         """Send a message, in order, once it is due."""
         if not self.stalled:
@@ -216,12 +258,16 @@ class _Listener:
         samples, self._stretch = np.concatenate(self._stretch), []
         if self.broken:
             return (self.coming(),)
+        if self.quirk in LOSES:
+            return (self.coming(),)
         stretch = Stretch(samples, self.rate, self.connection, self.heard_secs)
         text = await self.vendor.recognise(stretch)
         return (text,) if isinstance(text, str) else text
 
     def so_far(self) -> str:
         """As much of what is coming as may have been heard by now, but not all."""
+        if self.quirk is Quirk.UNSHOWN:
+            return ""
         words = self.coming().split()
         spoken = self.loud_at - (self.speech_at if self.speech_at is not None else self.loud_at)
         return " ".join(words[: min(1 + int(spoken / _WORD_SECS), len(words) - 1)])
@@ -310,6 +356,14 @@ class _Listener:
             self.vendor.log.add("final", transcript=text)
 
 
+class _Surprise:
+    """A message of a type that no client knows."""
+
+    def json(self) -> str:
+        """What is sent."""
+        return '{"type":"Surprise","event":"Surprise","transcript":""}'
+
+
 def _final_text(message: Mapping[str, Any]) -> str:
     if message["type"] == "Results" and message["is_final"]:
         return message["channel"]["alternatives"][0]["transcript"]
@@ -368,26 +422,34 @@ class _Nova(_Listener):
             self._result(text, final=False)
 
     def _result(self, text: str, *, final: bool, from_finalize: bool = False) -> None:
+        due = self.vendor.final_secs if final and (text or self.speech_at is not None) else 0.0
+        if final and from_finalize and self.speech_at is not None:
+            self.send_final(
+                self._made(text, final=True, from_finalize=True),
+                interim=self._made(text, final=False),
+                empty=self._made("", final=True, from_finalize=True),
+                unasked=self._made(text, final=True),
+                in_secs=due,
+            )
+        else:
+            self.send(self._made(text, final=final, from_finalize=from_finalize), in_secs=due)
+
+    def _made(self, text: str, *, final: bool, from_finalize: bool = False) -> ListenV1Results:
         start = self.speech_at if self.speech_at is not None else self.heard_secs
         alternative = {"transcript": text, "confidence": 0.99, "words": self.words(text)}
-        self.send(
-            ListenV1Results(
-                channel_index=[0, 1],
-                duration=self.heard_secs - start,
-                start=start,
-                is_final=final,
-                speech_final=final,
-                from_finalize=from_finalize,
-                channel={"alternatives": [alternative]},  # pyright: ignore[reportArgumentType]
-                metadata={  # pyright: ignore[reportArgumentType]
-                    "request_id": self.request_id,
-                    "model_info": {"name": self.model, "version": "0", "arch": "nova-3"},
-                    "model_uuid": self.request_id,
-                },
-            ),
-            in_secs=self.vendor.final_secs
-            if final and (text or self.speech_at is not None)
-            else 0.0,
+        return ListenV1Results(
+            channel_index=[0, 1],
+            duration=self.heard_secs - start,
+            start=start,
+            is_final=final,
+            speech_final=final,
+            from_finalize=from_finalize,
+            channel={"alternatives": [alternative]},  # pyright: ignore[reportArgumentType]
+            metadata={  # pyright: ignore[reportArgumentType]
+                "request_id": self.request_id,
+                "model_info": {"name": self.model, "version": "0", "arch": "nova-3"},
+                "model_uuid": self.request_id,
+            },
         )
 
 
@@ -458,7 +520,12 @@ class _Flux(_Listener):
         if not await self.break_if_due(None) and (text := " ".join(await self.heard())):
             if not known:
                 self._turn("StartOfTurn", text.split()[0])
-            self._turn("EndOfTurn", text, in_secs=self.vendor.final_secs)
+            self.send_final(
+                self._made("EndOfTurn", text),
+                interim=self._made("Update", text),
+                empty=self._made("EndOfTurn", ""),
+                in_secs=self.vendor.final_secs,
+            )
             self.turn += 1
         self.speech_at = None
 
@@ -467,22 +534,22 @@ class _Flux(_Listener):
             self._turn("Update", text)
 
     def _turn(self, event: str, text: str, *, in_secs: float = 0.0) -> None:
+        self.send(self._made(event, text), in_secs=in_secs)
+
+    def _made(self, event: str, text: str) -> ListenV2TurnInfo:
         self.told_at = self.heard_secs
         ending = {"EagerEndOfTurn": 0.6, "EndOfTurn": 0.9}
-        self.send(
-            ListenV2TurnInfo(
-                request_id=self.request_id,
-                sequence_id=self._next_number(),
-                event=event,  # pyright: ignore[reportArgumentType]
-                turn_index=self.turn,
-                audio_window_start=self.speech_at or self.heard_secs,
-                audio_window_end=self.heard_secs,
-                transcript=text,
-                words=self.words(text),  # pyright: ignore[reportArgumentType]
-                end_of_turn_confidence=ending.get(event, 0.1),
-                trigger="model" if event == "EndOfTurn" else None,
-            ),
-            in_secs=in_secs,
+        return ListenV2TurnInfo(
+            request_id=self.request_id,
+            sequence_id=self._next_number(),
+            event=event,  # pyright: ignore[reportArgumentType]
+            turn_index=self.turn,
+            audio_window_start=self.speech_at or self.heard_secs,
+            audio_window_end=self.heard_secs,
+            transcript=text,
+            words=self.words(text),  # pyright: ignore[reportArgumentType]
+            end_of_turn_confidence=ending.get(event, 0.1),
+            trigger="model" if event == "EndOfTurn" else None,
         )
 
     def _next_number(self) -> int:

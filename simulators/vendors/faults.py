@@ -26,6 +26,44 @@ class Breakage(Enum):
     """What comes, comes a character at a time (a slow loris)."""
 
 
+class Quirk(Enum):
+    """What a recogniser does instead of telling once, and in time, what a stretch of speech was.
+
+    What is lost by it is still to be heard, should the sound come again.
+    """
+
+    EMPTY = "empty"
+    """The final result has no words, though words were shown."""
+
+    NONE = "none"
+    """There is no final result."""
+
+    UNKNOWN = "unknown"
+    """There is a message of an unknown type instead."""
+
+    TWICE = "twice"
+    """The final result comes twice."""
+
+    OUT_OF_ORDER = "out of order"
+    """An interim result comes after the final one."""
+
+    UNASKED = "unasked"
+    """The final result does not say that it was asked for. (Nova.)"""
+
+    LATE = "late"
+    """The final result comes seconds later."""
+
+    UNSHOWN = "unshown"
+    """There are no interim results."""
+
+
+LOSES = (Quirk.EMPTY, Quirk.NONE, Quirk.UNKNOWN)
+"""The quirks by which words are lost."""
+
+LATE_SECS = 3.0
+"""How late a late result is."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """Something that goes wrong.

@@ -25,8 +25,9 @@ from pipecat.utils.text.transforms import strip_markdown
 
 from sonora_app.settings import Language, Settings, Vendor
 from sonora_app.vendors.cartesia.voice import HeardCartesiaTTSService
-from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService, LastingFluxSTTService
+from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService
 from sonora_app.vendors.deepgram.finalize import PromptDeepgramSTTService
+from sonora_app.vendors.deepgram.flux import LastingFluxSTTService
 from sonora_app.vendors.failover import FailoverAtOnce
 
 NATIVE_VOICES = {

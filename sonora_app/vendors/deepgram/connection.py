@@ -5,12 +5,15 @@ seconds before they reconnect, and hold up the start of the call while they try.
 
 - the start of the call waits for at most `CONNECT_SECS`, and the attempts go on beside the call;
 - a connection that drops is opened again at once, and after that every `RETRY_SECS`;
-- speech that Deepgram does not answer is noticed `HEARD_SECS` after the speech ended.
+- speech that Deepgram does not answer is noticed `HEARD_SECS` after the speech ended. Words that
+  Deepgram showed and never confirmed are no answer;
+- a result that comes twice, or after a later one, is passed over.
 
 Event handlers, besides Pipecat's:
 
-- on_unheard(service): somebody spoke, and Deepgram has sent nothing since. Not called when the
-  silence makes the service unusable, which is reported by itself.
+- on_unheard(service): somebody spoke, and Deepgram has sent nothing since, or no words although it
+  had shown some. Not called when the silence makes the service unusable, which is reported by
+  itself.
 
 The final transcript must survive the interruption that it causes: the transcript interrupts the
 bot, and an interruption drops the frames that are under way.
@@ -25,15 +28,14 @@ from typing import Any, NoReturn
 from deepgram.listen.v1.types import ListenV1Finalize, ListenV1Results
 from pipecat.frames.frames import (
     Frame,
+    InterimTranscriptionFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.stt_service import STTService
-from pipecat.services.websocket_service import ReportErrorCallback
 
 CONNECT_SECS = 2.0
 """How long the start of a call, or of an attempt over Flux's socket, waits for Deepgram."""
@@ -60,7 +62,9 @@ class WatchfulSTTService(STTService):
         """Create the service, knowing of no speech yet."""
         super().__init__(*args, **kwargs)
         self._register_event_handler("on_unheard")
-        self._answered_at = 0.0
+        self._answered_at = self._spoke_at = self._heard_at = 0.0
+        # Whether words were shown since the last that were confirmed.
+        self._shown = False
         self._usable_at_start = True
         self._waiting: asyncio.Task[None] | None = None
 
@@ -68,6 +72,7 @@ class WatchfulSTTService(STTService):
         """Follow the speech, as the voice activity detector finds it."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._usable_at_start = self.is_usable
+            self._spoke_at, self._shown = time.monotonic(), False
             await self._stop_waiting()
         await super().process_frame(frame, direction)
         if isinstance(frame, VADUserStoppedSpeakingFrame) and not self.is_muted:
@@ -83,6 +88,10 @@ class WatchfulSTTService(STTService):
         pipeline."""
         if isinstance(frame, TranscriptionFrame):
             frame.interruptible = False
+            if frame.text.strip():
+                self._heard_at, self._shown = time.monotonic(), False
+        elif isinstance(frame, InterimTranscriptionFrame) and frame.text.strip():
+            self._shown = True
         await super().push_frame(frame, direction)
 
     async def cleanup(self) -> None:
@@ -100,14 +109,19 @@ class WatchfulSTTService(STTService):
 
     async def _wait_for_answer(self, ended_at: float) -> None:
         await asyncio.sleep(HEARD_SECS)
-        if self._answered_at >= ended_at:
+        if self._answered_at >= ended_at and not self._lost:
             return
         if await self.ask_again():
             await asyncio.sleep(HEARD_SECS)
-            if self._answered_at >= ended_at:
+            if self._answered_at >= ended_at and not self._lost:
                 return
-        if self.is_usable or not self._usable_at_start:
+        if self._lost or self.is_usable or not self._usable_at_start:
             await self._call_event_handler("on_unheard")
+
+    @property
+    def _lost(self) -> bool:
+        """Whether words of the last speech were shown, and none confirmed."""
+        return self._shown and self._heard_at < self._spoke_at
 
     async def _stop_waiting(self) -> None:
         waiting, self._waiting = self._waiting, None
@@ -128,6 +142,8 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         # Whether the connection has had the earlier speech, and can take new audio.
         self._caught_up = False
         self._speaking = False
+        # The last result with words, and where in the sound of which connection it ended.
+        self._last_final: tuple[object, float, float, str] | None = None
 
     @property
     def line(self) -> Any:  # noqa: ANN401  # that is, what Deepgram's SDK has for it
@@ -205,13 +221,33 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         self.create_task(self._connect_anew(), "connect_anew")
 
     async def _on_message(self, message: Any) -> None:  # noqa: ANN401  # Pipecat's signature
-        self.answered()
-        if isinstance(message, ListenV1Results) and message.is_final:
-            self._spoken.clear()
-            self._spoken_secs = 0.0
-            if message.from_finalize:
-                self._untranscribed = False
+        if isinstance(message, ListenV1Results):
+            if self._is_past(message):
+                return
+            self.answered()
+            if message.is_final and (_words(message) or not self._shown):
+                # Words that were shown and are not confirmed may be recognised once more.
+                self._spoken.clear()
+                self._spoken_secs = 0.0
+                if message.from_finalize:
+                    self._untranscribed = False
         await super()._on_message(message)
+
+    def _is_past(self, result: ListenV1Results) -> bool:
+        """Whether the words of a result were confirmed before. One that was not is remembered."""
+        words = _words(result)
+        if not words:
+            return False
+        ends_at = result.start + result.duration
+        this = (self.line, result.start, ends_at, words)
+        if self._last_final is not None and self._last_final[0] is self.line:
+            if result.is_final and this == self._last_final:
+                return True
+            if not result.is_final and ends_at <= self._last_final[2]:
+                return True
+        if result.is_final:
+            self._last_final = this
+        return False
 
     def _keep(self, audio: bytes) -> None:
         self._spoken.append(audio)
@@ -224,51 +260,6 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         return len(audio) / (2 * self.sample_rate)
 
 
-class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
-    """Flux. A turn whose connection breaks ends with what was heard of it, as in Pipecat."""
-
-    # Whether words of an open turn were heard.
-    _heard_in_part = False
-
-    async def push_frame(
-        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
-    ) -> None:
-        """Push a frame. A final transcript replaces the interim ones."""
-        if isinstance(frame, TranscriptionFrame):
-            self._heard_in_part = False
-        await super().push_frame(frame, direction)
-
-    async def ask_again(self) -> bool:
-        """Connect anew. A turn lives in one connection, so what was said is not sent again."""
-        heard_in_part = self._heard_in_part
-        if heard_in_part:
-            self.answered()
-        websocket: Any = self._websocket  # pyright: ignore[reportUnknownVariableType]
-        if websocket is not None:
-            websocket.transport.abort()
-        return heard_in_part
-
-    async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:  # noqa: ANN401
-        try:
-            return await super()._websocket_connect(uri, open_timeout=CONNECT_SECS, **kwargs)
-        except Exception:
-            # Pipecat waits for seconds before it tries again.
-            await self.set_usable(False)
-            raise
-
-    async def _receive_task_handler(self, report_error: ReportErrorCallback) -> None:
-        while True:
-            await super()._receive_task_handler(report_error)
-            if self._disconnecting:
-                return
-            await asyncio.sleep(RETRY_SECS)
-            self._quick_failure_tracker.reset()
-            await self._connect_websocket()
-
-    async def _handle_message(self, data: dict[str, Any]) -> None:
-        self.answered()
-        await super()._handle_message(data)
-        if data.get("type") == "Connected":
-            await self.set_usable(True)
-        elif data.get("type") == "TurnInfo":
-            self._heard_in_part = bool(data.get("transcript")) and data.get("event") != "EndOfTurn"
+def _words(result: ListenV1Results) -> str:
+    alternatives = result.channel.alternatives if result.channel else []
+    return alternatives[0].transcript.strip() if alternatives else ""
