@@ -107,12 +107,17 @@ class Page(RtviClient):
     def __init__(self, noise: float = 0.0, room: np.ndarray | None = None) -> None:
         super().__init__()
         self.microphone = Microphone(noise, room)
-        self._pc = RTCPeerConnection()
-        self._channel = self._pc.createDataChannel("chat")
-        self._open = asyncio.Event()
+        self._lost: list[RTCPeerConnection] = []
+        self._offer_url = self._pc_id = ""
         self._listening: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
         self._impairment: Impairment | None = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._pc = RTCPeerConnection()
+        self._channel = self._pc.createDataChannel("chat")
+        self._open = asyncio.Event()
         self._pc.addTransceiver(self.microphone, "sendrecv")
         self._channel.on("open", self._open.set)
         self._channel.on("message", self.received)
@@ -144,26 +149,43 @@ class Page(RtviClient):
             offer: What the offer says besides the description, to be sent without a start
                 request first.
         """
-        async with aiohttp.ClientSession() as http:
-            where = f"{url}/api/offer"
-            if offer is None:
-                async with http.post(
+        self._offer_url = f"{url}/api/offer"
+        if offer is None:
+            async with (
+                aiohttp.ClientSession() as http,
+                http.post(
                     f"{url}/start", json={"transport": "webrtc", "body": body or {}}
-                ) as response:
-                    session_id = (await response.json())["sessionId"]
-                where = f"{url}/sessions/{session_id}/api/offer"
-            await self._pc.setLocalDescription(await self._pc.createOffer())
-            local = self._pc.localDescription
-            async with http.post(
-                where, json={"sdp": local.sdp, "type": local.type, **(offer or {})}
-            ) as response:
-                answer = await response.json()
-        await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-        async with asyncio.timeout(10):
-            await self._open.wait()
+                ) as response,
+            ):
+                session_id = (await response.json())["sessionId"]
+            self._offer_url = f"{url}/sessions/{session_id}/api/offer"
+        await self._offer(offer or {})
         if network is not None:
             self._impairment = Impairment(self._ice, network)
         self._pinging = asyncio.create_task(self._ping())
+
+    async def reconnect(self) -> None:
+        """Lose the connection, and connect anew to the same call, as the JavaScript client does."""
+        self.vanish()
+        self._lost.append(self._pc)
+        self._prepare()
+        await self._offer({"pc_id": self._pc_id, "restart_pc": True})
+        self._pinging = asyncio.create_task(self._ping())
+
+    async def _offer(self, more: dict[str, Any]) -> None:
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        local = self._pc.localDescription
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(
+                self._offer_url, json={"sdp": local.sdp, "type": local.type, **more}
+            ) as response,
+        ):
+            answer = await response.json()
+        self._pc_id = answer["pc_id"]
+        await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        async with asyncio.timeout(10):
+            await self._open.wait()
 
     async def hang_up(self) -> None:
         """Leave, as a closed tab does."""
@@ -172,7 +194,8 @@ class Page(RtviClient):
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         self.microphone.stop()
-        await self._pc.close()
+        for connection in (self._pc, *self._lost):
+            await connection.close()
         if self._impairment is not None:
             await self._impairment.aclose()
         self.closed.set()

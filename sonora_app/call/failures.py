@@ -9,6 +9,8 @@ what the user is told, in the bot's voice and on the page, and when the call end
   said; otherwise the bot apologises. When the model is out of order, the call ends politely.
 - Speech is lost: the bot apologises once the voice is back. When the voice is out of order, the
   page is told in writing, and the call ends: a call that only one side can speak in is none.
+- Any other part of the call can no longer do its work, such as what sends the sound: the page is
+  told that the call is over, and it ends at once, since no farewell would be heard.
 - Nobody is heard: the bot says so, once, and that one can type. The call goes on in writing, and
   by voice as soon as Deepgram hears again.
 """
@@ -79,6 +81,8 @@ class Failures:
             error.error == SPEECH_LOST or not services.tts.is_usable
         ):
             await self._speech_broke_off()
+        elif source is not None and source is not services.stt and not source.is_usable:
+            await self._call_lost(source)
 
     async def _moved(self, move: Move) -> None:
         """What failed while the call waited is told now."""
@@ -195,6 +199,13 @@ class Failures:
         if call.driver.node == "farewell" and not usable:
             # The call ends when its farewell was heard, which this one never is.
             await call.hang_up()
+
+    async def _call_lost(self, source: FrameProcessor) -> None:
+        """End the call at once: a part of it that nobody stands in for, such as the transport's
+        sending side, can no longer do its work, and so nothing more would be heard."""
+        logger.error(f"{source.name} can no longer do its work, and the call ends")
+        await self._call.tell_end(EndReason.ERROR)
+        await self._call.worker.cancel(reason=f"{source.name} can no longer do its work")
 
     async def _tell(self, code: ErrorCode, message: str) -> None:
         await self._call.page.tell(Notice(code=code, message=message))

@@ -25,6 +25,7 @@ from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observer
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import build_aggregators, build_pipeline, build_worker
+from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.services import CallServices, build_services
 from sonora_app.call.summary import describe_conversation
 from sonora_app.call.time_limits import CallLimits
@@ -115,6 +116,7 @@ async def build_session(
     acts = actions(call, start)
     limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
     failures = Failures(call)
+    Reconnections(call, transport, getattr(runner_args, "webrtc_connection", None))
     turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
     return Session(
         transport,

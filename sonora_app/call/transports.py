@@ -17,6 +17,10 @@ _END_SILENCE_SECS = 1
 """Silence sent after the farewell, so that the end of it leaves the client's jitter buffer
 before the connection closes."""
 
+_UNSENT_SECS = 4.0
+"""How long a packet of sound may wait to be sent before the call ends, since nobody hears it. A
+busy process holds a packet back for two seconds. Pipecat's own is 10 s."""
+
 
 def _daily() -> TransportParams:
     from pipecat.transports.daily.transport import DailyParams
@@ -38,6 +42,7 @@ _AUDIO_BOTH_WAYS: dict[str, Any] = {
     "audio_in_enabled": True,
     "audio_out_enabled": True,
     "audio_out_end_silence_secs": _END_SILENCE_SECS,
+    "audio_out_write_timeout_secs": _UNSENT_SECS,
 }
 
 TRANSPORT_PARAMS: dict[str, Callable[[], TransportParams]] = {

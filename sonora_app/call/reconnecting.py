@@ -1,0 +1,75 @@
+"""A page that connects anew within one call, as Pipecat's browser client does by itself.
+
+Pipecat's transport then sends to a new track, and what waits for the old one to be played waits
+in vain until the transport counts as unable to send for good. So the old track is played out to
+nobody. What the bot was saying counts as cut off where the connection went, since nobody heard the
+rest, and once the page is back the bot says that it is there.
+"""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from loguru import logger
+from pipecat.transports.base_transport import BaseTransport
+
+from sonora_app.call.call import Call
+
+if TYPE_CHECKING:
+    from aiortc import MediaStreamTrack
+    from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+
+_PLAYED_OUT_SECS = 0.5
+"""How long the old track is played out: longer than what Pipecat hands over at once (40 ms)."""
+
+_UNHEARD_SECS = 0.1
+
+
+class Reconnections:
+    """Sees to a page's connections after the first.
+
+    Args:
+        call: The call.
+        transport: What the call comes in by.
+        connection: The connection of SmallWebRTC; None for another transport, which reconnects
+            by itself.
+    """
+
+    def __init__(
+        self, call: Call, transport: BaseTransport, connection: "SmallWebRTCConnection | None"
+    ) -> None:
+        """Follow the connection from here on."""
+        self._call = call
+        self._connection = connection
+        self._track: MediaStreamTrack | None = None
+        self._lost = False
+        if connection is not None:
+            connection.add_event_handler("disconnected", self._connection_lost)
+            transport.add_event_handler("on_client_connected", self._connected)
+
+    async def _connected(self, *_: object) -> None:
+        if self._connection is None:
+            return
+        self._track = self._connection.pc.getTransceivers()[0].sender.track
+        if not self._lost:
+            return
+        self._lost = False
+        call = self._call
+        logger.info("The page has connected anew")
+        if call.driver.node in ("greeting", "conversation", "wrap_up"):
+            await call.say(call.lines.text("still_here"))
+
+    async def _connection_lost(self, _: object) -> None:
+        self._lost = True
+        track, self._track = self._track, None
+        # First, so that nothing more of it counts as heard.
+        await self._call.page.interrupt_bot()
+        if track is not None:
+            await self._play_out(track)
+
+    async def _play_out(self, track: "MediaStreamTrack") -> None:
+        until = asyncio.get_running_loop().time() + _PLAYED_OUT_SECS
+        with contextlib.suppress(TimeoutError):
+            while asyncio.get_running_loop().time() < until:
+                async with asyncio.timeout(_UNHEARD_SECS):
+                    await track.recv()
