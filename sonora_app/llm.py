@@ -10,11 +10,9 @@ from pydantic import SecretStr
 
 from sonora_app.settings import Settings, Vendor
 from sonora_app.vendors.failover import FailoverAtOnce
-from sonora_app.vendors.openai.requests import (
-    AnswerLimits,
-    BoundedOpenAILLMService,
-    InformedLLMSwitcher,
-)
+from sonora_app.vendors.openai.limits import AnswerLimits
+from sonora_app.vendors.openai.requests import BoundedOpenAILLMService
+from sonora_app.vendors.openai.switcher import InformedLLMSwitcher
 
 LIMITS = AnswerLimits(
     first_token_secs=6.0,
@@ -23,6 +21,9 @@ LIMITS = AnswerLimits(
     next_token_secs=4.0,
     timeout=Timeout(connect=3.0, read=10.0, write=5.0, pool=3.0),
     max_retries=1,
+    retry_after_secs=1.0,
+    calls_secs=8.0,
+    steps_a_turn=4,
     max_lost=3,
 )
 """An answer that has not begun 10 s after it was asked for never does."""

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -54,6 +54,8 @@ class Reply:
         stall_after: Say nothing more after so many tokens, and keep the connection.
         garbage_after: Send something that is no JSON after so many tokens.
         drips: Whether the answer comes a character at a time (a slow loris).
+        chunks: What is streamed in place of an answer, as it is: each is a chunk as JSON, or a
+            text that is sent in its place.
     """
 
     text: str = ""
@@ -69,6 +71,7 @@ class Reply:
     stall_after: int | None = None
     garbage_after: int | None = None
     drips: bool = False
+    chunks: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,14 @@ class OpenAIVendor:
                 if reply.drips:
                     await asyncio.sleep(DRIP_SECS)
 
+        for chunk in reply.chunks or ():
+            data = chunk if isinstance(chunk, str) else json.dumps(chunk)
+            await response.write(f"data: {data}\n\n".encode())
+            await asyncio.sleep(reply.token_secs)
+        if reply.chunks is not None:
+            await response.write(b"data: [DONE]\n\n")
+            await response.write_eof()
+            return
         await send(_delta({"role": "assistant", "content": ""}))
         for number, delta in enumerate(_tokens(reply)):
             if number == reply.drop_after:

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import yaml
+from loguru import logger
 from pipecat.flows import (
     ActionConfig,
     ConsolidatedFunctionResult,
@@ -30,6 +31,7 @@ from pipecat.flows import (
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.errors import ErrorCode, MessageError
+from sonora_app.flow.arguments import add_choices, usable
 from sonora_app.flow.check import as_flow_error, check_flows
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.runtime.listeners import Listeners
@@ -105,25 +107,33 @@ class FlowDriver:
         manager: Runs the flow in the call's pipeline.
         handlers: What the functions and actions of the flow do, by their names.
         without: Functions that this call cannot do, which the model is not offered.
+        config: The flow, if it is not the one of `FLOW_FILE`.
 
     Attributes:
         moved: Told each step on entering the node, before the node's own actions run.
     """
 
     def __init__(
-        self, manager: FlowManager, handlers: ModuleType, *, without: Collection[str] = ()
+        self,
+        manager: FlowManager,
+        handlers: ModuleType,
+        *,
+        without: Collection[str] = (),
+        config: FlowConfig | None = None,
     ) -> None:
         """Join the flow to its handlers, for this call."""
         self._without = without
-        self._flow = Flow(load_flow_config(), handlers=handlers)
+        self._flow = Flow(config or load_flow_config(), handlers=handlers)
         self._manager = manager
         self.moved = Listeners[Move]("a step of the flow")
         self._functions: dict[str, dict[str, FlowsFunctionSchema]] = {}
         self._taken: Move | None = None
         self._event: str | None = None
         self._firing = asyncio.Lock()
+        for schema in self._everywhere:
+            self._watch_function(schema, handlers)
         for name in self._flow.config.nodes:
-            self._watch(self._flow.node(name))
+            self._watch(self._flow.node(name), handlers)
 
     @property
     def node(self) -> str:
@@ -213,10 +223,22 @@ class FlowDriver:
             return False
         return True
 
-    def _watch(self, node: NodeConfig) -> None:
+    @property
+    def _everywhere(self) -> list[FlowsFunctionSchema]:
+        """The functions that every node has."""
+        return cast(list[FlowsFunctionSchema], self._flow.global_functions)
+
+    def _watch_function(self, schema: FlowsFunctionSchema, handlers: ModuleType) -> None:
+        handler = getattr(handlers, schema.name, None)
+        if handler is not None:
+            add_choices(schema.properties, handler)
+        schema.handler = self._noting(schema, cast(_Handler, schema.handler))
+
+    def _watch(self, node: NodeConfig, handlers: ModuleType) -> None:
         functions = cast(list[FlowsFunctionSchema], node.get("functions", []))
         for schema in functions:
-            schema.handler = self._noting(schema.name, cast(_Handler, schema.handler))
+            self._watch_function(schema, handlers)
+        functions = [*functions, *self._everywhere]
         self._functions[node.get("name", "")] = {schema.name: schema for schema in functions}
         node["functions"] = [
             schema
@@ -230,12 +252,21 @@ class FlowDriver:
         )
         node["pre_actions"] = [entered, *node.get("pre_actions", [])]
 
-    def _noting(self, name: str, handler: _Handler) -> _Handler:
+    def _noting(self, schema: FlowsFunctionSchema, handler: _Handler) -> _Handler:
         async def noted(args: FlowArgs, manager: FlowManager) -> ConsolidatedFunctionResult:
             cause = self.cause
-            result, node = await handler(args, manager)
+            if self._event is None:
+                args = usable(args, schema.properties)
+            try:
+                result, node = await handler(args, manager)
+            except Exception as error:
+                if self._event is not None:
+                    raise
+                # Pipecat would tell the model, and the log, what is in the error.
+                logger.error(f"{schema.name} failed: {type(error).__name__}")
+                return {"status": "failed"}, None
             if isinstance(node, dict):
-                self._taken = Move(self.node, node.get("name", ""), name, cause, dict(args))
+                self._taken = Move(self.node, node.get("name", ""), schema.name, cause, dict(args))
                 if manager.state.pop(ANSWER_ON_ARRIVAL, False):
                     node = cast(NodeConfig, {**node, "respond_immediately": True})
             return result, node

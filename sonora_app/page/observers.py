@@ -4,6 +4,9 @@ Pipecat gives each observer a queue and a task. Everything that a processor take
 into every queue and wakes every task, hundreds of times a second. One observer needs one of each.
 """
 
+from collections.abc import Awaitable
+
+from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.frameworks.rtvi import RTVIObserver, RTVIObserverParams, RTVIProcessor
@@ -46,10 +49,17 @@ class Observers(RTVIObserver):
         """Tell each of a frame."""
         if isinstance(data.frame, InputAudioRawFrame):
             return
-        await super().on_push_frame(data)
+        await self._beside(super().on_push_frame(data))
         if data.first_push:
             for observer in self._observers:
-                await observer.on_push_frame(data)
+                await self._beside(observer.on_push_frame(data))
+
+    async def _beside(self, observed: Awaitable[None]) -> None:
+        """Let one observer see to a frame; what goes wrong with it is no matter of the others."""
+        try:
+            await observed
+        except Exception as error:  # noqa: BLE001  # whatever an observer raises
+            logger.error(f"An observer failed: {type(error).__name__}")
 
     async def cleanup(self) -> None:
         """Let each finish what it has begun."""

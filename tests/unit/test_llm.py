@@ -341,7 +341,8 @@ async def test_a_refused_key_makes_the_model_unusable(openai: OpenAIVendor) -> N
         error = await rig.get(ErrorFrame)
         await rig.get(LLMFullResponseEndFrame)
     assert not built.is_usable
-    assert len(openai.log.of("request")) == 1
+    # Once more, in case that it is a gateway's mistake.
+    assert len(openai.log.of("request")) == 2
     assert secret not in error.error
 
 

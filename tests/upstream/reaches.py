@@ -29,6 +29,9 @@ _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 _NOBODYS = ("builtins", "typing", "abc", "enum", "dataclasses")
 """Modules of Python's own, whose private names are not meant."""
 
+_NAMED_TUPLES = ("_asdict", "_fields", "_make", "_replace")
+"""What a named tuple has for everybody."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -233,7 +236,7 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        if _PRIVATE.fullmatch(node.attr):
+        if _PRIVATE.fullmatch(node.attr) and node.attr not in _NAMED_TUPLES:
             use = "write" if isinstance(node.ctx, ast.Store) else "read"
             use = "call" if node in self._called else use
             if _is_self(node.value):

@@ -3,59 +3,63 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from openai import (
     APIConnectionError,
+    APIStatusError,
     APITimeoutError,
     AsyncOpenAI,
-    AsyncStream,
+    DefaultAsyncHttpxClient,
     OpenAIError,
-    Timeout,
 )
 from openai.types.chat import ChatCompletionChunk
-from pipecat.frames.frames import ErrorFrame, Frame, LLMUpdateSettingsFrame
-from pipecat.pipeline.llm_switcher import LLMSwitcher
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
+from pipecat.frames.frames import ErrorFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.http import TIMEOUT_EXCEPTIONS, connection_limits
 
-from sonora_app.vendors.failover import FailoverAtOnce
+from sonora_app.vendors.openai.answers import (
+    CutShortError,
+    Progress,
+    is_speakable,
+    mended,
+)
+from sonora_app.vendors.openai.limits import (
+    AnswerLimits,
+    offered_in,
+    retry_after_secs,
+    steps_since_user,
+)
+from sonora_app.vendors.openai.pace import Paced, rejoined
 from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 
-@dataclass(frozen=True)
-class AnswerLimits:
-    """How long an answer may take, in seconds, and how often it is asked for.
-
-    Attributes:
-        first_token_secs: How long the first token may take before the request is given up and
-            sent once more.
-        second_attempt_secs: How long the first token of the second attempt may take.
-        hold_on_secs: How long the first token may take before the user is asked for a moment's
-            patience.
-        next_token_secs: How long an answer that has begun may pause before it is given up.
-        timeout: Seconds for each step of a request. `read` bounds what is not streamed: the
-            summary.
-        max_retries: How often OpenAI's client itself repeats a request that was refused with 408,
-            409, 429 or 5xx, or that could not connect. It does so within the time for the first
-            token, however long the refusal asks to wait.
-        max_lost: How many answers in a row may be lost before the model counts as out of order.
-    """
-
-    first_token_secs: float
-    second_attempt_secs: float
-    hold_on_secs: float
-    next_token_secs: float
-    timeout: Timeout
-    max_retries: int
-    max_lost: int
-
-
 class EmptyAnswerError(Exception):
-    """The model's answer ended without a word and without a tool call."""
+    """The model's answer ended without a word that can be said or a call that can be done."""
+
+
+_REPEATED: tuple[type[Exception], ...] = (
+    TimeoutError,
+    APITimeoutError,
+    APIConnectionError,
+    # Which of the two families of HTTP clients OpenAI's is made with, Pipecat knows.
+    *(error.__mro__[1] for error in TIMEOUT_EXCEPTIONS),
+    EmptyAnswerError,
+)
+"""What a request is repeated after, where no other model is quicker."""
+
+_OWN_ERRORS = (TimeoutError, EmptyAnswerError, CutShortError)
+"""What is told of these holds nothing of the answer."""
+
+_FOR_GOOD = (401, 403, 404)
+"""Refusals of the key or the model: the next request is refused as well."""
+
+_FOR_ITS_CONTENT = (400, 409, 413, 422)
+"""Refusals of one request for what is in it."""
 
 
 class BoundedOpenAILLMService(ForetellingLLMService):
@@ -87,6 +91,8 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         self.begun = False
         self._attempts = attempts
         self._lost_in_a_row = 0
+        self._wants_words = False
+        self._late: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:  # noqa: ANN401  # Pipecat's signature
@@ -95,9 +101,30 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         # The first answer of a process would wait for the import of it.
         _ = client.chat.completions
         self._asks_by = client.with_options(
-            timeout=self._limits.timeout, max_retries=self._limits.max_retries
+            timeout=self._limits.timeout,
+            max_retries=self._limits.max_retries,
+            # As Pipecat's, which keeps connections for the whole call.
+            http_client=DefaultAsyncHttpxClient(
+                limits=connection_limits(max_keepalive_connections=100, keepalive_expiry=None),
+                event_hooks={"response": [self._bound_wait]},
+            ),
         )
         return self._asks_by
+
+    async def _bound_wait(self, response: httpx.Response) -> None:
+        if retry_after_secs(response.headers) > self._limits.retry_after_secs:
+            # OpenAI's client would wait, and heeds this header.
+            response.headers["x-should-retry"] = "false"
+
+    def build_chat_completion_params(
+        self, params_from_context: OpenAILLMInvocationParams
+    ) -> dict[str, Any]:
+        """Build a request; after too many steps in a turn, one that is answered in words."""
+        # Pipecat's annotation says no more than `dict`.
+        params = cast(dict[str, Any], super().build_chat_completion_params(params_from_context))
+        if self._wants_words and params.get("tools"):
+            params["tool_choice"] = "none"
+        return params
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Set up, and connect: the first answer would wait for it."""
@@ -111,13 +138,35 @@ class BoundedOpenAILLMService(ForetellingLLMService):
             self._connecting = None
         await super().cleanup()
 
+    async def push_error(
+        self,
+        error_msg: str,
+        exception: Exception | None = None,
+        fatal: bool = False,
+        category: ErrorCategory | None = None,
+        force_treat_as_permanent: bool = False,
+    ) -> None:
+        """Report an error, without what the vendor says of it, which may quote what people say."""
+        if isinstance(exception, APIStatusError):
+            error_msg = f"the model refused the request ({exception.status_code})"
+        elif exception is not None and not isinstance(exception, _OWN_ERRORS):
+            error_msg = f"the model's answer was lost ({type(exception).__name__})"
+        await super().push_error(error_msg, exception, fatal, category, force_treat_as_permanent)
+
     async def push_error_frame(
         self, error: ErrorFrame, force_treat_as_permanent: bool = False
     ) -> None:
-        """Report a lost answer; after `max_lost` in a row the service counts as out of order."""
+        """Report a lost answer; after `max_lost` in a row the service counts as out of order.
+
+        A request that was refused for what is in it says nothing of the next one: the service can
+        be used on, and is not exchanged for another.
+        """
         if error.category is not ErrorCategory.APPLICATION:
             self._lost_in_a_row += 1
         permanent = force_treat_as_permanent or self._lost_in_a_row >= self._limits.max_lost
+        refused = isinstance(error.exception, APIStatusError) and error.exception.status_code
+        if refused in _FOR_ITS_CONTENT and not permanent:
+            error.category = ErrorCategory.APPLICATION
         await super().push_error_frame(error, force_treat_as_permanent=permanent)
 
     async def get_chat_completions(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -133,21 +182,21 @@ class BoundedOpenAILLMService(ForetellingLLMService):
             context: What the model is asked.
 
         Returns:
-            The answer's chunks, of which the first with a token in it has come.
+            The answer's chunks, of which the first words or all the calls have come.
 
         Raises:
             TimeoutError: No token came in time, twice.
-            EmptyAnswerError: The answer ended with no token in it, twice.
+            EmptyAnswerError: The answer had nothing in it to say or to call, twice.
             openai.OpenAIError: The request was refused, or could not be sent.
         """
         self.begun = False
-        late = asyncio.create_task(self._say_when_late(), name="sonora-say-when-late")
+        self._wants_words = steps_since_user(context) >= self._limits.steps_a_turn
+        self._late = asyncio.create_task(self._say_when_late(), name="sonora-say-when-late")
         try:
             chunks = await self._attempt(context)
         finally:
-            late.cancel()
+            self._late.cancel()
         self.begun = True
-        self._lost_in_a_row = 0
         await self._call_event_handler("on_begun")
         return chunks
 
@@ -162,70 +211,59 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         await self._call_event_handler("on_late")
 
     async def _attempt(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk]:
-        if self._attempts < 2:
-            return await self._begin(context, self._limits.first_token_secs)
+        repeated = _REPEATED if self._attempts > 1 else ()
         try:
             return await self._begin(context, self._limits.first_token_secs)
-        except (
-            TimeoutError,
-            APITimeoutError,
-            APIConnectionError,
-            httpx.TransportError,
-            EmptyAnswerError,
-        ):
-            return await self._begin(context, self._limits.second_attempt_secs)
+        except repeated:
+            pass
+        except APIStatusError as refusal:
+            # A gateway may refuse a key once, or a model. Twice counts.
+            if refusal.status_code not in _FOR_GOOD:
+                raise
+        return await self._begin(context, self._limits.second_attempt_secs)
 
     async def _begin(
         self, context: LLMContext, timeout_secs: float
     ) -> AsyncGenerator[ChatCompletionChunk]:
-        first: list[ChatCompletionChunk] = []
+        offered = () if self._wants_words else offered_in(context)
         try:
-            async with asyncio.timeout(timeout_secs):
-                stream = await super().get_chat_completions(context)
+            async with asyncio.timeout(timeout_secs) as limit:
+                paced = Paced(await super().get_chat_completions(context))
+                chunks = mended(paced, offered)
                 try:
-                    async for chunk in stream:
-                        first.append(chunk)
-                        if _has_token(chunk):
-                            break
-                    else:
-                        raise EmptyAnswerError("the answer was empty")
+                    first = await self._first_of(chunks, limit)
                 except BaseException:
-                    await stream.close()
+                    await chunks.aclose()
+                    await paced.close()
                     raise
         except TimeoutError:
             raise TimeoutError(f"no token within {timeout_secs:g} s") from None
-        return _rejoined(first, stream, self._limits.next_token_secs)
+        paced.next_secs = self._limits.next_token_secs
+        return rejoined(first, chunks, paced)
 
-
-def _has_token(chunk: ChatCompletionChunk) -> bool:
-    return any(choice.delta.content or choice.delta.tool_calls for choice in chunk.choices)
-
-
-async def _rejoined(
-    first: list[ChatCompletionChunk],
-    stream: AsyncStream[ChatCompletionChunk],
-    next_token_secs: float,
-) -> AsyncGenerator[ChatCompletionChunk]:
-    try:
-        for chunk in first:
-            yield chunk
-        following = aiter(stream)
-        with contextlib.suppress(StopAsyncIteration):
-            while True:
-                async with asyncio.timeout(next_token_secs):
-                    chunk = await anext(following)
-                yield chunk
-    except TimeoutError:
-        raise TimeoutError(f"no further token within {next_token_secs:g} s") from None
-    finally:
-        await stream.close()
-
-
-class InformedLLMSwitcher(LLMSwitcher[FailoverAtOnce]):
-    """Pipecat's switcher, whose fallback also gets the settings that the flow gives the model."""
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Have a change of settings, such as the role in the flow, reach every model."""
-        if isinstance(frame, LLMUpdateSettingsFrame):
-            frame.reach_inactive_services = True
-        await super().process_frame(frame, direction)
+    async def _first_of(
+        self, chunks: AsyncGenerator[ChatCompletionChunk | Progress], limit: asyncio.Timeout
+    ) -> list[ChatCompletionChunk]:
+        """What comes of an answer until it can be begun: some words, or all of its calls."""
+        first: list[ChatCompletionChunk] = []
+        words, until = "", None
+        now = asyncio.get_running_loop().time
+        try:
+            async for chunk in chunks:
+                if isinstance(chunk, Progress):
+                    if self._late is not None:
+                        self._late.cancel()
+                    until = until or now() + self._limits.calls_secs
+                    limit.reschedule(min(until, now() + self._limits.next_token_secs))
+                    continue
+                first.append(chunk)
+                delta = chunk.choices[0].delta if chunk.choices else None
+                words += (delta and delta.content) or ""
+                if is_speakable(words):
+                    self._lost_in_a_row = 0
+                    return first
+        except CutShortError:
+            pass
+        if not any(chunk.choices and chunk.choices[0].delta.tool_calls for chunk in first):
+            raise EmptyAnswerError("the answer had nothing in it to say or to do")
+        return first
