@@ -4,12 +4,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 from simulators.vendors.cartesia import CartesiaVendor
 from simulators.vendors.deepgram import DeepgramVendor
 from simulators.vendors.faults import Breakage, Fault
-from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply
+from simulators.vendors.odd_answers import NOISE, call, chunk, ending, words
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from simulators.vendors.settings import vendor_settings
 from simulators.vendors.websocket import WebSocketVendor
 from tests.session.failure_cases import At, Case, How, When
@@ -23,6 +25,24 @@ WORDS = {
     "answer": "Oaxaca tiene montañas, playas y mercados llenos de colores en abril.",
     "again": AGAIN,
     "answer again": "Entonces empieza por el mercado del centro.",
+}
+
+_CALL = '{"title": ["Un viaje"], "summary": ["Irá"], "topics": "viajes", "outcome": 7, "mood": 1}'
+_BEGUN = [words(f"{word} ") for word in WORDS["answer"].split()[:4]]
+_ODD: dict[How, list[Any]] = {
+    How.NULLS: [
+        *NOISE.values(),
+        *(piece for word in WORDS["answer"].split() for piece in (words(f"{word} "), chunk(None))),
+        ending(),
+        *(NOISE[name] for name in NOISE if "usage" in name),
+    ],
+    How.THINKS: [words("<think>Oaxaca"), words("</think>**"), words("\ud83d"), ending()],
+    How.NO_SUCH: [call("no_such_function", "{}"), call("say_goodbye", "{}"), ending("tool_calls")],
+    How.STEPS: [call("no_such_function", "{}", id="same"), ending("tool_calls")],
+    How.CUT_OFF: [call("wrap_up", '{"title": "Un via'), ending("length")],
+    How.ODD_CALL: [call("wrap_up"), call(None, _CALL[:30]), call(None, _CALL[30:]), ending()],
+    How.LENGTH: [*_BEGUN, ending("length")],
+    How.FILTER: [*_BEGUN, ending("content_filter")],
 }
 
 _STATUS = {How.KEY: 401, How.RATE: 429, How.ERROR: 500}
@@ -126,8 +146,7 @@ class FailingVendors:
             fault = Reply(headers_secs=3600.0) if how is How.STALLS else Reply(status=_STATUS[how])
             self.openai.model = lambda request: _only_streamed(request, fault)
         else:
-            fault = _MODEL_FAULTS[how]
-            self.openai.model = lambda request: _only_streamed(request, fault)
+            self.openai.model = _OddModel(how)
 
     async def recover(self) -> None:
         """Work again."""
@@ -155,6 +174,39 @@ def _answer(request: ChatRequest) -> Reply:
         return Reply("{}")
     answer = "answer again" if request.last_said == AGAIN else "answer"
     return Reply(WORDS[answer], token_secs=0.02)
+
+
+class _OddModel:
+    """A model that answers oddly, until it is exchanged for another.
+
+    What it answers depends on the request alone, as a guess asks it as well.
+    """
+
+    def __init__(self, how: How) -> None:
+        self._how = how
+        self._refused = False
+
+    def __call__(self, request: ChatRequest) -> Reply:
+        roles = [message["role"] for message in request.messages]
+        since_user = roles[len(roles) - roles[::-1].index("user") :] if "user" in roles else roles
+        match self._how:
+            case _ if not request.body["stream"]:
+                return _answer(request)
+            case How.KEY_ONCE if not self._refused:
+                self._refused = True
+                return Reply(status=401)
+            case How.REFUSES_ONE:
+                return Reply(status=400)
+            case How.WAIT:
+                return Reply(status=429, headers={"Retry-After": "30"})
+            case How.STEPS:
+                return Reply(calls=(ToolCall(request.tools[0]),))
+            case How.ODD_CALL if "tool" in since_user:
+                return _answer(request)
+            case how if how in _ODD:
+                return Reply(chunks=_ODD[how], token_secs=0.02)
+            case how:
+                return _only_streamed(request, _MODEL_FAULTS.get(how, Reply()))
 
 
 def _only_streamed(request: ChatRequest, fault: Reply) -> Reply:

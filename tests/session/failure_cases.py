@@ -33,6 +33,17 @@ class How(StrEnum):
     STALLS = "stalls"
     GARBAGE = "sends what is no JSON"
     DRIPS = "drips"
+    NULLS = "leaves fields out, sends null for them, and counts tokens oddly"
+    THINKS = "answers with a thought, markup and half a character, and no word"
+    NO_SUCH = "calls functions that do not exist, again and again"
+    STEPS = "calls the same function again and again"
+    CUT_OFF = "breaks off in the arguments of a call"
+    ODD_CALL = "ends the conversation with arguments of other types, in calls without id or number"
+    LENGTH = "stops for length in mid-sentence"
+    FILTER = "stops for its content filter in mid-sentence"
+    REFUSES_ONE = "refuses what is asked (400)"
+    KEY_ONCE = "401, once"
+    WAIT = "429, to be asked again in 30 s"
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,19 @@ CASES = (
         for how in (How.DROPS, How.STALLS, How.GARBAGE)
     ),
     Case(At.OPENAI, How.DRIPS, When.TURN, (GREETED, ASKS, "hold_on", "apology.answer"), (MODEL,)),
+    *(
+        Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "answer"))
+        for how in (How.NULLS, How.ODD_CALL, How.KEY_ONCE)
+    ),
+    *(
+        Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "apology.answer"), (MODEL,))
+        for how in (How.THINKS, How.NO_SUCH, How.STEPS, How.CUT_OFF, How.REFUSES_ONE, How.WAIT)
+    ),
+    *(
+        Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "answer…", "apology.cut_off"), (MODEL,))
+        for how in (How.LENGTH, How.FILTER)
+    ),
+    Case(At.OPENAI, How.WAIT, When.TURN, (GREETED, ASKS, "answer"), fallback=True),
     *(Case(At.CARTESIA, how, When.CONNECT, (), (VOICE,), ends=True) for how in _AT_CONNECT),
     *(
         Case(
