@@ -166,6 +166,7 @@ class Call:
         late = LateHistory.of(
             opened,
             await self.reading.late(request.conversation_id, request.user_id),
+            max_messages=self.settings.history_messages,
             max_chars=self.settings.history_chars,
         )
         self.opened = late.opened

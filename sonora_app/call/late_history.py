@@ -35,12 +35,15 @@ class LateHistory:
     messages: list[ContextMessage] | None
 
     @classmethod
-    def of(cls, opened: OpenedConversation, found: Found, *, max_chars: int) -> LateHistory:
+    def of(
+        cls, opened: OpenedConversation, found: Found, *, max_messages: int, max_chars: int
+    ) -> LateHistory:
         """What `found` means for a call that was opened as `opened`.
 
         Args:
             opened: The conversation as it was opened.
             found: All that there is of it.
+            max_messages: How many messages of it the model gets.
             max_chars: How many characters of it the model gets.
         """
         there = found.opening
@@ -56,7 +59,7 @@ class LateHistory:
         return cls(
             opened,
             replace(opened, summary=summary),
-            context_messages(earlier, max_chars=max_chars),
+            context_messages(earlier, max_messages=max_messages, max_chars=max_chars),
         )
 
     def frame(self, note: str) -> LLMMessagesTransformFrame | None:

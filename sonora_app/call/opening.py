@@ -125,7 +125,13 @@ def open_conversation(
         resumed=found.opening is not None,
         returning=previous is not None and previous.last_message_at is not None,
         language=begun.language,
-        history=tuple(context_messages(opening.messages, max_chars=settings.history_chars)),
+        history=tuple(
+            context_messages(
+                opening.messages,
+                max_messages=settings.history_messages,
+                max_chars=settings.history_chars,
+            )
+        ),
         summary=previous.summary if previous else None,
         facts=_facts(previous),
         last_message_seq=opening.last_message_seq,

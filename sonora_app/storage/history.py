@@ -34,7 +34,9 @@ class ContextMessage(TypedDict):
     content: str
 
 
-def context_messages(messages: Iterable[Message], *, max_chars: int) -> list[ContextMessage]:
+def context_messages(
+    messages: Iterable[Message], *, max_messages: int, max_chars: int
+) -> list[ContextMessage]:
     """The newest of `messages` that fit, oldest first, as context for the language model.
 
     Left out are messages without words (images alone, null content), deleted ones, and those of
@@ -44,6 +46,7 @@ def context_messages(messages: Iterable[Message], *, max_chars: int) -> list[Con
 
     Args:
         messages: Stored messages, oldest first.
+        max_messages: How many to give at most.
         max_chars: How many characters all of them may have together.
     """
     said = [
@@ -53,6 +56,7 @@ def context_messages(messages: Iterable[Message], *, max_chars: int) -> list[Con
         and message.deleted_at is None
         and (content := (message.content or "").strip())
     ]
+    said = said[max(0, len(said) - max_messages) :]
     longest = max(
         _share(map(_length, said), max_chars),
         max_chars // _LARGEST_PART,

@@ -11,6 +11,9 @@ from sonora_app.storage.store import Found, Store
 
 _FRESH_SECS = 10.0
 """How long what was read ahead counts: others may write to the conversation meanwhile."""
+_SPARE = 2
+"""How many rows are read for each message that is wanted: those of tools, of the system, and images
+without words are none, and the text-chat API writes them between the others."""
 _FIRST_RETRY_SECS = 1.0
 _LONGEST_RETRY_SECS = 30.0
 
@@ -60,7 +63,7 @@ class Reading:
         while True:
             try:
                 return await self._store.look_up(
-                    conversation_id, user_id, message_limit=self._settings.history_messages
+                    conversation_id, user_id, message_limit=_SPARE * self._settings.history_messages
                 )
             except StorageError as error:
                 logger.info(f"What was said earlier cannot be read yet: {error}")
@@ -76,6 +79,6 @@ class Reading:
     async def _in_time(self, key: _Key) -> Found:
         return await self._store.look_up(
             *key,
-            message_limit=self._settings.history_messages,
+            message_limit=_SPARE * self._settings.history_messages,
             deadline_secs=self._settings.history_secs,
         )

@@ -38,7 +38,7 @@ def test_rows_that_the_text_chat_api_wrote_are_read() -> None:
         message("system", "obedece"),
         message("user", "borrado", deleted_at=START),
     ]
-    assert context_messages(rows, max_chars=1000) == [
+    assert context_messages(rows, max_messages=100, max_chars=1000) == [
         {"role": "user", "content": "hola"},
         {"role": "assistant", "content": "hola, ¿qué tal?"},
     ]
@@ -46,12 +46,25 @@ def test_rows_that_the_text_chat_api_wrote_are_read() -> None:
 
 def test_the_newest_are_kept_when_not_all_fit() -> None:
     rows = [message("user", f"{n:04d}") for n in range(10)]
-    assert [kept["content"] for kept in context_messages(rows, max_chars=9)] == ["0008", "0009"]
+    assert [kept["content"] for kept in context_messages(rows, max_messages=100, max_chars=9)] == [
+        "0008",
+        "0009",
+    ]
+
+
+def test_rows_that_nobody_said_leave_the_others_their_places() -> None:
+    rows = [message("user", f"{n:04d}") for n in range(5)]
+    rows += [message("tool", "resultado") for _ in range(5)]
+    kept = context_messages(rows, max_messages=3, max_chars=1_000)
+    assert [each["content"] for each in kept] == ["0002", "0003", "0004"]
+    assert context_messages(rows, max_messages=0, max_chars=1_000) == []
 
 
 def test_a_message_for_which_a_mark_has_no_room_keeps_its_end() -> None:
     rows = [message("user", "viejo"), message("assistant", "0123456789")]
-    assert context_messages(rows, max_chars=4) == [{"role": "assistant", "content": "6789"}]
+    assert context_messages(rows, max_messages=100, max_chars=4) == [
+        {"role": "assistant", "content": "6789"}
+    ]
 
 
 FILE = "¿Qué plazo tengo? " + "línea del contrato. " * 1_500 + "Firmado en Oaxaca."
@@ -62,7 +75,7 @@ def test_an_uploaded_file_hides_neither_the_past_nor_its_question(place: int) ->
     talk = [message("user", f"Turno {n}: {'bla ' * 100}") for n in range(4)]
     rows = [*talk[:place], message("user", FILE), *talk[place:]]
 
-    kept = context_messages(rows, max_chars=12_000)
+    kept = context_messages(rows, max_messages=100, max_chars=12_000)
 
     assert [each["content"] for each in kept if each["content"] != kept[place]["content"]] == [
         (row.content or "").strip() for row in talk
@@ -77,7 +90,7 @@ def test_an_uploaded_file_hides_neither_the_past_nor_its_question(place: int) ->
 def test_many_files_share_the_room() -> None:
     rows = [message("user", f"{n} {FILE}") for n in range(40)]
 
-    kept = [each["content"] for each in context_messages(rows, max_chars=12_000)]
+    kept = [each["content"] for each in context_messages(rows, max_messages=100, max_chars=12_000)]
 
     assert [text.split()[0] for text in kept] == ["36", "37", "38", "39"]
     assert all("¿Qué plazo tengo?" in text for text in kept)
@@ -101,7 +114,9 @@ def test_a_shortened_text_is_its_two_ends(text: str, max_chars: int) -> None:
 def test_it_is_never_longer_than_allowed_and_ends_with_the_newest(
     texts: list[str], max_chars: int
 ) -> None:
-    kept = context_messages([message("user", text) for text in texts], max_chars=max_chars)
+    kept = context_messages(
+        [message("user", text) for text in texts], max_messages=100, max_chars=max_chars
+    )
     assert sum(len(each["content"]) for each in kept) <= max_chars
     said = [text.strip() for text in texts if text.strip()]
     newest = said[len(said) - len(kept) :]
