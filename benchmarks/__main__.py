@@ -92,6 +92,9 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     ),
     "many-calls": lambda run: load.measure_many(calls=20 if run.quick else 200),
     "long-call": lambda run: load.measure_long(turns=40 if run.quick else 120, beside=run.beside),
+    "long-prompt": lambda run: load.measure_prompts(
+        turns=120 if run.quick else 480, beside=run.beside
+    ),
     "start": lambda run: start.measure(processes=1 if run.quick else 5, beside=run.beside),
 }
 """Every measurement, by its name on the command line, in the order of the report."""

@@ -20,6 +20,10 @@ AT_A_TIME = (1, 4, 8)
 
 _PATIENCE_SECS = 30.0
 _CLOSED_SECS = 0.5
+_TEN_MINUTES = 40
+"""Turns. Half an hour has some 120."""
+_WRITTEN_SECS = 0.1
+"""How long an answer takes from the model to where the next request is made of it."""
 _PART = 20
 """How many turns make the beginning and the end of a long call."""
 
@@ -156,3 +160,59 @@ async def _long_call(
         f"memory, first {_PART} turns": held[:_PART],
         f"memory, last {_PART} turns": held[-_PART:],
     }
+
+
+async def measure_prompts(*, turns: int, beside: Rival = Scaffold) -> Measurement:
+    """Write to both bots for as many turns as two hours have, and see how long the prompt gets.
+
+    Args:
+        turns: How many, answered in writing.
+        beside: The other bot.
+    """
+    prompts: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            serving_vendors() as vendors,
+            both_running(Path(folder), vendors, beside) as bots,
+        ):
+            vendors.delay(NONE)
+            vendors.otherwise = "Muy bien."
+            for contender, bot in bots:
+                prompts[contender.name] = await _written_call(contender, bot, vendors, turns)
+                logger.info(f"{contender.name}: {turns} turns")
+    return Measurement(
+        title=f"The prompt of a call of {turns} turns",
+        how="One call in writing, in fast time: the largest request to the model, without its "
+        f"functions. Ten minutes have {_TEN_MINUTES} turns.",
+        figures=[
+            Figure(
+                name=name,
+                unit="kB",
+                values={bot: [max(sizes[:part])] for bot, sizes in prompts.items()},
+            )
+            for name, part in (
+                ("largest prompt, ten minutes", _TEN_MINUTES),
+                ("largest prompt, half an hour", 3 * _TEN_MINUTES),
+                ("largest prompt, the whole call", turns),
+            )
+        ],
+    )
+
+
+async def _written_call(
+    contender: Contender, bot: BotProcess, vendors: Vendors, turns: int
+) -> list[float]:
+    """How large each request to the model is, in kB."""
+    async with page(bot.url) as client:
+        await contender.join(client)
+        asked = len(vendors.openai.bodies)
+        for number in range(turns):
+            answered = len(vendors.openai.log.of("answered"))
+            client.type_text(
+                f"Te cuento la parte número {number} de mi viaje a Oaxaca en abril.",
+                audio_response=False,
+            )
+            await vendors.openai.log.wait_for("answered", answered + 1, timeout_secs=_PATIENCE_SECS)
+            await asyncio.sleep(_WRITTEN_SECS)
+        bodies = [body for body in vendors.openai.bodies[asked:] if body.get("stream")]
+    return [round(len(str(body["messages"])) / 1000, 1) for body in bodies]

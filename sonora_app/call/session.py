@@ -311,4 +311,4 @@ async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncGenerator[
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
-                logger.error(f"A part of the call failed: {type(outcome).__name__}: {outcome}")
+                logger.opt(exception=outcome).error("A part of the call failed")

@@ -122,7 +122,7 @@ class Calls:
             return_exceptions=True,
         ):
             if isinstance(outcome, Exception):
-                logger.error(f"A call cannot be ended: {type(outcome).__name__}: {outcome}")
+                logger.opt(exception=outcome).error("A call cannot be ended")
         await self._cancel_after(within_secs)
 
     async def settled(self) -> None:
