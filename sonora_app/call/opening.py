@@ -125,13 +125,7 @@ def open_conversation(
         resumed=found.opening is not None,
         returning=previous is not None and previous.last_message_at is not None,
         language=begun.language,
-        history=tuple(
-            context_messages(
-                opening.messages,
-                max_messages=settings.history_messages,
-                max_chars=settings.history_chars,
-            )
-        ),
+        history=_history(opening, settings),
         summary=previous.summary if previous else None,
         facts=_facts(previous),
         last_message_seq=opening.last_message_seq,
@@ -193,6 +187,15 @@ def _resume(request: OpeningRequest, found: Found, opening: Opening, settings: S
     )
     # The store may have it from elsewhere, and what this call writes belongs to it.
     return _Begun(opening, conversation, language, (conversation, update))
+
+
+def _history(opening: Opening, settings: Settings) -> tuple[ContextMessage, ...]:
+    messages = context_messages(
+        opening.messages,
+        max_messages=settings.history_messages,
+        max_chars=settings.history_chars,
+    )
+    return tuple(messages)
 
 
 def _facts(previous: Conversation | None) -> GreetingFacts:
