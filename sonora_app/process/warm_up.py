@@ -44,6 +44,9 @@ def warm_up(settings: Settings) -> float:
     for language in Language:
         Lines(language)
     load_summary_request()
+    if settings.knowledge_path.exists():
+        # Numbers, the model and its library; the search itself belongs to the calls' loop.
+        importlib.import_module("sonora_app.knowledge.search")
     asyncio.run(build_services(settings, settings.language))
     asyncio.run(_import_late_parts(settings))
     took = time.monotonic() - started

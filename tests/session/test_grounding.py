@@ -28,6 +28,7 @@ from sonora_app.llm import build_llm
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.records import Role
 from tests.session.conftest import transcript_of
+from tests.session.talking import bot_with_keys, serving_vendors, talking
 
 pytestmark = pytest.mark.session
 
@@ -218,6 +219,22 @@ async def test_a_call_finds_its_own_users_documents_alone(path: Path) -> None:
         assert "treinta de junio" in await model.request(question)
     async with grounded(path, user=lambda: "luis") as model:
         assert "treinta de junio" not in await model.request(question)
+
+
+async def test_what_is_asked_aloud_is_grounded_without_waiting(tmp_path: Path) -> None:
+    index_at(tmp_path / "knowledge.db")
+    async with serving_vendors() as vendors:
+        with bot_with_keys(tmp_path, vendors) as bot:
+            async with talking(bot, vendors, user_id="luis") as call:
+                vendors.openai.model = lambda _: Reply("Con bicarbonato, según el manual.")
+                await call.say("Dime cómo limpio el cristal del horno.")
+                sources = await call.client.event("sources", timeout_secs=30)
+                await call.is_recorded()
+        told = [body["messages"] for body in vendors.openai.bodies if body["stream"]]
+
+    assert sources["state"] == "given"
+    assert any(PASSAGE in str(message["content"]) for message in told[-1])
+    assert told[-1][-1]["role"] == "user"
 
 
 async def test_a_call_reads_the_passage_out_and_the_page_and_the_record_name_it(
