@@ -250,7 +250,10 @@ class _Finder(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         # As in vars(x)["_y"], getattr(x, "_y") or a list of such names.
         value = node.value
-        if isinstance(value, str) and _PRIVATE.fullmatch(value) and value not in self._own_names:
+        if not isinstance(value, str) or not _PRIVATE.fullmatch(value):
+            return
+        # In capitals it is the end of a setting's name.
+        if value not in self._own_names and not value.isupper():
             self._add(node, None, value, "by name")
 
     def visit_Import(self, node: ast.Import) -> None:
