@@ -78,7 +78,6 @@ class Grounding(FrameProcessor):
     Args:
         search: Finds the passages.
         lines: Gives the fixed lines, in the call's language.
-        user_id: Gives who is calling.
         within_secs: How long a request waits for its passages, in seconds.
     """
 
@@ -87,20 +86,23 @@ class Grounding(FrameProcessor):
         search: KnowledgeSearch,
         *,
         lines: Callable[[], Lines],
-        user_id: Callable[[], str | None],
         within_secs: float,
     ) -> None:
         """Search from here on."""
         super().__init__()
         self._search = search
         self._lines = lines
-        self._user_id = user_id
+        self._user_id: str | None = None
         self._within_secs = within_secs
         self._finals: list[str] = []
         self._searches: dict[str, asyncio.Task[Findings]] = {}
         self._newest: str | None = None
         self._failed = False
         self._grounded: Grounded | None = None
+
+    def called_by(self, user_id: str | None) -> None:
+        """The conversation was opened for this user: their own documents are searched as well."""
+        self._user_id = user_id
 
     # --- What is heard
 
@@ -172,7 +174,7 @@ class Grounding(FrameProcessor):
                 self._failed = True
                 logger.warning(f"Answers go on without documents: {error}")
         if state == "none" and asks(asked):
-            self._search.missed(asked, self._user_id())
+            self._search.missed(asked, self._user_id)
         return Grounded(findings, state, (time.monotonic() - began) * 1000)
 
     def _begin(self, asked: str) -> asyncio.Task[Findings]:
@@ -180,7 +182,7 @@ class Grounding(FrameProcessor):
         while len(self._searches) >= _REMEMBERED:
             self._searches.pop(next(iter(self._searches)))
         task = asyncio.create_task(
-            self._search.find(asked, self._user_id()), name="sonora-knowledge-search"
+            self._search.find(asked, self._user_id), name="sonora-knowledge-search"
         )
         task.add_done_callback(self._ended)
         self._searches[asked] = task
@@ -258,8 +260,6 @@ def build_grounding(
     search: KnowledgeSearch | None,
     services: CallServices,
     settings: Settings,
-    *,
-    user_id: Callable[[], str | None],
 ) -> Grounding | None:
     """What has a call answer from documents; None where there are none."""
     if search is None:
@@ -267,7 +267,6 @@ def build_grounding(
     return Grounding(
         search,
         lines=lambda: services.lines,
-        user_id=user_id,
         within_secs=settings.knowledge_secs,
     )
 

@@ -88,15 +88,14 @@ async def build_session(
         settings: The settings.
         store: Where conversations are kept.
         handlers: What the functions and actions of the flow do.
-        actions: Makes what does what the page asks, of the call and what its `/start` request
-            says.
+        actions: Makes what does what the page asks, of the call and its `/start` request.
         search: Finds what the documents say; None where there are none.
     """
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
     metrics, who_speaks, mute = CallMetrics(), WhoSpeaks(), FlowMute()
     waits = WaitObserver(metrics)
-    grounding = build_grounding(search, services, settings, user_id=lambda: call.user_id)
+    grounding = build_grounding(search, services, settings)
     page = ScreenedRTVIProcessor(
         observers=(who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
     )

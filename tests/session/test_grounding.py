@@ -3,7 +3,7 @@ told. With the real model and index; OpenAI is a server here, or the scripted in
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +101,7 @@ class Asked:
 
 @asynccontextmanager
 async def grounded(
-    path: Path, *, within_secs: float = 5.0, user: Callable[[], str | None] = lambda: None
+    path: Path, *, within_secs: float = 5.0, user_id: str | None = None
 ) -> AsyncGenerator[Asked]:
     openai = OpenAIVendor("key")
     openai.model = lambda _: Reply("Claro.")
@@ -114,9 +114,9 @@ async def grounded(
         grounding = Grounding(
             watched,
             lines=lambda: Lines(Language.ES),
-            user_id=user,
             within_secs=within_secs,
         )
+        grounding.called_by(user_id)
         async with rigged(grounding, build_llm(settings)) as rig:
             yield Asked(rig, openai, grounding, watched)
     await search.aclose()
@@ -215,9 +215,9 @@ async def test_a_document_cannot_end_its_own_quotation(path: Path) -> None:
 
 async def test_a_call_finds_its_own_users_documents_alone(path: Path) -> None:
     question = ("user", "¿Cuándo termina el contrato de alquiler?")
-    async with grounded(path, user=lambda: "ana") as model:
+    async with grounded(path, user_id="ana") as model:
         assert "treinta de junio" in await model.request(question)
-    async with grounded(path, user=lambda: "luis") as model:
+    async with grounded(path, user_id="luis") as model:
         assert "treinta de junio" not in await model.request(question)
 
 

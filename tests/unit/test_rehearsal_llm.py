@@ -149,7 +149,13 @@ class StubCall:
 
     def prompt_facts(self) -> dict[str, str]:
         language = self.lines.text("prompt.language")
-        return {"language": language, "user": "", "history": "", "wrap_up_reason": ""}
+        return {
+            "language": language,
+            "user": "",
+            "history": "",
+            "knowledge": "",
+            "wrap_up_reason": "",
+        }
 
     def wrap_up_reason(self) -> str:
         return ""

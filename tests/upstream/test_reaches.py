@@ -93,7 +93,7 @@ def test_the_members_of_a_base_class_are_told_from_ones_own() -> None:
                 self._mine
         """
     )
-    found_here = find_in(source, "sonora_app.vendors.deepgram.connection", "a.py")
+    found_here = find_in(source, "sonora_app.vendors.deepgram.flux", "a.py")
     assert {(place.member, place.use) for place in found_here} == {
         ("_websocket", "read"),
         ("_connect_websocket", "call"),
