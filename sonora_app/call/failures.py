@@ -1,18 +1,20 @@
 """What a call does when a vendor fails.
 
-The services find out that something was lost and when they are out of order (`requests.py`,
-`voice.py`, `hearing.py`); the switchers go over to a fallback (`failover.py`). Here it is decided
-what the user is told, in the bot's voice and on the page, and when the call ends: by the flow's
-`service_failed`, like everything that moves the flow.
+Each service notices lost answers or speech, and whether it is out of order
+(`openai/requests.py`, `cartesia/voice.py`, `deepgram/connection.py`, all in `vendors/`). A switcher
+changes to the fallback (`vendors/failover.py`). This module decides what the bot says and what the
+page is told. It ends a call through the flow's event `service_failed`, except where no farewell
+could be heard.
 
 - An answer is lost: it is asked for once more where there is a fallback and nothing of it was
   said; otherwise the bot apologises. When the model is out of order, the call ends politely.
 - Speech is lost: the bot apologises once the voice is back. When the voice is out of order, the
-  page is told in writing, and the call ends: a call that only one side can speak in is none.
-- Any other part of the call can no longer do its work, such as what sends the sound: the page is
-  told that the call is over, and it ends at once, since no farewell would be heard.
-- Nobody is heard: the bot says so, once, and that one can type. The call goes on in writing, and
-  by voice as soon as Deepgram hears again.
+  page is told in writing, and the call ends, because the bot can no longer speak.
+- Another part fails, such as the transport's sending side: the page is told that the call is over,
+  and the call ends at once. Nobody would hear a farewell.
+- The user's speech is not recognised: the bot first asks to hear it again. If that fails too, or
+  Deepgram is out of order, the bot says that it cannot hear and that one can type. The call goes on
+  in writing, and by voice as soon as Deepgram hears again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Has the model answer from documents: looks for passages while the person still speaks, and puts
-what fits into the very request that answers.
+"""Gives the model passages from documents.
 
-The search starts on the words recognised so far and is repeated as they grow, in a thread. The
-request waits for the passages of its own words, at most for a while, and goes without them after
-that. They are in that request alone: the context that is kept does not grow by them.
+The search runs in a thread while the user still speaks: it starts on the words recognised so far,
+and is repeated as they grow. The passages that fit are added to the request for the answer. The
+request waits for the search for the user's complete question, at most `SONORA_KNOWLEDGE_SECS`.
+After that it is sent without passages. The passages are not stored in the context.
 """
 
 import asyncio

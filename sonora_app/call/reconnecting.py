@@ -1,9 +1,11 @@
 """A page that connects anew within one call, as Pipecat's browser client does by itself.
 
-Pipecat's transport then sends to a new track, and what waits for the old one to be played waits
-in vain until the transport counts as unable to send for good. So the old track is played out to
-nobody. What the bot was saying counts as cut off where the connection went, since nobody heard the
-rest, and once the page is back the bot says that it is there.
+After a reconnection Pipecat sends to a new track. A task that still waits for the old track would
+wait until Pipecat declares the transport unusable. So this module reads the rest of the old track
+and discards it.
+
+The bot's speech counts as interrupted when the connection is lost. When the page is back, the bot
+says that it is still there.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""One call, from transport to farewell: puts the parts together, runs them, and sees the last
-record into the store.
+"""One call, from transport to farewell: puts its parts together, runs them, and waits, within a
+limit, for its last records to be stored.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
 """Moves a call through the nodes of `flows/sonora.yaml`.
 
-A function of the flow is taken in one of two ways: the language model calls it as a tool, or an
-event takes it through `FlowDriver.fire`. Both ways run the handler that the YAML names, and go
-where the YAML says. Both enter the next node at the same point, where the move is reported once.
+A function of the flow is called in one of two ways: the language model calls it as a tool, or an
+event calls it through `FlowDriver.fire`. Both ways run the handler that the YAML names, and go
+where the YAML says. Each node begins with an action that reports the move, so a move is reported
+once, whichever way it was caused.
 
 The model is not offered a function whose description ends in `(event)`.
 """

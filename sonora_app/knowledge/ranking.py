@@ -1,7 +1,7 @@
-"""The order of what was found, and whether it answers the question at all.
+"""Ranks the passages that were found, and estimates whether the best one answers the question.
 
-Each figure here was fitted by `python -m benchmarks.knowledge fit` to questions about three
-manuals; `docs/knowledge.md` has what it finds in two others.
+`python -m benchmarks.knowledge fit` fitted the weights to questions about three manuals.
+`docs/knowledge.md` tells how well the ranking works on two other manuals.
 """
 
 import math

@@ -6,6 +6,7 @@ of turn) gets an error-response and goes no further.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from sonora_app.runtime.listeners import Listeners
 _MAX_ID_CHARS = 200
 _TOGETHER_SECS = 0.05
 """Texts that come within this time are one turn. Less than a person notices of an answer."""
+_ENTERED_SECS = 10.0
+"""How long a turn may take to enter. Pipecat gives up waiting for the bot to stop after 5 s."""
 
 
 class _ServerResponseData(BaseModel):
@@ -173,7 +176,10 @@ class ScreenedRTVIProcessor(RTVIProcessor):
                     },
                 )
             )
-            await self._entered.wait()
+            # What comes next is not held up by one that Pipecat could not take.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENTERED_SECS):
+                    await self._entered.wait()
 
     async def _tell_error(self, frame: ErrorFrame) -> None:
         # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an

@@ -2,7 +2,8 @@
 
 The development runner's server and Pipecat Cloud's each have signal handlers of their own, which
 stop serving and then wait for the calls to end. They do not tell the calls to end. So Sonora's
-handlers come first, tell the calls, and pass each signal on.
+handlers come first, tell the calls, and pass each signal on. Calls may go on for
+`SONORA_HANDOVER_SECS` first. A process that hangs is ended by force.
 """
 
 import asyncio

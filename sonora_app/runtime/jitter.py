@@ -1,13 +1,13 @@
 """Makes aiortc hand over received audio packets at once, without smoothing their arrival.
 
 aiortc's jitter buffer evens out the arrival of audio for a loudspeaker. It keeps four packets back,
-80 ms. After a lost packet, for which it waits 320 ms, it keeps back up to sixteen for the rest of
-the call. Even without the buffer it would hand over a packet only when the next one has arrived,
-because a frame of video may consist of several packets. A bot has no loudspeaker, and an audio
-packet is complete by itself, so waiting gains nothing.
+80 ms. It waits 320 ms for a lost packet. From then on it keeps back up to sixteen packets, until
+the call ends. Even without the buffer it would hand over a packet only when the next one has
+arrived, because a frame of video may consist of several packets. A bot has no loudspeaker, and an
+audio packet is complete by itself, so waiting gains nothing.
 
-aiortc 1.16 has no option for this. The module changes one private field of one connection, and
-leaves the connection alone when the field is not what it was in that release.
+aiortc 1.16 has no option for this. The module replaces one private field in each audio receiver of
+a connection. If the field is missing or has another type, the receiver stays as it is.
 """
 
 from aiortc import RTCPeerConnection

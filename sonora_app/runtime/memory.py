@@ -1,15 +1,15 @@
-"""Keeps the memory of a process small, and garbage collection out of its calls.
+"""Keeps the memory of a process small, and keeps long garbage collections from delaying its calls.
 
 Memory: glibc keeps freed memory in the arena of the thread that allocated it, and allows eight
-arenas for each processor. Inference runs on any thread of a pool, so each malloc arena ends up
+arenas for each processor. Inference runs on any thread of a pool, so each arena ends up
 holding the buffers of one or two inferences, although none of them is in use. In a container with
 1 GB that is too much. So the process is limited to two arenas, and free memory is given back to the
 system after each call.
 
 Garbage collection: imported modules stay in memory for good, but Python's collector looks through
 them again and again. During the imports that takes a fifth of their time; during calls it holds up
-the audio for 70 ms. So the collector starts when everything is imported, and skips what exists by
-then.
+the audio for 70 ms. So the collector is off during the imports. Afterwards it ignores the objects
+that exist by then (`gc.freeze`).
 """
 
 import ctypes

@@ -2,7 +2,7 @@
 
 Recording never waits. The recorder notes what happened and when, and returns. The rest is done on
 the store's side loop, away from the audio: one consumer turns the notes into records, writes them
-in order, and writes them again when the store is busy. Each written record is reported, so that the
+in order, and tries again after an error of the store. Each written record is reported, so that the
 page can show it.
 """
 

@@ -1,8 +1,9 @@
 """A store made of two: the journal, which is written first, and Supabase behind it.
 
 A write is done when the journal has it; a shipper brings it to Supabase later. Reads come from
-Supabase, because other calls and the text-chat API write there too, joined with what the journal
-still holds alone.
+Supabase, because other calls and the text-chat API write there too. Records that are only in the
+journal are added. If Supabase does not answer, the journal alone is read; opening a conversation
+does so only where a deadline is set.
 
 Work with Supabase runs on a thread of its own: a request takes milliseconds of processor time,
 which the event loop of the calls cannot spare.

@@ -1,8 +1,9 @@
-"""What no store has taken yet, of all the calls of a process: it stays in memory, and is not lost.
+"""Holds the records of a process's calls that the journal has not taken yet.
 
-A call may end before its last records can be written, since the disk is full. They stay until the
-journal takes them, for as long as the process lives, and meanwhile go to the store behind the
-journal where there is one. What is held is bounded by its size.
+A call may end before its last records are written, for example because the disk is full. The
+records stay in memory until the journal takes them or the process ends. Meanwhile they are copied
+to Supabase, if it is configured. Above 64 MB the oldest are dropped, first those that Supabase
+already has, and the log says how many.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """How long a silence must last before the turn is over, depending on how the turn ends.
 
-The waits are longer after an unfinished sentence, and after a number or a spelt letter, because
-people who dictate pause between groups of them.
+The wait is longer after an unfinished sentence. It is also longer after a number or a spelt letter,
+because people who dictate numbers or letters pause between groups.
 """
 
 from dataclasses import dataclass

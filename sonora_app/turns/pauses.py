@@ -1,14 +1,16 @@
 """Notices that the user pauses, before Silero reports the end of their speech.
 
 Silero reports the end of speech after `stop_secs` of silence. A pause is reported here after the
-first part of that silence. The part is long enough to be more than the closure of a consonant.
+first part of that silence, `PAUSE_SECS`. The silence inside most consonants is shorter, so a
+consonant rarely counts as a pause.
 
-Silero goes on hearing a voice for about 60 ms after the last sound. So a pause is also noticed by
-loudness: the sound falls far below that of the words before it. In a noisy room the sound does not
-fall that far, and then Silero's judgement counts.
+Silero goes on hearing a voice for about 60 ms after the last sound. So the silence is measured
+twice, by loudness and by Silero, and the longer result counts. In a noisy room only Silero finds a
+silence.
 
-Deepgram takes time to answer, so it is told even sooner that a pause may have begun: when the sound
-has become very quiet. A consonant's closure is rarely this quiet, because reverberation fills it.
+Deepgram needs time to answer. So it is asked for the transcript even sooner, when the sound has
+become very quiet. The silence inside a consonant is rarely this deep, because reverberation fills
+it.
 """
 
 import numpy as np

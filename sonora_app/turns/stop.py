@@ -1,4 +1,7 @@
-"""Guesses the end of the user's turn, has the guess answered, and confirms or withdraws it."""
+"""Guesses that the user's turn is over, and has the model answer early.
+
+The answer is held back until the turn is over, and discarded if the user goes on.
+"""
 
 import asyncio
 import time

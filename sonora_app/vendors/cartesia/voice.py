@@ -38,8 +38,8 @@ RECONNECT_SECS = 0.2
 """The least time between a failed attempt and the next. Pipecat makes the second one at once."""
 
 RECOVERY_SECS = 2.0
-"""Speech lost twice within this time, with none heard to its end in between, means that the voice
-is out of order."""
+"""Speech that is lost again at least this long after the first loss, in seconds, with none heard to
+its end in between, means that the voice is out of order."""
 
 
 class HeardCartesiaTTSService(KeptLinesCartesiaTTSService):

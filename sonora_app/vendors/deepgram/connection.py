@@ -4,19 +4,21 @@ Pipecat's services give up for the whole call after a refusal or a few failed at
 seconds before they reconnect, and hold up the start of the call while they try. Here
 
 - the start of the call waits for at most `CONNECT_SECS`, and the attempts go on beside the call;
-- a connection that drops is opened again at once, and after that every `RETRY_SECS`;
-- speech that Deepgram does not answer is noticed `HEARD_SECS` after the speech ended. Words that
-  Deepgram showed and never confirmed are no answer;
+- a connection that drops is opened again at once. When Pipecat's own attempts have failed, they
+  start again after `RETRY_SECS`;
+- the service checks `HEARD_SECS` after the end of speech whether Deepgram has answered. Interim
+  words without a final transcript are not an answer. Without an answer Nova reconnects and sends
+  the speech again, and after another `HEARD_SECS` `on_unheard` is called;
 - a result that comes twice, or after a later one, is passed over.
 
 Event handlers, besides Pipecat's:
 
-- on_unheard(service): somebody spoke, and Deepgram has sent nothing since, or no words although it
-  had shown some. Not called when the silence makes the service unusable, which is reported by
-  itself.
+- on_unheard(service): the user spoke, and Deepgram sent nothing, or only interim words. The event
+  is not called if Deepgram sent nothing and the service became unusable after the speech began:
+  `on_usable_changed` reports that.
 
-The final transcript must survive the interruption that it causes: the transcript interrupts the
-bot, and an interruption drops the frames that are under way.
+A transcript, interim or final, can interrupt the bot. An interruption drops the frames in the
+pipeline. So final transcripts are marked as not interruptible.
 """
 
 import asyncio

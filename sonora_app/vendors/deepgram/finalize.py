@@ -1,10 +1,10 @@
-"""A Nova service that asks for the transcript in a pause, before the end of speech is certain.
+"""A service for Nova, Deepgram's model, that asks for the transcript when the user pauses.
 
 Deepgram transcribes as the audio comes, but keeps back the last words until it is sure of them or
 is told to finalize. Pipecat tells it to finalize when Silero reports the end of speech. This
 service tells it when the user falls silent, so that the transcript is there by the time that the
-turn ends. When the user goes on, the price is one more cut between two results; Deepgram makes such
-cuts by itself at pauses of 10 ms.
+turn ends. If the user goes on, the transcript is divided into two results at that pause. Deepgram
+also divides it by itself, at pauses of 10 ms.
 """
 
 from collections.abc import AsyncGenerator

@@ -1,10 +1,13 @@
-"""Makes of whatever a model streams what Pipecat can use: speakable text, then whole calls.
+"""Converts any model's stream into what Pipecat expects: text to speak, then whole tool calls.
 
 OpenAI's client checks nothing of a chunk, and Pipecat relies on what OpenAI itself sends. Other
-models leave fields out, send null for them or values of other types, put several calls in a chunk,
-number them otherwise or not at all, think aloud, and break off in the middle of arguments. Text
-goes on at once. Calls are put together, and go on at the end of the answer, one a chunk, each with
-an id of its own and with arguments that are one JSON object.
+models omit fields, or send null or another type. They put several tool calls into one chunk, and
+number them differently or not at all. They send their thoughts as text, and stop in the middle of
+arguments.
+
+Text is passed on as it comes, without thoughts. Tool calls are collected and passed on at the end,
+one per chunk, each with its own id. A call is dropped if its function is not offered or its
+arguments are not a JSON object.
 """
 
 import json
