@@ -262,6 +262,7 @@ export class SonoraCall {
       case "message-stored":
       case "history-loaded":
       case "turn-latency":
+      case "sources":
         return; // this page does not show them
       default:
         message satisfies never; // an event that is missing above does not compile
