@@ -141,7 +141,6 @@ class RecordWriter:
                 await asyncio.sleep(
                     min(_FIRST_RETRY_SECS * 2 ** (failures - 1), _LONGEST_RETRY_SECS)
                 )
-            self._report("ok")
 
     # What `Unwritten` asks for
 
@@ -184,6 +183,7 @@ class RecordWriter:
                     return False
                 self._take_waiting()
             self._store.unwritten.left(self)
+            self._report("ok")
             return True
 
     async def _write_batch(self, batch: dict[int, _Held]) -> None:

@@ -87,7 +87,9 @@ async def test_a_mistake_in_the_flow_is_told_before_the_bot_is_ready_and_in_the_
     assert not any("Traceback" in line for line in lines), lines
 
 
-async def test_a_bot_that_dies_is_told_of(tmp_path: Path, bare_browser: Browser) -> None:
+async def test_a_bot_that_is_stopped_says_so_before_it_goes(
+    tmp_path: Path, bare_browser: Browser
+) -> None:
     with running_bot(tmp_path, SONORA_WAITING_SECS="60") as doomed:
         async with visiting(bare_browser, address(doomed), locale="en-GB") as visit:
             page = visit.page
@@ -95,7 +97,7 @@ async def test_a_bot_that_dies_is_told_of(tmp_path: Path, bare_browser: Browser)
             await expect(page.locator(".node")).to_have_text("conversation")
             doomed.stop()
             await expect(page.locator(".why")).to_contain_text(
-                "connection was lost", timeout=20_000
+                "The bot was stopped", timeout=20_000
             )
 
 

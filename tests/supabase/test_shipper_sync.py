@@ -118,9 +118,9 @@ def test_it_ships_what_a_dead_process_left(machine: Path, configured: Lite):
     async def die(opened: Journal) -> None:
         first, second, *_ = talk.call(5)
         await opened.write([*first, *second])
-        process = opened._process
+        process = opened._connection._process
         assert process is not None
-        opened._process = None
+        opened._connection._process = None
         os.close(process._descriptor)
 
     journal(machine, die)

@@ -78,6 +78,7 @@ export const en = {
     user_idle: "Nobody said anything for a while.",
     time_limit: "The time for a call was up.",
     no_conversation: "No conversation was named in time.",
+    shutdown: "The bot was stopped. What was said until then is kept.",
     error: "A service could not be reached any more. See the log in the terminal.",
   } as Record<string, string>,
   problem: {

@@ -78,6 +78,7 @@ export const es: Words = {
     user_idle: "Nadie dijo nada durante un rato.",
     time_limit: "Se acabó el tiempo de la llamada.",
     no_conversation: "No se nombró ninguna conversación a tiempo.",
+    shutdown: "El bot se detuvo. Lo que se dijo hasta entonces queda guardado.",
     error: "Un servicio dejó de responder. Mira el registro en la terminal.",
   },
   problem: {
