@@ -259,3 +259,26 @@ async def test_while_what_stands_there_is_no_journal_everything_waits(path: Path
     remove(path, "the file")
     await until_said(journal, conversation.conversation_id, ["uno"])
     await journal.aclose()
+
+
+async def test_two_processes_on_a_journal_that_is_deleted_go_on_together(path: Path):
+    first, second = await Journal.connect(path), await Journal.connect(path)
+    conversations = [await opened(first), await opened(second)]
+    recorders = [Recorder(first, conversations[0]), Recorder(second, conversations[1])]
+    remove(path, "the file")
+    # Both notice at once: what one has just begun is not the old one, which the other removes.
+    async with asyncio.timeout(20):
+        for number in range(5):
+            for recorder in recorders:
+                recorder.message(Role.USER, f"{number}", node="conversation")
+                while recorder.pending:
+                    await asyncio.sleep(0.01)
+    assert (first.generation, second.generation) == (1, 1)
+    for recorder in recorders:
+        assert await recorder.aclose(timeout_secs=5) == 0
+    await first.aclose()
+    await second.aclose()
+    journal = await Journal.connect(path, read_only=True)
+    for conversation in conversations:
+        assert await said(journal, conversation.conversation_id) == list("01234")
+    await journal.aclose()

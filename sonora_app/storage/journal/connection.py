@@ -149,6 +149,8 @@ class JournalConnection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._turn():
             self._file.remove_leftovers()
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._close()
             connection = open_for_writing(self._path)
             try:
                 # A newer journal is left untouched.
@@ -158,11 +160,11 @@ class JournalConnection:
                 if self._file.is_known:
                     number_anew(connection)
                 self._process = ProcessLock(self._path.parent / "processes")
+                self._file.remember()
             except BaseException:
                 connection.close()
                 raise
             self._connection = connection
-            self._file.remember()
 
     def _begin_anew(self) -> None:
         """Let go of a journal whose file is gone, and begin the one that stands there now."""
@@ -170,8 +172,6 @@ class JournalConnection:
             f"The journal {self._path} was deleted or replaced while Sonora was using it. A new "
             "one is begun: it gets what is still in memory, and what comes"
         )
-        with contextlib.suppress(sqlite3.Error, OSError):
-            self._close()
         self._open_to_write()
         self.generation += 1
 
@@ -210,6 +210,7 @@ class JournalConnection:
         return connection, self._process
 
     def _close(self) -> None:
+        self._file.forget()
         connection, self._connection = self._connection, None
         process, self._process = self._process, None
         try:

@@ -10,6 +10,9 @@ class JournalFile:
 
     SQLite goes on writing to a file that was deleted, and nobody ever reads it.
 
+    The system gives the number of a file that is gone to the next one, as soon as nobody has it
+    open any more. So what is known here says something only while the connection is open.
+
     Args:
         path: The journal's file.
     """
@@ -17,13 +20,14 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         """No file is known yet."""
         self._path = path
+        self._was_opened = False
         self._file: _Identity | None = None
         self._log: _Identity | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether it was ever opened to write."""
-        return self._file is not None
+        return self._was_opened
 
     def remember(self) -> None:
         """What stands there now is what was opened.
@@ -33,13 +37,15 @@ class JournalFile:
         """
         self._file = _identity(self._path)
         self._log = _identity_or_none(self._beside("-wal"))
+        self._was_opened = True
+
+    def forget(self) -> None:
+        """The connection is about to be closed: no file that stands there is ours any more."""
+        self._file = self._log = None
 
     def is_there(self) -> bool:
         """Whether the file that was opened still stands there. Takes some microseconds."""
-        try:
-            there = _identity(self._path) == self._file
-        except OSError:
-            return False
+        there = self._file is not None and _identity_or_none(self._path) == self._file
         if there and self._log is None:
             self._log = _identity_or_none(self._beside("-wal"))
         return there
@@ -47,7 +53,8 @@ class JournalFile:
     def remove_leftovers(self) -> None:
         """Remove a write-ahead log that belongs to a journal that is not there any more.
 
-        SQLite would take what is in it for changes of the file that stands there now.
+        SQLite would take what is in it for changes of the file that stands there now. To be called
+        before the connection is closed, while no other process opens the journal.
 
         Raises:
             OSError: It cannot be removed.
