@@ -6,7 +6,16 @@ from io import TextIOWrapper
 
 import typer
 
-from sonora_app.commands import conversations, doctor, flow, knowledge, protocol, settings, sync
+from sonora_app.commands import (
+    conversations,
+    doctor,
+    flow,
+    knowledge,
+    protocol,
+    settings,
+    sync,
+    users,
+)
 from sonora_app.commands.output import SonoraGroup
 from sonora_app.commands.welcome import welcome
 from sonora_app.wording.translation import say
@@ -23,6 +32,7 @@ app = typer.Typer(
     help=say("Look after the Sonora voice agent: check it, see its flow, read what was said."),
 )
 app.add_typer(conversations.app, name="conversations")
+app.add_typer(users.app, name="users")
 app.add_typer(sync.app, name="sync")
 app.add_typer(knowledge.app, name="knowledge")
 app.command(help=say("Check what a call needs, and say what to do. Exits with 1 on a problem."))(

@@ -76,6 +76,7 @@ class Call:
         self.driver = driver
         self.grounding = grounding
         self.opened: OpenedConversation | None = None
+        self.user_id: str | None = None
         self.recorder: Recorder | None = None
         self.end_reason: EndReason | None = None
         self.summary: str | None = None
@@ -144,6 +145,7 @@ class Call:
     async def _begin(self, opened: OpenedConversation, request: OpeningRequest) -> None:
         """Record the call from here on, and have the services know what they should."""
         self.opened = opened
+        self.user_id = request.user_id or None
         if self.grounding is not None:
             self.grounding.called_by(request.user_id or None)
         self.summary = opened.summary

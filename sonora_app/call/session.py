@@ -199,6 +199,7 @@ class Session:
         self._client_connected = asyncio.Event()
         self._client_left = False
         self._keep_by: float | None = None
+        self._erased = False
         transport.add_event_handler("on_client_connected", self._connected)
         transport.add_event_handler("on_client_disconnected", self._disconnected)
         call.page.add_event_handler("on_client_ready", self._ready)
@@ -221,15 +222,25 @@ class Session:
             # Also when the host cancels the call: what was said is kept all the same.
             await asyncio.shield(self._close())
 
-    async def end(self, *, within_secs: float) -> None:
+    @property
+    def user_id(self) -> str | None:
+        """Who calls; None while that is not known, or nobody was named."""
+        return self._call.user_id
+
+    async def end(self, *, within_secs: float, reason: EndReason = EndReason.SHUTDOWN) -> None:
         """End the call at once, and tell the page why. `run` returns when it is kept.
 
         Args:
             within_secs: How long that may take, in seconds.
+            reason: Why it ends. With `ERASED` nothing more is made of what was said.
         """
+        if reason is EndReason.ERASED:
+            if self._erased:
+                return
+            self._erased = True
         self._keep_by = asyncio.get_running_loop().time() + within_secs
-        await self._call.tell_end(EndReason.SHUTDOWN)
-        await self._call.worker.cancel(reason="the process stops")
+        await self._call.tell_end(reason)
+        await self._call.worker.cancel(reason=f"ended from outside: {reason}")
 
     # --- What it follows
 
@@ -275,7 +286,7 @@ class Session:
         )
         # First the end itself: the summary takes a while, and the host may not wait for it.
         recorder.end(reason, metrics=self._metrics.as_json())
-        if call.undescribed:
+        if call.undescribed and not self._erased:
             description = await describe_conversation(
                 call.services.llm,
                 self._context,
@@ -283,7 +294,8 @@ class Session:
                 # Half of what is left: the description has to be written, too.
                 timeout_secs=self._still(settings.summary_secs, share=0.5),
             )
-            if description is not None:
+            # Whoever is being erased may be so since it was asked for.
+            if description is not None and not self._erased:
                 recorder.describe(**description.model_dump())
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
         call.stop_reporting()

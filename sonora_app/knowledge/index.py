@@ -23,8 +23,12 @@ from sonora_app.knowledge.passages import CutPassage, windows
 from sonora_app.knowledge.records import Document, Passage, heading_text
 from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, packed, passage_of, unpacked
 from sonora_app.knowledge.words import keys_of, language_of
+from sonora_app.storage.journal.scrub import empty_log
 from sonora_app.storage.records import uuid7
 from sonora_app.wording.translation import worded
+
+_PATIENCE_SECS = 5.0
+"""How long to wait for those who search, and need what is removed."""
 
 
 class Index:
@@ -127,7 +131,8 @@ class Index:
         """Remove documents with all their passages, so that no word of theirs stays in the file.
 
         Raises:
-            StorageError: They cannot be removed.
+            StorageError: They cannot be removed; or they are, and words of theirs are in the file
+                until this is done again.
         """
         with index_errors(self.path):
             with writing(self._connection):
@@ -139,14 +144,20 @@ class Index:
             # Erased words stay in the full-text tables and in free pages until this.
             self._connection.execute("INSERT INTO passage_keys (passage_keys) VALUES ('optimize')")
             self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            empty_log(self._connection, _PATIENCE_SECS)
 
-    def remove_of(self, user_id: str) -> int:
-        """Remove all documents of one user; gives how many there were."""
-        ids = [document.id for document in self.documents() if document.user_id == user_id]
-        if ids:
-            self.remove(ids)
-        return len(ids)
+    def documents_of(self, user_id: str) -> list[Document]:
+        """The documents of one user, by title."""
+        return [document for document in self.documents() if document.user_id == user_id]
+
+    def remove_of(self, user_id: str) -> list[Document]:
+        """Remove all documents of one user, as `remove` does; gives what they were.
+
+        Where there are none, words of earlier ones are cleared away that `remove` had to leave.
+        """
+        theirs = self.documents_of(user_id)
+        self.remove([document.id for document in theirs])
+        return theirs
 
     def passages_of(self, document_id: UUID) -> list[tuple[Passage, "np.ndarray[Any, Any]"]]:
         """A document's passages in order, each with its vector.

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from loguru import logger
 
 from sonora_app.runtime.memory import give_memory_back
+from sonora_app.storage.records import EndReason
 
 _CANCELLED_WITHIN_SECS = 1.0
 """How long a call that was cancelled may take until its task has ended."""
@@ -36,11 +37,17 @@ class Refusal:
 class EndableCall(Protocol):
     """A call that can be told to end."""
 
-    async def end(self, *, within_secs: float) -> None:
-        """End the call at once, and tell its page why.
+    @property
+    def user_id(self) -> str | None:
+        """Who calls; None while that is not known, or nobody was named."""
+        ...
+
+    async def end(self, *, within_secs: float, reason: EndReason = EndReason.SHUTDOWN) -> None:
+        """End the call at once, and tell its page why. Again changes nothing.
 
         Args:
             within_secs: How long it may then take to keep what was said, in seconds.
+            reason: Why it ends.
         """
         ...
 
@@ -103,6 +110,10 @@ class Calls:
         finally:
             del self._held[task]
             await asyncio.to_thread(give_memory_back)
+
+    def held(self) -> tuple[EndableCall, ...]:
+        """The calls in progress, also those whose last records are still to be written."""
+        return tuple(self._held.values())
 
     async def end_all(self, *, within_secs: float) -> None:
         """End every call in progress, and return when each is kept.

@@ -43,6 +43,11 @@ async def _make(settings: Settings) -> "Search | None":
     return search
 
 
+def current_search() -> "Search | None":
+    """The search of this process, where one was made."""
+    return _search
+
+
 async def close_process_search() -> None:
     """Close what the search holds."""
     global _search

@@ -7,6 +7,7 @@ from datetime import timedelta
 from loguru import logger
 
 from sonora_app.process.calls import calls
+from sonora_app.process.erasures import stop_watching, watch_for_erasures
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.store import Store
@@ -27,6 +28,7 @@ async def process_store(settings: Settings) -> Store:
     async with _opening:
         if _store is None:
             _store = await _open_store(settings)
+            watch_for_erasures(settings)
         return _store
 
 
@@ -60,6 +62,7 @@ async def close_process_store(settings: Settings) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(settings.summary_secs + settings.drain_secs):
             await calls.settled()
+    await stop_watching()
     async with _opening:
         store, _store = _store, None
     if store is not None:

@@ -43,13 +43,14 @@ class EndReason(StrEnum):
     NO_CONVERSATION = "no_conversation"
     CLIENT_LEFT = "client_left"
     SHUTDOWN = "shutdown"
+    ERASED = "erased"
     ERROR = "error"
     CRASHED = "crashed"
 
     @property
     def status(self) -> ConversationStatus:
         """What a call that ended so leaves its conversation as."""
-        if self in (EndReason.CLIENT_LEFT, EndReason.SHUTDOWN):
+        if self in (EndReason.CLIENT_LEFT, EndReason.SHUTDOWN, EndReason.ERASED):
             return ConversationStatus.ABANDONED
         if self in (EndReason.ERROR, EndReason.CRASHED):
             return ConversationStatus.FAILED

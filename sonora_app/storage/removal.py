@@ -77,7 +77,7 @@ async def delete(stores: Stores, conversation_id: UUID) -> None:
             may still be in the journal's file.
     """
     ids = {conversation_id}
-    async with _shipping_held(stores.journal) as held:
+    async with shipping_held(stores.journal) as held:
         if stores.journal and not held and stores.api:
             await _wait_until_shipped(stores.journal, ids)
         try:
@@ -130,7 +130,7 @@ async def prune(
 
 
 async def _prune_batch(stores: Stores, ids: Collection[UUID], before: datetime) -> int:
-    async with _shipping_held(stores.journal) as held:
+    async with shipping_held(stores.journal) as held:
         try:
             removable = set(ids) - await _in_use(stores, ids, since=before)
             if stores.journal and not held and stores.api:
@@ -174,7 +174,7 @@ async def _leave_no_byte(stores: Stores) -> None:
 
 
 @asynccontextmanager
-async def _shipping_held(journal: Journal | None) -> AsyncGenerator[bool]:
+async def shipping_held(journal: Journal | None) -> AsyncGenerator[bool]:
     """Keep everybody from shipping meanwhile. Gives whether it worked: a bot may be at it."""
     held = journal is not None and journal.outbox.claim()
     try:

@@ -108,7 +108,12 @@ def test_the_prompts_stand_in_the_yaml_and_name_the_language() -> None:
 
 
 def test_where_a_call_can_end_there_is_a_line_for_it() -> None:
-    ends_silently = {EndReason.CLIENT_LEFT, EndReason.SHUTDOWN, EndReason.CRASHED}
+    ends_silently = {
+        EndReason.CLIENT_LEFT,
+        EndReason.SHUTDOWN,
+        EndReason.ERASED,
+        EndReason.CRASHED,
+    }
     for language in Language:
         farewells = Lines(language)
         for reason in set(EndReason) - ends_silently:

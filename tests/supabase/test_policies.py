@@ -380,6 +380,7 @@ CALLS = {
     "sonora_open": "select public.sonora_open(%(conversation)s, %(user)s, 40)",
     "sonora_schema_version": "select public.sonora_schema_version()",
     "sonora_apply": "select public.sonora_apply('[]')",
+    "sonora_erase_person": "select public.sonora_erase_person(%(user)s, true)",
 }
 
 
@@ -411,6 +412,7 @@ def test_functions_have_a_fixed_search_path_and_few_callers(project: Project):
     # Those that a user's own statements set off; nobody calls them.
     definers = [name for name, definer, _, _ in functions if definer]
     assert definers == [
+        "sonora_conversations_deleted",
         "sonora_messages_deleted",
         "sonora_messages_inserted",
         "sonora_messages_updated",

@@ -75,6 +75,7 @@ def test_uuid7_is_unique_and_grows_in_every_thread():
         (EndReason.TIME_LIMIT, ConversationStatus.COMPLETED),
         (EndReason.CLIENT_LEFT, ConversationStatus.ABANDONED),
         (EndReason.SHUTDOWN, ConversationStatus.ABANDONED),
+        (EndReason.ERASED, ConversationStatus.ABANDONED),
         (EndReason.ERROR, ConversationStatus.FAILED),
         (EndReason.CRASHED, ConversationStatus.FAILED),
     ],

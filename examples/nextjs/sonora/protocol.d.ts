@@ -46,6 +46,7 @@ export type EndReason =
   | "no_conversation"
   | "client_left"
   | "shutdown"
+  | "erased"
   | "error"
   | "crashed";
 

@@ -45,7 +45,23 @@ _IN_USE = f"""
     )
 """  # noqa: S608  # names of ours
 _WAITING = f"SELECT DISTINCT conversation_id FROM outbox WHERE conversation_id IN {_GIVEN}"  # noqa: S608
+_NO_SOURCE = "conversation_id = NULL, source_message_id = NULL"
+_NO_SOURCE_KEYS = "'$.conversation_id', NULL, '$.source_message_id', NULL"
 _ERASE = (
+    # A fact outlasts the conversation it came from, and then names neither it nor the message.
+    f"UPDATE memories SET {_NO_SOURCE} WHERE conversation_id IN {_GIVEN}",  # noqa: S608
+    *(
+        f"UPDATE {table} SET conversation_id = NULL, payload = json_set(payload, {_NO_SOURCE_KEYS})"  # noqa: S608
+        f" WHERE table_name = 'memories' AND operation = 'insert'"
+        f" AND (conversation_id IN {_GIVEN}"
+        f" OR json_extract(payload, '$.conversation_id') IN {_GIVEN})"
+        for table in ("outbox", "set_aside")
+    ),
+    *(
+        f"UPDATE {table} SET conversation_id = NULL"  # noqa: S608
+        f" WHERE table_name = 'memories' AND conversation_id IN {_GIVEN}"
+        for table in ("outbox", "set_aside")
+    ),
     f"DELETE FROM provisional WHERE conversation_id IN {_GIVEN} OR kept_as IN {_GIVEN}",  # noqa: S608
     f"DELETE FROM outbox WHERE conversation_id IN {_GIVEN}",  # noqa: S608
     f"DELETE FROM set_aside WHERE conversation_id IN {_GIVEN}",  # noqa: S608
@@ -101,6 +117,17 @@ class Erasure:
         return await self._in_turn(
             lambda connection, living: _in_use(connection, conversation_ids, since, living)
         )
+
+    async def look(self, work: Callable[[sqlite3.Connection, Set[UUID]], _Result]) -> _Result:
+        """Look at what might be deleted.
+
+        Args:
+            work: Looks; given the journal, and the processes that live. It changes nothing.
+
+        Returns:
+            What `work` returned.
+        """
+        return await self._in_turn(work)
 
     async def waiting(self, conversation_ids: Collection[UUID]) -> Set[UUID]:
         """Those of which something waits to be shipped."""

@@ -44,6 +44,7 @@ class Journal:
     Cancelling a call does not undo what it had begun.
 
     Parameters:
+        path: Its file.
         outbox: What waits to be shipped from it.
         erasure: Takes rows out of it for good.
         unwritten: What recording has for it that it did not take yet.
@@ -55,6 +56,7 @@ class Journal:
         self.outbox = Outbox(path, connection.transact)
         self.erasure = Erasure(path, connection.transact, connection.in_turn)
         self.unwritten = Unwritten()
+        self.path = path
         self._ships = outbox
 
     @property

@@ -80,7 +80,7 @@ def scrub(path: Path, *, patience_secs: float) -> None:
             if path.exists():
                 with closing(open_for_writing(path)) as connection:
                     _rewrite(connection)
-                    _empty_log(connection, patience_secs)
+                    empty_log(connection, patience_secs)
             for mark in marks:
                 mark.unlink(missing_ok=True)
     except StorageError as error:
@@ -105,7 +105,17 @@ def _rewrite(connection: sqlite3.Connection) -> None:
     connection.execute("VACUUM")
 
 
-def _empty_log(connection: sqlite3.Connection, patience_secs: float) -> None:
+def empty_log(connection: sqlite3.Connection, patience_secs: float) -> None:
+    """Bring all of a file's write-ahead log into the file, and leave nothing in the log.
+
+    Args:
+        connection: A connection to it, in no transaction.
+        patience_secs: How long to wait for readers that need what is in the log.
+
+    Raises:
+        StorageError: Somebody goes on reading.
+        sqlite3.Error: It cannot be done.
+    """
     # A checkpoint that waits keeps writers out, so this one gives up at once and comes back.
     connection.execute("PRAGMA busy_timeout = 0")
     deadline = time.monotonic() + patience_secs
@@ -115,7 +125,7 @@ def _empty_log(connection: sqlite3.Connection, patience_secs: float) -> None:
             return
         if time.monotonic() > deadline:
             raise StorageError(
-                worded("Somebody else has been reading the journal for a long time."),
+                worded("Another program has been reading the file for a long time."),
                 hint=worded("End the program that has it open."),
             )
         time.sleep(_LOOK_SECS)

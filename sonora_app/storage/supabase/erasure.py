@@ -1,11 +1,13 @@
 """Deletes whole conversations from Supabase for good."""
 
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection, Mapping, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sonora_app.storage.supabase.api import SupabaseApi, SupabaseRequest
+from sonora_app.storage.supabase.errors import garbled
 
 if TYPE_CHECKING:
     from supabase import AsyncClient
@@ -90,6 +92,59 @@ async def erase(api: SupabaseApi, conversation_ids: Collection[UUID]) -> None:
                 client.table(table).delete(returning=ReturnMethod.minimal).in_(key, ids)
             )
         )
+
+
+@dataclass(frozen=True)
+class OfPerson:
+    """What a project has of a person, or had.
+
+    Parameters:
+        counts: How many rows, by table. Tables with none are left out.
+        conversation_ids: Their conversations.
+        calls: When each of their calls began that has no end, by the id of its session.
+    """
+
+    counts: dict[str, int]
+    conversation_ids: Set[UUID]
+    calls: Mapping[UUID, datetime]
+
+
+async def count_person(api: SupabaseApi, user_id: str) -> OfPerson:
+    """What there is of a person, in one round trip.
+
+    Raises:
+        SupabaseError: It cannot be read.
+    """
+    return await _of_person(api, user_id, only_count=True)
+
+
+async def erase_person(api: SupabaseApi, user_id: str) -> OfPerson:
+    """Delete all there is of a person, all or nothing, in one round trip. Gives what it was.
+
+    Raises:
+        SupabaseError: Nothing was deleted; or all was, and the answer was lost. Again is safe.
+    """
+    return await _of_person(api, user_id, only_count=False)
+
+
+async def _of_person(api: SupabaseApi, user_id: str, *, only_count: bool) -> OfPerson:
+    rows = await api.rows(
+        lambda client: client.rpc(
+            "sonora_erase_person", {"user_id": user_id, "only_count": only_count}
+        )
+    )
+    try:
+        (found,) = rows
+        return OfPerson(
+            {table: int(number) for table, number in found["counts"].items() if number},
+            {UUID(each) for each in found["conversations"]},
+            {
+                UUID(call["id"]): datetime.fromisoformat(call["started_at"])
+                for call in found["calls"]
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise garbled() from None
 
 
 async def _found(

@@ -79,6 +79,7 @@ export const en = {
     time_limit: "The time for a call was up.",
     no_conversation: "No conversation was named in time.",
     shutdown: "The bot was stopped. What was said until then is kept.",
+    erased: "All there is of you is being erased, and so the call was ended.",
     error: "A service could not be reached any more. See the log in the terminal.",
   } as Record<string, string>,
   problem: {

@@ -79,6 +79,7 @@ export const es: Words = {
     time_limit: "Se acabó el tiempo de la llamada.",
     no_conversation: "No se nombró ninguna conversación a tiempo.",
     shutdown: "El bot se detuvo. Lo que se dijo hasta entonces queda guardado.",
+    erased: "Se está borrando todo lo que hay de ti, y por eso terminó la llamada.",
     error: "Un servicio dejó de responder. Mira el registro en la terminal.",
   },
   problem: {

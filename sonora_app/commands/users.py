@@ -1,0 +1,138 @@
+"""`sonora users`: the erasure of all there is of a person."""
+
+import asyncio
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from sonora_app.commands.options import AsJson
+from sonora_app.commands.output import SonoraGroup, console, plain, print_json, waiting
+from sonora_app.commands.stores import removable
+from sonora_app.errors import NotFoundError, StorageError
+from sonora_app.settings import Settings, load_settings
+from sonora_app.storage import person_erasure
+from sonora_app.storage.person_erasure import Places, Receipt
+from sonora_app.storage.removal import Stores
+from sonora_app.wording.translation import say, worded
+
+_SUPABASE_SECS = 60.0
+"""How long Supabase may take: it deletes all of a person in one request."""
+
+_DOCUMENTS = "knowledge"
+
+app = typer.Typer(
+    cls=SonoraGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help=say("Erase all there is of a person, here and in Supabase."),
+)
+
+
+def user_id(text: str) -> str:
+    """The person that an argument names; refuses one that names nobody."""
+    if not text.strip():
+        raise typer.BadParameter(say("Say whose: the id that their conversations have."))
+    return text
+
+
+User = Annotated[
+    str,
+    typer.Argument(
+        metavar="USER", parser=user_id, help=say("The person, by the id that conversations have.")
+    ),
+]
+
+
+@app.callback()
+def users() -> None:
+    """Erase all there is of a person, here and in Supabase."""
+
+
+@app.command(
+    help=say(
+        "Erase a person for good: conversations, summaries, facts, documents, and what waits to be "
+        "shipped. Their calls are ended first."
+    )
+)
+def erase(
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Erase a person for good. Their calls are ended first."""
+    receipt = asyncio.run(_erase(load_settings(), user, yes=yes))
+    if json_output:
+        print_json({"erased": user, "calls_ended": receipt.calls_ended, "places": receipt.places})
+    else:
+        console().print(_table(receipt.places))
+        typer.echo(say("Erased. Calls ended: {count}.", count=receipt.calls_ended))
+
+
+async def _erase(settings: Settings, user: str, *, yes: bool) -> Receipt:
+    patient = settings.model_copy(
+        update={"supabase_timeout_secs": max(settings.supabase_timeout_secs, _SUPABASE_SECS)}
+    )
+    async with removable(patient) as stores:
+        with waiting(say("Reading")):
+            places = await person_erasure.count(stores, user)
+            documents = _documents(settings, user, remove=False)
+        if not any(places.values()) and not documents:
+            raise NotFoundError(
+                worded("There is nothing of {user}.", user=plain(user)),
+                hint=worded("`sonora conversations list` shows whose conversations there are."),
+            )
+        if not yes:
+            _confirm(user, stores, {**places, _DOCUMENTS: documents})
+        with waiting(say("Erasing")):
+            receipt = await person_erasure.erase(stores, user)
+    try:
+        documents = _documents(settings, user, remove=True)
+    except StorageError as error:
+        raise StorageError(
+            worded(
+                "{problem} All else of this person is erased; their documents may be left.",
+                problem=error.message,
+            ),
+            hint=error.hint,
+        ) from None
+    places = {**receipt.places, _DOCUMENTS: documents} if documents else receipt.places
+    return Receipt(receipt.calls_ended, places)
+
+
+def _documents(settings: Settings, user: str, *, remove: bool) -> dict[str, int]:
+    """How much of the index of documents is a person's, or was and is removed."""
+    if not settings.knowledge_path.exists():
+        return {}
+    from sonora_app.knowledge.index import Index
+
+    with closing(Index(settings.knowledge_path)) as index:
+        documents = index.remove_of(user) if remove else index.documents_of(user)
+    if not documents:
+        return {}
+    return {"documents": len(documents), "passages": sum(each.passages for each in documents)}
+
+
+def _confirm(user: str, stores: Stores, places: Places) -> None:
+    conversations = max(counts.get("conversations", 0) for counts in places.values())
+    facts = max(counts.get("memories", 0) for counts in places.values())
+    question = say(
+        "Erase all there is of {user}? Conversations: {conversations}. Facts: {facts}.",
+        user=plain(user),
+        conversations=conversations,
+        facts=facts,
+    )
+    where = say("Here and in Supabase.") if stores.api else say("From the journal.")
+    typer.confirm(f"{question} {where} {say('It cannot be brought back.')}", abort=True, err=True)
+
+
+def _table(places: Places) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(say("Where"))
+    table.add_column(say("Table"))
+    table.add_column(say("Rows"), justify="right")
+    for place, counts in places.items():
+        for name, number in counts.items():
+            table.add_row(place, name, str(number))
+    return table
