@@ -4,9 +4,9 @@ limit, for its last records to be stored.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from loguru import logger
 from pipecat.flows import FlowManager
@@ -37,6 +37,7 @@ from sonora_app.flow.driver import FlowDriver
 from sonora_app.page.protocol import Notice, SetConversationId
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.page.start_request import parse_start_request
+from sonora_app.runtime.background import running_beside
 from sonora_app.settings import Settings
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
@@ -213,7 +214,9 @@ class Session:
         try:
             await runner.add_workers(worker)
             await self._call.start()
-            async with _background(self._actions.run(), self._limits.run(), self._open_from_body()):
+            async with running_beside(
+                self._actions.run(), self._limits.run(), self._open_from_body()
+            ):
                 if self._keep_by is not None:
                     await worker.cancel(reason="the process stops")
                 await runner.run()
@@ -309,17 +312,3 @@ class Session:
             return secs
         left = self._keep_by - asyncio.get_running_loop().time()
         return min(secs, max(0.0, left * share))
-
-
-@contextlib.asynccontextmanager
-async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Run coroutines beside the body, and end them with it."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                logger.opt(exception=outcome).error("A part of the call failed")
