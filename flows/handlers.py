@@ -57,7 +57,7 @@ async def wrap_up(
     Args:
         title: What it was about, in at most six words.
         summary: Two or three sentences: what the person wanted, what was settled, what stays
-            open, and any fact about the person worth remembering next time.
+            open.
         topics: One to five topics, each in one to four words, the latest first.
         outcome: What came of it.
     """
@@ -80,10 +80,61 @@ async def look_up(flow_manager: FlowManager, question: str) -> Result:
     return result, None
 
 
+async def remember(
+    flow_manager: FlowManager, fact: str, until: str = "", replaces: int = 0, name: str = ""
+) -> Result:
+    """Remember something lasting that the person told about themselves, for later conversations.
+
+    Call it when the person tells such a thing or asks you to remember something; never for what
+    only you said. Then go on with the conversation.
+
+    Args:
+        fact: One sentence about the person, in the language they speak.
+        until: The last day on which it holds, as YYYY-MM-DD; empty where no end was said.
+        replaces: The number of the remembered fact that it takes the place of; 0 for none.
+        name: What the person is called, if that is what the fact says; otherwise empty.
+    """
+    told = _call(flow_manager).memory.remember(
+        str(fact), until=str(until or ""), replaces=_number(replaces), name=str(name or "")
+    )
+    return told, TRANSITION_IN_YAML
+
+
+async def forget(flow_manager: FlowManager, about: str, numbers: list[int] | None = None) -> Result:
+    """Forget what is remembered about the person, because they ask for it.
+
+    If several facts are found, none is forgotten yet: say them, ask which, and call it again with
+    their numbers. Afterwards say in a few words what was forgotten, and never use it again.
+
+    Args:
+        about: What it is about, in the person's words.
+        numbers: The numbers of the remembered facts to forget, once it is clear which.
+    """
+    chosen = [_number(number) for number in numbers] if isinstance(numbers, list) else []
+    return await _call(flow_manager).memory.forget(str(about), chosen), TRANSITION_IN_YAML
+
+
+async def allow_memory(flow_manager: FlowManager, allowed: bool) -> Result:
+    """Note whether the person wants to be remembered, when they were asked or say so.
+
+    Args:
+        allowed: Whether they want it.
+    """
+    return _call(flow_manager).memory.allow(allowed is True), TRANSITION_IN_YAML
+
+
 async def resume_conversation(flow_manager: FlowManager) -> Result:
     """The person wants to go on talking, or brought up anything at all."""
     flow_manager.state[ANSWER_ON_ARRIVAL] = True
     return {"status": "resumed"}, TRANSITION_IN_YAML
+
+
+def _number(value: object) -> int:
+    """A number as a model gives it; 0 where it is none."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
 
 
 # --- Actions

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     HEARING_RESTORED = "hearing_restored"
     CONVERSATION_ENDING = "conversation_ending"
     AT_CAPACITY = "at_capacity"
+    MEMORY_UNAVAILABLE = "memory_unavailable"
     NOT_FOUND = "not_found"
     MISCONFIGURED = "misconfigured"
     INTERNAL = "internal"

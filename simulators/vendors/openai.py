@@ -5,6 +5,7 @@ the models of OpenAI's SDK, so their shapes are its shapes.
 """
 
 import asyncio
+import itertools
 import json
 import re
 import time
@@ -19,6 +20,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from simulators.vendors.faults import DRIP_SECS
 from simulators.vendors.log import Log
 from simulators.vendors.port import ReservedPort
+
+_CALLS = itertools.count()
+"""Numbers the calls of functions: each has an id of its own, as a conversation holds many."""
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -280,7 +284,7 @@ def _tokens(reply: Reply) -> list[dict[str, Any]]:
     ]
     for index, call in enumerate(reply.calls):
         named = {"name": call.name, "arguments": ""}
-        head = {"id": f"call_{index}", "type": "function", "function": named}
+        head = {"id": f"call_{next(_CALLS)}", "type": "function", "function": named}
         deltas.append({"tool_calls": [{"index": index, **head}]})
         arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
         for piece in re.findall(r".{1,12}", arguments):

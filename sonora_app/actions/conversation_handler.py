@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from loguru import logger
 from pydantic import ValidationError
 
+from sonora_app.actions.memory_actions import MemoryActions
 from sonora_app.actions.opener import Opener
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
@@ -53,6 +54,7 @@ class ConversationHandler:
             "set_conversation_id": self._set_conversation_id,
             "end_conversation": self._end_conversation,
             "user_text_message": self._user_text_message,
+            **MemoryActions(call).runs,
         }
         call.page.requested.add(self._submit)
 

@@ -115,9 +115,20 @@ class Opener:
 
     async def _request(self, claim: SetConversationId, user_id: str, *, cause: str) -> None:
         # From here on the user is known, and the token goes no further.
-        request = OpeningRequest(claim.conversation_id, user_id, claim.language)
+        request = OpeningRequest(
+            claim.conversation_id, user_id, claim.language, proven=self._is_proven(user_id)
+        )
         await self._call.open(request, cause=cause)
         self._user = user_id
+
+    def _is_proven(self, user_id: str) -> bool:
+        """Whether the caller is known to be this user, as far as this installation asks.
+
+        By a token; on a developer's own machine; or by the `/start` request, which comes from the
+        front end's server. What the page alone says proves nothing.
+        """
+        named = self._start.user_id if self._start else None
+        return self._verifier is not None or self._call.settings.is_local or named == user_id
 
     def _bound(self, claim: SetConversationId) -> SetConversationId:
         """`claim` with what the `/start` request says, which it may repeat but not change."""

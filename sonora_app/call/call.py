@@ -6,6 +6,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from loguru import logger
@@ -23,6 +24,7 @@ from sonora_app.call.grounding import Grounding
 from sonora_app.call.late_history import LateHistory
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.remembering import Remembering, known_to, opening_recall
 from sonora_app.call.services import CallServices
 from sonora_app.call.storage_reports import StorageReports
 from sonora_app.errors import ErrorCode, SonoraError
@@ -34,7 +36,7 @@ from sonora_app.settings import Settings
 from sonora_app.storage.prefetch import Reading
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import EndReason
-from sonora_app.storage.store import Store
+from sonora_app.storage.store import Found, Store
 
 STATE_KEY = "call"
 """Under which name the flow's handlers find the call in the flow's state."""
@@ -82,7 +84,8 @@ class Call:
         self.summary: str | None = None
         self.reply_by_voice = True
         self.undescribed = False
-        self.reading = Reading(store, settings)
+        self.reading = Reading(store, settings, recall=opening_recall(settings))
+        self.memory = Remembering(self, store)
         self._store = store
         self._transport = transport
         self._mute = mute
@@ -126,9 +129,12 @@ class Call:
             "language": request.language or "",
         }
         try:
+            found = known_to(
+                request, await self.reading.found(request.conversation_id, request.user_id)
+            )
             opened = open_conversation(
                 request,
-                await self.reading.found(request.conversation_id, request.user_id),
+                found,
                 settings=self.settings,
                 transport=self._transport,
                 app_version=__version__,
@@ -137,12 +143,14 @@ class Call:
         except SonoraError:
             await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
             raise
-        await self._begin(opened, request)
+        await self._begin(opened, request, found)
         await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
         logger.info(f"Session {opened.session_id} opened conversation {opened.conversation_id}")
         return opened
 
-    async def _begin(self, opened: OpenedConversation, request: OpeningRequest) -> None:
+    async def _begin(
+        self, opened: OpenedConversation, request: OpeningRequest, found: Found
+    ) -> None:
         """Record the call from here on, and have the services know what they should."""
         self.opened = opened
         self.user_id = request.user_id or None
@@ -153,6 +161,7 @@ class Call:
         self.recorder = self._store.recorder(
             opened, on_written=self._reports.written, on_health=self._reports.changed
         )
+        self.opened = self.memory.begin(opened, request, found.known)
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
         if opened.history:
@@ -165,13 +174,15 @@ class Call:
 
     async def _load_late(self, opened: OpenedConversation, request: OpeningRequest) -> None:
         """Wait for what was said earlier, and put it before what was said in this call."""
+        found = known_to(request, await self.reading.late(request.conversation_id, request.user_id))
         late = LateHistory.of(
             opened,
-            await self.reading.late(request.conversation_id, request.user_id),
+            found,
             max_messages=self.settings.history_messages,
             max_chars=self.settings.history_chars,
         )
         self.opened = late.opened
+        self.memory.learn(found.known)
         if frame := late.frame(self.prompt_facts()["history"]):
             await self.worker.queue_frame(frame)
         for event in late.events():
@@ -181,7 +192,9 @@ class Call:
 
     def prompt_facts(self) -> dict[str, str]:
         """What the prompts' placeholders stand for in this call."""
-        return fitting_lines.prompt_facts(self.lines, self.opened, knows=self.grounding is not None)
+        knows = self.grounding is not None
+        known = fitting_lines.prompt_facts(self.lines, self.opened, knows=knows)
+        return {**known, "memory": self.memory.prompt()}
 
     async def speak(self, line: str) -> None:
         """Say a fixed line of the flow: `greeting` or `farewell`, as fits this call."""
@@ -207,6 +220,19 @@ class Call:
         self.undescribed = False
         if self.recorder is not None:
             self.recorder.describe(title=title, summary=summary, topics=topics, outcome=outcome)
+
+    def forget_summaries(self) -> str:
+        """Know no more of what sums up this conversation or earlier ones: it may tell too much.
+
+        Returns:
+            What the model was told of earlier ones.
+        """
+        told = self.prompt_facts()["history"]
+        self.summary = None
+        self.undescribed = True
+        if self.opened is not None:
+            self.opened = replace(self.opened, summary=None)
+        return told
 
     def wrap_up_reason(self) -> str:
         """What the model is told about why the conversation is being wound up."""
@@ -241,6 +267,7 @@ class Call:
     def stop_reading(self) -> None:
         """The call is over: what was said earlier is of no use any more."""
         self.reading.close()
+        self.memory.close()
         if self._late is not None:
             self._late.cancel()
 

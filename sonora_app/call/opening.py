@@ -35,11 +35,13 @@ class OpeningRequest:
         conversation_id: The conversation; None is a new one.
         user_id: The user that `identity/callers.py` has established.
         language: What to speak; None is what was spoken in it before.
+        proven: Whether it is known that they are that user, as far as this installation asks.
     """
 
     conversation_id: UUID | None
     user_id: str
     language: Language | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True)

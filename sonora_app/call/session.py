@@ -4,7 +4,7 @@ limit, for its last records to be stored.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import Protocol
 
@@ -26,8 +26,9 @@ from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import build_aggregators, build_pipeline, build_worker
 from sonora_app.call.reconnecting import Reconnections
+from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import CallServices, build_services
-from sonora_app.call.summary import describe_conversation
+from sonora_app.call.summary import look_back
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
@@ -94,14 +95,14 @@ async def build_session(
     """
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
-    metrics, who_speaks, mute = CallMetrics(), WhoSpeaks(), FlowMute()
-    waits = WaitObserver(metrics)
+    who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
     grounding = build_grounding(search, services, settings)
     page = ScreenedRTVIProcessor(
         observers=(who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
     )
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
     worker = build_worker(build_pipeline(transport, services, aggregators, grounding), page)
+    without = withheld_functions(settings, knows=grounding is not None)
     call = Call(
         settings=settings,
         store=store,
@@ -110,7 +111,7 @@ async def build_session(
         transport=transport_name(transport),
         mute=mute,
         worker=worker,
-        driver=_driver(worker, services, aggregators, transport, handlers, knows=bool(grounding)),
+        driver=_driver(worker, services, aggregators, transport, handlers, without=without),
         grounding=grounding,
     )
     acts = actions(call, start)
@@ -140,9 +141,9 @@ def _driver(
     transport: BaseTransport,
     handlers: ModuleType,
     *,
-    knows: bool,
+    without: Collection[str],
 ) -> FlowDriver:
-    """What moves the call through its flow; without documents nothing is looked up in it."""
+    """What moves the call through its flow; where there is nothing to do, nothing is offered."""
     manager = FlowManager(
         worker=worker,
         # Generic over its adapter, and invariant in it, where any adapter would do.
@@ -150,7 +151,7 @@ def _driver(
         context_aggregator=aggregators,
         transport=transport,
     )
-    return FlowDriver(manager, handlers, without=() if knows else ("look_up",))
+    return FlowDriver(manager, handlers, without=without)
 
 
 class Session:
@@ -289,17 +290,21 @@ class Session:
         )
         # First the end itself: the summary takes a while, and the host may not wait for it.
         recorder.end(reason, metrics=self._metrics.as_json())
-        if call.undescribed and not self._erased:
-            description = await describe_conversation(
+        if (call.undescribed or call.memory.reviews) and not self._erased:
+            told = await look_back(
                 call.services.llm,
                 self._context,
                 language=call.lines.text("prompt.language"),
                 # Half of what is left: the description has to be written, too.
                 timeout_secs=self._still(settings.summary_secs, share=0.5),
+                person=call.memory.person if call.memory.reviews else None,
+                turns=call.memory.turns,
             )
             # Whoever is being erased may be so since it was asked for.
-            if description is not None and not self._erased:
-                recorder.describe(**description.model_dump())
+            if told.description is not None and call.undescribed and not self._erased:
+                recorder.describe(**told.description.model_dump())
+            if told.review is not None and not self._erased:
+                call.memory.review(told.review)
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
         call.stop_reporting()
         if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):

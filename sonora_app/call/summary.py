@@ -1,9 +1,11 @@
-"""Writes the summary of a call that ended before the model could give one."""
+"""Sums up a call that ended before the model could, and asks what it told of the person."""
 
 import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from loguru import logger
@@ -14,8 +16,15 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.flow.quoted import quotations
+from sonora_app.memories.person import Person
+from sonora_app.memories.prompt import told_facts, without_facts
+from sonora_app.memories.review import Review, SaidTurn, numbered
+from sonora_app.storage.records import utc_now
 
 _MAX_TOKENS = 500
+_MAX_TOKENS_WITH_FACTS = 1_500
+
+_Part = TypeVar("_Part", bound=BaseModel)
 
 
 class Description(BaseModel):
@@ -27,42 +36,75 @@ class Description(BaseModel):
     outcome: str = Field("", max_length=40)
 
 
-async def describe_conversation(
+@dataclass(frozen=True)
+class LookBack:
+    """What the model told of a call. Each is None where there was none in time, or none of use."""
+
+    description: Description | None = None
+    review: Review | None = None
+
+
+async def look_back(
     llm: OpenAILLMService | LLMSwitcher[Any],
     context: LLMContext,
     *,
     language: str,
     timeout_secs: float,
-) -> Description | None:
-    """Have the model describe a conversation, in one bounded request.
+    person: Person | None = None,
+    turns: Sequence[SaidTurn] = (),
+) -> LookBack:
+    """Have the model describe a conversation and tell of the person, in one bounded request.
 
     Args:
         llm: The call's language model; its pipeline need not run any more.
         context: The call's context.
         language: What to write it in, named as the prompts name it.
         timeout_secs: How long it may take, in seconds.
-
-    Returns:
-        The description, or None when there was none in time, or none of use.
+        person: Who talked, if anything may be kept of them.
+        turns: What they said in this call.
     """
     request = load_summary_request()
+    instruction = request["instruction"].format(language=language)
+    schema = request["schema"]
     spoken = [*filter(None, map(_speech, context.get_messages()))]
+    if person is not None:
+        instruction += request["memory_instruction"].format(
+            today=utc_now().strftime("%A %Y-%m-%d"), facts=told_facts(person)
+        )
+        schema = {
+            **schema,
+            "required": [*schema["required"], *request["memory_schema"]],
+            "properties": {**schema["properties"], **request["memory_schema"]},
+        }
+        spoken = numbered(spoken, turns)
     try:
         async with asyncio.timeout(timeout_secs):
             answer = await llm.run_inference(
                 LLMContext(messages=spoken),
-                max_tokens=_MAX_TOKENS,
-                system_instruction=request["instruction"].format(language=language),
-                response_schema=request["schema"],
+                max_tokens=_MAX_TOKENS if person is None else _MAX_TOKENS_WITH_FACTS,
+                system_instruction=instruction,
+                response_schema=schema,
             )
-        return Description.model_validate(json.loads(answer or ""))
+        told = json.loads(answer or "")
     except TimeoutError:
         logger.warning(f"No summary of the conversation within {timeout_secs:g} s")
-    except (ValidationError, json.JSONDecodeError):
+    except json.JSONDecodeError:
         logger.warning("The summary of the conversation cannot be used")
     except Exception as error:  # noqa: BLE001  # whatever the vendor's client raises: go without
         logger.warning(f"No summary of the conversation: {type(error).__name__}")
-    return None
+    else:
+        return LookBack(
+            _of_use(Description, told), _of_use(Review, told) if person is not None else None
+        )
+    return LookBack()
+
+
+def _of_use(model: type[_Part], told: object) -> _Part | None:
+    try:
+        return model.model_validate(told)
+    except ValidationError:
+        logger.warning(f"The {model.__name__.lower()} of the conversation cannot be used")
+        return None
 
 
 def _speech(message: LLMContextMessage) -> LLMContextMessage | None:
@@ -71,7 +113,7 @@ def _speech(message: LLMContextMessage) -> LLMContextMessage | None:
         return None
     if message.get("role") in ("user", "assistant"):
         return message
-    told = "\n".join(quotations(content))
+    told = "\n".join(quotations(without_facts(content)))
     return {"role": "developer", "content": f"Summed up before: {told}"} if told else None
 
 

@@ -136,7 +136,7 @@ class TurnWatcher:
         self._call.user_spoke(node)
         self._limits.user_said()
         heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
-        self._call.recorder.message(
+        message_id = self._call.recorder.message(
             Role.USER,
             text,
             node=node,
@@ -144,6 +144,7 @@ class TurnWatcher:
             started_at=started_at,
             metadata=self._stand_ins(heard_by),
         )
+        self._call.memory.user_said(message_id, text)
 
     def _assistant_said(self, turn: AssistantTurnStoppedMessage) -> None:
         latency, self._latency = self._latency, {}

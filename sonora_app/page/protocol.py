@@ -13,6 +13,17 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from sonora_app.errors import ErrorCode
+from sonora_app.page.memory_messages import (
+    CorrectMemory,
+    ForgetMemory,
+    ListMemories,
+    Memories,
+    MemoryEnded,
+    MemoryKept,
+    SetMemory,
+)
+from sonora_app.page.memory_messages import RememberedFact as RememberedFact
+from sonora_app.page.messages import Event, Inbound, Outbound
 from sonora_app.settings import Language
 from sonora_app.storage.records import ConversationStatus, EndReason
 
@@ -29,12 +40,6 @@ UserId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 TypedText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)
 ]
-
-
-class Inbound(BaseModel):
-    """Base of what the page sends. A field we do not know is an error, not a silence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SetConversationId(Inbound):
@@ -69,12 +74,6 @@ class ActionMessage(BaseModel):
     arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
-class Outbound(BaseModel):
-    """Base of what the page gets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Ready(Outbound):
     """The answer to `set_conversation_id`: the conversation is open and the bot will greet.
 
@@ -104,12 +103,6 @@ class Problem(Outbound):
     code: ErrorCode
     message: str
     error: str
-
-
-class Event(Outbound):
-    """Base of the server-messages."""
-
-    type: Literal["sonora"] = "sonora"
 
 
 class NodeChanged(Event):
@@ -232,6 +225,10 @@ ACTIONS: Mapping[str, Action] = {
     "set_conversation_id": Action(SetConversationId, Ready),
     "end_conversation": Action(EndConversation, Accepted),
     "user_text_message": Action(UserTextMessage, Accepted),
+    "list_memories": Action(ListMemories, Memories),
+    "correct_memory": Action(CorrectMemory, Accepted),
+    "forget_memory": Action(ForgetMemory, Accepted),
+    "set_memory": Action(SetMemory, Accepted),
 }
 """The actions by the names that a page sends. `actions/conversation_handler.py` does them."""
 
@@ -243,6 +240,8 @@ EVENTS: tuple[type[Event], ...] = (
     TurnLatency,
     ConversationOpened,
     HistoryLoaded,
+    MemoryKept,
+    MemoryEnded,
     Notice,
     Sources,
     ConversationEnded,

@@ -112,7 +112,8 @@ def _type(schema: Schema) -> str:
             values: Schema | bool = schema["additionalProperties"]
             return f"Record<string, {_type(values) if isinstance(values, dict) else 'unknown'}>"
         case "array" if "items" in schema:
-            return f"{_type(schema['items'])}[]"
+            item = _type(schema["items"])
+            return f"({item})[]" if "|" in item else f"{item}[]"
         case str(scalar) if scalar in _SCALARS:
             return _SCALARS[scalar]
         case _:

@@ -21,7 +21,9 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.types import is_given
 
 from sonora_app.flow.lines import Lines
-from sonora_app.rehearsal.script import CallTool, Say, Turn, describe, next_move, read_turns
+from sonora_app.rehearsal.recall import review, without_numbers
+from sonora_app.rehearsal.script import describe, next_move
+from sonora_app.rehearsal.turns import CallTool, Say, Turn, read_turns
 from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 _MODEL = "rehearsal"
@@ -81,19 +83,22 @@ class RehearsalLLMService(ForetellingLLMService):
         system_instruction: str | None = None,
         response_schema: dict[str, Any] | None = None,
     ) -> str:
-        """Describe a conversation that ended without `wrap_up`, whatever else is asked.
+        """Describe a conversation that is over, and say what is to be remembered of it.
 
         Args:
             context: The conversation.
             max_tokens: Ignored.
             system_instruction: Ignored.
-            response_schema: Ignored: the answer follows that of `flows/summary.yaml`.
+            response_schema: One that `flows/summary.yaml` makes up: with `facts`, or without.
 
         Returns:
-            A JSON object with `title`, `summary`, `topics` and `outcome`.
+            A JSON object with `title`, `summary`, `topics` and `outcome`; and `facts` and `ended`.
         """
         turns = read_turns(context.get_messages())
-        return json.dumps(describe(turns, self._lines, outcome="interrupted"), ensure_ascii=False)
+        told = describe(without_numbers(turns), self._lines, outcome="interrupted")
+        if "facts" in (response_schema or {}).get("properties", {}):
+            told |= review(turns, self._lines)
+        return json.dumps(told, ensure_ascii=False)
 
     async def _stream(
         self, move: Say | CallTool, turns: Sequence[Turn]

@@ -6,58 +6,17 @@ offered.
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Any, cast
-
-from pipecat.processors.aggregators import async_tool_messages
-from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpecificMessage
-from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
+from typing import Any
 
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
+from sonora_app.rehearsal.recall import memory_move
+from sonora_app.rehearsal.turns import PASSAGE, CallTool, Kind, Say, Turn
 from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
-
-_PASSAGE = re.compile(r'<passage source="([^"]*)">\n(.*?)\n</passage>', re.DOTALL)
-"""A passage of a document, as `call/grounding.py` quotes it."""
 
 _SENTENCE = re.compile(r".+?(?:[.!?…](?=\s)\s*|$)", re.DOTALL)
 _READ_OUT_CHARS = 240
 """How much of a passage is read out: its first sentence, and more up to this."""
-
-
-@dataclass(frozen=True)
-class Say:
-    """Say something."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class CallTool:
-    """Call a tool, and say nothing."""
-
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-class Kind(Enum):
-    """What a message of the context is to the interlocutor."""
-
-    USER = auto()
-    ASSISTANT = auto()
-    TOOL_CALL = auto()
-    TASK = auto()
-    PASSAGES = auto()
-    EMPTY_TURN = auto()
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A message of the context. For a tool call, `text` is the tool's name."""
-
-    kind: Kind
-    text: str
 
 
 def next_move(turns: Sequence[Turn], tools: Collection[str], lines: Lines) -> Say | CallTool:
@@ -82,6 +41,8 @@ def next_move(turns: Sequence[Turn], tools: Collection[str], lines: Lines) -> Sa
         and not _called_since(turns, message, {"wrap_up"})
     ):
         return CallTool("wrap_up", describe(turns, lines, outcome="informational"))
+    if "remember" in tools and (remembering := memory_move(turns, message, text, lines)):
+        return remembering
     return Say(_reply(turns, message, lines))
 
 
@@ -105,36 +66,6 @@ def describe(turns: Iterable[Turn], lines: Lines, *, outcome: str) -> dict[str, 
     }
 
 
-def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
-    """The messages of a context that matter here, in order."""
-    turns = list[Turn]()
-    for message in messages:
-        if isinstance(message, LLMSpecificMessage):
-            continue
-        # The client's message types are a union by role; as data they are all the same.
-        raw: dict[str, Any] = dict(message)
-        text = _text(raw.get("content"))
-        match raw.get("role"):
-            case "user":
-                turns.append(Turn(Kind.USER, text))
-            case "assistant":
-                if text:
-                    turns.append(Turn(Kind.ASSISTANT, text))
-                for call in raw.get("tool_calls") or ():
-                    turns.append(Turn(Kind.TOOL_CALL, call["function"]["name"]))
-            case "developer" | "system":
-                # The results of tools come in this role too, when they come late.
-                if _PASSAGE.search(text):
-                    turns.append(Turn(Kind.PASSAGES, text))
-                elif text == DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT:
-                    turns.append(Turn(Kind.EMPTY_TURN, text))
-                elif async_tool_messages.parse_message(message) is None:
-                    turns.append(Turn(Kind.TASK, text))
-            case _:
-                pass
-    return turns
-
-
 def _winding_up(turns: Sequence[Turn], lines: Lines) -> Say | CallTool:
     answer = _last(turns, Kind.USER)
     if answer < _last(turns, Kind.TASK) or answer < 0:
@@ -156,7 +87,7 @@ def _read_out(turns: Sequence[Turn], message: int, lines: Lines) -> str | None:
     """The first passage that came with the person's message: its source and first sentences."""
     if not message or turns[message - 1].kind is not Kind.PASSAGES:
         return None
-    passage = _PASSAGE.search(turns[message - 1].text)
+    passage = PASSAGE.search(turns[message - 1].text)
     if passage is None:
         return None
     source, content = passage[1].split(" › ")[0], " ".join(passage[2].split())
@@ -218,13 +149,3 @@ def _last(turns: Sequence[Turn], kind: Kind) -> int:
 
 def _called_since(turns: Sequence[Turn], index: int, names: set[str]) -> bool:
     return any(turn.kind is Kind.TOOL_CALL and turn.text in names for turn in turns[index:])
-
-
-def _text(content: object) -> str:
-    """The words of a message's content, which may be in parts with images between them."""
-    if isinstance(content, str):
-        return content.strip()
-    if not isinstance(content, list):
-        return ""
-    parts = cast(list[dict[str, Any]], content)
-    return " ".join(str(part["text"]) for part in parts if part.get("text")).strip()

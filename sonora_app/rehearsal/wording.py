@@ -33,6 +33,24 @@ def means_done(text: str, lines: Lines) -> bool:
     return only_done or means_finishing(text, lines)
 
 
+def rest_after(text: str, key: str, lines: Lines) -> str | None:
+    """What follows the first of the phrases at `key` in `text`; None where there is none of them.
+
+    Args:
+        text: What was said.
+        key: Where the phrases stand in the lines.
+        lines: In the language they speak.
+    """
+    found = [(match.group(), match.end()) for match in _WORD.finditer(text)]
+    plain = [_plain(word) for word, _ in found]
+    for phrase in lines.all(key):
+        wanted = _phrase(phrase)
+        for start in range(len(plain) - len(wanted) + 1):
+            if plain[start : start + len(wanted)] == wanted:
+                return text[found[start + len(wanted) - 1][1] :].strip(" ,.:;!?¿¡…")
+    return None
+
+
 def echo_of(text: str) -> str:
     """What was said, shortened and punctuated so that it can stand inside a sentence."""
     words = _SENTENCE_END.sub(",", _INVERTED.sub("", text)).split()

@@ -28,5 +28,13 @@ class Identity(StrEnum):
     VERIFIED = "verified"
 
 
+class MemoryMode(StrEnum):
+    """Whether people are remembered. See `docs/privacy.md`."""
+
+    ON = "on"
+    ASK = "ask"
+    OFF = "off"
+
+
 Seconds = Annotated[float, Field(gt=0)]
 """A length of time in seconds."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from sonora_app.errors import SettingsError
-from sonora_app.settings.choices import Identity, Seconds
+from sonora_app.settings.choices import Identity, MemoryMode, Seconds
 from sonora_app.settings.environment import EnvironmentSettings
 from sonora_app.wording.translation import worded
 
@@ -80,6 +80,19 @@ class StorageSettings(EnvironmentSettings):
         validation_alias="SUPABASE_JWT_AUDIENCE",
         min_length=1,
         description="The audience (`aud`) that those access tokens must have.",
+    )
+    memory: MemoryMode = Field(
+        MemoryMode.ON,
+        validation_alias="SONORA_MEMORY",
+        description="Whether people are remembered from call to call: `on`, `ask` (the bot asks "
+        "once, and keeps nothing until then) or `off`. A person's own switch beats `on`. See "
+        "[privacy.md](privacy.md).",
+    )
+    shared_memory: bool = Field(
+        False,
+        validation_alias="SONORA_SHARED_MEMORY",
+        description="Whether the notes of an older project's `shared_memory` are told in "
+        "everybody's calls. No call writes there.",
     )
 
     @field_validator("data_dir")

@@ -7,7 +7,7 @@ from loguru import logger
 
 from sonora_app.errors import StorageError
 from sonora_app.settings import Settings
-from sonora_app.storage.store import Found, Store
+from sonora_app.storage.store import NOTHING, Found, Recall, Store
 
 _FRESH_SECS = 10.0
 """How long what was read ahead counts: others may write to the conversation meanwhile."""
@@ -26,12 +26,14 @@ class Reading:
     Args:
         store: Where conversations are kept.
         settings: The settings.
+        recall: What to read of what is remembered of who asks.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, *, recall: Recall = NOTHING) -> None:
         """Read nothing yet."""
         self._store = store
         self._settings = settings
+        self._recall = recall
         self._ahead: tuple[_Key, float, asyncio.Task[Found]] | None = None
 
     def begin(self, conversation_id: UUID | None, user_id: str) -> None:
@@ -63,7 +65,10 @@ class Reading:
         while True:
             try:
                 return await self._store.look_up(
-                    conversation_id, user_id, message_limit=_SPARE * self._settings.history_messages
+                    conversation_id,
+                    user_id,
+                    message_limit=_SPARE * self._settings.history_messages,
+                    recall=self._recall,
                 )
             except StorageError as error:
                 logger.info(f"What was said earlier cannot be read yet: {error}")
@@ -80,5 +85,6 @@ class Reading:
         return await self._store.look_up(
             *key,
             message_limit=_SPARE * self._settings.history_messages,
+            recall=self._recall,
             deadline_secs=self._settings.history_secs,
         )

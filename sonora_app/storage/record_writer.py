@@ -266,7 +266,6 @@ class RecordWriter:
         """A message that began at `moment`, or just after the one before."""
         created_at = _after(self._message_at, moment)
         message = Message(
-            id=uuid7(),
             conversation_id=self.call.conversation_id,
             session_id=self.call.session_id,
             seq=self._message_seq + 1,

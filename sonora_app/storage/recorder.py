@@ -27,6 +27,7 @@ from sonora_app.storage.records import (
     SessionUpdate,
     StorageHealth,
     utc_now,
+    uuid7,
 )
 
 
@@ -57,8 +58,7 @@ class Recorder:
         self._unwritten = store.unwritten
         self._writer = RecordWriter(store, call, self._written, self._health_changed)
         self._side.start(self._writer.run())
-        for record in call.records:
-            self._note(partial(_same, record))
+        self.keep(call.records)
 
     @property
     def conversation_id(self) -> UUID:
@@ -81,8 +81,8 @@ class Recorder:
         started_at: datetime | None = None,
         metadata: JsonObject | None = None,
         metrics: JsonObject | None = None,
-    ) -> None:
-        """Record one turn of one speaker.
+    ) -> UUID:
+        """Record one turn of one speaker, and give the id of its message.
 
         Args:
             role: Who spoke.
@@ -95,10 +95,12 @@ class Recorder:
             metadata: Anything else to keep with it. Not to be changed from here on.
             metrics: Its timings. Not to be changed from here on.
         """
+        message_id = uuid7()
         self._note(
             partial(
                 self._writer.message,
                 started_at or utc_now(),
+                id=message_id,
                 role=role,
                 content=content,
                 node=node,
@@ -108,6 +110,12 @@ class Recorder:
                 metrics=metrics or {},
             )
         )
+        return message_id
+
+    def keep(self, records: Sequence[Record]) -> None:
+        """Record what is made already, in its turn."""
+        for record in records:
+            self._note(partial(_same, record))
 
     def transition(
         self, from_node: str, to_node: str, *, trigger: str, arguments: JsonObject

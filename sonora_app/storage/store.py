@@ -74,12 +74,14 @@ class Recall:
         past: Whether those that hold no more are wanted too.
         words: Only those in which one of these words stands, in this or a similar spelling.
         shared: Whether the notes about everybody are wanted.
+        id: Only the one of this id.
     """
 
     limit: int = 0
     past: bool = False
     words: tuple[str, ...] = ()
     shared: bool = False
+    id: UUID | None = None
 
 
 NOTHING = Recall()

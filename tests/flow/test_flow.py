@@ -130,10 +130,12 @@ def test_the_model_is_not_offered_what_only_events_take() -> None:
             if function.transition_only:
                 event_only = (function.description or "").rstrip().endswith(EVENT_ONLY)
                 assert (function.name in offered) is not event_only
-    assert {schema.name for schema in driver.offered_to_model("conversation")} == {
-        "look_up",
-        "wrap_up",
-    }
+    memory = {"remember", "forget", "allow_memory"}
+    offered = {schema.name for schema in driver.offered_to_model("conversation")}
+    assert offered == {"look_up", "wrap_up", *memory}
+    without = FlowDriver(unused, handlers, without=memory)
+    offered = {schema.name for schema in without.offered_to_model("conversation")}
+    assert offered == {"look_up", "wrap_up"}
     assert {schema.name for schema in driver.offered_to_model("wrap_up")} == {
         "resume_conversation",
         "say_goodbye",

@@ -28,7 +28,7 @@ from pipecat.services.openai.llm import OpenAILLMService
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from simulators.vendors.rig import Rig, rigged
 from sonora_app import llm
-from sonora_app.call.summary import describe_conversation, load_summary_request
+from sonora_app.call.summary import load_summary_request, look_back
 from sonora_app.llm import build_llm
 from sonora_app.settings import Settings
 
@@ -376,10 +376,10 @@ async def test_the_summary_is_asked_for_with_its_schema(openai: OpenAIVendor) ->
         {"role": "assistant", "content": ANSWER},
     ]
     built = service(openai)
-    description = await describe_conversation(
-        built, LLMContext(messages), language="Spanish", timeout_secs=5
-    )
+    told = await look_back(built, LLMContext(messages), language="Spanish", timeout_secs=5)
+    description = told.description
     assert description is not None
+    assert told.review is None
     assert (description.title, description.outcome) == ("Un viaje", "resolved")
     (body,) = openai.bodies
     assert not body["stream"]
@@ -400,7 +400,7 @@ async def test_without_a_summary_the_call_ends_all_the_same(
 ) -> None:
     openai.model = lambda _: reply
     messages: list[Any] = [{"role": "user", "content": QUESTION}]
-    description = await describe_conversation(
+    told = await look_back(
         service(openai), LLMContext(messages), language="Spanish", timeout_secs=0.5
     )
-    assert description is None
+    assert told.description is None

@@ -154,6 +154,7 @@ class StubCall:
             "user": "",
             "history": "",
             "knowledge": "",
+            "memory": "",
             "wrap_up_reason": "",
         }
 

@@ -14,7 +14,8 @@ from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from sonora_app.call.summary import Description
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.rehearsal.heard import write_heard
-from sonora_app.rehearsal.script import CallTool, Say, describe, next_move, read_turns
+from sonora_app.rehearsal.script import describe, next_move
+from sonora_app.rehearsal.turns import CallTool, Say, read_turns
 from sonora_app.rehearsal.wording import means_done, means_finishing, topics_of
 from sonora_app.settings import Language
 

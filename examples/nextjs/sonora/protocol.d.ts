@@ -34,6 +34,12 @@ export interface ConversationOpened {
 /** Where a conversation stands. */
 export type ConversationStatus = "active" | "completed" | "abandoned" | "failed";
 
+/** Put another sentence in the place of one that is remembered, which is forgotten. */
+export interface CorrectMemory {
+  id: string; // a UUID
+  content: string; // 1 to 500 characters
+}
+
 /** Wind the conversation up; sent again while it is being wound up, say goodbye. */
 export type EndConversation = Record<string, never>;
 
@@ -72,9 +78,15 @@ export type ErrorCode =
   | "hearing_restored"
   | "conversation_ending"
   | "at_capacity"
+  | "memory_unavailable"
   | "not_found"
   | "misconfigured"
   | "internal";
+
+/** Forget what is remembered, for good. */
+export interface ForgetMemory {
+  id: string; // a UUID
+}
 
 /** What was said earlier, and was delayed, is known to the bot. `messages` counts the newest. */
 export interface HistoryLoaded {
@@ -85,6 +97,46 @@ export interface HistoryLoaded {
 
 /** The languages Sonora speaks. */
 export type Language = "es" | "en";
+
+/**
+ * Ask what is remembered of the person, the latest first.
+ *
+ * `past` asks for what holds no more, too. `skip` leaves out so many, to go on from there.
+ */
+export interface ListMemories {
+  past?: boolean;
+  skip?: number;
+}
+
+/**
+ * The answer to `list_memories`. `more`: ask on with `skip`.
+ *
+ * `remembers` is what the person said about being remembered; null: nothing. `keeps`: whether what
+ * they say now may be kept.
+ */
+export interface Memories {
+  status: "memories";
+  memories: RememberedFact[];
+  more: boolean;
+  remembers: boolean | null;
+  keeps: boolean;
+}
+
+/** Something that was remembered was forgotten for good, or else holds no more. */
+export interface MemoryEnded {
+  type: "sonora";
+  event: "memory-ended";
+  id: string; // a UUID
+  forgotten: boolean;
+}
+
+/** Something about the person was kept, in the place of `replaces` perhaps. */
+export interface MemoryKept {
+  type: "sonora";
+  event: "memory-kept";
+  memory: RememberedFact;
+  replaces?: string; // a UUID
+}
 
 /** A turn is in the journal: it survives a crash from here on. */
 export interface MessageRecorded {
@@ -145,6 +197,17 @@ export interface Ready {
   node: string;
 }
 
+/** One thing that is remembered of the person, and the message that they said it in. */
+export interface RememberedFact {
+  id: string; // a UUID
+  content: string;
+  said_at: string;
+  message_id?: string | null; // a UUID
+  conversation_id?: string | null; // a UUID
+  valid_until?: string | null;
+  replaced_by?: string | null; // a UUID
+}
+
 /**
  * Open a conversation: the page's first message, or the `/start` request's body.
  *
@@ -155,6 +218,11 @@ export interface SetConversationId {
   user_id?: string | null; // 1 to 200 characters
   access_token?: string | null; // at most 8192 characters
   language?: Language | null;
+}
+
+/** Say whether the person wants to be remembered. */
+export interface SetMemory {
+  remembers: boolean;
 }
 
 /**
@@ -217,6 +285,10 @@ export interface Actions {
   set_conversation_id: { arguments: SetConversationId; answer: Ready };
   end_conversation: { arguments: EndConversation; answer: Accepted };
   user_text_message: { arguments: UserTextMessage; answer: Accepted };
+  list_memories: { arguments: ListMemories; answer: Memories };
+  correct_memory: { arguments: CorrectMemory; answer: Accepted };
+  forget_memory: { arguments: ForgetMemory; answer: Accepted };
+  set_memory: { arguments: SetMemory; answer: Accepted };
 }
 
 /** What a server-message of Sonora's holds, told apart by `event`. */
@@ -228,6 +300,8 @@ export type SonoraEvent =
   | TurnLatency
   | ConversationOpened
   | HistoryLoaded
+  | MemoryKept
+  | MemoryEnded
   | Notice
   | Sources
   | ConversationEnded;

@@ -50,6 +50,10 @@ _UPDATE = """
     )
 """
 _FORGET = (
+    # What sums up the conversation that it was learned in tells it too.
+    "UPDATE conversations SET summary = NULL, title = NULL,"
+    " metadata = json_remove(metadata, '$.topics') WHERE :replaced_by IS NULL"
+    " AND id = (SELECT conversation_id FROM memories WHERE id = :id AND user_id = :user_id)",
     "UPDATE memories SET content = '', metadata = '{}', source_message_id = NULL,"
     " conversation_id = NULL WHERE id = :id AND user_id = :user_id",
     # What waits to be shipped of it must not tell it either.
@@ -190,6 +194,9 @@ def _rows(
 ) -> list[sqlite3.Row]:
     which = "forgotten_at IS NULL" if recall.past else _HOLDS
     limit = recall.limit + 1
+    if recall.id is not None:
+        which += " AND id = :id"
+        values = values | {"id": str(recall.id)}
     if recall.words:
         patterns = {f"word{n}": loose_pattern(word) for n, word in enumerate(recall.words)}
         which += f" AND ({' OR '.join(f'content LIKE :{name}' for name in patterns)})"

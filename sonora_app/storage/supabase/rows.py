@@ -125,6 +125,7 @@ def recall_argument(recall: Recall) -> JsonObject:
         "limit": limit if recall.limit > 0 else 0,
         "past": recall.past,
         "shared": recall.shared,
+        "id": str(recall.id) if recall.id else None,
         "patterns": [loose_pattern(word) for word in recall.words],
     }
 

@@ -1,0 +1,102 @@
+"""What a page may ask about what is remembered of the person who talks."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sonora_app.call.call import Call
+from sonora_app.errors import ErrorCode, MessageError, NotFoundError
+from sonora_app.memories.person import Person, Source
+from sonora_app.page.protocol import (
+    Accepted,
+    CorrectMemory,
+    ForgetMemory,
+    ListMemories,
+    Memories,
+    Outbound,
+    SetMemory,
+)
+from sonora_app.storage.records import Memory
+from sonora_app.storage.store import Known, Recall
+
+_LISTED = 50
+"""Facts in one answer, which has to fit into one message of WebRTC's data channel (64 KiB)."""
+
+
+class MemoryActions:
+    """Lists, corrects and forgets what is remembered, for the page of one call.
+
+    Args:
+        call: The call.
+    """
+
+    def __init__(self, call: Call) -> None:
+        """Act for the person who is known once the conversation is open."""
+        self._call = call
+
+    @property
+    def runs(self) -> Mapping[str, Callable[[Any], Awaitable[Outbound]]]:
+        """The actions by their names."""
+        return {
+            "list_memories": self._list,
+            "correct_memory": self._correct,
+            "forget_memory": self._forget,
+            "set_memory": self._set,
+        }
+
+    async def _list(self, asked: ListMemories) -> Outbound:
+        person = self._person()
+        # Whether there are more is seen by one that is too many.
+        known = await self._known(Recall(limit=asked.skip + _LISTED, past=asked.past))
+        return Memories(
+            memories=[self._call.memory.told(each) for each in known.memories[asked.skip :]],
+            more=known.more,
+            remembers=person.permission.remembers,
+            keeps=person.permission.keeps,
+        )
+
+    async def _correct(self, asked: CorrectMemory) -> Outbound:
+        person, memory = self._person(), await self._memory(asked.id)
+        source = Source("page", memory.source_message_id, memory.conversation_id)
+        person.correct(memory, asked.content, source)
+        return Accepted()
+
+    async def _forget(self, asked: ForgetMemory) -> Outbound:
+        person = self._person()
+        person.forget([await self._memory(asked.id)])
+        return Accepted()
+
+    async def _set(self, asked: SetMemory) -> Outbound:
+        self._person().choose(asked.remembers)
+        if asked.remembers:
+            await self._call.memory.read_again()
+        return Accepted()
+
+    def _person(self) -> Person:
+        if self._call.opened is None:
+            raise MessageError(
+                ErrorCode.NOT_READY,
+                "The conversation is not open yet.",
+                hint="Send set_conversation_id first.",
+            )
+        person = self._call.memory.person
+        if person is None or not person.permission.proven:
+            raise MessageError(
+                ErrorCode.MEMORY_UNAVAILABLE,
+                "Nothing is told of what is remembered: nobody has proven who this is.",
+                hint="See docs/security.md, Identity.",
+            )
+        return person
+
+    async def _memory(self, memory_id: UUID) -> Memory:
+        """The fact of this id, of this person."""
+        for _, memory in self._person().facts:
+            if memory.id == memory_id:
+                return memory
+        known = await self._known(Recall(limit=1, past=True, id=memory_id))
+        if known.memories:
+            return known.memories[0]
+        raise NotFoundError("There is nothing remembered of this id.")
+
+    async def _known(self, recall: Recall) -> Known:
+        return await self._call.memory.read(recall)

@@ -1,0 +1,296 @@
+"""What a call does with what is remembered of the person who talks: tells, keeps, forgets it."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Protocol
+from uuid import UUID
+
+from loguru import logger
+from pipecat.frames.frames import LLMMessagesTransformFrame
+from pipecat.pipeline.worker import PipelineWorker
+
+from sonora_app.call.opening import OpenedConversation, OpeningRequest
+from sonora_app.errors import StorageError
+from sonora_app.flow.lines import Lines
+from sonora_app.memories.facts import MAX_FACTS, end_of_day
+from sonora_app.memories.permission import Permission
+from sonora_app.memories.person import Person, Source
+from sonora_app.memories.prompt import memory_prompt, replaced_in_context
+from sonora_app.memories.review import Review, SaidTurn, apply_review
+from sonora_app.page.protocol import Event, MemoryEnded, MemoryKept, RememberedFact
+from sonora_app.page.rtvi import ScreenedRTVIProcessor
+from sonora_app.settings import MemoryMode, Settings
+from sonora_app.storage.recorder import Recorder
+from sonora_app.storage.records import Memory
+from sonora_app.storage.store import NOTHING, Found, Known, Recall, Store
+
+MEMORY_FUNCTIONS = frozenset({"remember", "forget", "allow_memory"})
+"""The functions of the flow that are not offered where nobody is remembered."""
+
+
+def opening_recall(settings: Settings) -> Recall:
+    """What opening a conversation reads of what is remembered."""
+    if settings.memory is MemoryMode.OFF:
+        return NOTHING
+    return Recall(limit=MAX_FACTS, shared=settings.shared_memory)
+
+
+def withheld_functions(settings: Settings, *, knows: bool) -> frozenset[str]:
+    """The functions of the flow that the model is not offered; `knows`: there are documents."""
+    memory = MEMORY_FUNCTIONS if settings.memory is MemoryMode.OFF else frozenset[str]()
+    return memory if knows else memory | {"look_up"}
+
+
+def known_to(request: OpeningRequest, found: Found) -> Found:
+    """What of `found` may be used: where nobody has proven who asks, nothing that is known of them
+    beside the conversation that they name."""
+    return found if request.proven else replace(found, known=Known(), previous=None)
+
+
+class RememberingCall(Protocol):
+    """The parts of a call that remembering uses. See `Call`."""
+
+    settings: Settings
+    page: ScreenedRTVIProcessor
+    worker: PipelineWorker
+    opened: OpenedConversation | None
+    recorder: Recorder | None
+
+    @property
+    def lines(self) -> Lines:
+        """See `Call.lines`."""
+        ...
+
+    def forget_summaries(self) -> str:
+        """See `Call.forget_summaries`."""
+        ...
+
+
+class Remembering:
+    """The person of one call. Until a conversation is open there is none.
+
+    Args:
+        call: The call.
+        store: Where memories are kept.
+
+    Attributes:
+        person: Who talks, as far as is known.
+    """
+
+    def __init__(self, call: RememberingCall, store: Store) -> None:
+        """Know nobody yet."""
+        self._call = call
+        self._store = store
+        self.person: Person | None = None
+        self._told = ""
+        self._turns: list[SaidTurn] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
+
+    def begin(
+        self, opened: OpenedConversation, request: OpeningRequest, known: Known
+    ) -> OpenedConversation:
+        """Know who talks. What the call writes from here on goes through its recorder.
+
+        Args:
+            opened: The conversation.
+            request: What asked for it.
+            known: What is remembered of who asks.
+
+        Returns:
+            The conversation, with the name that the person has given.
+        """
+        recorder = self._call.recorder
+        if recorder is None:
+            raise RuntimeError("the call records nothing yet")
+        permission = Permission(self._call.settings.memory, request.proven, known.remembers)
+        person = Person(request.user_id, permission, known, write=recorder.keep, listener=self)
+        self.person = person
+        facts = replace(opened.facts, name=person.name or opened.facts.name)
+        return replace(opened, facts=facts)
+
+    def learn(self, known: Known) -> None:
+        """Take in what could not be read in time."""
+        if self.person is not None:
+            self.person.learn(known)
+
+    def prompt(self) -> str:
+        """What the model is told, from here on."""
+        self._told = memory_prompt(self.person, self._call.lines)
+        return self._told
+
+    async def read(self, recall: Recall) -> Known:
+        """Read what is remembered of the person.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        if self.person is None:
+            return Known()
+        return await self._store.known(self.person.user_id, recall)
+
+    async def read_again(self) -> None:
+        """Know again what was let go of, since the person wants to be remembered after all."""
+        if self.person is not None and self.person.permission.uses:
+            self.person.learn(await self.read(opening_recall(self._call.settings)))
+
+    # --- For the flow's handlers
+
+    def remember(self, fact: str, *, until: str, replaces: int, name: str) -> dict[str, Any]:
+        """Keep a fact that the person told; what the model is told of it."""
+        person = self.person
+        if person is None or not person.permission.uses:
+            return {"status": "off", "note": "Nothing may be kept about this person."}
+        if person.permission.asks:
+            return {"status": "ask_first", "note": "Ask whether you may remember things."}
+        if not self._turns:
+            return {"status": "refused", "note": "The person has not said anything yet."}
+        try:
+            ends = end_of_day(until)
+        except ValueError:
+            return {"status": "refused", "note": "until is a day, as YYYY-MM-DD."}
+        kept = person.keep(
+            fact,
+            self._source(),
+            until=ends,
+            replaces=person.facts.get(replaces),
+            name=name,
+        )
+        return {"status": "kept" if kept else "known_already"}
+
+    async def forget(self, about: str, numbers: list[int]) -> dict[str, Any]:
+        """Forget facts, once it is clear which; what the model is told of it."""
+        person = self.person
+        if person is None or not person.permission.proven:
+            return {"status": "nothing_found"}
+        chosen = [memory for n in numbers if (memory := person.facts.get(n)) is not None]
+        if not chosen:
+            await self._look_for(about)
+            found = person.facts.about(about)
+            if len(found) > 1:
+                return {"status": "which", "found": self._listed(found)}
+            chosen = found
+        if not chosen:
+            return {"status": "nothing_found"}
+        listed = self._listed(chosen)
+        # What sums up the talks may tell it too; of this one it is made anew.
+        self._replace(self._call.forget_summaries(), "")
+        person.forget(chosen)
+        return {"status": "forgotten", "facts": [each["fact"] for each in listed]}
+
+    def allow(self, allowed: bool) -> dict[str, Any]:
+        """Note whether the person wants to be remembered; what the model is told of it."""
+        if self.person is None or not self.person.permission.proven:
+            return {"status": "off", "note": "Nothing may be kept about this person."}
+        self.person.choose(allowed)
+        return {"status": "may_remember" if allowed else "off"}
+
+    # --- What is said
+
+    def user_said(self, message_id: UUID, text: str) -> None:
+        """The person said something: facts may come from it, and others be about it."""
+        self._turns.append(SaidTurn(message_id, text))
+        recall = self.person.recall_about(text) if self.person else None
+        if recall is not None:
+            task = asyncio.create_task(self._find(recall), name="sonora-recall")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    @property
+    def turns(self) -> tuple[SaidTurn, ...]:
+        """What the person said in this call."""
+        return tuple(self._turns)
+
+    @property
+    def reviews(self) -> bool:
+        """Whether what the call told of the person is to be asked for once it is over."""
+        return bool(self._turns) and self.person is not None and self.person.permission.keeps
+
+    def review(self, review: Review) -> None:
+        """Keep what the request after the call told."""
+        if self.person is not None:
+            apply_review(review, self.person, self._turns, self._source())
+
+    def close(self) -> None:
+        """The call is over: nothing is looked for or told any more."""
+        self._over = True
+        for task in self._tasks:
+            task.cancel()
+
+    # --- Listener
+
+    def memory_kept(self, memory: Memory, replaced: Memory | None) -> None:
+        """Tell the page."""
+        self._tell(MemoryKept(memory=self.told(memory), replaces=replaced and replaced.id))
+
+    def memory_ended(self, memory: Memory, *, forgotten: bool) -> None:
+        """Tell the page."""
+        self._tell(MemoryEnded(id=memory.id, forgotten=forgotten))
+
+    def memory_changed(self) -> None:
+        """Have the model know it from its next answer on."""
+        old, self._told = self._told, memory_prompt(self.person, self._call.lines)
+        self._replace(old, self._told)
+
+    def _replace(self, old: str, new: str) -> None:
+        """Have the model be told `new` in the place of `old`."""
+        if self._over or not old or old == new:
+            return
+        frame = LLMMessagesTransformFrame(transform=replaced_in_context(old, new))
+        # An interruption must not lose it.
+        frame.interruptible = False
+        task = asyncio.create_task(self._call.worker.queue_frame(frame))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _tell(self, event: Event) -> None:
+        if not self._over:
+            self._call.page.tell_soon(event)
+
+    @staticmethod
+    def told(memory: Memory) -> RememberedFact:
+        """A fact as the page is told it."""
+        return RememberedFact(
+            id=memory.id,
+            content=memory.content,
+            said_at=memory.created_at,
+            message_id=memory.source_message_id,
+            conversation_id=memory.conversation_id,
+            valid_until=memory.valid_until,
+            replaced_by=memory.replaced_by,
+        )
+
+    def _source(self) -> Source:
+        opened = self._call.opened
+        return Source(
+            "call",
+            message_id=self._turns[-1].message_id if self._turns else None,
+            conversation_id=opened and opened.conversation_id,
+            language=self._call.lines.language.value,
+        )
+
+    def _listed(self, memories: list[Memory]) -> list[dict[str, Any]]:
+        person = self.person
+        return [
+            {"number": person and person.facts.number_of(each), "fact": each.content}
+            for each in memories
+        ]
+
+    async def _look_for(self, about: str) -> None:
+        recall = self.person.recall_about(about) if self.person else None
+        if recall is None:
+            return
+        try:
+            async with asyncio.timeout(self._call.settings.history_secs):
+                await self._find(recall)
+        except TimeoutError:
+            logger.info("What is remembered could not be looked through in time")
+
+    async def _find(self, recall: Recall) -> None:
+        try:
+            known = await self.read(recall)
+        except StorageError as error:
+            logger.info(f"What is remembered cannot be looked through: {error}")
+            return
+        if self.person is not None:
+            self.person.found(known)

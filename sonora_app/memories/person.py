@@ -1,0 +1,288 @@
+"""What one call knows of the person who talks, and what it keeps, replaces and forgets of them.
+
+Whatever is kept was said by the person: it names the message that it was said in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sonora_app.flow.quoted import spoken_name
+from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts
+from sonora_app.memories.permission import Permission
+from sonora_app.storage.records import (
+    JsonObject,
+    Memory,
+    MemoryChoice,
+    MemoryUpdate,
+    Record,
+    utc_now,
+    uuid7,
+)
+from sonora_app.storage.similar_words import likeness, telling_words
+from sonora_app.storage.store import Known, Recall
+
+_FOUND_AT_ONCE = 5
+
+
+class Listener(Protocol):
+    """Who is told what becomes of what is remembered."""
+
+    def memory_kept(self, memory: Memory, replaced: Memory | None) -> None:
+        """Something was kept, in the place of something else perhaps."""
+        ...
+
+    def memory_ended(self, memory: Memory, *, forgotten: bool) -> None:
+        """Something was forgotten, or holds no more."""
+        ...
+
+    def memory_changed(self) -> None:
+        """What the model is to be told is another than before."""
+        ...
+
+
+class Silent:
+    """A listener that does nothing about it."""
+
+    def memory_kept(self, memory: Memory, replaced: Memory | None) -> None:
+        """See `Listener`."""
+
+    def memory_ended(self, memory: Memory, *, forgotten: bool) -> None:
+        """See `Listener`."""
+
+    def memory_changed(self) -> None:
+        """See `Listener`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where something was said.
+
+    Parameters:
+        kind: `call`, `review` (after a call), `page`, `console` or `command`.
+        message_id: The message; None where it was in none.
+        conversation_id: Its conversation.
+        language: What it was said in.
+    """
+
+    kind: str
+    message_id: UUID | None = None
+    conversation_id: UUID | None = None
+    language: str | None = None
+
+
+class Person:
+    """Somebody that Sonora may remember.
+
+    Args:
+        user_id: Who it is.
+        permission: What may be done.
+        known: What is remembered of them, as far as it was read.
+        write: Has records kept, in order.
+        listener: Told of every change.
+    """
+
+    def __init__(
+        self,
+        user_id: str,
+        permission: Permission,
+        known: Known,
+        *,
+        write: Callable[[Sequence[Record]], None],
+        listener: Listener | None = None,
+    ) -> None:
+        """Know what was read, if it may be used."""
+        self.user_id = user_id
+        self.permission = permission
+        self.facts = Facts(known.memories if permission.uses else ())
+        self.shared = known.shared if permission.uses else ()
+        self.more = known.more and permission.uses
+        self._write = write
+        self._listener = listener or Silent()
+        self._forgotten: dict[UUID, tuple[str, ...]] = {}
+
+    @property
+    def name(self) -> str | None:
+        """What they are called, as they said last."""
+        named = [m for _, m in self.facts if _name_in(m.metadata)]
+        latest = max(named, key=lambda memory: memory.created_at, default=None)
+        return _name_in(latest.metadata) if latest else None
+
+    def learn(self, known: Known) -> None:
+        """Take in what could not be read before."""
+        if known.remembers is not None and self.permission.remembers is None:
+            self.permission = self.permission.chosen(known.remembers)
+        if not self.permission.uses:
+            self.facts, self.shared, self.more = Facts(), (), False
+        else:
+            for memory in known.memories:
+                if memory.id not in self._forgotten:
+                    self.facts.add(memory)
+            self.shared, self.more = known.shared, known.more
+        self._listener.memory_changed()
+
+    def recall_about(self, text: str) -> Recall | None:
+        """What to read because the person talks of `text`; None where all is known already."""
+        words = telling_words(text) if self.more else ()
+        return Recall(limit=_FOUND_AT_ONCE, words=words) if words else None
+
+    def found(self, known: Known) -> None:
+        """Take in what was read because it is talked about."""
+        fresh = [memory for memory in known.memories if memory.id not in self._forgotten]
+        if self.permission.uses and self.facts.add_found(fresh):
+            self._listener.memory_changed()
+
+    def keep(
+        self,
+        content: str,
+        source: Source,
+        *,
+        said_at: datetime | None = None,
+        until: datetime | None = None,
+        replaces: Memory | None = None,
+        name: str = "",
+    ) -> Memory | None:
+        """Keep a fact. Whether that may be is for the caller to say.
+
+        Args:
+            content: One sentence; what is more than that is cut.
+            source: Where it was said.
+            said_at: When; None is now.
+            until: Until when it holds.
+            replaces: The fact that it is said in the place of, which ends.
+            name: What the person is called, if that is what the fact says.
+
+        Returns:
+            What is kept; None where it is empty, or kept already; and where the request after the
+            call tells anew what was forgotten in it.
+        """
+        content = _sentence(content)
+        if not content or (source.kind == "review" and self._was_forgotten(content)):
+            return None
+        same = self.facts.same_as(content)
+        if same is not None and same.valid_until == until:
+            return None
+        replaces = replaces or same
+        now = utc_now()
+        memory = Memory(
+            id=uuid7(),
+            user_id=self.user_id,
+            content=content,
+            source_message_id=source.message_id,
+            conversation_id=source.conversation_id,
+            created_at=said_at or now,
+            valid_until=until,
+            metadata=_metadata(source, name),
+        )
+        records: list[Record] = [memory]
+        if replaces is not None:
+            records.append(
+                MemoryUpdate(
+                    id=replaces.id, user_id=self.user_id, valid_until=now, replaced_by=memory.id
+                )
+            )
+            self.facts.drop(replaces)
+        self._write(records)
+        if self.permission.uses:
+            self.facts.add(memory, timely=True)
+        self._listener.memory_kept(memory, replaces)
+        self._listener.memory_changed()
+        return memory
+
+    def correct(self, memory: Memory, content: str, source: Source) -> Memory | None:
+        """Put another sentence in the place of one that is wrong, of which nothing stays.
+
+        Returns:
+            What is kept now; None where the new sentence is empty, or the same.
+        """
+        content = _sentence(content)
+        if not content or content == memory.content:
+            return None
+        new = memory.model_copy(
+            update={
+                "id": uuid7(),
+                "content": content,
+                "metadata": {**memory.metadata, "source": source.kind},
+                "valid_until": memory.valid_until,
+            }
+        )
+        if "name" in new.metadata:
+            new.metadata.pop("name")
+        now = utc_now()
+        self._write(
+            [
+                new,
+                MemoryUpdate(
+                    id=memory.id, user_id=self.user_id, replaced_by=new.id, forgotten_at=now
+                ),
+            ]
+        )
+        self._drop(memory)
+        if self.permission.uses:
+            self.facts.add(new)
+        self._listener.memory_kept(new, memory)
+        self._listener.memory_changed()
+        return new
+
+    def end(self, memory: Memory) -> None:
+        """Note that a fact holds no more. It is kept as what held before."""
+        self._write([MemoryUpdate(id=memory.id, user_id=self.user_id, valid_until=utc_now())])
+        self._drop(memory)
+        self._listener.memory_ended(memory, forgotten=False)
+        self._listener.memory_changed()
+
+    def forget(self, memories: Sequence[Memory]) -> None:
+        """Forget facts for good: nothing of what they said stays."""
+        now = utc_now()
+        self._write(
+            [
+                MemoryUpdate(id=memory.id, user_id=self.user_id, forgotten_at=now)
+                for memory in memories
+            ]
+        )
+        for memory in memories:
+            self._drop(memory)
+            self._listener.memory_ended(memory, forgotten=True)
+        self._listener.memory_changed()
+
+    def choose(self, remembers: bool) -> None:
+        """Note whether the person wants to be remembered."""
+        self._write(
+            [
+                MemoryChoice(
+                    id=uuid7(), user_id=self.user_id, remembers=remembers, created_at=utc_now()
+                )
+            ]
+        )
+        self.permission = self.permission.chosen(remembers)
+        if not self.permission.uses:
+            self.facts, self.shared, self.more = Facts(), (), False
+        self._listener.memory_changed()
+
+    def _drop(self, memory: Memory) -> None:
+        self._forgotten[memory.id] = telling_words(memory.content)
+        self.facts.drop(memory)
+
+    def _was_forgotten(self, content: str) -> bool:
+        """Whether `content` tells all that one of the forgotten facts told."""
+        return any(
+            words and likeness(content, words) == len(words) for words in self._forgotten.values()
+        )
+
+
+def _sentence(text: str) -> str:
+    """`text` on one line, without what is no text, and no longer than a fact may be."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_CONTENT_CHARS else line[: MAX_CONTENT_CHARS - 1] + "…"
+
+
+def _metadata(source: Source, name: str) -> JsonObject:
+    """What is kept with a fact: what it comes from, its language, and a name that it gives."""
+    known = {"source": source.kind, "language": source.language, "name": spoken_name(name)}
+    return {key: value for key, value in known.items() if value}
+
+
+def _name_in(metadata: dict[str, Any]) -> str | None:
+    return spoken_name(metadata.get("name"))

@@ -1,0 +1,93 @@
+"""A conversation as the scripted interlocutor sees it, and what it may do next."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, cast
+
+from pipecat.processors.aggregators import async_tool_messages
+from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpecificMessage
+from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
+
+PASSAGE = re.compile(r'<passage source="([^"]*)">\n(.*?)\n</passage>', re.DOTALL)
+"""A passage of a document, as `call/grounding.py` quotes it."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """Say something."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class CallTool:
+    """Call a tool, and say nothing."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Kind(Enum):
+    """What a message of the context is to the interlocutor."""
+
+    USER = auto()
+    ASSISTANT = auto()
+    TOOL_CALL = auto()
+    RESULT = auto()
+    TASK = auto()
+    PASSAGES = auto()
+    EMPTY_TURN = auto()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A message of the context. For a tool call, `text` is the tool's name; for a result, JSON."""
+
+    kind: Kind
+    text: str
+
+
+def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
+    """The messages of a context that matter here, in order."""
+    turns = list[Turn]()
+    for message in messages:
+        if isinstance(message, LLMSpecificMessage):
+            continue
+        # The client's message types are a union by role; as data they are all the same.
+        raw: dict[str, Any] = dict(message)
+        text = _text(raw.get("content"))
+        match raw.get("role"):
+            case "user":
+                turns.append(Turn(Kind.USER, text))
+            case "assistant":
+                if text:
+                    turns.append(Turn(Kind.ASSISTANT, text))
+                for call in raw.get("tool_calls") or ():
+                    turns.append(Turn(Kind.TOOL_CALL, call["function"]["name"]))
+            case "developer" | "system":
+                # The results of tools come in this role too, when they come late.
+                if PASSAGE.search(text):
+                    turns.append(Turn(Kind.PASSAGES, text))
+                elif text == DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT:
+                    turns.append(Turn(Kind.EMPTY_TURN, text))
+                elif (payload := async_tool_messages.parse_message(message)) is None:
+                    turns.append(Turn(Kind.TASK, text))
+                elif payload.result is not None:
+                    turns.append(Turn(Kind.RESULT, payload.result))
+            case "tool":
+                turns.append(Turn(Kind.RESULT, text))
+            case _:
+                pass
+    return turns
+
+
+def _text(content: object) -> str:
+    """The words of a message's content, which may be in parts with images between them."""
+    if isinstance(content, str):
+        return content.strip()
+    if not isinstance(content, list):
+        return ""
+    parts = cast(list[dict[str, Any]], content)
+    return " ".join(str(part["text"]) for part in parts if part.get("text")).strip()
