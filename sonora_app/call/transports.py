@@ -70,8 +70,10 @@ async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
     connection = getattr(runner_args, "webrtc_connection", None)
     if connection is not None:
         from sonora_app.runtime.jitter import shorten_jitter_buffers
+        from sonora_app.runtime.offers import keep_id
         from sonora_app.runtime.opus import encode_voice
 
+        keep_id(connection)
         shorten_jitter_buffers(connection.pc)
 
         async def connected(*_: object) -> None:
