@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--first-round", type=int, default=0, help="to see a round again (0)")
     parser.add_argument("--journal-only", action="store_true", help="without Supabase")
     parser.add_argument("--stt", choices=("nova-3", "flux"), default="nova-3")
+    parser.add_argument("--processes", type=int, default=2, help="that share a journal (2)")
     parser.add_argument("--output", type=Path, help="a folder (artifacts/soak/<time>)")
     arguments = parser.parse_args()
     logger.remove()
@@ -36,6 +37,7 @@ def main() -> int:
                 first_round=arguments.first_round,
                 supabase=not arguments.journal_only,
                 stt=arguments.stt,
+                processes=arguments.processes,
                 output=arguments.output
                 or Path("artifacts/soak") / f"{datetime.now():%Y%m%d-%H%M%S}",
             )

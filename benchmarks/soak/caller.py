@@ -1,20 +1,26 @@
 """A caller: does what their plan says over real WebRTC, and notes what they said and saw."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from benchmarks.soak.plan import Act, CallPlan, Ending, Opening, Step, Utterance
+from benchmarks.soak.plan import Act, CallPlan, Ending, Leaving, Opening, Step, Utterance
 from benchmarks.soak.studio import Heard, Studio
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE, Page
+from sonora_app.storage.records import EndReason
 
 OUTCOME_SECS = 25.0
 """How long a caller may be left without a sign of any kind: a voice, an answer, a notice, or the
 end of the call. An idle nudge counts: it is what is heard when something was lost for good."""
+
+_BACK_SECS = 5.0
+"""How long after the connection is there again the caller may hear nothing. The tests, in which
+nothing else goes wrong, allow 2 s."""
 
 _CALL_SECS = 300.0
 """Longer than any call may last, with its limits as `run.py` sets them."""
@@ -26,6 +32,9 @@ _CLOSED_SECS = 20.0
 
 _ENDED_SECS = 90.0
 """How long winding up may take, nudges and the farewell included."""
+
+TAKEN_OVER: EndReason | None = getattr(EndReason, "TAKEN_OVER", None)
+"""Why a call ends whose caller came back by another page, where the bot knows of that."""
 
 _VOICES = {"es": "es-419", "en": "en-us"}
 
@@ -40,10 +49,11 @@ class TooLateError(CallerError):
 
 @dataclass
 class CallRecord:
-    """What a caller did and saw. Times are monotonic seconds.
+    """What a caller did and saw in one session. Times are monotonic seconds.
 
     Parameters:
         plan: What they meant to do.
+        name: Which call it is, and which page of it: the first is named as the plan.
         heard: What the vendors know of them.
         timeline: What they did and when, to be read by people.
         problems: What must not have happened.
@@ -51,14 +61,18 @@ class CallRecord:
         messages: What the page received.
         sounds: When there was sound.
         typed: What they typed, and whether the answer was to be spoken.
+        strays: What must not have happened, unless a disk was full or a clock was set meanwhile.
         answered: The sentences that had time to be answered in full.
         conversation_id: Which conversation it was, if one was opened.
         session_id: Which call of it.
         left_at: When they left by themselves; None if the bot ended the call.
+        vanished: Whether they left without a word.
+        taken_over: Whether they came back to the conversation by another page.
         closed_at: When it was over.
     """
 
     plan: CallPlan
+    name: str = ""
     heard: Heard = field(default_factory=Heard)
     timeline: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     problems: list[str] = field(default_factory=list[str])
@@ -66,11 +80,18 @@ class CallRecord:
     messages: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     sounds: list[float] = field(default_factory=list[float])
     typed: list[tuple[float, str, bool]] = field(default_factory=list[tuple[float, str, bool]])
+    strays: list[str] = field(default_factory=list[str])
     answered: list[Utterance] = field(default_factory=list[Utterance])
     conversation_id: UUID | None = None
     session_id: UUID | None = None
     left_at: float | None = None
+    vanished: bool = False
+    taken_over: bool = False
     closed_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Name it as its plan, if it has no name of its own."""
+        self.name = self.name or self.plan.name
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Sonora's server-messages of one kind, in the order they came."""
@@ -103,29 +124,35 @@ class Phonebook:
 
 
 class Caller:
-    """Makes one call.
+    """Makes one call, of as many pages as they come back by.
 
     Args:
-        url: Where the bot is.
+        urls: Where the bot is, in each of its processes.
         plan: What to do.
         studio: The vendors, who are told what is being said.
         phonebook: Which conversations there are.
     """
 
-    def __init__(self, url: str, plan: CallPlan, studio: Studio, phonebook: Phonebook) -> None:
+    def __init__(
+        self, urls: Sequence[str], plan: CallPlan, studio: Studio, phonebook: Phonebook
+    ) -> None:
         """Set up; `run` calls."""
         self.record = CallRecord(plan)
-        self._url = url
+        self._records = [self.record]
+        self._urls = urls
+        self._at = min(int(plan.at * len(urls)), len(urls) - 1)
+        self._plan = plan
         self._studio = studio
         self._phonebook = phonebook
         self._page = Page()
+        self._pages = [self._page]
+        self._said: set[str] = set()
         studio.expect(plan.utterances, self.record.heard)
 
-    async def run(self) -> CallRecord:
-        """Make the call, and come back when it is over."""
-        record, page = self.record, self._page
-        record.messages, record.sounds = page.messages, page.sounds
-        plan = record.plan
+    async def run(self) -> list[CallRecord]:
+        """Make the call, and come back when it is over, with a record of each page."""
+        self.record.messages, self.record.sounds = self._page.messages, self._page.sounds
+        plan = self._plan
         self._note(f"{plan.user} calls in {plan.language}: {plan.opening}, then {plan.ending}")
         resuming = None
         if plan.opening is Opening.RESUME:
@@ -135,33 +162,34 @@ class Caller:
                 await self._open(resuming)
                 await self._talk()
         except TooLateError as error:
-            record.late.append(str(error))
+            self.record.late.append(str(error))
         except CallerError as error:
             self._problem(str(error))
         except TimeoutError as error:
-            record.late.append(f"too late: {error or 'the call, or an answer to a message'}")
+            self.record.late.append(f"too late: {error or 'the call, or an answer to a message'}")
         except Exception as error:  # noqa: BLE001  # whatever it is, the soak goes on and tells it
             self._problem(f"{type(error).__name__}: {error}")
         finally:
-            if not page.closed.is_set():
+            if not self._page.closed.is_set():
                 self._left()
-            await page.hang_up()
-            record.closed_at = time.monotonic()
-            for late in record.late:
-                self._note(f"TOO LATE: {late}")
+            for page, record in zip(self._pages, self._records, strict=True):
+                await page.hang_up()
+                record.closed_at = record.closed_at or time.monotonic()
+                for late in record.late:
+                    record.timeline.append((time.monotonic(), f"TOO LATE: {late}"))
             self._note("the call is over")
-            freed = record.conversation_id or resuming
+            freed = next((r.conversation_id for r in self._records if r.conversation_id), resuming)
             if freed is not None:
                 self._phonebook.add(plan.user, freed)
-        return record
+        return self._records
 
     # --- Opening
 
     async def _open(self, resuming: UUID | None) -> None:
-        plan, page, record = self.record.plan, self._page, self.record
+        plan, page = self._plan, self._page
         by_body = plan.opening is Opening.NEW_BY_BODY
         claim = {"user_id": plan.user, "language": plan.language}
-        await page.connect(self._url, body=claim if by_body else None)
+        await page.connect(self._urls[self._at], body=claim if by_body else None)
         await page.ready()
         if plan.opening is Opening.INTRUDE:
             await self._intrude()
@@ -171,8 +199,11 @@ class Caller:
             opened = await self._ask_to_open(
                 claim | ({"conversation_id": str(resuming)} if resuming else {})
             )
-        if opened is None:
-            return
+        if opened is not None:
+            self._opened(opened)
+
+    def _opened(self, opened: dict[str, Any]) -> None:
+        record = self.record
         record.conversation_id = UUID(opened["conversation_id"])
         record.session_id = UUID(opened["session_id"])
         self._note(f"conversation {record.conversation_id}, session {record.session_id}")
@@ -190,11 +221,11 @@ class Caller:
         return None
 
     async def _intrude(self) -> None:
-        theirs = self._phonebook.somebody_elses(self.record.plan.user)
+        theirs = self._phonebook.somebody_elses(self._plan.user)
         if theirs is None:
             return
         answer = await self._page.action(
-            "set_conversation_id", user_id=self.record.plan.user, conversation_id=str(theirs)
+            "set_conversation_id", user_id=self._plan.user, conversation_id=str(theirs)
         )
         code = answer["data"].get("code")
         self._note(f"somebody else's conversation: {code}")
@@ -204,12 +235,12 @@ class Caller:
     # --- Talking
 
     async def _talk(self) -> None:
-        plan = self.record.plan
+        plan = self._plan
         if self.record.session_id is None:
             return
         first = plan.steps[0].act if plan.steps else None
         if first is not Act.BARGE_IN:
-            await self._until(lambda: self._moved_to("conversation"), 30, "the greeting's end")
+            await self._until(self._is_greeted, 30, "the greeting's end")
         for step in plan.steps:
             if self._is_over():
                 break
@@ -244,12 +275,21 @@ class Caller:
             case Act.BARGE_IN if utterance is not None:
                 await self._wait_to_cut_in(step.secs)
                 await self._say(utterance)
+            case Act.CONNECT_ANEW if utterance is not None:
+                await self._begin_to_hear(utterance, step.secs)
+                if not self._is_over():
+                    await self._connect_anew()
+            case Act.RELOAD if utterance is not None:
+                await self._begin_to_hear(utterance, step.secs)
+                if not self._is_over():
+                    await self._reload(step)
             case _:
                 raise AssertionError(step)
 
     async def _say(self, utterance: Utterance) -> None:
-        samples = await speech(utterance.text, voice=_VOICES[self.record.plan.language])
+        samples = await speech(utterance.text, voice=_VOICES[self._plan.language])
         self._note(f"says “{utterance.text}” {utterance.faults or ''}")
+        self._said.add(utterance.code)
         self._studio.speaking(utterance, samples)
         self._page.microphone.say(samples)
         # Nobody takes the sound once the call is over.
@@ -257,11 +297,15 @@ class Caller:
         await self._outcome(utterance, aloud=True)
 
     async def _type(self, utterance: Utterance, *, aloud: bool) -> None:
-        self._note(f"types “{utterance.text}” {utterance.faults or ''}")
         before = len(self._page.messages)
+        self._send(utterance, aloud=aloud)
+        await self._outcome(utterance, aloud=aloud, since=before)
+
+    def _send(self, utterance: Utterance, *, aloud: bool) -> None:
+        self._note(f"types “{utterance.text}” {utterance.faults or ''}")
+        self._said.add(utterance.code)
         self._page.type_text(utterance.text, audio_response=aloud)
         self.record.typed.append((time.monotonic(), utterance.text, aloud))
-        await self._outcome(utterance, aloud=aloud, since=before)
 
     async def _outcome(
         self, utterance: Utterance, *, aloud: bool, since: int | None = None
@@ -294,10 +338,99 @@ class Caller:
             return
         await asyncio.sleep(secs)
 
+    # --- Coming back
+
+    async def _begin_to_hear(self, utterance: Utterance, secs: float) -> None:
+        await self._quiet()
+        before = time.monotonic()
+        self._send(utterance, aloud=True)
+        with contextlib.suppress(TimeoutError):
+            await self._page.sound(since=before, timeout_secs=4)
+        await asyncio.sleep(secs)
+
+    async def _connect_anew(self) -> None:
+        self._note("loses the connection, and connects anew")
+        await self._page.reconnect()
+        self._note("is connected again")
+        await self._hears_that_they_are_back(since=len(self._page.messages))
+        await self._quiet()
+
+    async def _reload(self, step: Step) -> None:
+        """Come back to the conversation by another page, perhaps of another process."""
+        before, page = self.record, self._page
+        self._note(f"reloads the page, which {step.leaving}; elsewhere: {step.elsewhere}")
+        before.taken_over = True
+        if step.leaving is not Leaving.STAY:
+            self._left()
+        if step.leaving is Leaving.VANISH:
+            before.vanished = True
+            page.vanish()
+        elif step.leaving is Leaving.HANG_UP:
+            await page.hang_up()
+            before.closed_at = time.monotonic()
+        await self._by_another_page(before, elsewhere=step.elsewhere)
+        if step.leaving is Leaving.STAY:
+            await self._see_the_end_of(before, page)
+        if self.record.session_id is not None:
+            await self._until(self._is_greeted, 30, "the end of the greeting, or being put back")
+            await self._quiet()
+
+    async def _by_another_page(self, before: CallRecord, *, elsewhere: bool) -> None:
+        self._at = (self._at + elsewhere) % len(self._urls)
+        self._page = Page()
+        self._pages.append(self._page)
+        self.record = CallRecord(self._plan, f"{self._plan.name}-{len(self._records)}")
+        self._records.append(self.record)
+        self.record.messages, self.record.sounds = self._page.messages, self._page.sounds
+        self._note(f"comes back to conversation {before.conversation_id}")
+        left = [one for one in self._plan.utterances if one.code not in self._said]
+        self._studio.expect(tuple(left), self.record.heard)
+        await self._page.connect(self._urls[self._at])
+        await self._page.ready()
+        claim = {"user_id": self._plan.user, "language": self._plan.language}
+        opened = await self._ask_to_open(claim | {"conversation_id": str(before.conversation_id)})
+        if opened is None:
+            return
+        self._opened(opened)
+        if TAKEN_OVER is not None and not before.events("conversation-ended"):
+            self._see_where(before, opened)
+        await self._hears_that_they_are_back(since=0)
+
+    def _see_where(self, before: CallRecord, opened: dict[str, Any]) -> None:
+        """Note whether the caller was not put back where the talk was."""
+        nodes = [event["node"] for event in before.events("node-changed")]
+        was = nodes[-1].replace("greeting", "conversation")
+        is_at, put_back = opened["node"], opened.get("put_back")
+        if was in ("conversation", "wrap_up") and not (put_back and is_at == was):
+            self.record.strays.append(f"put back to {is_at} ({put_back}), where it was {was}")
+
+    async def _see_the_end_of(self, before: CallRecord, page: Page) -> None:
+        """Wait until the older page is told that it was taken over, and its call ends."""
+        if TAKEN_OVER is None:
+            self._left()
+            before.left_at = time.monotonic()
+        else:
+            try:
+                await asyncio.wait_for(page.closed.wait(), _CLOSED_SECS)
+            except TimeoutError:
+                before.strays.append("the older page was not taken over")
+                before.left_at = time.monotonic()
+        await page.hang_up()
+        before.closed_at = time.monotonic()
+
+    async def _hears_that_they_are_back(self, *, since: int) -> None:
+        asked = time.monotonic()
+        await self._until(
+            lambda: any(is_sign(m, aloud=True) for m in self._page.messages[since:]),
+            _BACK_SECS,
+            "any sign after coming back",
+        )
+        self._note(f"got a sign after {time.monotonic() - asked:.2f} s")
+
     # --- Ending
 
     async def _end(self) -> None:
-        plan, page = self.record.plan, self._page
+        plan, page = self._plan, self._page
         match plan.ending:
             case Ending.GOODBYE | Ending.RESUME_THEN_GOODBYE:
                 await self._say_the_last()
@@ -318,6 +451,7 @@ class Caller:
             case Ending.VANISH:
                 await asyncio.sleep(plan.ending_secs)
                 self._left()
+                self.record.vanished = True
                 page.vanish()
             case Ending.DISCONNECT:
                 await asyncio.sleep(plan.ending_secs)
@@ -329,7 +463,7 @@ class Caller:
                 await self._overstay()
 
     async def _say_the_last(self) -> None:
-        for utterance in self.record.plan.last:
+        for utterance in self._plan.last:
             if self._is_over():
                 return
             await self._quiet()
@@ -342,8 +476,9 @@ class Caller:
             raise CallerError(f"end_conversation was answered {answer['data']}")
 
     async def _hang_up_in_mid_word(self, utterance: Utterance) -> None:
-        samples = await speech(utterance.text, voice=_VOICES[self.record.plan.language])
+        samples = await speech(utterance.text, voice=_VOICES[self._plan.language])
         self._note(f"begins to say “{utterance.text}”")
+        self._said.add(utterance.code)
         self._studio.speaking(utterance, samples)
         self._page.microphone.say(samples)
         await asyncio.sleep(len(samples) / MIC_RATE * 0.6)
@@ -351,7 +486,7 @@ class Caller:
 
     async def _overstay(self) -> None:
         self._note("stays on the line")
-        voice = _VOICES[self.record.plan.language]
+        voice = _VOICES[self._plan.language]
         while not self._is_over():
             # The recogniser knows no such sentence: a voice, and no words.
             self._page.microphone.say(await speech("Mmm, ajá, mmm, ejem.", voice=voice))
@@ -382,6 +517,9 @@ class Caller:
 
     def _moved_to(self, node: str) -> bool:
         return any(event["node"] == node for event in self.record.events("node-changed"))
+
+    def _is_greeted(self) -> bool:
+        return self._moved_to("conversation") or self._moved_to("wrap_up")
 
     def _over(self) -> bool:
         return bool(self.record.events("conversation-ended"))

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from benchmarks.soak.caller import OUTCOME_SECS, CallRecord, is_sign
+from benchmarks.soak.caller import OUTCOME_SECS, TAKEN_OVER, CallRecord, is_sign
 from benchmarks.soak.phrases import codes_in
-from benchmarks.soak.plan import Ending
 from benchmarks.soak.studio import Speech
 from sonora_app.flow.driver import load_flow_config
 from sonora_app.flow.lines import Lines
@@ -18,7 +17,13 @@ from sonora_app.storage.store import Transcript
 _LOST_SECS = 1.5
 """What was recognised or typed this shortly before the end may be lost with it."""
 
-_CUT_OFF = (EndReason.CLIENT_LEFT, EndReason.SHUTDOWN, EndReason.ERROR, EndReason.USER_REQUEST)
+_CUT_OFF = (
+    EndReason.CLIENT_LEFT,
+    EndReason.SHUTDOWN,
+    EndReason.ERROR,
+    EndReason.USER_REQUEST,
+    *([TAKEN_OVER] if TAKEN_OVER else []),
+)
 """Ends that may cut the bot off in mid-sentence without anybody barging in."""
 
 
@@ -41,6 +46,8 @@ class Case:
         speeches: What the voice was sent, in this round.
         calm: Whether no vendor refused everybody meanwhile.
         starved: Whether other programs had the processor meanwhile.
+        lasting: Whether there was room on the disk all the while.
+        timely: Whether nobody set the clock meanwhile.
     """
 
     record: CallRecord
@@ -48,6 +55,8 @@ class Case:
     speeches: Sequence[Speech]
     calm: bool
     starved: bool
+    lasting: bool = True
+    timely: bool = True
 
 
 def kept_call(transcript: Transcript, record: CallRecord) -> KeptCall | None:
@@ -67,17 +76,34 @@ def check_call(case: Case) -> Iterator[str]:
     """What does not hold of one call."""
     for check in _CHECKS:
         yield from check(case)
-    if not case.starved:
+    if case.lasting and case.timely:
+        yield from case.record.strays
+    # A clock that is set may end the call, with a reason.
+    if not case.starved and case.timely:
         yield from case.record.late
         for check in _TIMED_CHECKS:
             yield from check(case)
 
 
-def check_conversation(transcript: Transcript) -> Iterator[str]:
-    """What does not hold of a conversation of any number of calls."""
+def check_conversation(
+    transcript: Transcript, *, one_at_a_time: bool = TAKEN_OVER is not None
+) -> Iterator[str]:
+    """What does not hold of a conversation of any number of calls.
+
+    Args:
+        transcript: What is kept of it.
+        one_at_a_time: Whether a call ends as soon as a later one talks in its conversation.
+    """
     for name, rows in (("messages", transcript.messages), ("transitions", transcript.transitions)):
-        numbers = [row.seq for row in rows]
-        if numbers != list(range(1, len(rows) + 1)) and not _overlapping(transcript.sessions):
+        numbers = [row.seq or 0 for row in rows]
+        of_calls = [[*of_call] for _, of_call in groupby(rows, key=lambda row: row.session_id)]
+        if one_at_a_time:
+            # A call of another process may be left room for what it still brings.
+            if any(later <= sooner for sooner, later in pairwise(numbers)):
+                yield f"the {name} are numbered {numbers}"
+            if len(of_calls) != len({row.session_id for row in rows}):
+                yield f"the {name} of two calls are mixed"
+        elif numbers != list(range(1, len(rows) + 1)) and not _overlapping(transcript.sessions):
             yield f"the {name} are numbered {numbers}"
         for session in transcript.sessions:
             of_call = [row.seq or 0 for row in rows if row.session_id == session.id]
@@ -276,12 +302,17 @@ def _the_end_is_known(case: Case) -> Iterator[str]:
     if told and told[0]["reason"] != session.end_reason:
         yield f"the page was told {told[0]['reason']}, kept is {session.end_reason}"
     # Who vanished is noticed after some seconds, in which the call may end for want of them.
-    vanished = record.plan.ending is Ending.VANISH and record.left_at is not None
-    if not told and session.end_reason not in _CUT_OFF and not vanished:
+    cut_off = session.end_reason in _CUT_OFF and (
+        session.end_reason is not TAKEN_OVER or record.left_at
+    )
+    if not told and not cut_off and not record.vanished:
         yield f"kept is {session.end_reason}, but the page was told nothing"
     said_goodbye = any(step.to_node == "farewell" for step in case.kept.transitions)
     left_first = record.left_at and not told and not said_goodbye
-    if left_first and session.end_reason is not EndReason.CLIENT_LEFT:
+    of_leaving = [EndReason.CLIENT_LEFT]
+    if record.taken_over and TAKEN_OVER is not None:
+        of_leaving.append(TAKEN_OVER)
+    if left_first and session.end_reason not in of_leaving:
         yield f"the caller left, kept is {session.end_reason}"
 
 

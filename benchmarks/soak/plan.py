@@ -14,6 +14,9 @@ _Kind = TypeVar("_Kind")
 FAULT_RATE = 0.2
 """How many of the sentences something goes wrong with."""
 
+_ELSEWHERE = 0.5
+"""How many of those who come back by another page come to another process."""
+
 USERS = 8
 """How many people call; each comes back to conversations of their own."""
 
@@ -49,6 +52,8 @@ class LlmFault(StrEnum):
     STALL_IN_ANSWER = "stall in mid-answer"
     SLOW = "slow"
     EMPTY = "empty"
+    ODD_ONCE = "odd once"
+    ODD = "odd"
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,16 @@ class Act(StrEnum):
     PAUSE = "pause"
     OPEN_AGAIN = "open again"
     NONSENSE = "nonsense"
+    CONNECT_ANEW = "connect anew in mid-answer"
+    RELOAD = "reload in mid-answer"
+
+
+class Leaving(StrEnum):
+    """How a page goes when the caller comes back by another one."""
+
+    HANG_UP = "hangs up"
+    VANISH = "vanishes"
+    STAY = "stays"
 
 
 @dataclass(frozen=True)
@@ -105,12 +120,17 @@ class Step:
     Parameters:
         act: What.
         utterance: What they say or type, if they do.
-        secs: How long they pause; or how much of the bot's speech they hear before they cut in.
+        secs: How long they pause; or how much of the bot's speech they hear before they cut in, or
+            lose their connection.
+        leaving: How the page goes that is reloaded.
+        elsewhere: Whether the page that is reloaded connects to another process.
     """
 
     act: Act
     utterance: Utterance | None = None
     secs: float = 0.0
+    leaving: Leaving = Leaving.HANG_UP
+    elsewhere: bool = False
 
 
 class Opening(StrEnum):
@@ -158,6 +178,8 @@ _ACTS = {
     Act.PAUSE: 2,
     Act.OPEN_AGAIN: 1,
     Act.NONSENSE: 1,
+    Act.CONNECT_ANEW: 2,
+    Act.RELOAD: 2,
 }
 
 
@@ -175,6 +197,7 @@ class CallPlan:
         ending: How it ends.
         last: What is said in the end, if anything is.
         ending_secs: How long they wait before they leave, where they leave by themselves.
+        at: Which process they call, from 0 (the first) to 1.
     """
 
     name: str
@@ -186,6 +209,7 @@ class CallPlan:
     ending: Ending
     last: tuple[Utterance, ...]
     ending_secs: float
+    at: float = 0.0
     utterances: tuple[Utterance, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -221,6 +245,7 @@ def draw_plan(numbers: random.Random, codes: Codes, name: str) -> CallPlan:
         ending=ending,
         last=tuple(_draw_utterance(numbers, codes, language, intent) for intent in last),
         ending_secs=numbers.uniform(0, 3),
+        at=numbers.random(),
     )
 
 
@@ -231,6 +256,14 @@ def _draw_step(numbers: random.Random, codes: Codes, language: str) -> Step:
             return Step(act, secs=numbers.uniform(0.5, 5))
         case Act.OPEN_AGAIN | Act.NONSENSE:
             return Step(act)
+        case Act.CONNECT_ANEW | Act.RELOAD:
+            return Step(
+                act,
+                _draw_utterance(numbers, codes, language, Intent.TALK),
+                secs=numbers.uniform(0, 2.5),
+                leaving=numbers.choice([*Leaving]),
+                elsewhere=numbers.random() < _ELSEWHERE,
+            )
         case _:
             spoken = act in (Act.SAY, Act.BARGE_IN)
             fault = None

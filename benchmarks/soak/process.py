@@ -40,6 +40,22 @@ class Held:
     calls: Mapping[str, int]
 
 
+async def fill_disk(bot: BotProcess, *, full: bool) -> None:
+    """Let the disk be full for a bot's journal, or not any more."""
+    await _post(bot, "disk", full=full)
+
+
+async def set_clock(bot: BotProcess, *, ahead_secs: int) -> None:
+    """Set a bot's clock, so far ahead of the true time."""
+    await _post(bot, "clock", ahead_secs=ahead_secs)
+
+
+async def _post(bot: BotProcess, what: str, **params: int) -> None:
+    async with httpx.AsyncClient() as http:
+        url = f"{bot.url}/soak/{what}"
+        (await http.post(url, params=params, timeout=30)).raise_for_status()
+
+
 async def look(bot: BotProcess, peers: Mapping[int, str]) -> Held:
     """See what a bot holds now.
 

@@ -81,6 +81,9 @@ class Report:
         self.calls += 1
         self.turns += len(record.heard.finals) + len(record.typed)
         self.faults.update(what for _, what in record.heard.faults)
+        if record.name != record.plan.name:
+            self.openings["another page"] += 1
+            return
         self.openings[record.plan.opening] += 1
         self.endings[record.plan.ending] += 1
 

@@ -4,20 +4,21 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from loguru import logger
 
-from benchmarks.soak.caller import Caller, CallRecord, Phonebook
+from benchmarks.soak.caller import TAKEN_OVER, Caller, CallRecord, Phonebook
 from benchmarks.soak.checks import Case, check_call, check_conversation, kept_call
 from benchmarks.soak.leftovers import Leftovers, LogReader
 from benchmarks.soak.phrases import Codes
-from benchmarks.soak.plan import draw_plan
+from benchmarks.soak.plan import Act, draw_plan
 from benchmarks.soak.process import PROGRAM
 from benchmarks.soak.report import Report, Violation
 from benchmarks.soak.starvation import Starvation
@@ -66,6 +67,7 @@ class Options:
         first_round: Which round to begin with, to see one again.
         supabase: Whether conversations are kept in Supabase, behind the journal.
         stt: Which recogniser: `nova-3` or `flux`.
+        processes: How many processes of the bot share the journal.
         output: The folder for the report, the bot's log and journal, and calls with violations.
     """
 
@@ -77,6 +79,7 @@ class Options:
     supabase: bool
     stt: str
     output: Path
+    processes: int = 1
 
 
 async def soak(options: Options) -> Report:
@@ -86,8 +89,13 @@ async def soak(options: Options) -> Report:
         environment = {**studio.environment, **_LIMITS, "SONORA_STT": options.stt}
         if database is not None:
             environment |= database.environment
-        async with _bot(options.output / "bot", environment) as bot:
-            soaking = Soak(options, studio, database, bot)
+        async with AsyncExitStack() as running:
+            folder = options.output / "bot"
+            bots = [
+                await running.enter_async_context(_bot(folder, environment))
+                for _ in range(options.processes)
+            ]
+            soaking = Soak(options, studio, database, bots)
             await soaking.run()
         soaking.stopped()
     return soaking.report
@@ -117,11 +125,15 @@ class Soak:
         options: How to soak.
         studio: The vendors.
         database: Supabase, or None without it.
-        bot: The bot.
+        bots: The bot, in each of its processes.
     """
 
     def __init__(
-        self, options: Options, studio: Studio, database: Database | None, bot: BotProcess
+        self,
+        options: Options,
+        studio: Studio,
+        database: Database | None,
+        bots: Sequence[BotProcess],
     ) -> None:
         """Set up; `run` soaks."""
         self.report = Report(
@@ -133,12 +145,12 @@ class Soak:
         self._options = options
         self._studio = studio
         self._database = database
-        self._bot = bot
-        self._log = LogReader(bot.log)
+        self._bots = bots
+        self._logs = [LogReader(bot.log) for bot in bots]
         self._phonebook = Phonebook()
         self._round = options.first_round
-        self._leftovers = Leftovers(bot, _ports(studio, database))
-        self._starvation = Starvation(bot.process.pid)
+        self._leftovers = [Leftovers(bot, _ports(studio, database)) for bot in bots]
+        self._starvation = Starvation(*(bot.process.pid for bot in bots))
 
     async def run(self) -> None:
         """Round after round until the time is over."""
@@ -151,7 +163,8 @@ class Soak:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _rounds(self) -> None:
-        await self._leftovers.begin()
+        for leftovers in self._leftovers:
+            await leftovers.begin()
         left_secs = self._options.minutes * 60
         while left_secs > 0:
             secs = min(left_secs, self._options.round_minutes * 60)
@@ -169,45 +182,47 @@ class Soak:
     async def _stop_in_mid_call(self) -> None:
         """Send SIGTERM while everybody talks: each page is told, and each call is kept."""
         self._says("the bot is stopped")
-        weather = Weather(random.Random(0), self._studio, None, self._says)
+        weather = Weather(random.Random(0), self._studio, None, (), self._says)
         until = time.monotonic() + 1
         callers = [
-            asyncio.create_task(self._call_until(until, caller))
+            asyncio.create_task(self._call_until(until, caller, stays=True))
             for caller in range(self._options.sessions)
         ]
         await asyncio.sleep(_TALKING_SECS)
         sent_at = time.monotonic()
-        self._bot.process.terminate()
-        await asyncio.to_thread(self._bot.process.wait, 120)
+        for bot in self._bots:
+            bot.process.terminate()
+        for bot in self._bots:
+            await asyncio.to_thread(bot.process.wait, 120)
         took = time.monotonic() - sent_at
         if took > _STOPPED_SECS:
             self._violation("", f"the bot was there for {took:.1f} s after SIGTERM")
         records = [one for made in await asyncio.gather(*callers) for one in made]
-        found: dict[str, list[str]] = {record.plan.name: [*record.problems] for record in records}
+        found: dict[str, list[str]] = {record.name: [*record.problems] for record in records}
         # What did not reach Supabase in that time is brought there by the next start.
         await self._check_kept(records, weather, found, stopped=True)
         for record in records:
             self.report.count_call(record)
             open_until_then = record.conversation_id and record.closed_at > sent_at
             if open_until_then and not record.left_at and not record.events("conversation-ended"):
-                found[record.plan.name].append("the page was not told that the bot was stopped")
-            for problem in found[record.plan.name]:
-                self._violation(record.plan.name, problem)
-            if found[record.plan.name]:
-                self._keep(record, found[record.plan.name])
+                found[record.name].append("the page was not told that the bot was stopped")
+            for problem in found[record.name]:
+                self._violation(record.name, problem)
+            if found[record.name]:
+                self._keep(record, found[record.name])
 
     def stopped(self) -> None:
         """The bot was stopped: see how that went."""
-        for problem in self._log.problems():
-            self._violation("", problem)
-        if self._bot.process.returncode not in (0, -2, -15, 130):
-            self._violation("", f"the bot exited with {self._bot.process.returncode}")
+        self._check_logs()
+        for bot in self._bots:
+            if bot.process.returncode not in (0, -2, -15, 130):
+                self._violation("", f"the bot exited with {bot.process.returncode}")
         self.report.write(self._options.output)
 
     async def _one_round(self, secs: float) -> None:
         numbers = random.Random(f"{self._options.seed}/{self._round}/weather")
         weather = Weather(
-            numbers, self._studio, self._database and self._database.proxy, self._says
+            numbers, self._studio, self._database and self._database.proxy, self._bots, self._says
         )
         until = time.monotonic() + secs
         changing = asyncio.create_task(weather.run())
@@ -221,41 +236,54 @@ class Soak:
         await self._check(records, weather)
         self._studio.forget()
 
-    async def _call_until(self, until: float, caller: int) -> list[CallRecord]:
+    async def _call_until(
+        self, until: float, caller: int, *, stays: bool = False
+    ) -> list[CallRecord]:
+        """Call again and again; one that `stays` does not come back by other pages."""
         numbers = random.Random(f"{self._options.seed}/{self._round}/{caller}")
         codes = Codes(self._options.seed, self._round * self._options.sessions + caller)
         records: list[CallRecord] = []
+        number = 0
         while time.monotonic() < until:
-            name = f"{self._round}-{caller}-{len(records)}"
+            name = f"{self._round}-{caller}-{number}"
+            number += 1
             plan = draw_plan(numbers, codes, name)
-            call = Caller(self._bot.url, plan, self._studio, self._phonebook)
-            records.append(await call.run())
+            if stays:
+                plan = replace(plan, steps=[one for one in plan.steps if one.act is not Act.RELOAD])
+            call = Caller([bot.url for bot in self._bots], plan, self._studio, self._phonebook)
+            records += await call.run()
             await asyncio.sleep(numbers.uniform(0, _APART_SECS))
         return records
 
     # --- Checks
 
     async def _check(self, records: Sequence[CallRecord], weather: Weather) -> None:
-        found: dict[str, list[str]] = {record.plan.name: [*record.problems] for record in records}
+        found: dict[str, list[str]] = {record.name: [*record.problems] for record in records}
         for record in records:
             self.report.count_call(record)
         await self._check_leftovers()
         await self._check_kept(records, weather, found)
-        for problem in self._log.problems():
-            self._violation("", problem)
+        self._check_logs()
         self.report.unknown_sounds = self._studio.unknown_sounds
         self.report.starved_share = self._starvation.share
         for record in records:
-            for problem in found[record.plan.name]:
-                self._violation(record.plan.name, problem)
-            if found[record.plan.name]:
-                self._keep(record, found[record.plan.name])
+            for problem in found[record.name]:
+                self._violation(record.name, problem)
+            if found[record.name]:
+                self._keep(record, found[record.name])
 
     async def _check_leftovers(self) -> None:
-        held, left = await self._leftovers.check()
-        for what in left:
-            self._violation("", what)
-        self.report.held.append(held)
+        for number, leftovers in enumerate(self._leftovers):
+            held, left = await leftovers.check()
+            for what in left:
+                self._violation("", what)
+            if number == 0:
+                self.report.held.append(held)
+
+    def _check_logs(self) -> None:
+        for log in self._logs:
+            for problem in log.problems():
+                self._violation("", problem)
 
     async def _check_kept(
         self,
@@ -267,7 +295,8 @@ class Soak:
     ) -> None:
         database = None if stopped else self._database
         speeches = [*self._studio.speeches().values()]
-        journal = await Journal.connect(self._bot.log.parent / "journal.db", read_only=True)
+        conversations: set[UUID] = set()
+        journal = await Journal.connect(self._bots[0].log.parent / "journal.db", read_only=True)
         try:
             if database is not None:
                 await self._check_drained(journal)
@@ -276,27 +305,39 @@ class Soak:
                 starved = self._starvation.between(began, record.closed_at)
                 self.report.starved_calls += starved
                 if record.conversation_id is None:
-                    found[record.plan.name] += [] if starved else record.late
+                    found[record.name] += [] if starved else record.late
                     continue
                 transcript = await journal.transcript(record.conversation_id)
                 kept = transcript and kept_call(transcript, record)
                 if transcript is None or kept is None:
-                    found[record.plan.name].append("nothing is kept of the call")
+                    found[record.name].append("nothing is kept of the call")
                     continue
                 self.report.messages += len(kept.messages)
                 self.report.transitions += len(kept.transitions)
                 self.report.end_reasons[kept.session.end_reason or "none"] += 1
-                calm = not any(
-                    start < record.closed_at and began < end for start, end in weather.refusing
+                case = Case(
+                    record,
+                    kept,
+                    speeches,
+                    calm=not _struck(record, weather.refusing),
+                    starved=starved,
+                    lasting=not _struck(record, weather.full),
+                    timely=not _struck(record, weather.clocks),
                 )
-                case = Case(record, kept, speeches, calm=calm, starved=starved)
-                found[record.plan.name] += check_call(case)
-                found[record.plan.name] += check_conversation(transcript)
+                found[record.name] += check_call(case)
+                if record.conversation_id not in conversations:
+                    conversations.add(record.conversation_id)
+                    found[record.name] += self._check_conversation(transcript, weather)
                 if database is not None:
                     problems = await self._compare(database.server, transcript)
-                    found[record.plan.name] += problems
+                    found[record.name] += problems
         finally:
             await journal.aclose()
+
+    def _check_conversation(self, transcript: Transcript, weather: Weather) -> Iterator[str]:
+        problems = check_conversation(transcript)
+        # Whether two calls overlapped is not told by a clock that was set.
+        return problems if TAKEN_OVER or not weather.clocks else iter(())
 
     async def _check_drained(self, journal: Journal) -> None:
         deadline = time.monotonic() + DRAIN_SECS
@@ -345,10 +386,16 @@ class Soak:
         folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{at - began:8.2f}  {what}" for at, what in sorted(timeline)]
         text = "\n".join([*(f"VIOLATION {problem}" for problem in problems), "", *lines, ""])
-        (folder / f"{record.plan.name}.txt").write_text(text, encoding="utf-8")
+        (folder / f"{record.name}.txt").write_text(text, encoding="utf-8")
 
     def _says(self, what: str) -> None:
         logger.info(f"Round {self._round}: {what}")
+
+
+def _struck(record: CallRecord, spells: Sequence[tuple[float, float]]) -> bool:
+    """Whether any of these spells was in a call."""
+    began = record.timeline[0][0]
+    return any(start < record.closed_at and began < end for start, end in spells)
 
 
 def _ports(studio: Studio, database: Database | None) -> dict[int, str]:

@@ -17,16 +17,16 @@ class Starvation:
     which the system had nothing to run it on (`/proc/<pid>/schedstat`, its second field).
 
     Args:
-        bot: The bot's process id.
+        *bots: The process ids of the bot.
 
     Attributes:
         spells: When either was starved, as monotonic seconds.
         share: How much of all the time that was.
     """
 
-    def __init__(self, bot: int) -> None:
+    def __init__(self, *bots: int) -> None:
         """Set up; `run` watches."""
-        self._stats = [Path(f"/proc/{pid}/task/{pid}/schedstat") for pid in (bot, os.getpid())]
+        self._stats = [Path(f"/proc/{pid}/task/{pid}/schedstat") for pid in (*bots, os.getpid())]
         self.spells: list[tuple[float, float]] = []
         self._watched_secs = 0.0
 

@@ -5,6 +5,7 @@ voice, from the sound.
 """
 
 import json
+import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from benchmarks.soak.plan import Intent, LlmFault, SttFault, Utterance
 from simulators.clients.webrtc import MIC_RATE
 from simulators.vendors.cartesia import CartesiaVendor, Fault
 from simulators.vendors.deepgram import DeepgramVendor, Stretch
+from simulators.vendors.odd_answers import any_answer
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from simulators.vendors.settings import vendor_settings
 
@@ -39,6 +41,9 @@ _PACE = Reply(first_token_secs=0.35, token_secs=0.015)
 
 _NEVER_SECS = 40.0
 """Longer than anybody waits for the model."""
+
+_LASTING = (LlmFault.ERROR, LlmFault.UNAUTHORIZED, LlmFault.STALL, LlmFault.ODD)
+"""What strikes every attempt to answer a sentence, and not only the first."""
 
 
 @dataclass
@@ -94,6 +99,7 @@ class Studio:
         self._owners: dict[str, tuple[Utterance, Heard]] = {}
         self._spoken: list[_Spoken] = []
         self._done: set[tuple[str, str]] = set()
+        self._odd_answers = 0
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
@@ -137,6 +143,7 @@ class Studio:
         self._spoken.clear()
         self._owners.clear()
         self._done.clear()
+        self._odd_answers = 0
 
     # --- The recogniser
 
@@ -189,7 +196,7 @@ class Studio:
         healthy = self._healthy(request, asked)
         if asked.llm_fault is None:
             return healthy
-        return self._faulty(healthy, asked, asked.llm_fault)
+        return self._faulty(healthy, self._odd(request, asked), asked, asked.llm_fault)
 
     def _asked_about(self, request: ChatRequest) -> Utterance | None:
         """The last sentence of the user's that the model has before it, if it is of this call."""
@@ -212,7 +219,7 @@ class Studio:
             return replace(_PACE, calls=(ToolCall(name),))
         return replace(_PACE, text=" ".join(utterance.answer))
 
-    def _faulty(self, healthy: Reply, utterance: Utterance, fault: LlmFault) -> Reply:
+    def _faulty(self, healthy: Reply, odd: Reply, utterance: Utterance, fault: LlmFault) -> Reply:
         stalled = replace(healthy, first_token_secs=_NEVER_SECS)
         faulty = {
             LlmFault.ERROR_ONCE: Reply(status=500),
@@ -226,11 +233,18 @@ class Studio:
             LlmFault.STALL_IN_ANSWER: replace(healthy, token_secs=15.0),
             LlmFault.SLOW: replace(healthy, first_token_secs=1.0, token_secs=0.3),
             LlmFault.EMPTY: _PACE,
+            LlmFault.ODD_ONCE: odd,
+            LlmFault.ODD: odd,
         }[fault]
-        lasting = fault in (LlmFault.ERROR, LlmFault.UNAUTHORIZED, LlmFault.STALL)
+        lasting = fault in _LASTING
         if self.strikes(utterance, f"model: {fault}"):
             return faulty
         return faulty if lasting else healthy
+
+    def _odd(self, request: ChatRequest, utterance: Utterance) -> Reply:
+        self._odd_answers += 1
+        numbers = random.Random(f"{utterance.code} {self._odd_answers}")
+        return replace(_PACE, chunks=any_answer(numbers, request.tools))
 
 
 class _Recogniser(DeepgramVendor):

@@ -1,4 +1,7 @@
-"""`bot.py`, with a route that tells what the process holds. Run as a program by `process.py`."""
+"""`bot.py`, with routes that tell what the process holds, fill its disk and set its clock.
+
+Run as a program by `process.py`.
+"""
 
 import asyncio
 import gc
@@ -15,6 +18,8 @@ from pipecat.runner.run import app
 from pipecat.runner.types import RunnerArguments
 
 import bot as sonora
+from benchmarks.soak.clock import set_ahead
+from tests.full_disk import fill_up, free_space
 
 
 async def bot(runner_args: RunnerArguments) -> None:
@@ -26,17 +31,35 @@ async def bot(runner_args: RunnerArguments) -> None:
 async def held() -> dict[str, Any]:
     """Its tasks, threads and calls, once those that nothing refers to are gone."""
     from sonora_app.call.session import Session
+    from sonora_app.storage.record_writer import RecordWriter
 
     gc.collect()
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     # By the class itself: some objects pretend to be of another.
     classes = Counter[type](type(one) for one in gc.get_objects())
-    calls = {one.__name__: classes[one] for one in (Session, PipelineWorker) if classes[one]}
+    # A writer is there for as long as it has records that are nowhere but in memory.
+    of_calls = (Session, PipelineWorker, RecordWriter)
+    calls = {one.__name__: classes[one] for one in of_calls if classes[one]}
     return {
         "tasks": sorted(_named(task) for task in tasks),
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "calls": calls,
     }
+
+
+@app.post("/soak/disk")
+async def disk(full: bool) -> None:
+    """Let the disk be full for the journal, or not any more."""
+    from sonora_app.storage.journal.journal import Journal
+
+    for journal in [one for one in gc.get_objects() if type(one) is Journal]:
+        await (fill_up if full else free_space)(journal)
+
+
+@app.post("/soak/clock")
+async def clock(ahead_secs: int) -> None:
+    """Set the clock, so far ahead of the true time."""
+    set_ahead(ahead_secs)
 
 
 def _named(task: asyncio.Task[Any]) -> str:

@@ -1,12 +1,14 @@
-"""What goes wrong for everybody at once: the database, and vendors that let nobody in."""
+"""What goes wrong for everybody at once: database, disk and clock, vendors that let nobody in."""
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
+from benchmarks.soak.process import fill_disk, set_clock
 from benchmarks.soak.studio import Studio
+from simulators.clients.bot_process import BotProcess
 from simulators.vendors.websocket import WebSocketVendor
 from tests.supabase.proxy import (
     GARBAGE,
@@ -21,6 +23,9 @@ from tests.supabase.proxy import (
 
 _CALM_SECS = (5.0, 25.0)
 _BAD_SECS = (4.0, 15.0)
+_DISK_CALM_SECS = (30.0, 80.0)
+_CLOCK_CALM_SECS = (60.0, 150.0)
+_HOUR_SECS = 3600
 _REFUSALS = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -35,11 +40,14 @@ class Weather:
         numbers: Where spells are drawn from.
         studio: The vendors.
         proxy: In front of the database, or None without one.
+        bots: Whose disks and clocks go wrong.
         note: Told of each spell as it begins.
 
     Attributes:
         spells: How often each thing happened.
-        refusing: Whether a vendor lets nobody in now.
+        refusing: When a vendor let nobody in, as monotonic seconds.
+        full: When a disk was full.
+        clocks: When a clock was set.
     """
 
     def __init__(
@@ -47,15 +55,19 @@ class Weather:
         numbers: random.Random,
         studio: Studio,
         proxy: FaultProxy | None,
+        bots: Sequence[BotProcess],
         note: Callable[[str], None],
     ) -> None:
         """Set up; all is well until `run`."""
         self._numbers = numbers
         self._studio = studio
         self._proxy = proxy
+        self._bots = bots
         self._note = note
         self.spells: Counter[str] = Counter()
         self.refusing: list[tuple[float, float]] = []
+        self.full: list[tuple[float, float]] = []
+        self.clocks: list[tuple[float, float]] = []
 
     async def run(self) -> None:
         """Change the weather until cancelled; then all is well again."""
@@ -63,6 +75,9 @@ class Weather:
             if self._proxy is not None:
                 spells.create_task(self._database(self._proxy))
             spells.create_task(self._vendors())
+            if self._bots:
+                spells.create_task(self._disks())
+                spells.create_task(self._clocks())
 
     async def _database(self, proxy: FaultProxy) -> None:
         try:
@@ -84,6 +99,38 @@ class Weather:
                         await proxy.start()
         finally:
             proxy.always(HEALTHY)
+
+    async def _disks(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._pause(_DISK_CALM_SECS)
+            bot = self._numbers.choice(self._bots)
+            self._begins("disk: full")
+            started = loop.time()
+            await fill_disk(bot, full=True)
+            try:
+                await self._pause(_BAD_SECS)
+            finally:
+                await fill_disk(bot, full=False)
+                self.full.append((started, loop.time()))
+
+    async def _clocks(self) -> None:
+        while True:
+            await self._pause(_CLOCK_CALM_SECS)
+            bot = self._numbers.choice(self._bots)
+            ahead_secs = self._numbers.choice((_HOUR_SECS, -_HOUR_SECS))
+            self._begins(f"clock: an hour {'on' if ahead_secs > 0 else 'back'}")
+            await self._set(bot, ahead_secs)
+            try:
+                await self._pause(_DISK_CALM_SECS)
+            finally:
+                # Which is a step as well.
+                await self._set(bot, 0)
+
+    async def _set(self, bot: BotProcess, ahead_secs: int) -> None:
+        now = asyncio.get_running_loop().time()
+        self.clocks.append((now, now))
+        await set_clock(bot, ahead_secs=ahead_secs)
 
     async def _vendors(self) -> None:
         loop = asyncio.get_running_loop()

@@ -3,6 +3,9 @@
 A piece is a chunk as JSON, to be streamed by `Reply.chunks`.
 """
 
+import json
+import random
+from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -74,3 +77,54 @@ NOISE: dict[str, Json] = {
     "nothing": {},
 }
 """Chunks that say and call nothing."""
+
+SPEECH = ("Hola, ", "Ana. ", "<think>", "</think>", "<thi", "**", "\ud83d", "1")
+"""Pieces of text, of which some are only parts of something."""
+
+_ARGUMENTS = json.dumps({"title": "Un viaje", "topics": ["a"]})
+_ENDINGS = ("stop", "length", "content_filter", "tool_calls", None, 7)
+
+
+def any_answer(numbers: random.Random, functions: Sequence[str]) -> list[Json]:
+    """An answer made at random of such pieces: any of them, in any order, with any end.
+
+    Args:
+        numbers: The same state gives the same answer.
+        functions: The functions that it may call, among others that do not exist.
+    """
+    pieces = [_any_piece(numbers, functions) for _ in range(numbers.randint(0, 8))]
+    return [*pieces, ending(numbers.choice(_ENDINGS))]
+
+
+def _any_piece(numbers: random.Random, functions: Sequence[str]) -> Json:
+    match numbers.randrange(3):
+        case 0:
+            return numbers.choice([*NOISE.values()])
+        case 1:
+            return words(numbers.choice(SPEECH))
+        case _:
+            name = numbers.choice([*functions, "nobody_has_this", "", None, 7])
+            more = {
+                key: numbers.choice(["a", "b", 0, 1, None, "", -1, 2.5])
+                for key in ("id", "index")
+                if numbers.randrange(2)
+            }
+            return call(name, _any_arguments(numbers), **more)
+
+
+def _any_arguments(numbers: random.Random) -> Any:
+    cut = numbers.randrange(len(_ARGUMENTS))
+    whole_or_not = [_ARGUMENTS, _ARGUMENTS[:cut], _ARGUMENTS[cut:], "{}", "", "null", "[]", None, 7]
+    return numbers.choice(whole_or_not) if numbers.randrange(2) else _any_json(numbers, depth=2)
+
+
+def _any_json(numbers: random.Random, *, depth: int) -> Any:
+    plain = [None, True, False, 0.5, -3, "", "a", "\ud83d", "ñandú"]
+    match numbers.randrange(4) if depth else 0:
+        case 1:
+            return [_any_json(numbers, depth=depth - 1) for _ in range(numbers.randint(0, 2))]
+        case 2:
+            keys = numbers.sample(["title", "topics", "outcome", "a", ""], numbers.randint(0, 3))
+            return {key: _any_json(numbers, depth=depth - 1) for key in keys}
+        case _:
+            return numbers.choice(plain)

@@ -294,11 +294,25 @@ def test_calls_one_after_another_count_on() -> None:
 def test_calls_at_the_same_time_count_each_from_what_they_found() -> None:
     vanished = call_of(3, begun_secs=0, ended_secs=15)
     resumed = call_of(2, first=3, begun_secs=10, ended_secs=20)
-    assert [*check_conversation(conversation_of(vanished, resumed))] == []
+    conversation = conversation_of(vanished, resumed)
+    assert [*check_conversation(conversation, one_at_a_time=False)] == []
+    assert "are numbered" in next(check_conversation(conversation, one_at_a_time=True))
     lost = replace(
         resumed, messages=[resumed.messages[0], resumed.messages[1].model_copy(update={"seq": 5})]
     )
-    assert "of one call are numbered" in next(check_conversation(conversation_of(vanished, lost)))
+    (problem,) = check_conversation(conversation_of(vanished, lost), one_at_a_time=False)
+    assert "of one call are numbered" in problem
+
+
+def test_calls_one_at_a_time_are_not_mixed() -> None:
+    older = call_of(2, begun_secs=0, ended_secs=15)
+    newer = call_of(2, first=103, begun_secs=10, ended_secs=20)
+    conversation = conversation_of(older, newer)
+    assert [*check_conversation(conversation, one_at_a_time=True)] == []
+    messages = [*conversation.messages[:3], older.messages[1], conversation.messages[3]]
+    mixed = replace(conversation, messages=tuple(messages))
+    told = [*check_conversation(mixed, one_at_a_time=True)]
+    assert any("are mixed" in problem for problem in told)
 
 
 def test_no_code_comes_twice() -> None:
