@@ -11,6 +11,7 @@ from sonora_app.commands import (
     doctor,
     flow,
     knowledge,
+    memories,
     protocol,
     settings,
     sync,
@@ -32,6 +33,7 @@ app = typer.Typer(
     help=say("Look after the Sonora voice agent: check it, see its flow, read what was said."),
 )
 app.add_typer(conversations.app, name="conversations")
+app.add_typer(memories.app, name="memories")
 app.add_typer(users.app, name="users")
 app.add_typer(sync.app, name="sync")
 app.add_typer(knowledge.app, name="knowledge")

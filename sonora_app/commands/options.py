@@ -13,3 +13,18 @@ OutputFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
 ]
+
+
+def _user_id(text: str) -> str:
+    """The person that an argument names; refuses one that names nobody."""
+    if not text.strip():
+        raise typer.BadParameter(say("Say whose: the id that their conversations have."))
+    return text
+
+
+User = Annotated[
+    str,
+    typer.Argument(
+        metavar="USER", parser=_user_id, help=say("The person, by the id that conversations have.")
+    ),
+]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from sonora_app.commands.options import AsJson
+from sonora_app.commands.options import AsJson, User
 from sonora_app.commands.output import SonoraGroup, console, plain, print_json, waiting
 from sonora_app.commands.stores import removable
 from sonora_app.errors import NotFoundError, StorageError
@@ -28,21 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help=say("Erase all there is of a person, here and in Supabase."),
 )
-
-
-def user_id(text: str) -> str:
-    """The person that an argument names; refuses one that names nobody."""
-    if not text.strip():
-        raise typer.BadParameter(say("Say whose: the id that their conversations have."))
-    return text
-
-
-User = Annotated[
-    str,
-    typer.Argument(
-        metavar="USER", parser=user_id, help=say("The person, by the id that conversations have.")
-    ),
-]
 
 
 @app.callback()

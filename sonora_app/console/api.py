@@ -20,6 +20,7 @@ from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
+from sonora_app.console.memories import add_memories
 from sonora_app.doctor.checks import CheckState, run_checks
 from sonora_app.errors import ErrorCode, NotFoundError, SettingsError, SonoraError, StorageError
 from sonora_app.flow.check import check_flows
@@ -89,6 +90,7 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
     async def health(language: Language = Language.EN) -> JSONResponse:
         return _answer(await _health(settings, language))
 
+    add_memories(api, store)
     # Registered by their decorators.
     del conversations, conversation, markdown, delete, flow, health
     return api

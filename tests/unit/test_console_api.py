@@ -16,6 +16,7 @@ from sonora_app.console.api import without_paths
 from sonora_app.console.routes import add_console
 from sonora_app.settings import Settings, load_settings
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import Memory, utc_now, uuid7
 
 pytestmark = pytest.mark.unit
 
@@ -227,3 +228,45 @@ async def test_the_page_may_load_nothing_from_outside(settings: Settings, kept: 
 )
 def test_paths_are_cut_down(text: str, told: str) -> None:
     assert without_paths(text) == told
+
+
+async def test_what_is_remembered_is_seen_corrected_forgotten_and_switched_off(
+    settings: Settings, kept: Kept
+) -> None:
+    said = Memory(
+        id=uuid7(),
+        user_id="ana",
+        content="Vive en Lima.",
+        source_message_id=uuid7(),
+        conversation_id=kept.talk,
+        created_at=utc_now(),
+        metadata={"source": "call"},
+    )
+    journal = await Journal.connect(settings.journal_path)
+    await journal.write([said])
+    await journal.aclose()
+    where, of_ana = "/sonora/api/memories", {"user_id": "ana"}
+    async with console(settings) as http:
+        listed = (await http.get(where, params=of_ana)).json()
+        assert listed == {"remembers": None, "memories": [said.model_dump(mode="json")]}
+        put = await http.put(f"{where}/{said.id}", json={**of_ana, "content": " Vive en Quito. "})
+        corrected = put.json()["memory"]
+        assert (corrected["content"], corrected["created_at"]) == (
+            "Vive en Quito.",
+            listed["memories"][0]["created_at"],
+        )
+        assert corrected["conversation_id"] == str(kept.talk)
+        assert corrected["metadata"]["source"] == "console"
+        everything = (await http.get(where, params={**of_ana, "past": "true"})).json()
+        assert everything["memories"] == [corrected]
+
+        url = f"{where}/{corrected['id']}"
+        assert (await http.delete(url, params={"user_id": "eva"})).status_code == 404
+        assert (await http.delete(url, params=of_ana)).json() == {"forgotten": corrected["id"]}
+        assert (await http.delete(url, params=of_ana)).status_code == 404
+        off = await http.put(where, json={**of_ana, "remembers": False})
+        assert off.json() == {"remembers": False}
+        assert (await http.get(where, params=of_ana)).json() == {"remembers": False, "memories": []}
+        for bad in ({**of_ana, "content": " "}, {**of_ana, "content": "x" * 501}, {"content": "x"}):
+            assert (await http.put(url, json=bad)).status_code == 422
+        assert (await http.get(where)).status_code == 422

@@ -29,6 +29,23 @@ export interface Transcript {
   messages: StoredMessage[];
 }
 
+/** Something that is remembered of a person, as `sonora memories list --json` gives it. */
+export interface Memory {
+  id: string;
+  content: string;
+  source_message_id: string | null;
+  conversation_id: string | null;
+  created_at: string;
+  valid_until: string | null;
+  replaced_by: string | null;
+}
+
+/** What is remembered of a person, and whether they want it; null: they have not said. */
+export interface Remembered {
+  remembers: boolean | null;
+  memories: Memory[];
+}
+
 /** A way from one node to another. */
 export interface FlowEdge {
   from: string;
@@ -90,14 +107,29 @@ export const api = {
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
   remove: (id: string): Promise<unknown> => request(`conversations/${id}`, "DELETE"),
+  memories: (userId: string, past: boolean): Promise<Remembered> =>
+    request(`memories?user_id=${encodeURIComponent(userId)}&past=${past}`),
+  correctMemory: (userId: string, id: string, content: string): Promise<unknown> =>
+    request(`memories/${id}`, "PUT", { user_id: userId, content }),
+  forgetMemory: (userId: string, id: string): Promise<unknown> =>
+    request(`memories/${id}?user_id=${encodeURIComponent(userId)}`, "DELETE"),
+  chooseMemory: (userId: string, remembers: boolean): Promise<unknown> =>
+    request("memories", "PUT", { user_id: userId, remembers }),
   flow: (language: string): Promise<Flow> => request(`flow?language=${language}`),
   health: (language: string): Promise<Health> => request(`health?language=${language}`),
 };
 
-async function request<Answer>(path: string, method = "GET"): Promise<Answer> {
+async function request<Answer>(path: string, method = "GET", data?: object): Promise<Answer> {
   let response: Response;
   try {
-    response = await fetch(`/sonora/api/${path}`, { method, cache: "no-store" });
+    response = await fetch(`/sonora/api/${path}`, {
+      method,
+      cache: "no-store",
+      ...(data && {
+        body: JSON.stringify(data),
+        headers: { "Content-Type": "application/json" },
+      }),
+    });
   } catch {
     throw new ApiError("");
   }

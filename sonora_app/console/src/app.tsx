@@ -11,6 +11,7 @@ import { FlowView } from "./views/flow";
 import { Header, type Theme } from "./views/header";
 import { HealthView } from "./views/health";
 import { LatencyView } from "./views/latency";
+import { MemoriesView } from "./views/memories";
 import { Nav, type View } from "./views/nav";
 import { Talk } from "./views/talk";
 import { browserLanguage, type Language, WORDS, WordsIn } from "./words";
@@ -39,6 +40,8 @@ export function App({ store, call }: Props) {
   const [health, setHealth] = useState<Asked<Health>>(undefined);
   const [flow, setFlow] = useState<Asked<Flow>>(undefined);
   const [flowProblem, setFlowProblem] = useState("");
+  const [summaries, setSummaries] = useState(0);
+  const [pointed, setPointed] = useState<string | null>(null);
   const words = WORDS[language];
 
   useEffect(() => {
@@ -67,7 +70,11 @@ export function App({ store, call }: Props) {
   useEffect(() => {
     refresh();
     if (state.phase !== "ended") return;
-    const timers = SUMMARY_MS.map((ms) => setTimeout(refresh, ms));
+    const again = (): void => {
+      refresh();
+      setSummaries((count) => count + 1);
+    };
+    const timers = SUMMARY_MS.map((ms) => setTimeout(again, ms));
     return () => timers.forEach(clearTimeout);
   }, [refresh, state.conversationId, state.phase === "live"]);
 
@@ -80,12 +87,17 @@ export function App({ store, call }: Props) {
   }, [refresh, recorded]);
 
   const select = async (id: string): Promise<void> => {
+    setPointed(null);
     const transcript = await api.transcript(id).catch(() => null);
     if (isOn(state.phase)) return;
     store.dispatch({ what: "cleared" });
     setPast(transcript);
     if (transcript?.conversation.user_id) setUserId(transcript.conversation.user_id);
     setView("talk");
+  };
+  const showMessage = async (conversationId: string, messageId: string | null): Promise<void> => {
+    await select(conversationId);
+    setPointed(messageId);
   };
   const fresh = (): void => {
     if (isOn(state.phase)) return;
@@ -128,6 +140,7 @@ export function App({ store, call }: Props) {
           state={state}
           call={call}
           past={past}
+          pointed={pointed}
           health={health ?? null}
           userId={userId}
           onUserId={setUserId}
@@ -141,6 +154,15 @@ export function App({ store, call }: Props) {
           <Nav view={view} shown={panel} onView={setView} kind="tabs" />
           <div class="panel">
             {panel === "flow" && <FlowView flow={flow} problem={flowProblem} state={state} />}
+            {panel === "memories" && (
+              <MemoriesView
+                userId={userId}
+                changes={state.memoryChanges + (state.phase === "ended" ? summaries : 0)}
+                busy={isOn(state.phase)}
+                onMessage={showMessage}
+                language={language}
+              />
+            )}
             {panel === "latency" && (
               <LatencyView
                 state={state}

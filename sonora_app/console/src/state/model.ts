@@ -79,6 +79,8 @@ export interface CallState {
   latencies: TurnLatency[];
   storage: { state: "ok" | "delayed" | "failing"; pending: number } | null;
   ended: { reason: string; summary: string | null } | null;
+  /** How often something was kept of the person, or forgotten. */
+  memoryChanges: number;
   log: Logged[];
   nextKey: number;
 }
@@ -100,6 +102,7 @@ export const NO_CALL: CallState = {
   latencies: [],
   storage: null,
   ended: null,
+  memoryChanges: 0,
   log: [],
   nextKey: 1,
 };

@@ -174,6 +174,9 @@ function told(state: CallState, data: Fields, at: number): CallState {
         conversationId: String(data.conversation_id),
         resumed: data.resumed === true,
       };
+    case "memory-kept":
+    case "memory-ended":
+      return { ...state, memoryChanges: state.memoryChanges + 1 };
     case "notice":
       return { ...state, notice: { code: String(data.code), message: String(data.message) } };
     case "conversation-ended":

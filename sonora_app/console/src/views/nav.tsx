@@ -1,8 +1,8 @@
 import { useWords } from "../words";
 
-export type View = "talk" | "conversations" | "flow" | "latency" | "health";
+export type View = "talk" | "conversations" | "flow" | "memories" | "latency" | "health";
 
-const ALL: View[] = ["talk", "conversations", "flow", "latency", "health"];
+const ALL: View[] = ["talk", "conversations", "flow", "memories", "latency", "health"];
 
 interface Props {
   view: View;

@@ -16,6 +16,8 @@ interface Props {
   state: CallState;
   call: Call;
   past: Transcript | null;
+  /** The message to show of what was said earlier. */
+  pointed: string | null;
   health: Health | null;
   userId: string;
   onUserId: (userId: string) => void;
@@ -87,6 +89,7 @@ export function Talk(props: Props) {
         <TranscriptView
           state={state}
           past={past?.messages ?? []}
+          pointed={props.pointed}
           supabase={health?.supabase ?? false}
         />
       )}

@@ -15,18 +15,27 @@ const ASSISTANT = new Set(["assistant", "agent"]);
 interface Props {
   state: CallState;
   past: StoredMessage[];
+  /** The message of those to show. */
+  pointed: string | null;
   /** Whether what is in the journal goes on to Supabase. */
   supabase: boolean;
 }
 
 /** What was said: earlier, and in this call as it is being said. */
-export function TranscriptView({ state, past, supabase }: Props) {
+export function TranscriptView({ state, past, pointed, supabase }: Props) {
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const follow = useRef(true);
   useEffect(() => {
     if (follow.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [state.entries, past, state.phase]);
+  useEffect(() => {
+    const message = pointed && document.getElementById(`message-${pointed}`);
+    if (!message) return;
+    follow.current = false;
+    message.scrollIntoView({ block: "center" });
+    message.focus();
+  }, [past, pointed]);
   const shown = past.filter((message) => message.content && !message.deleted_at);
   const finished = state.entries.findLast((entry) => entry.closed && entry.id);
   return (
@@ -75,7 +84,7 @@ export function TranscriptView({ state, past, supabase }: Props) {
 function Past({ message }: { message: StoredMessage }) {
   const words = useWords();
   return (
-    <li class={`said ${side(message.role)}`}>
+    <li class={`said ${side(message.role)}`} id={`message-${message.id}`} tabIndex={-1}>
       <p class="who">
         {speaker(words, message.role)}
         {message.modality === "text" && message.role === "user" && (
