@@ -45,7 +45,10 @@ def _memory_id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise typer.BadParameter(
-            say("{text} is not a fact's id. `sonora memories list USER` shows them.", text=plain(text))
+            say(
+                "{text} is not a fact's id. `sonora memories list USER` shows them.",
+                text=plain(text),
+            )
         ) from None
 
 

@@ -93,7 +93,7 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
             page,
             start="Empezar a hablar",
             write="Escribe un mensaje",
-            text="Quiero planear un viaje a Oaxaca.",
+            text="Recuerda que quiero planear un viaje a Oaxaca.",
         )
         await gallery.look("talking", tab="Hablar")
         await visit.silence(600)
@@ -109,6 +109,8 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await page.locator(".latency > button").click()
         await gallery.look("events")
         await page.keyboard.press("Escape")
+        await page.locator("nav.tabs").get_by_role("button", name="Memoria").click()
+        await gallery.look("memory", tab="Memoria")
         await page.locator("nav.tabs").get_by_role("button", name="Estado").click()
         await expect(page.locator(".checks li").first).to_be_visible()
         await gallery.look("health", tab="Estado")

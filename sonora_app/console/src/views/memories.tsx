@@ -36,7 +36,7 @@ export function MemoriesView({ userId, changes, busy, onMessage, language }: Pro
   return (
     <section class="memories" aria-labelledby="memories-title">
       <h2 id="memories-title">{words.memories.title(userId)}</h2>
-      <p class="detail">{words.memories.lead}</p>
+      <p class="lead">{words.memories.lead(userId)}</p>
       {known && (
         <label class="check">
           <input
@@ -78,19 +78,21 @@ export function MemoriesView({ userId, changes, busy, onMessage, language }: Pro
         ))}
       </ul>
       {facts.length > 0 && (
-        <button
-          type="button"
-          class="plain"
-          onClick={() =>
-            void attempt(
-              api
-                .memories(userId, true)
-                .then((all) => download("sonora-memories.json", JSON.stringify(all, null, 2))),
-            )
-          }
-        >
-          {words.memories.export}
-        </button>
+        <p class="links">
+          <button
+            type="button"
+            class="secondary"
+            onClick={() =>
+              void attempt(
+                api
+                  .memories(userId, true)
+                  .then((all) => download("sonora-memories.json", JSON.stringify(all, null, 2))),
+              )
+            }
+          >
+            {words.memories.export}
+          </button>
+        </p>
       )}
     </section>
   );

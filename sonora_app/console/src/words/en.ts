@@ -118,7 +118,8 @@ export const en = {
   },
   memories: {
     title: (user: string) => `What Sonora remembers of ${user}`,
-    lead: "What was told in calls, a sentence each. Whoever it is about may see, correct and erase it.",
+    lead: (user: string) =>
+      `What ${user} told in calls, a sentence each. They may see it, correct it and have it forgotten.`,
     remembers: "They want to be remembered",
     past: "Show what held before, too",
     none: "Nothing is remembered yet.",

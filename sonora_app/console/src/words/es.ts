@@ -122,7 +122,8 @@ export const es: Words = {
   },
   memories: {
     title: (user: string) => `Lo que Sonora recuerda de ${user}`,
-    lead: "Lo que se contó en las llamadas, una frase por hecho. Su dueño puede verlo, corregirlo y borrarlo.",
+    lead: (user: string) =>
+      `Lo que ${user} contó en las llamadas, una frase por dato. Puede verlo, corregirlo y hacer que se olvide.`,
     remembers: "Quiere que se le recuerde",
     past: "Mostrar también lo que valía antes",
     none: "Todavía no se recuerda nada.",
