@@ -20,6 +20,9 @@ from sonora_app.errors import StorageError
 from sonora_app.knowledge.adding import add_files
 from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index
+from sonora_app.knowledge.search import Search
+from sonora_app.process import erasures
+from sonora_app.settings import load_settings
 from sonora_app.storage import person_erasure
 from sonora_app.storage.calls_to_end import CallsToEnd
 from sonora_app.storage.journal.journal import Journal
@@ -265,3 +268,21 @@ def test_a_fact_outlasts_its_conversation_and_names_it_no_more(data: Path) -> No
     assert kinds.count(("memories", "update")) == 2
     assert {row[1] for row in left["outbox"]} == {"memories", "memory_choices"}
     assert readable(data, str(conversation_id)) == {}
+
+
+async def test_a_process_forgets_what_the_person_asked_in_vain(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasures, "LOOK_SECS", 0.01)
+    search = Search(data / "knowledge.db")
+    monkeypatch.setattr("sonora_app.process.knowledge._search", search)
+    search.missed("¿Y mi horno quokka?", ANA)
+    search.missed("¿Y mi horno wombat?", EVA)
+    search.missed("¿Y el horno?", None)
+    erasures.watch_for_erasures(load_settings())
+    with CallsToEnd(data / "journal.db").asking(ANA):
+        async with asyncio.timeout(5):
+            while len(search.unanswered) > 2:
+                await asyncio.sleep(0.01)
+    await erasures.stop_watching()
+    assert [each.user_id for each in search.unanswered] == [EVA, None]
