@@ -167,6 +167,33 @@ async def test_a_lost_connection_comes_back_with_the_conversation(
     assert shown["lines"]
 
 
+async def test_what_is_remembered_is_listed_corrected_and_forgotten(
+    example: Example, auth: AuthServer
+) -> None:
+    user = str(uuid4())
+    page = await example.open(userId=user, token=auth.token(user))
+    await page.evaluate("page.call.start()")
+    await until(page, "nodes.includes('conversation')")
+    await page.evaluate("page.call.listMemories()")
+    assert (await state(page))["memory"]["facts"] == []
+
+    await page.evaluate("page.call.sendText('Me llamo Ana.', { audioResponse: false })")
+    await until(page, "state.memory.facts.length === 1")
+    kept = (await state(page))["memory"]["facts"][0]
+    assert "Ana" in kept["content"]
+    await page.evaluate("id => page.call.correctMemory(id, 'Se llama Eva.')", kept["id"])
+    await until(page, "state.memory.facts[0].content === 'Se llama Eva.'")
+    corrected = (await state(page))["memory"]["facts"]
+    assert [(fact["content"], fact["id"] == kept["id"]) for fact in corrected] == [
+        ("Se llama Eva.", False)
+    ]
+    await page.evaluate("id => page.call.forgetMemory(id)", corrected[0]["id"])
+    await until(page, "state.memory.facts.length === 0")
+    assert await code(page, f"page.call.forgetMemory('{kept['id']}')") == "not_found"
+    await page.evaluate("page.call.setMemory(false)")
+    assert (await state(page))["memory"]["remembers"] is False
+
+
 async def test_an_expired_token_is_replaced_once(example: Example, auth: AuthServer) -> None:
     user = str(uuid4())
     tokens = {"token": auth.token(user, lifetime_secs=-60), "freshToken": auth.token(user)}

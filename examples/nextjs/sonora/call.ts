@@ -3,6 +3,7 @@
 import { RTVIEvent, type PipecatClient, type RTVIMessage } from "@pipecat-ai/client-js";
 
 import { asCallError, CallError, type CallErrorCode } from "./errors";
+import { withKept, withListed, withoutEnded, type Memory } from "./memory";
 import type {
   Actions,
   ConversationEnded,
@@ -50,6 +51,8 @@ export interface CallState {
   /** Where the flow is: a node of flows/sonora.yaml. */
   readonly node: string | null;
   readonly lines: Lines;
+  /** What is remembered of the user; null while nobody has asked. */
+  readonly memory: Memory | null;
   readonly storage: StorageState["state"];
   readonly notice: Notice | null;
   readonly end: ConversationEnded | null;
@@ -62,6 +65,7 @@ const IDLE: CallState = {
   resumed: false,
   node: null,
   lines: [],
+  memory: null,
   storage: "ok",
   notice: null,
   end: null,
@@ -118,6 +122,35 @@ export class SonoraCall {
   async sendText(text: string, { audioResponse = true } = {}): Promise<void> {
     await this.#request("user_text_message", { text, audio_response: audioResponse });
     this.#update({ lines: withTyped(this.#state.lines, text) });
+  }
+
+  /** Have in the state what is remembered of the user: the latest, and what comes and goes. */
+  async listMemories(): Promise<void> {
+    const answer = await this.#request("list_memories", {});
+    this.#update({ memory: withListed(null, answer) });
+  }
+
+  /** Go on from what is in the state, where there is `more`. */
+  async listMoreMemories(): Promise<void> {
+    const { memory } = this.#state;
+    const answer = await this.#request("list_memories", { skip: memory?.facts.length ?? 0 });
+    this.#update({ memory: withListed(memory, answer) });
+  }
+
+  /** Put another sentence in the place of one that is wrong. An event tells when it is done. */
+  async correctMemory(id: string, content: string): Promise<void> {
+    await this.#request("correct_memory", { id, content });
+  }
+
+  /** Have something forgotten, for good. An event tells when it is done. */
+  async forgetMemory(id: string): Promise<void> {
+    await this.#request("forget_memory", { id });
+  }
+
+  /** Say whether the user wants to be remembered. */
+  async setMemory(remembers: boolean): Promise<void> {
+    await this.#request("set_memory", { remembers });
+    await this.listMemories();
   }
 
   /** Ask the bot to wind up: it sums up and says goodbye, and then ends the call itself. */
@@ -257,6 +290,12 @@ export class SonoraCall {
         return this.#update({ storage: message.state });
       case "notice":
         return this.#update({ notice: message });
+      case "memory-kept":
+        return this.#update({ memory: this.#state.memory && withKept(this.#state.memory, message) });
+      case "memory-ended":
+        return this.#update({
+          memory: this.#state.memory && withoutEnded(this.#state.memory, message),
+        });
       case "conversation-ended":
         return this.#update({ end: message });
       case "message-stored":

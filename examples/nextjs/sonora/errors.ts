@@ -40,6 +40,7 @@ const REMEDIES: Record<CallErrorCode, Remedy> = {
   user_required: "sign_in",
   token_required: "sign_in",
   token_refused: "sign_in",
+  memory_unavailable: "sign_in",
 
   not_ready: "wait",
   out_of_turn: "wait",

@@ -4,6 +4,7 @@ import { PipecatClientAudio, PipecatClientProvider } from "@pipecat-ai/client-re
 import { useEffect, useState, type FormEvent } from "react";
 
 import type { Remedy } from "@/sonora/errors";
+import { Remembered } from "./remembered";
 import { getSonora, useCall, type Sonora } from "./use-sonora";
 
 const ADVICE: Record<Remedy, string> = {
@@ -94,6 +95,7 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
             <button disabled={state.phase !== "open" || !text.trim()}>Send</button>
           </form>
           {refused && <p role="alert">{refused}</p>}
+          {state.phase === "open" && <Remembered call={call} />}
           <button onClick={() => void call.end().catch(() => undefined)}>Say goodbye</button>
           <button onClick={() => void call.hangUp()}>Hang up</button>
         </>
