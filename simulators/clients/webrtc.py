@@ -96,6 +96,16 @@ class Microphone(MediaStreamTrack):
         return frame
 
 
+class _Unplugged:
+    """A socket without a network."""
+
+    def sendto(self, *_: Any) -> None:
+        """Lose a packet."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class Page(RtviClient):
     """One connection to a bot. Made by `connect`.
 
@@ -112,6 +122,7 @@ class Page(RtviClient):
         self._listening: asyncio.Task[None] | None = None
         self._pinging: asyncio.Task[None] | None = None
         self._impairment: Impairment | None = None
+        self._sockets: dict[Any, Any] = {}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -189,6 +200,7 @@ class Page(RtviClient):
 
     async def hang_up(self) -> None:
         """Leave, as a closed tab does."""
+        self.restore()
         for task in (self._pinging, self._listening):
             if task is not None:
                 task.cancel()
@@ -199,6 +211,26 @@ class Page(RtviClient):
         if self._impairment is not None:
             await self._impairment.aclose()
         self.closed.set()
+
+    def close_channel(self) -> None:
+        """Close the way of the messages, while sound comes and goes as before."""
+        if self._pinging is not None:
+            self._pinging.cancel()
+        self._channel.close()
+
+    def cut_off(self) -> None:
+        """Lose the network: nothing arrives at either side until `restore`."""
+        # aioice has no public way between its protocol and the socket.
+        for protocol in self._ice._connection._protocols:
+            protocol.transport, self._sockets[protocol] = _Unplugged(), protocol.transport
+            protocol.datagram_received = lambda *_: None
+
+    def restore(self) -> None:
+        """Have the network back, as it was."""
+        for protocol, socket in self._sockets.items():
+            protocol.transport = socket
+            del protocol.datagram_received
+        self._sockets.clear()
 
     def vanish(self) -> None:
         """Be gone without a word, as a killed browser is. `hang_up` still tidies up here."""

@@ -24,6 +24,7 @@ from sonora_app.call.grounding import Grounding
 from sonora_app.call.late_history import LateHistory
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.reach import Reach
 from sonora_app.call.remembering import Remembering, known_to, opening_recall
 from sonora_app.call.services import CallServices
 from sonora_app.call.storage_reports import StorageReports
@@ -53,6 +54,7 @@ class Call:
         transport: The name of the transport.
         mute: Keeps the user from being heard.
         worker: Runs the call's pipeline.
+        reach: Tells whether anybody is there.
         driver: Moves the call through its flow.
         grounding: Has the model answer from documents; None where there are none.
     """
@@ -67,6 +69,7 @@ class Call:
         transport: str,
         mute: FlowMute,
         worker: PipelineWorker,
+        reach: Reach,
         driver: FlowDriver,
         grounding: Grounding | None = None,
     ) -> None:
@@ -75,6 +78,7 @@ class Call:
         self.page = page
         self.services = services
         self.worker = worker
+        self.reach = reach
         self.driver = driver
         self.grounding = grounding
         self.opened: OpenedConversation | None = None

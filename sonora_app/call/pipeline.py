@@ -1,5 +1,9 @@
 """The call's processors, in the order that audio flows through them."""
 
+from collections.abc import Collection
+from types import ModuleType
+
+from pipecat.flows import FlowManager
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -14,7 +18,10 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
 from sonora_app.call.grounding import Grounding
+from sonora_app.call.heard import HeardWords
+from sonora_app.call.reach import Reach
 from sonora_app.call.services import CallServices
+from sonora_app.flow.driver import FlowDriver
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
 _NOTHING_HEARD_SECS = 2.5
@@ -68,6 +75,7 @@ def build_pipeline(
     transport: BaseTransport,
     services: CallServices,
     aggregators: LLMContextAggregatorPair,
+    reach: Reach,
     grounding: Grounding | None = None,
 ) -> Pipeline:
     """Join the call's processors.
@@ -79,7 +87,7 @@ def build_pipeline(
     return Pipeline(
         [
             transport.input(),
-            PauseNoticingVADProcessor(services.vad),
+            PauseNoticingVADProcessor(services.vad, reach.sound_came),
             services.stt,
             aggregators.user(),
             EndOfListening(),
@@ -87,6 +95,7 @@ def build_pipeline(
             services.llm,
             services.tts,
             transport.output(),
+            HeardWords(reach),
             aggregators.assistant(),
         ]
     )
@@ -102,3 +111,23 @@ def build_worker(pipeline: Pipeline, page: RTVIProcessor) -> PipelineWorker:
         # A silent, waiting bot would count as idle; time_limits.py keeps the time instead.
         idle_timeout_secs=None,
     )
+
+
+def build_driver(
+    worker: PipelineWorker,
+    services: CallServices,
+    aggregators: LLMContextAggregatorPair,
+    transport: BaseTransport,
+    handlers: ModuleType,
+    *,
+    without: Collection[str],
+) -> FlowDriver:
+    """What moves the call through its flow; where there is nothing to do, nothing is offered."""
+    manager = FlowManager(
+        worker=worker,
+        # Generic over its adapter, and invariant in it, where any adapter would do.
+        llm=services.llm,  # pyright: ignore[reportArgumentType]
+        context_aggregator=aggregators,
+        transport=transport,
+    )
+    return FlowDriver(manager, handlers, without=without)

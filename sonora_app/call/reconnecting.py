@@ -1,11 +1,13 @@
-"""A page that connects anew within one call, as Pipecat's browser client does by itself.
+"""A page whose network is gone for a while, or that connects anew within one call.
+
+Pipecat's browser client connects anew by itself once it notices that its connection is lost.
 
 After a reconnection Pipecat sends to a new track. A task that still waits for the old track would
 wait until Pipecat declares the transport unusable. So this module reads the rest of the old track
 and discards it.
 
-The bot's speech counts as interrupted when the connection is lost. When the page is back, the bot
-says that it is still there.
+The bot's speech counts as interrupted when the connection is lost, or when nothing has come from
+the client for a while (`reach.py`). When the page is back, the bot says that it is still there.
 """
 
 import asyncio
@@ -19,7 +21,6 @@ from sonora_app.call.call import Call
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
-    from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
 _PLAYED_OUT_SECS = 0.5
 """How long the old track is played out: longer than what Pipecat hands over at once (40 ms)."""
@@ -28,36 +29,38 @@ _UNHEARD_SECS = 0.1
 
 
 class Reconnections:
-    """Sees to a page's connections after the first.
+    """Sees to a page that is lost and comes back, by the same connection or by another.
 
     Args:
         call: The call.
         transport: What the call comes in by.
-        connection: The connection of SmallWebRTC; None for another transport, which reconnects
-            by itself.
     """
 
-    def __init__(
-        self, call: Call, transport: BaseTransport, connection: "SmallWebRTCConnection | None"
-    ) -> None:
-        """Follow the connection from here on."""
+    def __init__(self, call: Call, transport: BaseTransport) -> None:
+        """Follow the connection from here on. Another transport than SmallWebRTC reconnects
+        by itself."""
         self._call = call
-        self._connection = connection
+        self._connection = connection = call.reach.connection
         self._track: MediaStreamTrack | None = None
         self._lost = False
         if connection is not None:
             connection.add_event_handler("disconnected", self._connection_lost)
             transport.add_event_handler("on_client_connected", self._connected)
+            call.reach.lost.add(call.page.interrupt_bot)
+            call.reach.back.add(self._still_here)
 
     async def _connected(self, *_: object) -> None:
         if self._connection is None:
             return
         self._track = self._connection.pc.getTransceivers()[0].sender.track
-        if not self._lost:
-            return
-        self._lost = False
+        self._call.reach.connected()
+        if self._lost:
+            self._lost = False
+            logger.info("The page has connected anew")
+            await self._still_here()
+
+    async def _still_here(self) -> None:
         call = self._call
-        logger.info("The page has connected anew")
         if call.driver.node in ("greeting", "conversation", "wrap_up"):
             await call.say(call.lines.text("still_here"))
 

@@ -4,16 +4,13 @@ limit, for its last records to be stored.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from types import ModuleType
 from typing import Protocol
 
 from loguru import logger
-from pipecat.flows import FlowManager
 from pipecat.frames.frames import ErrorFrame
-from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -24,17 +21,22 @@ from sonora_app.call.failures import Failures
 from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
-from sonora_app.call.pipeline import build_aggregators, build_pipeline, build_worker
+from sonora_app.call.pipeline import (
+    build_aggregators,
+    build_driver,
+    build_pipeline,
+    build_worker,
+)
+from sonora_app.call.reach import Reach
 from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.remembering import withheld_functions
-from sonora_app.call.services import CallServices, build_services
+from sonora_app.call.services import build_services
 from sonora_app.call.summary import look_back
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.call.who_speaks import WhoSpeaks
 from sonora_app.errors import SonoraError
-from sonora_app.flow.driver import FlowDriver
 from sonora_app.page.protocol import Notice, SetConversationId
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.page.start_request import parse_start_request
@@ -96,12 +98,12 @@ async def build_session(
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
     who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
+    reach = Reach(getattr(runner_args, "webrtc_connection", None))
     grounding = build_grounding(search, services, settings)
-    page = ScreenedRTVIProcessor(
-        observers=(who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
-    )
+    watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
+    page = ScreenedRTVIProcessor(observers=watching)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    worker = build_worker(build_pipeline(transport, services, aggregators, grounding), page)
+    worker = build_worker(build_pipeline(transport, services, aggregators, reach, grounding), page)
     without = withheld_functions(settings, knows=grounding is not None)
     call = Call(
         settings=settings,
@@ -111,13 +113,13 @@ async def build_session(
         transport=transport_name(transport),
         mute=mute,
         worker=worker,
-        driver=_driver(worker, services, aggregators, transport, handlers, without=without),
+        reach=reach,
+        driver=build_driver(worker, services, aggregators, transport, handlers, without=without),
         grounding=grounding,
     )
     acts = actions(call, start)
     limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
     failures = Failures(call)
-    Reconnections(call, transport, getattr(runner_args, "webrtc_connection", None))
     turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
     return Session(
         transport,
@@ -132,26 +134,6 @@ async def build_session(
         context=aggregators.user().context,
         opens_itself=start is not None,
     )
-
-
-def _driver(
-    worker: PipelineWorker,
-    services: CallServices,
-    aggregators: LLMContextAggregatorPair,
-    transport: BaseTransport,
-    handlers: ModuleType,
-    *,
-    without: Collection[str],
-) -> FlowDriver:
-    """What moves the call through its flow; where there is nothing to do, nothing is offered."""
-    manager = FlowManager(
-        worker=worker,
-        # Generic over its adapter, and invariant in it, where any adapter would do.
-        llm=services.llm,  # pyright: ignore[reportArgumentType]
-        context_aggregator=aggregators,
-        transport=transport,
-    )
-    return FlowDriver(manager, handlers, without=without)
 
 
 class Session:
@@ -202,6 +184,7 @@ class Session:
         self._client_left = False
         self._keep_by: float | None = None
         self._erased = False
+        Reconnections(call, transport)
         transport.add_event_handler("on_client_connected", self._connected)
         transport.add_event_handler("on_client_disconnected", self._disconnected)
         call.page.add_event_handler("on_client_ready", self._ready)
@@ -216,7 +199,10 @@ class Session:
             await runner.add_workers(worker)
             await self._call.start()
             async with running_beside(
-                self._actions.run(), self._limits.run(), self._open_from_body()
+                self._actions.run(),
+                self._limits.run(),
+                self._call.reach.run(),
+                self._open_from_body(),
             ):
                 if self._keep_by is not None:
                     await worker.cancel(reason="the process stops")

@@ -90,8 +90,10 @@ class CallLimits:
         )
 
     async def user_idle(self) -> None:
-        """The user has been silent: nudge, or wind up."""
+        """The user has been silent: nudge, or wind up. Nobody is asked where nobody is there."""
         call = self._call
+        if not call.reach.there:
+            return
         if call.driver.node == "wrap_up":
             await call.driver.fire_if_possible("say_goodbye", cause=EndReason.USER_IDLE)
         elif call.driver.node == "conversation":
@@ -132,7 +134,12 @@ class CallLimits:
                 silences = 0
                 continue
             except TimeoutError:
-                waiting = self._who_speaks.free and call.driver.node in ("conversation", "wrap_up")
+                # Where nobody is there, nobody waits.
+                waiting = (
+                    call.reach.there
+                    and self._who_speaks.free
+                    and call.driver.node in ("conversation", "wrap_up")
+                )
             if not waiting:
                 continue
             silences += 1

@@ -77,6 +77,8 @@ async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
         shorten_jitter_buffers(connection.pc)
 
         async def connected(*_: object) -> None:
+            # A page that connects anew has another connection each time.
+            shorten_jitter_buffers(connection.pc)
             encode_voice(connection.pc)
 
         # Pipecat sets its track just before it tells that the client is there.

@@ -8,8 +8,13 @@ every client plays these packets as it plays aiortc's.
 aiortc sends packets that a track delivers already encoded. So the audio track that Pipecat makes is
 read here, encoded, and replaced by a track of packets. It is left alone when its private fields are
 not what they were in Pipecat 1.14.
+
+The packets are sent by a clock that nobody sets. Pipecat's track keeps time by the machine's, so
+that after a step back it is silent for as long as the step, and after a step forward it sends as
+much silence at once.
 """
 
+import math
 from fractions import Fraction
 from typing import Any, cast
 
@@ -18,6 +23,8 @@ from aiortc import MediaStreamTrack, RTCPeerConnection
 from av import AudioFrame, CodecContext, Packet
 from loguru import logger
 from pipecat.transports.smallwebrtc.transport import RawAudioTrack
+
+from sonora_app.runtime.pace import Pace
 
 PACKET_SECS = 0.02
 """How much audio a packet holds: what aiortc, and every browser, puts in one."""
@@ -33,21 +40,28 @@ _SETTLED = 3
 
 _FIELDS = ("_samples_per_10ms", "_bytes_per_10ms")
 
+_BEGAN = "_start"
+"""When Pipecat's track began, by the machine's clock. It waits for what comes later than now."""
+
 
 class OpusTrack(MediaStreamTrack):
     """Pipecat's outgoing audio, encoded.
 
     Args:
-        source: Gives 16-bit mono frames of `PACKET_SECS`, or of parts of it, in time.
+        source: Gives 16-bit mono frames of `PACKET_SECS`, or of parts of it.
         sample_rate: Their rate, in Hz.
+        pace: When a packet is due; None where `source` gives its frames in time.
     """
 
     kind = "audio"
 
-    def __init__(self, source: MediaStreamTrack, sample_rate: int) -> None:
+    def __init__(
+        self, source: MediaStreamTrack, sample_rate: int, pace: Pace | None = None
+    ) -> None:
         """Create a track that has read nothing yet."""
         super().__init__()
         self._source = source
+        self._pace = pace
         self._time_base = Fraction(1, sample_rate)
         self._codec: Any = CodecContext.create("libopus", "w")
         self._codec.bit_rate = _BIT_RATE
@@ -60,6 +74,8 @@ class OpusTrack(MediaStreamTrack):
 
     async def recv(self) -> "Packet[Any]":
         """The next packet, when it is due."""
+        if self._pace is not None:
+            await self._pace.wait(PACKET_SECS)
         frame = await self._frame()
         self._silent = 0 if frame.to_ndarray().any() else self._silent + 1
         if self._silent <= _SETTLED:
@@ -111,10 +127,12 @@ def encode_voice(connection: RTCPeerConnection) -> bool:
         parts = vars(track)
         samples, size = (parts.get(name, 0) for name in _FIELDS)
         rate = 100 * samples
-        if rate not in _RATES or size != 2 * samples:
+        if rate not in _RATES or size != 2 * samples or _BEGAN not in parts:
             break
         parts.update((name, 2 * parts[name]) for name in _FIELDS)
-        transceiver.sender.replaceTrack(OpusTrack(track, rate))
+        # So long ago that everything is due.
+        parts[_BEGAN] = -math.inf
+        transceiver.sender.replaceTrack(OpusTrack(track, rate, Pace()))
         return True
     logger.warning("Pipecat makes its outgoing audio otherwise now; aiortc encodes it")
     return False

@@ -13,6 +13,8 @@ become very quiet. The silence inside a consonant is rarely this deep, because r
 it.
 """
 
+from collections.abc import Awaitable, Callable
+
 import numpy as np
 from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import Frame, InputAudioRawFrame
@@ -90,12 +92,16 @@ class PauseNoticingVADProcessor(VADProcessor):
 
     Args:
         silero: Hears the user.
+        sound_came: Told of each piece of sound that arrives, whoever listens to it.
     """
 
-    def __init__(self, silero: Silero) -> None:
+    def __init__(
+        self, silero: Silero, sound_came: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """Create the processor, which hears audio at once and has no queue of its own."""
         super().__init__(vad_analyzer=silero, enable_direct_mode=True)
         self._silero = silero
+        self._sound_came = sound_came
         self._loudness = Loudness()
         self._hushed = self._paused = False
         # Whether the last pause was silent, and has been since.
@@ -106,6 +112,8 @@ class PauseNoticingVADProcessor(VADProcessor):
         await super().process_frame(frame, direction)
         if not isinstance(frame, InputAudioRawFrame):
             return
+        if self._sound_came is not None:
+            await self._sound_came()
         state = self._silero.state
         if state is VADState.QUIET:
             self._hushed = self._paused = False

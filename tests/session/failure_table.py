@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from simulators.clients.bot_process import PROJECT
+from sonora_app.call.reach import GONE_SECS, MISSED_SECS
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
 from tests.session.failure_calls import SILENCE_SECS, play_all
@@ -37,6 +38,27 @@ fallback only where the line says so. Every call that ends says why in its `conv
 |---|---|---|---|---|---|---|
 """
 
+_CONNECTION = f"""
+## When the way to the page fails
+
+`tests/session/test_reconnecting.py` holds these calls, with a client of WebRTC whose network,
+channel or clock fails.
+
+- A word of the bot's is kept when a packet of any kind arrives from the page within
+  {MISSED_SECS:g} s of the packet before. A browser sends 50 a second, also with a silent
+  microphone. What is said into a longer gap is not kept.
+- **No packet for {GONE_SECS:g} s**: nobody is there. The bot is cut off, asks nobody whether they
+  are still there, and nothing that it says is kept. When packets arrive again, or the page connects
+  anew, it says “{_EN.text("still_here")}”. If neither happens, WebRTC gives the connection up after
+  half a minute, and the call ends as `client_left`.
+- **Only the data channel is closed**: the call goes on by voice. The page gets no events.
+- **The machine's clock is set** back or forward: the sound goes on. It does not wait for the
+  machine's clock.
+- **The process stalls**: the bot's sound goes on from where it stood.
+- **Sound cannot be sent** for 4 s, or another part that is no vendor fails: the page is told
+  `conversation-ended` with `error`, and the call ends.
+"""
+
 
 def cells(case: Case) -> tuple[str, ...]:
     """The line of a case, without what is measured."""
@@ -58,7 +80,7 @@ def _write(outcomes: Mapping[Case, Outcome]) -> str:
         f"| {' | '.join((*cells(case), f'{outcome.silence_secs:.1f} s'))} |\n"
         for case, outcome in outcomes.items()
     ]
-    return _INTRODUCTION + "".join(lines)
+    return _INTRODUCTION + "".join(lines) + _CONNECTION
 
 
 def _in_words(key: str) -> str:

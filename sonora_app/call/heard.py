@@ -1,0 +1,63 @@
+"""Keeps of what the bot says only what somebody can have heard: see `reach.py`."""
+
+from collections import deque
+
+from pipecat.frames.frames import Frame, InterruptionFrame, SystemFrame, TextFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from sonora_app.call.reach import Reach
+
+
+class HeardWords(FrameProcessor):
+    """Stands before the end of the pipeline that remembers what was said.
+
+    A word passes at once while packets arrive from the client. Otherwise it waits, and what comes
+    after it, until the next packet tells whether it was heard; what was not is left out.
+
+    Args:
+        reach: Whether somebody is there.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        """Create the processor, which sees to frames at once and has no queue of its own."""
+        super().__init__(enable_direct_mode=True)
+        self._reach = reach
+        self._waiting: deque[Frame] = deque()
+        self._passing_on = False
+        reach.arrived.add(self._pass_on)
+        reach.lost.add(self._nobody_heard)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Pass a frame on, hold it back, or leave it out."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InterruptionFrame):
+            # As Pipecat does with what waits in a queue.
+            self._waiting = deque(waits for waits in self._waiting if not waits.interruptible)
+            await self._pass_on(heard=False)
+        if direction is FrameDirection.UPSTREAM or isinstance(frame, SystemFrame):
+            await self.push_frame(frame, direction)
+        elif isinstance(frame, TextFrame) and not self._reach.there:
+            return
+        elif self._waiting or (isinstance(frame, TextFrame) and self._reach.doubtful):
+            self._waiting.append(frame)
+        else:
+            await self.push_frame(frame, direction)
+
+    async def _nobody_heard(self) -> None:
+        await self._pass_on(heard=False)
+
+    async def _pass_on(self, heard: bool) -> None:
+        """Pass on what waits; the words only if they were heard."""
+        if self._passing_on:
+            return
+        self._passing_on = True
+        try:
+            while self._waiting:
+                frame = self._waiting[0]
+                if heard or not isinstance(frame, TextFrame):
+                    await self.push_frame(frame)
+                # An interruption may have emptied it meanwhile.
+                if self._waiting and self._waiting[0] is frame:
+                    self._waiting.popleft()
+        finally:
+            self._passing_on = False
