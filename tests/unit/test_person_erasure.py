@@ -286,3 +286,17 @@ async def test_a_process_forgets_what_the_person_asked_in_vain(
                 await asyncio.sleep(0.01)
     await erasures.stop_watching()
     assert [each.user_id for each in search.unanswered] == [EVA, None]
+
+
+def test_a_table_that_is_yet_to_come_is_emptied_and_counted_too(data: Path) -> None:
+    written(data, 4, outbox=False)
+    with closing(sqlite3.connect(data / "journal.db", isolation_level=None)) as connection:
+        connection.execute(
+            "CREATE TABLE yet_to_come (id TEXT PRIMARY KEY NOT NULL"
+            " REFERENCES conversations (id) ON DELETE CASCADE, state TEXT)"
+        )
+        connection.execute("INSERT INTO yet_to_come SELECT id, title FROM conversations")
+    receipt = json.loads(run(ANA, "--yes", "--json").stdout)
+    assert receipt["places"]["journal"]["yet_to_come"] == 3
+    assert readable(data, "quokka") == {}
+    assert len(rows(data)["yet_to_come"]) == 3

@@ -25,7 +25,7 @@ _SPECIAL = {
     "provisional": f"user_id = :user_id OR conversation_id IN {_THEIRS} OR kept_as IN {_THEIRS}",
 }
 """Which rows of these tables are a person's. Of any other table: those with the person's `user_id`,
-or else those whose `conversation_id` is of one of their conversations."""
+or else those that refer to one of their conversations."""
 
 _TABLES = """
     SELECT name FROM sqlite_master
@@ -125,9 +125,17 @@ def _conditions(connection: sqlite3.Connection) -> dict[str, str]:
             conditions[table] = _SPECIAL[table]
         elif _has(connection, table, "user_id"):
             conditions[table] = "user_id = :user_id"
-        elif _has(connection, table, "conversation_id"):
-            conditions[table] = f"conversation_id IN {_THEIRS}"
+        elif column := _conversation_in(connection, table):
+            conditions[table] = f"{column} IN {_THEIRS}"
     return conditions
+
+
+def _conversation_in(connection: sqlite3.Connection, table: str) -> str | None:
+    """The column by which a row of `table` names its conversation; None where it names none."""
+    for key in connection.execute(f"PRAGMA foreign_key_list({table})"):
+        if key["table"] == "conversations":
+            return key["from"]
+    return "conversation_id" if _has(connection, table, "conversation_id") else None
 
 
 def _has(connection: sqlite3.Connection, table: str, column: str) -> bool:
