@@ -5,10 +5,12 @@ the models of OpenAI's SDK, so their shapes are its shapes.
 """
 
 import asyncio
+import base64
 import itertools
 import json
 import re
 import time
+from array import array
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -104,6 +106,8 @@ class ChatRequest:
 
 Model = Callable[[ChatRequest], Reply]
 
+Embeddings = Callable[[Sequence[str]], Sequence[Sequence[float]]]
+
 
 class OpenAIVendor:
     """A model that does what it is told to.
@@ -113,15 +117,22 @@ class OpenAIVendor:
 
     Attributes:
         model: Decides each reply.
+        embeddings: Gives the vectors of texts, in whatever order and number it likes.
+        embedding_status: The HTTP status of embeddings.
+        embedding_secs: How long they take.
         log: `request` (headers by their lower-case names, body, peer: the client's end of the
-            connection), `begun` (the first token left), `answered` (the usage told), `abandoned`
-            (the client left, or was dropped) and `listed` (peer: the models were asked for).
+            connection), `embedded` (body), `begun` (the first token left), `answered` (the usage
+            told), `abandoned` (the client left, or was dropped) and `listed` (peer: the models were
+            asked for).
     """
 
     def __init__(self, key: str) -> None:
         """Create a model that has been asked nothing yet."""
         self.key = key
         self.model: Model = lambda _: Reply("…")
+        self.embeddings: Embeddings = lambda texts: [[1.0] + [0.0] * 1535 for _ in texts]
+        self.embedding_status = 200
+        self.embedding_secs = 0.0
         self.log = Log()
         self.port = 0
         self._reserved: ReservedPort | None = None
@@ -139,6 +150,7 @@ class OpenAIVendor:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/v1/embeddings", self._embed)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         self._reserved = ReservedPort()
@@ -175,6 +187,33 @@ class OpenAIVendor:
             _abort(request)
         self.log.add("listed", peer=_peer(request))
         return web.json_response({"object": "list", "data": []})
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        if self._site is None:
+            _abort(request)
+        body = await request.json()
+        self.log.add("embedded", body=body)
+        await asyncio.sleep(self.embedding_secs)
+        if self.embedding_status >= 400:
+            return _refusal(self.embedding_status, "No.", None)
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        packed = body.get("encoding_format") == "base64"
+        data = [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": base64.b64encode(array("f", vector).tobytes()).decode()
+                if packed
+                else list(vector),
+            }
+            for index, vector in enumerate(self.embeddings(texts))
+        ]
+        # The order of the answer is not that of the texts.
+        used = {"prompt_tokens": len(" ".join(texts).split())}
+        used["total_tokens"] = used["prompt_tokens"]
+        return web.json_response(
+            {"object": "list", "data": data[::-1], "model": body["model"], "usage": used}
+        )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if self._site is None:

@@ -1,5 +1,6 @@
 """`sonora knowledge`: the documents that the bot answers from."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from sonora_app.commands import knowledge_push
 from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
-from sonora_app.commands.readable import local_time
+from sonora_app.commands.progress import progress_bar
+from sonora_app.commands.readable import document_data, local_time
 from sonora_app.errors import NotFoundError
+from sonora_app.knowledge.records import Findings
 from sonora_app.settings import Settings, load_settings
 from sonora_app.wording.translation import say, worded
 
@@ -58,7 +61,7 @@ def add(
                     "file": str(each.path),
                     "outcome": each.outcome,
                     "reason": each.reason or None,
-                    "document": _document_data(each.document) if each.document else None,
+                    "document": document_data(each.document) if each.document else None,
                 }
                 for each in added
             ]
@@ -91,7 +94,7 @@ def list_documents(user: User = None, json_output: AsJson = False) -> None:
     with _index(load_settings()) as index:
         documents = [d for d in index.documents() if user is None or d.user_id == user]
     if json_output:
-        print_json([_document_data(document) for document in documents])
+        print_json([document_data(document) for document in documents])
     elif documents:
         table = Table(box=None, pad_edge=False)
         for heading in (
@@ -144,7 +147,7 @@ def remove(
             chosen |= {document.id: document for document in found}
         index.remove(chosen)
     if json_output:
-        print_json([_document_data(document) for document in chosen.values()])
+        print_json([document_data(document) for document in chosen.values()])
     else:
         typer.echo(say("Removed: {count}.", count=len(chosen)))
 
@@ -159,14 +162,8 @@ def search(
     json_output: AsJson = False,
 ) -> None:
     """Search the documents."""
-    from sonora_app.knowledge.search import Search
-
-    settings = load_settings()
     with waiting(say("Searching")):
-        searching = Search(settings.knowledge_path)
-        searching.find_now("horario")
-        findings = searching.find_now(question, user, limit)
-        searching.close()
+        findings = asyncio.run(_search(load_settings(), question, user, limit))
     if json_output:
         print_json(
             {
@@ -206,6 +203,11 @@ def search(
         else say("A turn is given none of them: nothing fits well enough.")
     )
     typer.echo(f"{told} ({findings.fits:.2f}, {findings.took_ms:.0f} ms)")
+
+
+app.command(help=say("Bring the documents to Supabase: what changed since the last time."))(
+    knowledge_push.push
+)
 
 
 @app.command(help=say("How many documents there are, and which model made the index."))
@@ -260,6 +262,20 @@ def rebuild(json_output: AsJson = False) -> None:
         typer.echo(say("Passages made anew: {count}.", count=count))
 
 
+async def _search(settings: Settings, question: str, user: str | None, limit: int) -> Findings:
+    from sonora_app.knowledge.making import make_search
+
+    search = await make_search(settings)
+    if search is None:
+        return Findings(question)
+    try:
+        # The first search of a process opens what the next ones have.
+        await search.find("horario", user, limit=1)
+        return await search.find(question, user, limit=limit)
+    finally:
+        await search.aclose()
+
+
 @contextmanager
 def _index(settings: Settings) -> Generator["Index"]:
     from sonora_app.knowledge.index import Index
@@ -273,39 +289,10 @@ def _index(settings: Settings) -> Generator["Index"]:
 
 @contextmanager
 def _progress() -> Generator["Told"]:
-    """Progress on a terminal's stderr; nothing where stderr is no terminal."""
-    from rich.console import Console
-
     from sonora_app.knowledge.adding import Progress as Told
 
-    shown = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        console=Console(stderr=True, markup=False),
-        transient=True,
-    )
-    task = shown.add_task("", total=None)
-
-    def file(path: Path, number: int, count: int) -> None:
-        shown.update(
-            task, description=f"{number}/{count} {plain(path.name)}", completed=0, total=None
+    with progress_bar() as bar:
+        yield Told(
+            file=lambda path, number, count: bar.begin(path.name, number, count),
+            passage=bar.reached,
         )
-
-    def passage(done: int, count: int) -> None:
-        shown.update(task, completed=done, total=count)
-
-    with shown:
-        yield Told(file=file, passage=passage)
-
-
-def _document_data(document: "Document") -> dict[str, object]:
-    return {
-        "id": str(document.id),
-        "title": document.title,
-        "source": document.source,
-        "user_id": document.user_id,
-        "language": document.language,
-        "passages": document.passages,
-        "created_at": document.created_at.isoformat(),
-    }

@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 from rich.text import Text
 
 from sonora_app.commands.output import plain
+from sonora_app.knowledge.records import Document
 from sonora_app.storage.records import (
     Conversation,
     Message,
@@ -159,3 +160,16 @@ def _quoted(said: str) -> list[str]:
     lines = _escaped(said).split("\n")
     # Two spaces end a line without ending the paragraph.
     return [f"> {line}  " for line in lines[:-1]] + [f"> {lines[-1]}"]
+
+
+def document_data(document: Document) -> dict[str, object]:
+    """A document of the index, as JSON."""
+    return {
+        "id": str(document.id),
+        "title": document.title,
+        "source": document.source,
+        "user_id": document.user_id,
+        "language": document.language,
+        "passages": document.passages,
+        "created_at": document.created_at.isoformat(),
+    }

@@ -1,7 +1,6 @@
 """`sonora users`: the erasure of all there is of a person."""
 
 import asyncio
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -19,8 +18,6 @@ from sonora_app.wording.translation import say, worded
 
 _SUPABASE_SECS = 60.0
 """How long Supabase may take: it deletes all of a person in one request."""
-
-_DOCUMENTS = "knowledge"
 
 app = typer.Typer(
     cls=SonoraGroup,
@@ -62,41 +59,43 @@ async def _erase(settings: Settings, user: str, *, yes: bool) -> Receipt:
     async with removable(patient) as stores:
         with waiting(say("Reading")):
             places = await person_erasure.count(stores, user)
-            documents = _documents(settings, user, remove=False)
+            documents = await _documents(settings, user, stores, remove=False)
         if not any(places.values()) and not documents:
             raise NotFoundError(
                 worded("There is nothing of {user}.", user=plain(user)),
                 hint=worded("`sonora conversations list` shows whose conversations there are."),
             )
         if not yes:
-            _confirm(user, stores, {**places, _DOCUMENTS: documents})
+            _confirm(user, stores, places)
         with waiting(say("Erasing")):
             receipt = await person_erasure.erase(stores, user)
-    try:
-        documents = _documents(settings, user, remove=True)
-    except StorageError as error:
-        raise StorageError(
-            worded(
-                "{problem} All else of this person is erased; their documents may be left.",
-                problem=error.message,
-            ),
-            hint=error.hint,
-        ) from None
-    places = {**receipt.places, _DOCUMENTS: documents} if documents else receipt.places
-    return Receipt(receipt.calls_ended, places)
+        try:
+            documents = await _documents(settings, user, stores, remove=True)
+        except StorageError as error:
+            raise StorageError(
+                worded(
+                    "{problem} All else of this person is erased; their documents may be left.",
+                    problem=error.message,
+                ),
+                hint=error.hint,
+            ) from None
+    joined = {
+        place: {**receipt.places.get(place, {}), **documents.get(place, {})}
+        for place in (
+            *receipt.places,
+            *(place for place in documents if place not in receipt.places),
+        )
+    }
+    return Receipt(receipt.calls_ended, joined)
 
 
-def _documents(settings: Settings, user: str, *, remove: bool) -> dict[str, int]:
-    """How much of the index of documents is a person's, or was and is removed."""
-    if not settings.knowledge_path.exists():
+async def _documents(settings: Settings, user: str, stores: Stores, *, remove: bool) -> Places:
+    """How many documents are a person's, or were and are removed."""
+    if stores.api is None and not settings.knowledge_path.exists():
         return {}
-    from sonora_app.knowledge.index import Index
+    from sonora_app.knowledge.removal import documents_of
 
-    with closing(Index(settings.knowledge_path)) as index:
-        documents = index.remove_of(user) if remove else index.documents_of(user)
-    if not documents:
-        return {}
-    return {"documents": len(documents), "passages": sum(each.passages for each in documents)}
+    return await documents_of(settings, user, stores.api, remove=remove)
 
 
 def _confirm(user: str, stores: Stores, places: Places) -> None:

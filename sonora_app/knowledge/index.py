@@ -160,20 +160,21 @@ class Index:
         return theirs
 
     def passages_of(self, document_id: UUID) -> list[tuple[Passage, "np.ndarray[Any, Any]"]]:
-        """A document's passages in order, each with its vector.
+        """A document's passages in order, each with the vectors of its windows, one a row.
 
         Raises:
             NotFoundError: There is no such document.
         """
         with index_errors(self.path):
             rows = self._connection.execute(
-                f"{PASSAGE.replace('FROM', ', p.embeddings FROM')} "
+                f"{PASSAGE.replace('FROM', ', p.embeddings, p.heading_embedding FROM', 1)} "
                 "WHERE p.document_id = ? ORDER BY p.seq",
                 (str(document_id),),
             ).fetchall()
         if not rows:
             raise NotFoundError(worded("There is no document {id}.", id=document_id))
-        return [(passage_of(row), unpacked(row[-1])) for row in rows]
+        width = len(unpacked(rows[0][-1]))
+        return [(passage_of(row), unpacked(row[-2]).reshape(-1, width)) for row in rows]
 
     def rebuild(
         self, embedder: Embedder, *, on_passage: Callable[[int, int], None] = lambda done, of: None

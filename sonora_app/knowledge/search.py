@@ -2,11 +2,9 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order, proba
 from sonora_app.knowledge.records import Findings, Found, Passage
 from sonora_app.knowledge.rows import PASSAGE, passage_of
 from sonora_app.knowledge.snapshot import Snapshot, load
+from sonora_app.knowledge.unanswered import RemembersUnanswered
 
 GIVEN = 3
 """How many passages a turn is given at most."""
@@ -28,26 +27,8 @@ GIVEN = 3
 _LOOKED_AGAIN_SECS = 2.0
 """How often it is looked whether another process changed the index."""
 
-_REMEMBERED = 100
-"""How many questions that found nothing are remembered, in this process alone."""
 
-
-@dataclass(frozen=True)
-class Unanswered:
-    """A question that nothing was found for.
-
-    Attributes:
-        question: What was asked, cleaned.
-        user_id: Who asked.
-        asked_at: When, in seconds of the epoch.
-    """
-
-    question: str
-    user_id: str | None
-    asked_at: float
-
-
-class Search:
+class Search(RemembersUnanswered):
     """Looks for passages. Shared by all calls of a process.
 
     Args:
@@ -57,6 +38,7 @@ class Search:
 
     def __init__(self, path: Path, embedder: Callable[[], Embedder] = LocalEmbedder) -> None:
         """Note where the index is; it is opened by the first search, or by `warm_up`."""
+        super().__init__()
         self._path = path
         self._make_embedder = embedder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sonora-knowledge")
@@ -65,7 +47,6 @@ class Search:
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
         self._reloading = False
-        self.unanswered: deque[Unanswered] = deque(maxlen=_REMEMBERED)
 
     async def warm_up(self) -> None:
         """Load the model and the index, so that no turn has to.
@@ -104,16 +85,6 @@ class Search:
         given = tuple(found[:GIVEN]) if likely >= GIVEN_FROM else ()
         took = (time.perf_counter() - began) * 1000
         return Findings(asked, tuple(found), likely, given, took)
-
-    def missed(self, question: str, user_id: str | None) -> None:
-        """Remember that nothing was found for a question."""
-        self.unanswered.append(Unanswered(question, user_id, time.time()))
-
-    def forget(self, user_id: str) -> None:
-        """Forget what a user asked."""
-        kept = [each for each in self.unanswered if each.user_id != user_id]
-        self.unanswered.clear()
-        self.unanswered.extend(kept)
 
     async def aclose(self) -> None:
         """Close the file and end the thread."""

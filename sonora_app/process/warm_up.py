@@ -12,7 +12,7 @@ import anyio.lowlevel
 from loguru import logger
 
 from sonora_app.flow.check import check_flows
-from sonora_app.settings import Language, Settings, Vendor
+from sonora_app.settings import KnowledgeIn, Language, Settings, Vendor
 
 
 def warm_up(settings: Settings) -> float:
@@ -47,6 +47,8 @@ def warm_up(settings: Settings) -> float:
     if settings.knowledge_path.exists():
         # Numbers, the model and its library; the search itself belongs to the calls' loop.
         importlib.import_module("sonora_app.knowledge.search")
+    if settings.knowledge is not KnowledgeIn.LOCAL:
+        importlib.import_module("sonora_app.knowledge.supabase.matching")
     asyncio.run(build_services(settings, settings.language))
     asyncio.run(_import_late_parts(settings))
     took = time.monotonic() - started

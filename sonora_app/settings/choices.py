@@ -36,5 +36,13 @@ class MemoryMode(StrEnum):
     OFF = "off"
 
 
+class KnowledgeIn(StrEnum):
+    """Where a call searches for documents. See `docs/knowledge.md`."""
+
+    LOCAL = "local"
+    SUPABASE = "supabase"
+    MATCH_DOCUMENTS = "match_documents"
+
+
 Seconds = Annotated[float, Field(gt=0)]
 """A length of time in seconds."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from sonora_app.errors import SettingsError
-from sonora_app.settings.choices import Identity, MemoryMode, Seconds
+from sonora_app.settings.choices import Identity, KnowledgeIn, MemoryMode, Seconds
 from sonora_app.settings.environment import EnvironmentSettings
 from sonora_app.wording.translation import worded
 
@@ -93,6 +93,22 @@ class StorageSettings(EnvironmentSettings):
         validation_alias="SONORA_SHARED_MEMORY",
         description="Whether the notes of an older project's `shared_memory` are told in "
         "everybody's calls. No call writes there.",
+    )
+    knowledge: KnowledgeIn = Field(
+        KnowledgeIn.LOCAL,
+        validation_alias="SONORA_KNOWLEDGE",
+        description="Where calls search for documents. `local`: the index beside the journal; "
+        "`supabase`: the project at `SUPABASE_URL`, to which `sonora knowledge push` brings them; "
+        "`match_documents`: a function of that name which the project has already. See "
+        "[knowledge.md](knowledge.md).",
+    )
+    knowledge_match_from: float = Field(
+        0.4,
+        validation_alias="SONORA_KNOWLEDGE_MATCH_FROM",
+        ge=-1,
+        le=1,
+        description="With `match_documents`: the similarity from which a text is given to the "
+        "model. It is the function's `match_threshold`.",
     )
 
     @field_validator("data_dir")

@@ -34,3 +34,10 @@ def lite() -> Generator[Lite]:
     """Supabase's API over our schema, shared: use ids of your own."""
     with running_lite() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def lite_with_vector() -> Generator[Lite]:
+    """The same with pgvector, shared: use ids of your own."""
+    with running_lite(with_vector=True) as server:
+        yield server

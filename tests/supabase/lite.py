@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,11 +31,17 @@ _JWT_SECRET = re.compile(r'(?m)^jwt_secret = "(.*)"$')
 
 
 class Lite:
-    """A server. It may be stopped and started again, at the same address, with what it keeps."""
+    """A server. It may be stopped and started again, at the same address, with what it keeps.
 
-    def __init__(self, project: Path) -> None:
+    Args:
+        project: Its folder.
+        vector_files: Files of SQL to apply once it has pgvector; None leaves it without.
+    """
+
+    def __init__(self, project: Path, vector_files: Sequence[Path] | None = None) -> None:
         """Set up; `start` starts it."""
         self._project = project
+        self._vector_files = vector_files
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         keys = _read_env(project / ".env")
@@ -110,8 +116,7 @@ class Lite:
         self._config.write_text(_PORT.sub(f"port = {port}", config, count=1), encoding="utf-8")
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                # Without --no-admin, a request without any key would be served as service_role.
-                [*_command(), "start", "--no-admin"],
+                self._start_command(port),
                 cwd=self._project,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -128,6 +133,27 @@ class Lite:
         self.stop()
         return False
 
+    def _start_command(self, port: int) -> list[str]:
+        if self._vector_files is None:
+            # Without --no-admin, a request without any key would be served as service_role.
+            return [*_command(), "start", "--no-admin"]
+        script = self._project / "vector.mjs"
+        if not script.exists():
+            # Modules are looked for beside the script.
+            shutil.copy(_NODE_FILES / "vector.mjs", script)
+            modules = npm.installed(_NODE_FILES) / "node_modules"
+            (self._project / "node_modules").symlink_to(modules)
+        return [
+            npm.program("node"),
+            str(script),
+            str(port),
+            "supabase/.temp/data",
+            self.publishable_key,
+            self.secret_key,
+            self.jwt_secret,
+            *map(str, self._vector_files),
+        ]
+
     def _answers(self, port: int) -> bool:
         try:
             httpx.get(
@@ -141,11 +167,18 @@ class Lite:
 
 
 @contextmanager
-def running_lite(files: Iterable[Path] | None = None) -> Generator[Lite]:
+def running_lite(
+    files: Iterable[Path] | None = None,
+    *,
+    with_vector: bool = False,
+    more: Sequence[Path] = (),
+) -> Generator[Lite]:
     """Start a server with a database of its own, and stop and remove it in the end.
 
     Args:
         files: The migrations to begin with, in order; None is all of ours.
+        with_vector: Whether pgvector is there from then on, and ours are applied again.
+        more: What is applied after that.
 
     Raises:
         RuntimeError: Node is not installed, or something does not start.
@@ -153,7 +186,10 @@ def running_lite(files: Iterable[Path] | None = None) -> Generator[Lite]:
     database = _database(tuple(migrations() if files is None else files))
     folder = Path(tempfile.mkdtemp(prefix="sonora-lite-"))
     try:
-        server = Lite(shutil.copytree(database, folder / "project"))
+        server = Lite(
+            shutil.copytree(database, folder / "project"),
+            [*migrations(), *more] if with_vector else None,
+        )
         try:
             server.start()
             yield server

@@ -1,5 +1,6 @@
 """Who may do what with which rows, on a real PostgreSQL, from a table of expectations."""
 
+import json
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -29,6 +30,12 @@ COLUMNS = {
     "memories": "id user_id content source_message_id conversation_id created_at valid_until"
     " replaced_by forgotten_at metadata",
     "memory_choices": "id user_id remembers created_at",
+}
+
+# What is somebody's or everybody's, and read by both: see the last test.
+DOCUMENTS = {
+    "documents": "id user_id title source hash language created_at version",
+    "passages": "id document_id seq headings page anchor content language model keys version ready",
 }
 
 # Tables of which only the service key knows: nobody else has any grant on them.
@@ -230,7 +237,8 @@ def test_every_column_has_its_expectations(project: Project):
             " where table_schema = 'public' group by 1"
         ).fetchall()
     assert {table: sorted(columns) for table, columns in rows} == {
-        table: sorted(columns.split()) for table, columns in (COLUMNS | INTERNAL).items()
+        table: sorted(columns.split())
+        for table, columns in (COLUMNS | DOCUMENTS | INTERNAL).items()
     }
 
 
@@ -249,7 +257,7 @@ def test_grants_are_these_and_no_others(project: Project):
             " where t.attrelid in ("
             "   select oid from pg_class where relnamespace = 'public'::regnamespace)"
         ).fetchall()
-    verbs = {("SELECT", frozenset(COLUMNS)), ("DELETE", frozenset(DELETABLE))}
+    verbs = {("SELECT", frozenset(COLUMNS | DOCUMENTS)), ("DELETE", frozenset(DELETABLE))}
     assert set(tables) == {
         (table, "authenticated", verb) for verb, which in verbs for table in which
     }
@@ -417,3 +425,47 @@ def test_functions_have_a_fixed_search_path_and_few_callers(project: Project):
         "sonora_messages_inserted",
         "sonora_messages_updated",
     ]
+
+
+def test_a_document_is_read_by_its_owner_or_by_everybody_and_written_by_neither(project: Project):
+    with project.database.connect() as connection, connection.transaction(force_rollback=True):
+        for owner in (ANA, EVA, None):
+            document = scalar(
+                connection,
+                "insert into public.documents (id, user_id, title, source, hash)"
+                " values (gen_random_uuid(), %s, %s, 'a.md', 'hash') returning id",
+                owner and str(owner),
+                str(owner),
+            )
+            connection.execute(
+                "insert into public.passages"
+                " (id, document_id, seq, content, language, model, keys, version)"
+                " values (gen_random_uuid(), %s, 0, %s, 'es', 'model', 'word:1A', 'version')",
+                (document, str(owner)),
+            )
+        for role, user, seen in (
+            ("authenticated", ANA, {str(ANA), "None"}),
+            ("authenticated", EVA, {str(EVA), "None"}),
+            ("service_role", None, {str(ANA), str(EVA), "None"}),
+        ):
+            connection.execute(
+                "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)",
+                (role, json.dumps({"role": role, "sub": str(user)} if user else {})),
+            )
+            for query in ("select title from documents", "select content from passages"):
+                assert {row[0] for row in connection.execute(cast(Any, query))} == seen
+            connection.execute("set local role postgres")
+    for role, user in (("authenticated", ANA), ("anon", None)):
+        for query in (
+            "delete from documents",
+            "update passages set content = ''",
+            "insert into documents values (gen_random_uuid())",
+            "select sonora_documents()",
+            "select sonora_remove_documents()",
+            "select sonora_find_passages('{}', '', '')",
+        ):
+            with (
+                project.database.acting_as(role, user) as connection,
+                pytest.raises(psycopg.errors.InsufficientPrivilege),
+            ):
+                connection.execute(cast(Any, query))

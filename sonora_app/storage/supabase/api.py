@@ -133,12 +133,12 @@ class SupabaseApi:
             }
             for entry in entries
         ]
-        return refusals(await self._call("sonora_apply", {"entries": sent}), len(entries))
+        return refusals(await self.call("sonora_apply", {"entries": sent}), len(entries))
 
     async def schema_version(self) -> int:
         """The version of the project's schema; 0 where none of our migrations was applied."""
         try:
-            version = await self._call("sonora_schema_version", {})
+            version = await self.call("sonora_schema_version", {})
         except SupabaseError as error:
             if error.trouble is Trouble.OLD_SCHEMA:
                 return 0
@@ -173,7 +173,7 @@ class SupabaseApi:
             message_limit: How many of its newest messages to read.
             recall: What to read of what is remembered of who asks.
         """
-        answer = await self._call(
+        answer = await self.call(
             "sonora_open_call",
             {
                 "conversation_id": str(conversation_id) if conversation_id else None,
@@ -186,7 +186,7 @@ class SupabaseApi:
 
     async def known(self, user_id: str, recall: Recall) -> Known:
         """What `Store.known` gives."""
-        answer = await self._call(
+        answer = await self.call(
             "sonora_known", {"user_id": user_id, "recall": recall_argument(recall)}
         )
         return _read(lambda: known_in(answer, recall))
@@ -273,7 +273,8 @@ class SupabaseApi:
         answer = await self._ask(request)
         return _read(lambda: rows_in(answer))
 
-    async def _call(self, function: str, values: dict[str, object]) -> object:
+    async def call(self, function: str, values: dict[str, object]) -> object:
+        """What a function of the project gives."""
         return await self._ask(self._client.rpc(function, values))
 
     async def _ask(self, request: SupabaseRequest) -> object:

@@ -1,0 +1,1 @@
+"""Documents in Supabase: pushed there, and searched there."""
