@@ -81,10 +81,7 @@ async def _erase(settings: Settings, user: str, *, yes: bool) -> Receipt:
             ) from None
     joined = {
         place: {**receipt.places.get(place, {}), **documents.get(place, {})}
-        for place in (
-            *receipt.places,
-            *(place for place in documents if place not in receipt.places),
-        )
+        for place in {**receipt.places, **documents}
     }
     return Receipt(receipt.calls_ended, joined)
 
