@@ -1,8 +1,8 @@
-"""`python -m benchmarks.knowledge found | fit | speed [--folder FOLDER] [--passages N]`.
+"""`python -m benchmarks.knowledge found | fit | speed | common [--folder FOLDER] [--passages N]`.
 
 `found` is the table of docs/knowledge.md; `fit` gives the weights of `ranking.py`; `speed` asks an
-index of so many passages. The first run fetches the manuals (apt-get) and indexes them, which takes
-some five minutes of one core.
+index of so many passages; `common` writes what `space.py` reads, from other texts. The first run
+fetches the manuals (apt-get) and indexes them, which takes some five minutes of one core.
 """
 
 import argparse
@@ -18,15 +18,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
-    parser.add_argument("what", choices=("found", "fit", "speed"))
+    parser.add_argument("what", choices=("found", "fit", "speed", "common"))
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/sonora/knowledge")
     parser.add_argument("--passages", type=int, default=20_000)
     arguments = parser.parse_args()
 
+    from benchmarks.knowledge.common import write_common
     from benchmarks.knowledge.fit import fit
     from benchmarks.knowledge.found import Asked, build, report
     from benchmarks.knowledge.speed import grown, measure
+    from sonora_app.knowledge.space import COMMON_FILE
 
+    if arguments.what == "common":
+        write_common(arguments.folder, COMMON_FILE)
+        return
     path = build(arguments.folder)
     if arguments.what == "speed":
         large = arguments.folder / f"grown-{arguments.passages}.db"

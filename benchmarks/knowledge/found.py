@@ -12,7 +12,7 @@ from sonora_app.knowledge.candidates import Candidates, find_candidates
 from sonora_app.knowledge.database import open_index
 from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index
-from sonora_app.knowledge.questions import cleaned
+from sonora_app.knowledge.questions import as_written, cleaned
 from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order
 from sonora_app.knowledge.snapshot import load
 
@@ -42,7 +42,7 @@ class Asked:
 
         def candidates(text: str) -> Candidates:
             question = cleaned(text)
-            vector = embedder.question(question) if question else None
+            vector = embedder.question(as_written(question)) if question else None
             return find_candidates(connection, self.snapshot, question, vector, None)
 
         self.answerable: list[tuple[Question, Candidates, set[int]]] = []

@@ -75,6 +75,11 @@ def cleaned(question: str) -> str:
     return _joined_names(text.split())
 
 
+def as_written(question: str) -> str:
+    """A cleaned question with its marks, as the texts that the model learnt from have them."""
+    return f"¿{question}?"
+
+
 def _is_false_start(piece: str, following: list[str]) -> bool:
     """Whether a short piece was broken off and begun anew."""
     words = piece.split()

@@ -13,37 +13,26 @@ from sonora_app.knowledge.candidates import FEATURES, Candidates
 
 _Array = np.ndarray[Any, Any]
 
-WEIGHTS: dict[str, float] = {
-    "meaning": 2.02,
-    "mean_meaning": 0.29,
-    "heading_meaning": 0.15,
-    "words": 0.25,
-    "heading_words": -0.18,
-    "like_words": 0.49,
-    "bm25": 1.49,
-    "both": 1.25,
-    "length": 0.98,
-}
+WEIGHTS: dict[str, float] = {"meaning": 1.65, "likeness": 0.64, "bm25": 0.82, "both": 1.08}
 """How much each number counts for a passage."""
 
 FIT_WEIGHTS: dict[str, float] = {
-    "bias": -5.27,
-    "best": 0.65,
-    "similarity": 2.33,
-    "standing_out": -1.09,
-    "words": 0.36,
-    "known": 1.03,
-    "length": 1.08,
+    "bias": -4.95,
+    "best": 0.26,
+    "similarity": 1.61,
+    "words": 0.64,
+    "known": 1.13,
+    "length": 1.02,
 }
 """How much each number counts for whether anything fits."""
 
-SCORE_MIDDLE = 5.0
+SCORE_MIDDLE = 12.0
 """The score at which a passage is as likely as not to be the right one."""
 
 GIVEN_FROM = 0.4
 """What passages must fit at least to be given in a turn."""
 
-FITTING = ("bias", "best", "similarity", "standing_out", "words", "known", "length")
+FITTING = ("bias", "best", "similarity", "words", "known", "length")
 
 
 def order(candidates: Candidates) -> tuple[list[int], _Array]:
@@ -61,15 +50,13 @@ def fitting(candidates: Candidates, best: int | None, score: float) -> dict[str,
         best: The index of the likeliest; None where there is none.
         score: Its score.
     """
-    row = candidates.features[best] if best is not None else np.zeros(len(FEATURES))
     total = sum(term.weight for term in candidates.terms)
     known = sum(term.weight for term in candidates.terms if term.known)
     return {
         "bias": 1.0,
         "best": score,
-        "similarity": (candidates.similarity - 0.85) * 20,
-        "standing_out": candidates.standing_out,
-        "words": float(row[FEATURES.index("words")] + row[FEATURES.index("like_words")]),
+        "similarity": (candidates.similarity - 0.3) * 10,
+        "words": float(candidates.words[best]) if best is not None else 0.0,
         "known": known / total if total else 0.0,
         "length": min(len(candidates.terms), 6) / 6,
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sonora_app.knowledge.database import fact
+from sonora_app.knowledge.space import WIDTH, Space
 from sonora_app.knowledge.words import sound_of, trigrams_of
 
 _LIKE_ENOUGH = 0.5
@@ -15,6 +16,9 @@ _LIKE_ENOUGH = 0.5
 
 _LIKE_WORDS = 4
 """How many such words one is taken for."""
+
+_BYTES = 2 * WIDTH
+"""What a vector takes in the file."""
 
 _Array = np.ndarray[Any, Any]
 
@@ -28,9 +32,9 @@ class Snapshot:
         model: The embedding model; None where the index is empty.
         numbers: The passages' numbers, ascending; the rows of all that follows.
         vectors: The vectors of the passages' windows, in the order of the passages.
+        space: What is left of them without what all texts have in common.
+        lengths: How long each of them is there.
         starts: The row of `vectors` at which each passage's begin.
-        places: The vectors of the headings, each once.
-        place_of: Which of `places` a passage stands in.
         owners: The user a passage belongs to: an index into `users`; 0 is everybody.
         english: Which passages are in English and not in Spanish.
         users: The owners' ids.
@@ -41,15 +45,15 @@ class Snapshot:
     model: str | None
     numbers: _Array
     vectors: _Array
+    space: Space
+    lengths: _Array
     starts: _Array
-    places: _Array
-    place_of: _Array
     owners: _Array
     english: _Array
     users: dict[str, int]
     vocabulary: dict[str, int]
     _keys: list[str] = field(default_factory=list[str])
-    _lengths: _Array = field(default_factory=lambda: np.zeros(0))
+    _pieces: _Array = field(default_factory=lambda: np.zeros(0))
     _holding: dict[str, _Array] = field(default_factory=dict[str, _Array])
 
     def __len__(self) -> int:
@@ -69,7 +73,7 @@ class Snapshot:
         if not held:
             return []
         shared = np.bincount(np.concatenate(held), minlength=len(self._keys))
-        scores = 2 * shared / (self._lengths + len(pieces))
+        scores = 2 * shared / (self._pieces + len(pieces))
         best = np.argsort(-scores)[:_LIKE_WORDS]
         return [
             (self._keys[i], float(scores[i]))
@@ -85,41 +89,40 @@ def load(connection: sqlite3.Connection) -> Snapshot:
         revision = fact(connection, "revision") or "0"
         model = fact(connection, "model")
         rows = connection.execute(
-            "SELECT p.number, p.embeddings, p.heading_embedding, d.user_id, p.language "
+            "SELECT p.number, p.embeddings, d.user_id, p.language "
             "FROM passages p JOIN documents d ON d.id = p.document_id ORDER BY p.number"
         ).fetchall()
         words = dict(connection.execute("SELECT term, doc FROM passage_vocabulary"))
     finally:
         connection.execute("COMMIT")
-    places: dict[bytes, int] = {}
     users: dict[str, int] = {}
-    place_of = np.array([places.setdefault(row[2], len(places)) for row in rows], dtype=np.int32)
     owners = np.array(
-        [users.setdefault(row[3], len(users) + 1) if row[3] else 0 for row in rows], dtype=np.int32
+        [users.setdefault(row[2], len(users) + 1) if row[2] else 0 for row in rows], dtype=np.int32
     )
-    keys, lengths, holding = _sounds(words)
-    width = len(rows[0][2]) if rows else 2
+    keys, pieces, holding = _sounds(words)
+    vectors = _matrix([row[1] for row in rows])
+    space = Space.of(vectors)
     return Snapshot(
         revision=revision,
         model=model,
         numbers=np.array([row[0] for row in rows], dtype=np.int64),
-        vectors=_matrix([row[1] for row in rows], width),
-        starts=np.cumsum([0, *(len(row[1]) // width for row in rows)], dtype=np.int64)[:-1],
-        places=_matrix(list(places), width),
-        place_of=place_of,
+        vectors=vectors,
+        space=space,
+        lengths=space.lengths(vectors),
+        starts=np.cumsum([0, *(len(row[1]) // _BYTES for row in rows)], dtype=np.int64)[:-1],
         owners=owners,
-        english=np.array([row[4] == "en" for row in rows], dtype=bool),
+        english=np.array([row[3] == "en" for row in rows], dtype=bool),
         users=users,
         vocabulary=words,
         _keys=keys,
-        _lengths=lengths,
+        _pieces=pieces,
         _holding=holding,
     )
 
 
-def _matrix(blobs: list[bytes], width: int) -> _Array:
+def _matrix(blobs: list[bytes]) -> _Array:
     flat = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
-    return flat.reshape(-1, width // 2)
+    return flat.reshape(-1, WIDTH)
 
 
 def _sounds(words: dict[str, int]) -> tuple[list[str], _Array, dict[str, _Array]]:

@@ -1,0 +1,79 @@
+"""What texts of all kinds have in common, for `sonora_app/knowledge/space.py`.
+
+The texts are of packages that no question of the benchmark is about: two technical manuals in
+Spanish and one in English, and sayings and quotations in both.
+"""
+
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.knowledge.corpora import Manual, fetch
+from sonora_app.errors import SonoraError
+from sonora_app.knowledge.embedding import LocalEmbedder
+from sonora_app.knowledge.passages import cut, windows
+from sonora_app.knowledge.reading.files import read_file
+from sonora_app.knowledge.records import heading_text
+
+TEXTS = (
+    (Manual("gimp-es", "gimp-help-es", "usr/share/gimp/2.0/help/es/*.html"), 150),
+    (Manual("reference-es", "debian-reference-es", "usr/share/debian-reference/*.es.html"), 110),
+    (Manual("sayings-es", "fortunes-es", "usr/share/games/fortunes/es/*"), 120),
+    (Manual("gimp-en", "gimp-help-en", "usr/share/gimp/2.0/help/en/*.html"), 70),
+    (Manual("sayings-en", "fortunes", "usr/share/games/fortunes/*"), 50),
+)
+"""Each text, and how many windows of it are taken."""
+
+_FILES = 60
+_DIRECTIONS = 32
+"""How many of the widest directions are kept: the narrower ones are never left out."""
+
+
+def write_common(folder: Path, target: Path) -> None:
+    """Embed the texts, and write their mean and widest directions to `target`."""
+    chance = random.Random(5)
+    embedder = LocalEmbedder()
+    vectors: list[np.ndarray] = []
+    for manual, count in TEXTS:
+        files = [file for file in fetch(manual, folder) if file.is_file()]
+        if manual.name.startswith("sayings"):
+            found = _sayings([file for file in files if file.suffix != ".dat"])
+        else:
+            chance.shuffle(files)
+            found = _windows(files[:_FILES])
+        chance.shuffle(found)
+        print(f"{manual.name} …", flush=True)
+        vectors += [embedder.passage(text) for text in found[:count]]
+    save(np.array(vectors), target)
+
+
+def save(vectors: np.ndarray, target: Path) -> None:
+    """Write the mean of `vectors`, and below it their widest directions, each as long as wide."""
+    mean = vectors.mean(axis=0)
+    width, directions = np.linalg.eigh(np.cov((vectors - mean).T))
+    widest = directions[:, -_DIRECTIONS:] * np.sqrt(width[-_DIRECTIONS:])
+    np.save(target, np.vstack([mean, widest.T]).astype("<f2"))
+
+
+def _windows(files: list[Path]) -> list[str]:
+    found: list[str] = []
+    for file in files:
+        try:
+            document = read_file(file)
+        except SonoraError:
+            continue
+        for passage in cut(document):
+            place = heading_text(document.title, passage.headings)
+            found += [f"{place}. {window}" for window in windows(passage.content)]
+    return [text for text in found if len(text.split()) > 12]
+
+
+def _sayings(files: list[Path]) -> list[str]:
+    found = [
+        re.sub(r"\s+", " ", text).strip()
+        for file in files
+        for text in file.read_text("utf-8", "ignore").split("\n%\n")
+    ]
+    return [text for text in found if 10 < len(text.split()) < 70]

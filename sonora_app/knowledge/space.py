@@ -1,0 +1,98 @@
+"""Vectors without what all texts have in common, so that they tell apart what texts say."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COMMON_FILE = Path(__file__).with_name("common.npy")
+"""What texts of all kinds have in common."""
+
+WIDTH = 384
+"""Numbers in a vector of the model."""
+
+_LEFT_OUT = 4
+"""How many directions are left out: those in which texts differ most, whatever they say."""
+
+_OWN_SHARE = 0.5
+"""How much the index's own texts count among all texts for what is common."""
+
+_OWN_ENOUGH = 200
+"""How many windows an index must have to count so much; fewer count less."""
+
+_Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is left of a vector without the mean of all texts and the directions they share.
+
+    Vectors of e5 lie in a narrow cone and differ most by language, length and kind of text. Without
+    these few directions more of the likeness is about what is asked ("all-but-the-top", arXiv
+    1702.01417). What is common is known from texts of all kinds, and from the index's own: its
+    subject is common to all its passages. From its own texts alone the directions would be those
+    that a question is about.
+
+    Attributes:
+        mean: The mean of all texts.
+        shared: The directions that are left out, one a column.
+    """
+
+    mean: _Array
+    shared: _Array
+
+    @classmethod
+    def of(cls, windows: _Array) -> "Space":
+        """The space for an index of these windows, one a row."""
+        mean, spread = _common()
+        if len(windows):
+            some = windows[:: len(windows) // 4000 + 1]
+            share = _OWN_SHARE * min(1.0, len(some) / _OWN_ENOUGH)
+            own = some.mean(axis=0)
+            apart, away = some - own, own - mean
+            spread = (
+                (1 - share) * spread
+                + share / len(some) * (apart.T @ apart)
+                + share * (1 - share) * np.outer(away, away)
+            )
+            mean = mean + share * away
+        shared = np.linalg.eigh(spread)[1][:, -_LEFT_OUT:]
+        return cls(mean.astype(np.float32), np.ascontiguousarray(shared, dtype=np.float32))
+
+    def question(self, vector: _Array) -> _Array:
+        """A question's vector in this space, of length 1."""
+        left = vector - self.mean
+        left -= self.shared @ (left @ self.shared)
+        return left / max(float(np.linalg.norm(left)), 1e-6)
+
+    def lengths(self, windows: _Array) -> _Array:
+        """How long each of `windows`, one a row, is in this space."""
+        apart = windows - self.mean
+        lost = apart @ self.shared
+        left = np.einsum("ij,ij->i", apart, apart) - np.einsum("ij,ij->i", lost, lost)
+        return np.sqrt(np.maximum(left, 1e-6))
+
+    def likeness(self, likeness: _Array, asked: _Array, lengths: _Array) -> _Array:
+        """The likeness of windows to a question in this space.
+
+        Args:
+            likeness: The windows themselves times `asked`.
+            asked: What `question` gave.
+            lengths: What `lengths` gave for the windows.
+        """
+        # What is left out is at right angles to `asked`, so it needs no subtraction.
+        return (likeness - float(self.mean @ asked)) / lengths
+
+
+@cache
+def _common() -> tuple[_Array, _Array]:
+    """The mean of texts of all kinds, and how they differ from it (covariance).
+
+    `python -m benchmarks.knowledge common` wrote both, from texts that no question of the
+    benchmark is about: the mean first, then the widest directions, each as long as its spread.
+    """
+    rows = np.load(COMMON_FILE).astype(np.float64)
+    mean, directions = rows[0], rows[1:]
+    return mean, directions.T @ directions
