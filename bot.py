@@ -136,6 +136,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
             handlers=handlers,
             actions=ConversationHandler,
             search=await process_search(settings),
+            others=calls,
         )
         if calls.stopping:
             logger.warning("The process was stopped before a call had begun")

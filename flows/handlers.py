@@ -31,7 +31,8 @@ async def set_conversation_id(
     user_id: str,
     language: str,
 ) -> Result:
-    """Go on with the conversation that was opened for the page, or wait on without one. (event)
+    """Go on with the conversation that was opened for the page: from its beginning, or from where
+    it broke off; or wait on without one. (event)
 
     Args:
         conversation_id: Which conversation was asked for; empty for a new one.
@@ -42,7 +43,13 @@ async def set_conversation_id(
     if call.opened is None:
         return {"status": "rejected"}, TRANSITION_IN_YAML
     flow_manager.state.update(call.prompt_facts())
-    return {"status": "ready"}, TRANSITION_IN_YAML
+    if (back := call.opened.back) is None:
+        return {"status": "ready"}, TRANSITION_IN_YAML
+    flow_manager.state.update(back.state)
+    # The bot says that it is still here, and listens from the first moment on.
+    flow_manager.state[ANSWER_ON_ARRIVAL] = False
+    await call.mute_user(False)
+    return {"status": f"back_in_{back.node}"}, TRANSITION_IN_YAML
 
 
 async def wrap_up(

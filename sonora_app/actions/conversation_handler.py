@@ -147,6 +147,7 @@ class ConversationHandler:
                 session_id=ready.session_id,
                 resumed=ready.resumed,
                 history=ready.history,
+                put_back=ready.put_back,
             )
         )
 

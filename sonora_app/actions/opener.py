@@ -184,6 +184,7 @@ class Opener:
             session_id=opened.session_id,
             resumed=opened.resumed,
             history="loaded" if opened.complete else "delayed",
+            put_back=opened.back is not None,
             node=self._call.driver.node,
         )
 

@@ -18,14 +18,16 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.worker import PipelineWorker
 
-from sonora_app import __version__
 from sonora_app.call import fitting_lines
+from sonora_app.call.finding import Finding
 from sonora_app.call.grounding import Grounding
+from sonora_app.call.holding import OtherCalls
 from sonora_app.call.late_history import LateHistory
 from sonora_app.call.muting import FlowMute
-from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.opening import OpenedConversation, OpeningRequest
 from sonora_app.call.reach import Reach
-from sonora_app.call.remembering import Remembering, known_to, opening_recall
+from sonora_app.call.remembering import Remembering, known_to
+from sonora_app.call.returning import kept_state
 from sonora_app.call.services import CallServices
 from sonora_app.call.storage_reports import StorageReports
 from sonora_app.errors import ErrorCode, SonoraError
@@ -34,7 +36,6 @@ from sonora_app.flow.lines import Lines
 from sonora_app.page.protocol import ConversationEnded, NodeChanged, Notice
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.settings import Settings
-from sonora_app.storage.prefetch import Reading
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Found, Store
@@ -57,6 +58,7 @@ class Call:
         reach: Tells whether anybody is there.
         driver: Moves the call through its flow.
         grounding: Has the model answer from documents; None where there are none.
+        others: The other calls of this process; None knows of none.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Call:
         reach: Reach,
         driver: FlowDriver,
         grounding: Grounding | None = None,
+        others: OtherCalls | None = None,
     ) -> None:
         """Follow the flow from here on; `start` enters its first node."""
         self.settings = settings
@@ -88,10 +91,10 @@ class Call:
         self.summary: str | None = None
         self.reply_by_voice = True
         self.undescribed = False
-        self.reading = Reading(store, settings, recall=opening_recall(settings))
+        self._finding = Finding(settings, store, services, driver, transport, others)
+        self.reading = self._finding.reading
         self.memory = Remembering(self, store)
         self._store = store
-        self._transport = transport
         self._mute = mute
         self._reports = StorageReports(page, store)
         self._late: asyncio.Task[None] | None = None
@@ -133,22 +136,14 @@ class Call:
             "language": request.language or "",
         }
         try:
-            found = known_to(
-                request, await self.reading.found(request.conversation_id, request.user_id)
-            )
-            opened = open_conversation(
-                request,
-                found,
-                settings=self.settings,
-                transport=self._transport,
-                app_version=__version__,
-                stand_ins=frozenset(self.services.stand_ins),
-            )
+            opened, found = await self._finding.find(request)
         except SonoraError:
             await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
             raise
         await self._begin(opened, request, found)
         await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
+        if opened.back is not None:
+            await self.say(self.lines.text("still_here"))
         logger.info(f"Session {opened.session_id} opened conversation {opened.conversation_id}")
         return opened
 
@@ -161,6 +156,7 @@ class Call:
         if self.grounding is not None:
             self.grounding.called_by(request.user_id or None)
         self.summary = opened.summary
+        self.undescribed = opened.back is not None and opened.back.undescribed
         self._reports.opened()
         self.recorder = self._store.recorder(
             opened, on_written=self._reports.written, on_health=self._reports.changed
@@ -168,9 +164,9 @@ class Call:
         self.opened = self.memory.begin(opened, request, found.known)
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
-        if opened.history:
+        if told := [*opened.history, *fitting_lines.told_on_return(self.lines, opened)]:
             await self.worker.queue_frame(
-                LLMMessagesAppendFrame(messages=list[Any](opened.history), run_llm=False)
+                LLMMessagesAppendFrame(messages=list[Any](told), run_llm=False)
             )
         if not opened.complete:
             late = self._load_late(opened, request)
@@ -301,6 +297,8 @@ class Call:
                 move.to_node,
                 trigger=move.function,
                 arguments={"cause": move.cause, **kept},
+                state=kept_state(self.driver.state),
+                saying=fitting_lines.about_to_say(self.lines, self.opened, move.to_node),
             )
         await self.page.tell(
             NodeChanged(node=move.to_node, previous=move.from_node, trigger=move.function)

@@ -19,6 +19,21 @@ def greeting(lines: Lines, opened: OpenedConversation | None) -> str:
     return lines.text(f"greeting.{'returning' if returning else 'new'}", known)
 
 
+def about_to_say(lines: Lines, opened: OpenedConversation | None, node: str) -> str | None:
+    """The fixed line of `node` that is kept until it is known what was heard of it."""
+    return greeting(lines, opened) if node == "greeting" else None
+
+
+def told_on_return(lines: Lines, opened: OpenedConversation) -> list[dict[str, str]]:
+    """What the model is told where the talk goes on from where it broke off."""
+    if opened.back is None:
+        return []
+    facts = {"summary": quoted(opened.summary), "saying": quoted(opened.back.unheard)}
+    parts = [_text_if_known(lines, f"prompt.{key}", facts) for key in ("history", "saying")]
+    told = " ".join(filter(None, [*parts, lines.text("prompt.back")]))
+    return [{"role": "developer", "content": told}]
+
+
 def farewell(lines: Lines, reason: EndReason | None) -> str:
     """How the user is seen off."""
     return lines.text(f"farewell.{reason or EndReason.GOODBYE}")

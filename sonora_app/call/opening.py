@@ -1,15 +1,18 @@
 """Opens a conversation: finds its owner and its history, and decides what the call begins with."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 from uuid import UUID
 
+from sonora_app.call.returning import Return, place_of_return
 from sonora_app.errors import NotFoundError
 from sonora_app.flow.quoted import spoken_name, spoken_topic
 from sonora_app.identity.callers import check_may_open
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.history import ContextMessage, context_messages
+from sonora_app.storage.positions import Position, Standing
 from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
@@ -22,6 +25,13 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.store import Found, Opening
+
+_NOWHERE = "waiting"
+"""Where a talk is that has not begun: nobody is put back there."""
+
+_ROOM = 100
+"""How many numbers are left to a call of another machine, of which it is not known whether it has
+ended: what it still brings comes before what is said from here on, and no number comes twice."""
 
 _NEWEST_TOPICS = 5
 """How many of a conversation's topics may be the one that a greeting names."""
@@ -67,6 +77,8 @@ class OpenedConversation(RecordedCall):
         history: Its newest messages, for the language model.
         summary: What is known of the messages before those, or of the last conversation.
         facts: What the greeting can draw on.
+        standing: Which call held it last, and where the talk was; None where that is not known.
+        back: Where the talk broke off, if it goes on from there; None has the user greeted.
     """
 
     asked_for: UUID | None
@@ -78,6 +90,8 @@ class OpenedConversation(RecordedCall):
     history: tuple[ContextMessage, ...]
     summary: str | None
     facts: GreetingFacts
+    standing: Standing | None
+    back: Return | None
 
 
 def open_conversation(
@@ -88,6 +102,7 @@ def open_conversation(
     transport: str,
     app_version: str,
     stand_ins: frozenset[str] = frozenset(),
+    returnable: Collection[str] = (),
 ) -> OpenedConversation:
     """Open the conversation that is asked for, or a new one.
 
@@ -100,6 +115,7 @@ def open_conversation(
         transport: The name of the transport, kept with the call.
         app_version: The version of Sonora, kept with the call.
         stand_ins: The vendors that are stood in for, kept with a new conversation.
+        returnable: The nodes of the flow that one can come back to.
 
     Raises:
         ConversationRefusedError: This user may not open the conversation.
@@ -110,14 +126,10 @@ def open_conversation(
     else:
         begun = _resume(request, found, found.opening, settings)
     opening, previous = begun.opening, begun.previous
-    conversation_id, session_id = opening.conversation.id, uuid7()
-    session = Session(
-        id=session_id,
-        conversation_id=conversation_id,
-        transport=transport,
-        started_at=utc_now(),
-        app_version=app_version,
-    )
+    standing, conversation_id = opening.standing, opening.conversation.id
+    session_id = uuid7(after=standing.position.session_id if standing else None)
+    back = place_of_return(opening, returnable, within_secs=settings.return_secs, now=utc_now())
+    room = 0 if standing is None or standing.ended_at or standing.is_ours else _ROOM
     return OpenedConversation(
         conversation_id=conversation_id,
         asked_for=request.conversation_id if request.conversation_id != conversation_id else None,
@@ -130,11 +142,39 @@ def open_conversation(
         history=_history(opening, settings),
         summary=previous.summary if previous else None,
         facts=_facts(previous),
-        last_message_seq=opening.last_message_seq,
-        last_transition_seq=opening.last_transition_seq,
+        standing=standing,
+        back=back,
+        last_message_seq=opening.last_message_seq + room,
+        last_transition_seq=opening.last_transition_seq + room,
         last_message_at=opening.conversation.last_message_at,
-        records=(*begun.records, session),
+        records=(
+            *begun.records,
+            *_call_records(conversation_id, session_id, back, transport, app_version),
+        ),
     )
+
+
+def _call_records(
+    conversation_id: UUID, session_id: UUID, back: Return | None, transport: str, app_version: str
+) -> tuple[Record, ...]:
+    """That a call begins, and that it holds the conversation from here on."""
+    now = utc_now()
+    session = Session(
+        id=session_id,
+        conversation_id=conversation_id,
+        transport=transport,
+        started_at=now,
+        app_version=app_version,
+    )
+    position = Position(
+        conversation_id=conversation_id,
+        session_id=session_id,
+        node=back.node if back else _NOWHERE,
+        state=dict(back.state) if back else {},
+        saying=back.unheard if back else None,
+        updated_at=now,
+    )
+    return session, position
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Protocol
+from uuid import UUID
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame
-from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -19,6 +19,8 @@ from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
 from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
+from sonora_app.call.holding import WAY_SECS, Holding, OtherCalls
+from sonora_app.call.keeping import Keeping
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import (
@@ -31,7 +33,6 @@ from sonora_app.call.reach import Reach
 from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import build_services
-from sonora_app.call.summary import look_back
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
@@ -83,6 +84,7 @@ async def build_session(
     handlers: ModuleType,
     actions: Callable[[Call, SetConversationId | None], PageActions],
     search: KnowledgeSearch | None = None,
+    others: OtherCalls | None = None,
 ) -> "Session":
     """Put the parts of one call together, each complete when it is made.
 
@@ -94,6 +96,7 @@ async def build_session(
         handlers: What the functions and actions of the flow do.
         actions: Makes what does what the page asks, of the call and its `/start` request.
         search: Finds what the documents say; None where there are none.
+        others: The other calls of this process; None knows of none.
     """
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
@@ -116,10 +119,10 @@ async def build_session(
         reach=reach,
         driver=build_driver(worker, services, aggregators, transport, handlers, without=without),
         grounding=grounding,
+        others=others,
     )
     acts = actions(call, start)
-    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
-    failures = Failures(call)
+    limits, failures = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked), Failures(call)
     turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
     return Session(
         transport,
@@ -128,10 +131,8 @@ async def build_session(
         actions=acts,
         limits=limits,
         failures=failures,
-        turns=turns,
-        metrics=metrics,
+        keeping=Keeping(call, store, turns, metrics, aggregators.user().context),
         earlier_talk=EarlierTalk(call, aggregators),
-        context=aggregators.user().context,
         opens_itself=start is not None,
     )
 
@@ -146,10 +147,8 @@ class Session:
         actions: Does what the page asks.
         limits: Keeps the call's time.
         failures: Answers for the vendors.
-        turns: Records what is said.
-        metrics: What the call used.
+        keeping: Keeps what was said when the call ends.
         earlier_talk: Keeps the prompt short.
-        context: What the model is told.
         opens_itself: Whether the `/start` request names a conversation.
     """
 
@@ -162,28 +161,25 @@ class Session:
         actions: PageActions,
         limits: CallLimits,
         failures: Failures,
-        turns: TurnWatcher,
-        metrics: CallMetrics,
+        keeping: Keeping,
         earlier_talk: EarlierTalk,
-        context: LLMContext,
         opens_itself: bool,
     ) -> None:
         """Follow the transport from here on; `run` does the rest."""
         self._call = call
-        self._store = store
         self._actions = actions
         self._limits = limits
         self._failures = failures
-        self._turns = turns
-        self._metrics = metrics
+        self._keeping = keeping
         self._earlier_talk = earlier_talk
-        self._context = context
         self._opens_itself = opens_itself
         self._client_ready = asyncio.Event()
         self._client_connected = asyncio.Event()
         self._client_left = False
-        self._keep_by: float | None = None
-        self._erased = False
+        self._ending: EndReason | None = None
+        self._holding = Holding(
+            lambda: call.opened, store, lambda: self.give_way(within_secs=WAY_SECS)
+        )
         Reconnections(call, transport)
         transport.add_event_handler("on_client_connected", self._connected)
         transport.add_event_handler("on_client_disconnected", self._disconnected)
@@ -203,14 +199,15 @@ class Session:
                 self._limits.run(),
                 self._call.reach.run(),
                 self._open_from_body(),
+                self._holding.run(),
             ):
-                if self._keep_by is not None:
-                    await worker.cancel(reason="the process stops")
+                if self._ending is not None:
+                    await worker.cancel(reason="ended before it began")
                 await runner.run()
         finally:
             self._earlier_talk.close()
             # Also when the host cancels the call: what was said is kept all the same.
-            await asyncio.shield(self._close())
+            await asyncio.shield(self._keeping.run(self._end_reason))
 
     @property
     def user_id(self) -> str | None:
@@ -225,12 +222,40 @@ class Session:
             reason: Why it ends. With `ERASED` nothing more is made of what was said.
         """
         if reason is EndReason.ERASED:
-            if self._erased:
+            if self._ending is reason:
                 return
-            self._erased = True
-        self._keep_by = asyncio.get_running_loop().time() + within_secs
+            self._keeping.leave_words()
+        self._ending = reason
+        self._keeping.hurry(within_secs)
         await self._call.tell_end(reason)
         await self._call.worker.cancel(reason=f"ended from outside: {reason}")
+
+    def holds(self, conversation_id: UUID, owner_id: str | None) -> bool:
+        """Whether the call talks in a conversation, which is `owner_id`'s."""
+        opened = self._call.opened
+        return opened is not None and (
+            (opened.conversation_id, opened.owner_id) == (conversation_id, owner_id)
+        )
+
+    async def give_way(self, *, within_secs: float) -> None:
+        """End the call at once, since another one of its conversation began. Tell the page why.
+
+        Returns when what was said is kept.
+
+        Args:
+            within_secs: How long to wait for that at most, in seconds.
+        """
+        self._ending = self._ending or EndReason.TAKEN_OVER
+        self._keeping.leave_summary()
+        await self._call.tell_end(EndReason.TAKEN_OVER)
+        await self._call.worker.cancel(reason="another call goes on with the conversation")
+        await self._keeping.is_kept(within_secs=within_secs)
+
+    @property
+    def _end_reason(self) -> EndReason:
+        return self._call.end_reason or (
+            EndReason.CLIENT_LEFT if self._client_left else EndReason.SHUTDOWN
+        )
 
     # --- What it follows
 
@@ -263,43 +288,3 @@ class Session:
         except SonoraError as error:
             logger.warning(f"The conversation of the start request cannot be opened: {error}")
             await self._call.page.tell(Notice(code=error.code, message=str(error)))
-
-    async def _close(self) -> None:
-        call, settings = self._call, self._call.settings
-        call.stop_reading()
-        self._turns.record_typed()
-        recorder = call.recorder
-        if recorder is None:
-            return
-        reason = call.end_reason or (
-            EndReason.CLIENT_LEFT if self._client_left else EndReason.SHUTDOWN
-        )
-        # First the end itself: the summary takes a while, and the host may not wait for it.
-        recorder.end(reason, metrics=self._metrics.as_json())
-        if (call.undescribed or call.memory.reviews) and not self._erased:
-            told = await look_back(
-                call.services.llm,
-                self._context,
-                language=call.lines.text("prompt.language"),
-                # Half of what is left: the description has to be written, too.
-                timeout_secs=self._still(settings.summary_secs, share=0.5),
-                person=call.memory.person if call.memory.reviews else None,
-                turns=call.memory.turns,
-            )
-            # Whoever is being erased may be so since it was asked for.
-            if told.description is not None and call.undescribed and not self._erased:
-                recorder.describe(**told.description.model_dump())
-            if told.review is not None and not self._erased:
-                call.memory.review(told.review)
-        await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
-        call.stop_reporting()
-        if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):
-            logger.warning(f"{left} records stay in the journal until Supabase takes them")
-        logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
-
-    def _still(self, secs: float, *, share: float = 1.0) -> float:
-        """How much of `secs` a step of closing may take, where the process does not wait for it."""
-        if self._keep_by is None:
-            return secs
-        left = self._keep_by - asyncio.get_running_loop().time()
-        return min(secs, max(0.0, left * share))

@@ -44,7 +44,7 @@ EVENT_ONLY = "(event)"
 """How the description of a function ends that only events take."""
 
 ANSWER_ON_ARRIVAL = "answer_on_arrival"
-"""State key by which a handler asks that the model speaks on entering the next node."""
+"""State key by which a handler says whether the model speaks on entering the next node."""
 
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 """What Flows fills in on entering a node."""
@@ -140,6 +140,18 @@ class FlowDriver:
     def node(self) -> str:
         """The node the call is in."""
         return self._manager.current_node or self._flow.config.initial_node
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What handlers have put there, and what the prompts' placeholders stand for."""
+        return self._manager.state
+
+    def cases(self, function: str, *, prefix: str) -> frozenset[str]:
+        """What follows `prefix` in the cases by which `function` leaves the present node."""
+        functions = self._flow.config.nodes[self.node].functions or []
+        leads = next((each.transition_to for each in functions if each.name == function), None)
+        cases = leads.cases if isinstance(leads, FlowConfig.Branch) else {}
+        return frozenset(each.removeprefix(prefix) for each in cases if each.startswith(prefix))
 
     @property
     def cause(self) -> str:
@@ -268,8 +280,9 @@ class FlowDriver:
                 return {"status": "failed"}, None
             if isinstance(node, dict):
                 self._taken = Move(self.node, node.get("name", ""), schema.name, cause, dict(args))
-                if manager.state.pop(ANSWER_ON_ARRIVAL, False):
-                    node = cast(NodeConfig, {**node, "respond_immediately": True})
+                answers = manager.state.pop(ANSWER_ON_ARRIVAL, None)
+                if answers is not None:
+                    node = cast(NodeConfig, {**node, "respond_immediately": answers})
             return result, node
 
         return noted

@@ -77,6 +77,9 @@ class ActionMessage(BaseModel):
 class Ready(Outbound):
     """The answer to `set_conversation_id`: the conversation is open and the bot will greet.
 
+    With `put_back` the talk broke off a moment ago and goes on in `node`, where it was: the bot
+    says that it is still there, and does not greet.
+
     With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
     """
 
@@ -85,6 +88,7 @@ class Ready(Outbound):
     session_id: UUID
     resumed: bool
     history: HistoryState
+    put_back: bool = False
     node: str
 
 
@@ -155,6 +159,7 @@ class ConversationOpened(Event):
     session_id: UUID
     resumed: bool
     history: HistoryState
+    put_back: bool = False
 
 
 class HistoryLoaded(Event):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 from loguru import logger
 
@@ -40,6 +41,20 @@ class EndableCall(Protocol):
     @property
     def user_id(self) -> str | None:
         """Who calls; None while that is not known, or nobody was named."""
+        ...
+
+    def holds(self, conversation_id: UUID, owner_id: str | None) -> bool:
+        """Whether it talks in a conversation, which is `owner_id`'s."""
+        ...
+
+    async def give_way(self, *, within_secs: float) -> None:
+        """End the call at once, since another one of its conversation began. Tell its page why.
+
+        Returns when what was said is kept.
+
+        Args:
+            within_secs: How long to wait for that at most, in seconds.
+        """
         ...
 
     async def end(self, *, within_secs: float, reason: EndReason = EndReason.SHUTDOWN) -> None:
@@ -135,6 +150,27 @@ class Calls:
             if isinstance(outcome, Exception):
                 logger.opt(exception=outcome).error("A call cannot be ended")
         await self._cancel_after(within_secs)
+
+    async def make_way(
+        self, conversation_id: UUID, owner_id: str | None, *, within_secs: float
+    ) -> bool:
+        """End the calls that talk in a conversation, and wait until what was said in them is kept.
+
+        Args:
+            conversation_id: The conversation.
+            owner_id: Whose it is. A call in which it is somebody else's goes on.
+            within_secs: How long to wait at most, in seconds.
+
+        Returns:
+            Whether there was one.
+        """
+        held = [call for call in self._held.values() if call.holds(conversation_id, owner_id)]
+        for outcome in await asyncio.gather(
+            *(call.give_way(within_secs=within_secs) for call in held), return_exceptions=True
+        ):
+            if isinstance(outcome, Exception):
+                logger.opt(exception=outcome).error("A call that was taken over cannot be ended")
+        return bool(held)
 
     async def settled(self) -> None:
         """Wait until no call is in progress."""

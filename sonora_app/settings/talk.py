@@ -42,6 +42,13 @@ class TalkSettings(EnvironmentSettings):
         "(then a fresh conversation opens), 60 elsewhere and with `verified` identity (then the "
         "call ends).",
     )
+    return_secs: float = Field(
+        600.0,
+        validation_alias="SONORA_RETURN_SECS",
+        ge=0,
+        description="How long after a call broke off the user is put back where the talk was, and "
+        "not greeted again. With 0 everybody is greeted.",
+    )
     idle_secs: float = Field(
         12.0,
         validation_alias="SONORA_IDLE_SECS",

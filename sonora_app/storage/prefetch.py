@@ -75,6 +75,16 @@ class Reading:
             await asyncio.sleep(wait_secs)
             wait_secs = min(wait_secs * 2, _LONGEST_RETRY_SECS)
 
+    async def by_now(self, found: Found, conversation_id: UUID, user_id: str) -> Found:
+        """What there is by now of a conversation that was found, as far as this machine knows.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        return await self._store.found_by_now(
+            found, conversation_id, user_id, message_limit=_SPARE * self._settings.history_messages
+        )
+
     def close(self) -> None:
         """Give up what was begun and not asked for."""
         if self._ahead is not None:

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol, TypeVarTuple
+from typing import Protocol, TypeVarTuple
 
 from loguru import logger
 from pydantic import ValidationError
@@ -20,7 +19,6 @@ from sonora_app.storage.records import (
     RecordedCall,
     StorageHealth,
     Transition,
-    uuid7,
 )
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.unwritten import Unwritten
@@ -109,16 +107,13 @@ class RecordWriter:
         self._ground = tuple(
             record for record in call.records if not isinstance(record, ConversationUpdate)
         )
-        self._message_seq = call.last_message_seq
-        self._transition_seq = call.last_transition_seq
-        # Order is by time, which a clock that steps back, or another machine's, must not break.
-        self._message_at = self._transition_at = call.last_message_at
 
-    def take(self, draft: Draft) -> None:
-        """Have a record made and written."""
-        self._undone += 1
+    def take(self, *drafts: Draft) -> None:
+        """Have records made and written. A step and its position are written in one go."""
+        self._undone += len(drafts)
         self._done.clear()
-        self._waiting.put_nowait(draft)
+        for draft in drafts:
+            self._waiting.put_nowait(draft)
 
     async def drain(self) -> None:
         """Try at once, and wait until everything taken so far is written somewhere, or refused."""
@@ -171,7 +166,7 @@ class RecordWriter:
         """
         async with self._attempting:
             self._take_waiting()
-            while batch := dict(islice(self._held.items(), _BATCH)):
+            while batch := self._next_batch():
                 try:
                     await self._write_batch(batch)
                 except StorageError as error:
@@ -185,6 +180,14 @@ class RecordWriter:
             self._store.unwritten.left(self)
             self._report("ok")
             return True
+
+    def _next_batch(self) -> dict[int, _Held]:
+        held = iter(self._held.items())
+        batch = dict(islice(held, _BATCH))
+        if batch and isinstance([*batch.values()][-1].record, Transition):
+            # What belongs to it.
+            batch |= dict(islice(held, 1))
+        return batch
 
     async def _write_batch(self, batch: dict[int, _Held]) -> None:
         try:
@@ -262,35 +265,6 @@ class RecordWriter:
         else:
             self._count_done(1)
 
-    def message(self, moment: datetime, **fields: Any) -> Message:  # noqa: ANN401  # Message's
-        """A message that began at `moment`, or just after the one before."""
-        created_at = _after(self._message_at, moment)
-        message = Message(
-            conversation_id=self.call.conversation_id,
-            session_id=self.call.session_id,
-            seq=self._message_seq + 1,
-            created_at=created_at,
-            **fields,
-        )
-        self._message_seq += 1
-        self._message_at = created_at
-        return message
-
-    def transition(self, moment: datetime, **fields: Any) -> Transition:  # noqa: ANN401
-        """A step of the flow at `moment`, or just after the one before."""
-        created_at = _after(self._transition_at, moment)
-        transition = Transition(
-            id=uuid7(),
-            conversation_id=self.call.conversation_id,
-            session_id=self.call.session_id,
-            seq=self._transition_seq + 1,
-            created_at=created_at,
-            **fields,
-        )
-        self._transition_seq += 1
-        self._transition_at = created_at
-        return transition
-
     def _report(self, health: StorageHealth) -> None:
         if health != self._health:
             self._health = health
@@ -310,10 +284,3 @@ def _made(draft: Draft) -> Record | None:
         wrong = {str(name) for each in error.errors() for name in each["loc"][:1]}
         logger.error(f"A record cannot be made and is lost. Wrong in it: {', '.join(wrong)}")
         return None
-
-
-def _after(earlier: datetime | None, moment: datetime) -> datetime:
-    """`moment`, or the next one after `earlier` where that is later."""
-    if earlier is None or moment > earlier:
-        return moment
-    return earlier + timedelta(microseconds=1)

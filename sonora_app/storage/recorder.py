@@ -8,13 +8,14 @@ page can show it.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from loguru import logger
 
+from sonora_app.storage.record_maker import RecordMaker
 from sonora_app.storage.record_writer import Draft, RecordWriter, WritableStore
 from sonora_app.storage.records import (
     ConversationUpdate,
@@ -56,6 +57,7 @@ class Recorder:
         self._pending = 0
         self._side = store.side
         self._unwritten = store.unwritten
+        self._maker = RecordMaker(call)
         self._writer = RecordWriter(store, call, self._written, self._health_changed)
         self._side.start(self._writer.run())
         self.keep(call.records)
@@ -98,7 +100,7 @@ class Recorder:
         message_id = uuid7()
         self._note(
             partial(
-                self._writer.message,
+                self._maker.message,
                 started_at or utc_now(),
                 id=message_id,
                 role=role,
@@ -118,18 +120,42 @@ class Recorder:
             self._note(partial(_same, record))
 
     def transition(
-        self, from_node: str, to_node: str, *, trigger: str, arguments: JsonObject
+        self,
+        from_node: str,
+        to_node: str,
+        *,
+        trigger: str,
+        arguments: JsonObject,
+        state: Mapping[str, str] | None = None,
+        saying: str | None = None,
     ) -> None:
-        """Record one step of the flow. `arguments` are not to be changed from here on."""
+        """Record one step of the flow, and in one go where the talk is from here on.
+
+        Args:
+            from_node: Where it came from.
+            to_node: Where it went.
+            trigger: The function that was taken.
+            arguments: What the function was given. Not to be changed from here on.
+            state: What the prompts of the flow need to go on from there.
+            saying: The fixed line that is about to be spoken there.
+        """
+        now = utc_now()
         self._note(
             partial(
-                self._writer.transition,
-                utc_now(),
+                self._maker.transition,
+                now,
                 from_node=from_node,
                 to_node=to_node,
                 trigger=trigger,
                 arguments=arguments,
-            )
+            ),
+            partial(
+                self._maker.position,
+                now,
+                node=to_node,
+                state=dict(state or {}),
+                saying=saying or None,
+            ),
         )
 
     def describe(
@@ -161,7 +187,18 @@ class Recorder:
                 metrics=metrics,
             )
         )
-        self._update_conversation(status=reason.status)
+        if reason is not EndReason.TAKEN_OVER:
+            self._update_conversation(status=reason.status)
+
+    async def drain(self, *, timeout_secs: float) -> None:
+        """Wait until all that was recorded so far is written.
+
+        Args:
+            timeout_secs: How long to wait for the store, in seconds.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_secs):
+                await self._side.run(self._writer.drain())
 
     async def aclose(self, *, timeout_secs: float) -> int:
         """Wait for the last records to be written. Those that cannot be are not given up.
@@ -174,9 +211,7 @@ class Recorder:
         Returns:
             How many records could not be written in that time.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_secs):
-                await self._side.run(self._writer.drain())
+        await self.drain(timeout_secs=timeout_secs)
         # What was told of them has still to arrive here.
         await asyncio.sleep(0)
         if left := self.pending:
@@ -190,12 +225,13 @@ class Recorder:
         self._on_written, self._on_health = _ignore, _ignore
         return left
 
-    def _note(self, draft: Draft) -> None:
-        self._pending += 1
-        self._side.call(self._writer.take, draft)
+    def _note(self, *drafts: Draft) -> None:
+        self._pending += len(drafts)
+        self._side.call(self._writer.take, *drafts)
 
     def _update_conversation(self, **changes: object) -> None:
-        fields = {"id": self._call.conversation_id, "updated_at": utc_now(), **changes}
+        of = {"id": self._call.conversation_id, "session_id": self._call.session_id}
+        fields = {**of, "updated_at": utc_now(), **changes}
         self._note(partial(ConversationUpdate.model_validate, fields))
 
     def _written(self, records: Sequence[Record], handled: int) -> None:

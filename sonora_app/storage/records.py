@@ -46,10 +46,13 @@ class EndReason(StrEnum):
     ERASED = "erased"
     ERROR = "error"
     CRASHED = "crashed"
+    TAKEN_OVER = "taken_over"
 
     @property
     def status(self) -> ConversationStatus:
         """What a call that ended so leaves its conversation as."""
+        if self is EndReason.TAKEN_OVER:
+            return ConversationStatus.ACTIVE
         if self in (EndReason.CLIENT_LEFT, EndReason.SHUTDOWN, EndReason.ERASED):
             return ConversationStatus.ABANDONED
         if self in (EndReason.ERROR, EndReason.CRASHED):
@@ -99,7 +102,8 @@ class Conversation(Record):
 class ConversationUpdate(Record):
     """What a call learned about its conversation. Fields left out stay as they are.
 
-    `metadata` is merged into what is there, key by key.
+    `metadata` is merged into what is there, key by key. What a call says changes nothing once a
+    later one holds the conversation; `session_id` is that call.
     """
 
     table: ClassVar[str] = "conversations"
@@ -110,6 +114,7 @@ class ConversationUpdate(Record):
     status: ConversationStatus | None = None
     language: str | None = None
     metadata: JsonObject | None = None
+    session_id: UUID | None = None
     updated_at: AwareDatetime
 
 
@@ -273,8 +278,11 @@ _last_uuid7 = 0
 _uuid7_lock = threading.Lock()
 
 
-def uuid7() -> UUID:
+def uuid7(after: UUID | None = None) -> UUID:
     """A new UUIDv7 (RFC 9562, section 5.7), greater than every earlier one of this process.
+
+    Args:
+        after: One of another process that it has to be greater than, too.
 
     The 12 bits after the millisecond count within it (method 1 of section 6.2), and carry into
     the millisecond when they run out or the clock steps back.
@@ -282,6 +290,8 @@ def uuid7() -> UUID:
     global _last_uuid7
     with _uuid7_lock:
         now = time.time_ns() // 1_000_000 << 12
+        if after is not None:
+            now = max(now, (after.int >> 80 << 12 | after.int >> 64 & 0xFFF) + 1)
         _last_uuid7 = stamp = max(now, _last_uuid7 + 1)
     millis, count = stamp >> 12, stamp & 0xFFF
     random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from sonora_app.storage.positions import Standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import (
     Conversation,
@@ -33,6 +34,7 @@ class Opening:
         older_messages: How many earlier ones were left out.
         last_message_seq: The highest `seq` of its messages, 0 when there is none.
         last_transition_seq: The highest `seq` of its transitions, 0 when there is none.
+        standing: Which call holds it, and where the talk is; None where that was never kept.
     """
 
     conversation: Conversation
@@ -40,6 +42,7 @@ class Opening:
     older_messages: int = 0
     last_message_seq: int = 0
     last_transition_seq: int = 0
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,48 @@ class Store(Protocol):
             recall: What to read of what is remembered of who asks.
             deadline_secs: When to do without what is not on this machine, or cannot be read:
                 what is found then is not complete. None never does without.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        ...
+
+    async def found_by_now(
+        self, found: Found, conversation_id: UUID, user_id: str, *, message_limit: int
+    ) -> Found:
+        """What there is by now of a conversation that was found, as far as this machine knows.
+
+        Args:
+            found: What was found before.
+            conversation_id: The conversation.
+            user_id: Who asked.
+            message_limit: How many of its newest messages to read.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        ...
+
+    async def claim(self, conversation_id: UUID, session_id: UUID, *, within_secs: float) -> bool:
+        """Have a call hold a conversation, and wait for the one of another process that held it.
+
+        That one is told by `holder`, and ends by itself.
+
+        Args:
+            conversation_id: The conversation, which exists.
+            session_id: The call, later than the one that held it.
+            within_secs: How long to wait at most, in seconds.
+
+        Returns:
+            Whether such a call ended meanwhile: more may be kept of the conversation by now.
+
+        Raises:
+            StorageError: It cannot be claimed now.
+        """
+        ...
+
+    async def holder(self, conversation_id: UUID) -> UUID | None:
+        """The call that holds a conversation, as far as is known at once; None is nobody.
 
         Raises:
             StorageError: It cannot be read.

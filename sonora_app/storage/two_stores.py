@@ -21,6 +21,7 @@ from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import joined_known, read_known
 from sonora_app.storage.merged_reads import read_listings, read_transcript
+from sonora_app.storage.positions import later_standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Message, Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
@@ -35,6 +36,7 @@ from sonora_app.storage.store import (
 )
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.supabase.holders import Holders
 from sonora_app.storage.supabase.past import apply_past
 from sonora_app.storage.supabase.shipper import Shipper
 from sonora_app.storage.supabase.unshipped import UnshippedLog
@@ -79,6 +81,8 @@ class MirroredStore:
         self._shipper = Shipper(journal, api, on_stored=stored, on_health=changed, keep=keep)
         self._aside = SideLoop("sonora-supabase")
         self._shipping = asyncio.create_task(self._aside.run(self._shipper.run()))
+        self._holders = Holders(api)
+        self._looking = asyncio.create_task(self._aside.run(self._holders.run()))
         journal.unwritten.past = self._past
 
     def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
@@ -150,6 +154,25 @@ class MirroredStore:
         found = _joined(here.result(), there, message_limit)
         return replace(found, known=joined_known(here.result().known, there.known, recall))
 
+    async def found_by_now(
+        self, found: Found, conversation_id: UUID, user_id: str, *, message_limit: int
+    ) -> Found:
+        """See `Store.found_by_now`: from the journal, added to what was found."""
+        here = await self._journal.found_by_now(
+            found, conversation_id, user_id, message_limit=message_limit
+        )
+        joined = _joined(here, found, message_limit)
+        return replace(joined, known=found.known, complete=found.complete)
+
+    async def claim(self, conversation_id: UUID, session_id: UUID, *, within_secs: float) -> bool:
+        """See `Store.claim`. Calls on other machines learn it once it is shipped."""
+        return await self._journal.claim(conversation_id, session_id, within_secs=within_secs)
+
+    async def holder(self, conversation_id: UUID) -> UUID | None:
+        """See `Store.holder`: as the journal says, or Supabase where its word is later."""
+        here, there = await self._journal.holder(conversation_id), self._holders.of(conversation_id)
+        return max((each for each in (here, there) if each is not None), default=None)
+
     async def known(self, user_id: str, recall: Recall) -> Known:
         """See `Store.known`: from both, or the journal when Supabase does not answer."""
         return await self._aside.run(
@@ -177,7 +200,8 @@ class MirroredStore:
         await self._journal.finish()
         self._journal.unwritten.past = None
         self._shipping.cancel()
-        await asyncio.gather(self._shipping, return_exceptions=True)
+        self._looking.cancel()
+        await asyncio.gather(self._shipping, self._looking, return_exceptions=True)
         await self._aside.run(self._api.aclose())
         await self._aside.aclose()
         await self._log_unshipped()
@@ -246,4 +270,5 @@ def _joined_opening(here: Opening, there: Opening, message_limit: int) -> Openin
         older_messages=known - len(newest),
         last_message_seq=max(here.last_message_seq, there.last_message_seq),
         last_transition_seq=max(here.last_transition_seq, there.last_transition_seq),
+        standing=later_standing(here.standing, there.standing),
     )

@@ -113,6 +113,7 @@ def test_where_a_call_can_end_there_is_a_line_for_it() -> None:
         EndReason.SHUTDOWN,
         EndReason.ERASED,
         EndReason.CRASHED,
+        EndReason.TAKEN_OVER,
     }
     for language in Language:
         farewells = Lines(language)

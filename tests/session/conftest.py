@@ -14,8 +14,9 @@ from sonora_app.storage.store import Transcript
 
 @pytest.fixture(scope="module")
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
-    """A bot in rehearsal, whose waiting limit leaves a test time to be slow."""
-    with running_bot(tmp_path_factory.mktemp("bot"), SONORA_WAITING_SECS="60") as process:
+    """A bot in rehearsal that greets in each call, and leaves a test time to be slow."""
+    environment = {"SONORA_WAITING_SECS": "60", "SONORA_RETURN_SECS": "0"}
+    with running_bot(tmp_path_factory.mktemp("bot"), **environment) as process:
         yield process
 
 

@@ -20,6 +20,7 @@ class Rows:
     sessions: UUID
     messages: UUID
     transitions: UUID
+    positions: UUID
     memories: UUID
     memory_choices: UUID
     owner: str
@@ -33,8 +34,9 @@ class Rows:
 
 def seed(connection: Connection, user_id: UUID | None) -> Rows:
     """Write a conversation of this user's with a call, a message and a transition."""
-    ids = [uuid4() for _ in range(6)]
-    rows = Rows(*ids, owner=str(user_id or uuid4()))
+    conversation, *ids = [uuid4() for _ in range(6)]
+    before, after = ids[:3], ids[3:]
+    rows = Rows(conversation, *before, conversation, *after, owner=str(user_id or uuid4()))
     connection.execute(
         "insert into public.conversations (id, user_id, title) values (%s, %s, 'a title')",
         (rows.conversations, str(user_id) if user_id else None),
@@ -53,6 +55,11 @@ def seed(connection: Connection, user_id: UUID | None) -> Rows:
         "insert into public.transitions (id, conversation_id, session_id, seq, from_node, to_node,"
         " trigger, created_at) values (%s, %s, %s, 1, 'a', 'b', 'c', now())",
         (rows.transitions, rows.conversations, rows.sessions),
+    )
+    connection.execute(
+        "insert into public.positions (conversation_id, session_id, node, updated_at)"
+        " values (%s, %s, 'conversation', now())",
+        (rows.positions, rows.sessions),
     )
     connection.execute(
         "insert into public.memories (id, user_id, content) values (%s, %s, 'a secret')",

@@ -27,6 +27,7 @@ COLUMNS = {
     " modality interrupted node metadata metrics",
     "transitions": "id conversation_id session_id seq from_node to_node trigger arguments"
     " created_at",
+    "positions": "conversation_id session_id node state saying updated_at",
     "memories": "id user_id content source_message_id conversation_id created_at valid_until"
     " replaced_by forgotten_at metadata",
     "memory_choices": "id user_id remembers created_at",
@@ -38,38 +39,41 @@ DOCUMENTS = {
     "passages": "id document_id seq headings page anchor content language model keys version ready",
 }
 
+# The keys of tables whose rows have no id of their own.
+KEYS = {"positions": "conversation_id"}
+
 # Tables of which only the service key knows: nobody else has any grant on them.
 INTERNAL = {"applied_updates": "conversation_id digest"}
 
 # For each role and verb, whose row it is, and what comes of it in each table. `user` stands for
 # Ana and for Eva; `own` is then hers, `other` the other's, `nobody` the one without an owner.
 VERBS = """
-role    verb     row     conversations  sessions  messages  transitions  memories  memory_choices
-anon    select   other   denied         denied    denied    denied       denied    denied
-anon    select   nobody  denied         denied    denied    denied       denied    denied
-anon    insert   other   denied         denied    denied    denied       denied    denied
-anon    insert   nobody  denied         denied    denied    denied       denied    denied
-anon    delete   other   denied         denied    denied    denied       denied    denied
-anon    delete   nobody  denied         denied    denied    denied       denied    denied
-anon    truncate -       denied         denied    denied    denied       denied    denied
-user    select   own     yes            yes       yes       yes          yes       yes
-user    select   other   no             no        no        no           no        no
-user    select   nobody  no             no        no        no           no        no
-user    insert   own     denied         denied    denied    denied       denied    yes
-user    insert   other   denied         denied    denied    denied       denied    denied
-user    insert   nobody  denied         denied    denied    denied       denied    denied
-user    delete   own     denied         denied    denied    denied       yes       yes
-user    delete   other   denied         denied    denied    denied       no        no
-user    delete   nobody  denied         denied    denied    denied       no        no
-user    truncate -       denied         denied    denied    denied       denied    denied
-service select   other   yes            yes       yes       yes          yes       yes
-service select   nobody  yes            yes       yes       yes          yes       yes
-service insert   other   yes            yes       yes       yes          yes       yes
-service insert   nobody  yes            yes       yes       yes          yes       yes
-service delete   other   yes            yes       yes       yes          yes       yes
-service delete   nobody  yes            yes       yes       yes          yes       yes
-service truncate -       yes            yes       yes       yes          yes       yes
-"""
+role    verb     row    conversations sessions messages transitions positions memories memory_choices
+anon    select   other  denied        denied   denied   denied      denied    denied   denied
+anon    select   nobody denied        denied   denied   denied      denied    denied   denied
+anon    insert   other  denied        denied   denied   denied      denied    denied   denied
+anon    insert   nobody denied        denied   denied   denied      denied    denied   denied
+anon    delete   other  denied        denied   denied   denied      denied    denied   denied
+anon    delete   nobody denied        denied   denied   denied      denied    denied   denied
+anon    truncate -      denied        denied   denied   denied      denied    denied   denied
+user    select   own    yes           yes      yes      yes         yes       yes      yes
+user    select   other  no            no       no       no          no        no       no
+user    select   nobody no            no       no       no          no        no       no
+user    insert   own    denied        denied   denied   denied      denied    denied   yes
+user    insert   other  denied        denied   denied   denied      denied    denied   denied
+user    insert   nobody denied        denied   denied   denied      denied    denied   denied
+user    delete   own    denied        denied   denied   denied      denied    yes      yes
+user    delete   other  denied        denied   denied   denied      denied    no       no
+user    delete   nobody denied        denied   denied   denied      denied    no       no
+user    truncate -      denied        denied   denied   denied      denied    denied   denied
+service select   other  yes           yes      yes      yes         yes       yes      yes
+service select   nobody yes           yes      yes      yes         yes       yes      yes
+service insert   other  yes           yes      yes      yes         yes       yes      yes
+service insert   nobody yes           yes      yes      yes         yes       yes      yes
+service delete   other  yes           yes      yes      yes         yes       yes      yes
+service delete   nobody yes           yes      yes      yes         yes       yes      yes
+service truncate -      yes           yes      yes      yes         yes       yes      yes
+"""  # noqa: E501
 
 # The only columns that a user may change, and only in rows of her own. Every other column of
 # every table is denied to her in every row, and all of them to anon.
@@ -168,20 +172,21 @@ def project(request: pytest.FixtureRequest, postgres: Cluster) -> Generator[Proj
 def act(connection: Connection, expected: Expectation, rows: Rows) -> int:
     """Do what is expected to be possible or not. Returns how many rows it was done to."""
     table = sql.Identifier("public", expected.table)
+    key = sql.Identifier(KEYS.get(expected.table, "id"))
     identifier = rows.of(expected.table) if expected.row != "-" else None
     match expected.verb:
         case "select":
-            query = sql.SQL("select * from {} where id = %s").format(table)
+            query = sql.SQL("select * from {} where {} = %s").format(table, key)
             return len(connection.execute(query, (identifier,)).fetchall())
         case "insert":
             return connection.execute(*new_row(expected.table, rows)).rowcount
         case "update":
-            query = sql.SQL("update {0} set {1} = {1} where id = %s").format(
-                table, sql.Identifier(expected.column)
+            query = sql.SQL("update {0} set {1} = {1} where {2} = %s").format(
+                table, sql.Identifier(expected.column), key
             )
             return connection.execute(query, (identifier,)).rowcount
         case "delete":
-            query = sql.SQL("delete from {} where id = %s").format(table)
+            query = sql.SQL("delete from {} where {} = %s").format(table, key)
             return connection.execute(query, (identifier,)).rowcount
         case "truncate":
             connection.execute(sql.SQL("truncate {} cascade").format(table))
@@ -210,6 +215,11 @@ def new_row(table: str, rows: Rows) -> tuple[Any, tuple[object, ...]]:
             "(id, conversation_id, session_id, seq, from_node, to_node, trigger, created_at)"
             " values (%s, %s, %s, 2, 'a', 'b', 'c', now())",
             (uuid4(), rows.conversations, rows.sessions),
+        ),
+        "positions": (
+            "(conversation_id, session_id, node, updated_at) values (%s, %s, 'a', now())"
+            " on conflict (conversation_id) do update set node = 'b'",
+            (rows.conversations, uuid4()),
         ),
         "memories": ("(user_id, content) values (%s, 'new')", (rows.owner,)),
         "memory_choices": ("(user_id, remembers) values (%s, false)", (rows.owner,)),
@@ -286,7 +296,9 @@ def test_a_user_sees_only_her_own_when_she_asks_for_everything(project: Project)
     for name, user in USERS.items():
         with project.database.acting_as("authenticated", user) as connection:
             for table in COLUMNS:
-                seen = connection.execute(f"select id from public.{table}".encode()).fetchall()
+                seen = connection.execute(
+                    f"select {KEYS.get(table, 'id')} from public.{table}".encode()
+                ).fetchall()
                 assert seen == [(project.rows[name].of(table),)]
 
 

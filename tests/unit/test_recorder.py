@@ -154,7 +154,7 @@ async def test_a_dead_store_does_not_hold_the_end_of_the_call_and_gets_it_later(
     conversation = await opened(journal)
     recorder = Recorder(store, conversation)  # type: ignore[arg-type]
     recorder.message(Role.USER, "se guarda más tarde", node=None)
-    assert await recorder.aclose(timeout_secs=0.1) == 3  # conversation, session, message
+    assert await recorder.aclose(timeout_secs=0.1) == 4  # conversation, session, position, message
     store.failing = False
     async with asyncio.timeout(5):
         while await journal.transcript(conversation.conversation_id) is None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -143,7 +144,7 @@ class StubCall:
 
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
-        self.opened = True
+        self.opened = SimpleNamespace(back=None)
         self.described: dict[str, Any] = {}
         self.farewell = asyncio.Event()
 

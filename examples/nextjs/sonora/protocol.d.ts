@@ -29,6 +29,7 @@ export interface ConversationOpened {
   session_id: string; // a UUID
   resumed: boolean;
   history: "loaded" | "delayed";
+  put_back?: boolean;
 }
 
 /** Where a conversation stands. */
@@ -54,7 +55,8 @@ export type EndReason =
   | "shutdown"
   | "erased"
   | "error"
-  | "crashed";
+  | "crashed"
+  | "taken_over";
 
 /** Stable codes of the errors a page or a script can meet. Never renamed. */
 export type ErrorCode =
@@ -186,6 +188,9 @@ export interface Problem {
 /**
  * The answer to `set_conversation_id`: the conversation is open and the bot will greet.
  *
+ * With `put_back` the talk broke off a moment ago and goes on in `node`, where it was: the bot
+ * says that it is still there, and does not greet.
+ *
  * With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
  */
 export interface Ready {
@@ -194,6 +199,7 @@ export interface Ready {
   session_id: string; // a UUID
   resumed: boolean;
   history: "loaded" | "delayed";
+  put_back?: boolean;
   node: string;
 }
 

@@ -1,10 +1,11 @@
 """Places the parts of the flow's picture, by the plan that `layers.py` makes."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sonora_app.flow.picture.diagram import Edge, Graph, Node, TakenBy
 from sonora_app.flow.picture.layers import Ways, layers_of, sort_edges
+from sonora_app.flow.picture.ports import PORT, Box, Side, ports_of
 from sonora_app.wording.translation import worded
 
 Point = tuple[float, float]
@@ -29,38 +30,8 @@ _SUBTITLE_CHARS = 30
 _RAIL_GAP = 24.0
 _NODE_GAP = 64.0
 _LAYER_GAP = 34.0
-_PORT = 20.0
-"""Between two lines at one side of a node."""
 _STUB = 13.0
 """From a node, or a layer, to a line that passes it."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A node's place: `x` and `y` are its top left corner, `outer` the sides of its layer's row
-    at which it stands last: -1 left, 1 right."""
-
-    node: Node
-    subtitle: tuple[str, ...]
-    x: float
-    y: float
-    width: float
-    height: float
-    outer: frozenset[int]
-
-    @property
-    def bottom(self) -> float:
-        """The lower side."""
-        return self.y + self.height
-
-    @property
-    def middle(self) -> float:
-        """Half way from left to right."""
-        return self.x + self.width / 2
-
-    def side(self, side: int) -> float:
-        """The left side for -1, the right one for 1."""
-        return self.x if side < 0 else self.x + self.width
 
 
 @dataclass(frozen=True)
@@ -95,20 +66,6 @@ class Layout:
     lines: tuple[Line, ...]
 
 
-@dataclass
-class _Side:
-    """The lines at one side of a node, from the top."""
-
-    ports: dict[str, list[Hashable]] = field(default_factory=dict[str, list[Hashable]])
-
-    def add(self, node: str, line: Hashable) -> None:
-        self.ports.setdefault(node, []).append(line)
-
-    def y(self, box: Box, line: Hashable) -> float:
-        lines = self.ports[box.node.name]
-        return box.y + box.height / 2 + (lines.index(line) - (len(lines) - 1) / 2) * _PORT
-
-
 def lay_out(graph: Graph, *, model_talks: str = MODEL_TALKS) -> Layout:
     """Place everything. The same graph always gives the same layout.
 
@@ -119,12 +76,14 @@ def lay_out(graph: Graph, *, model_talks: str = MODEL_TALKS) -> Layout:
     layers = layers_of(graph)
     ways = sort_edges(graph, layers)
     left = MARGIN + _room([*ways.up, *ways.loops], rails=len(ways.up))
-    boxes, height = _place(graph, layers, ways.steps, left, model_talks)
+    down, up = ports_of(ways.down, [], side=1), ports_of(ways.up, ways.loops, side=-1)
+    needed = {node.name: max(down.height(node.name), up.height(node.name)) for node in graph.nodes}
+    boxes, height = _place(graph, layers, ways.steps, left, needed, model_talks)
     right = max(box.side(1) for box in boxes.values())
     lines = [
         *_steps(ways.steps, boxes),
-        *_rails(ways.down, [], boxes, side=1, start=right + _room(ways.down, rails=1)),
-        *_rails(ways.up, ways.loops, boxes, side=-1, start=left - _room(ways.up, rails=1)),
+        *_rails(ways.down, [], boxes, down, side=1, start=right + _room(ways.down, rails=1)),
+        *_rails(ways.up, ways.loops, boxes, up, side=-1, start=left - _room(ways.up, rails=1)),
     ]
     width = right + _room(ways.down, rails=len(ways.down)) + MARGIN
     return Layout(width, height, tuple(boxes.values()), tuple(lines))
@@ -148,6 +107,7 @@ def _place(
     layers: dict[str, int],
     steps: Sequence[Ways],
     left: float,
+    needed: Mapping[str, float],
     model_talks: str,
 ) -> tuple[dict[str, Box], float]:
     rows: list[list[Node]] = [[] for _ in range(max(layers.values()) + 1)]
@@ -174,7 +134,7 @@ def _place(
                 x=middle + (index - len(row) / 2) * pitch + _NODE_GAP / 2,
                 y=y,
                 width=width,
-                height=_NAME_HEIGHT + LINE * len(subtitles[node.name]),
+                height=max(_NAME_HEIGHT + LINE * len(subtitles[node.name]), needed[node.name]),
                 outer=frozenset(
                     side for side, last in ((-1, row[0]), (1, row[-1])) if node is last
                 ),
@@ -200,7 +160,7 @@ def _subtitle(node: Node, model_talks: str) -> tuple[str, ...]:
 
 
 def _steps(steps: Sequence[Ways], boxes: dict[str, Box]) -> list[Line]:
-    leaving, entering = _Side(), _Side()
+    leaving, entering = Side(), Side()
     for ways in sorted(steps, key=lambda ways: boxes[ways[0].target].x):
         leaving.add(ways[0].source, ways)
     for ways in sorted(steps, key=lambda ways: boxes[ways[0].source].x):
@@ -226,29 +186,19 @@ def _steps(steps: Sequence[Ways], boxes: dict[str, Box]) -> list[Line]:
 
 
 def _spread(ports: Sequence[Hashable], line: Hashable) -> float:
-    return (ports.index(line) - (len(ports) - 1) / 2) * 2 * _PORT
+    return (ports.index(line) - (len(ports) - 1) / 2) * 2 * PORT
 
 
 def _rails(
-    rails: Sequence[Ways], loops: Sequence[Ways], boxes: dict[str, Box], *, side: int, start: float
+    rails: Sequence[Ways],
+    loops: Sequence[Ways],
+    boxes: dict[str, Box],
+    ports: Side,
+    *,
+    side: int,
+    start: float,
 ) -> list[Line]:
     """The lines at one side. The first rail is at `start`, the others further out."""
-    ports = _Side()
-    # No line crosses another at its node: what enters from the inner rails comes first, and what
-    # leaves for the outer ones. On the left, where rails lead up, it is the other way about.
-    enter = [(ways[0].target, (index, "")) for index, ways in enumerate(rails)]
-    leave = [
-        (edge.source, (index, edge.source))
-        for index, ways in reversed(list(enumerate(rails)))
-        for edge in ways
-    ]
-    ordered = [*enter, *leave] if side > 0 else [*leave[::-1], *enter[::-1]]
-    for ways in loops:
-        ports.add(ways[0].source, (ways, "out"))
-        ports.add(ways[0].source, (ways, "in"))
-    for node, line in ordered:
-        ports.add(node, line)
-
     lines = [_loop(ways, boxes[ways[0].source], ports, side, start) for ways in loops]
     for index, ways in enumerate(rails):
         x = start + side * index * _RAIL_GAP
@@ -282,7 +232,7 @@ def _passing(box: Box, y: float, x: float, side: int, *, below: bool) -> tuple[P
     return (near, y), (near + side * _STUB, y), (near + side * _STUB, channel), (x, channel)
 
 
-def _loop(ways: Ways, box: Box, ports: _Side, side: int, x: float) -> Line:
+def _loop(ways: Ways, box: Box, ports: Side, side: int, x: float) -> Line:
     near = box.side(side)
     out, back = ports.y(box, (ways, "out")), ports.y(box, (ways, "in"))
     label = Label(ways, near + side * LABEL_GAP, out, "start" if side > 0 else "end")

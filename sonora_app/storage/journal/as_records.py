@@ -9,7 +9,7 @@ from loguru import logger
 
 from sonora_app.storage.records import Record
 
-_JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments"})
+_JSON_COLUMNS = frozenset({"metadata", "metrics", "images", "arguments", "state"})
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 

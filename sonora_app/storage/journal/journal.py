@@ -9,11 +9,15 @@ would survive only `kill -9`. The sync takes some tenths of a millisecond on a s
 happens once per batch, on the journal's own thread, where no call waits for it.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+from sonora_app.storage.journal import position_rows
 from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
 from sonora_app.storage.journal.memory_rows import read_known
@@ -31,6 +35,9 @@ from sonora_app.storage.records import Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
 from sonora_app.storage.unwritten import Unwritten
+
+_LOOK_SECS = 0.05
+"""How often to look whether a call of another process has ended that was asked to."""
 
 _LAST_ATTEMPT_SECS = 5.0
 """What writing the last records may take when the journal is closed."""
@@ -153,6 +160,44 @@ class Journal:
             lambda connection: read_found(
                 connection, conversation_id, user_id, message_limit=message_limit, recall=recall
             ),
+            write=False,
+        )
+
+    async def found_by_now(
+        self, found: Found, conversation_id: UUID, user_id: str, *, message_limit: int
+    ) -> Found:
+        """See `Store.found_by_now`."""
+        by_now = await self.look_up(conversation_id, user_id, message_limit=message_limit)
+        return replace(by_now, known=found.known, complete=found.complete)
+
+    async def claim(self, conversation_id: UUID, session_id: UUID, *, within_secs: float) -> bool:
+        """See `Store.claim`."""
+
+        def work(connection: sqlite3.Connection, living: Set[UUID]) -> tuple[UUID | None, bool]:
+            former = position_rows.claim(connection, conversation_id, session_id)
+            if former is None or former.process_id == self._connection.process_id():
+                return None, False
+            if former.process_id in living:
+                return former.session_id, True
+            return None, bool(self._close_orphans(connection, living))
+
+        former, changes = await self._connection.in_turn(work)
+        if former is None:
+            return changes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_secs):
+                while True:
+                    await asyncio.sleep(_LOOK_SECS)
+                    if await self._connection.transact(
+                        lambda connection: position_rows.has_ended(connection, former), write=False
+                    ):
+                        break
+        return True
+
+    async def holder(self, conversation_id: UUID) -> UUID | None:
+        """See `Store.holder`."""
+        return await self._connection.transact(
+            lambda connection: position_rows.read_holder(connection, str(conversation_id)),
             write=False,
         )
 

@@ -227,11 +227,28 @@ _MEMORIES = (
     "CREATE INDEX set_aside_of_memories ON set_aside (row_id) WHERE table_name = 'memories'",
 )
 
+# Which call holds a conversation, and where the talk is. See position_rows.py.
+_POSITIONS = (
+    """
+    CREATE TABLE positions (
+        conversation_id TEXT PRIMARY KEY NOT NULL
+            REFERENCES conversations (id) ON DELETE CASCADE,
+        session_id TEXT NOT NULL,
+        node TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT '{}',
+        saying TEXT,
+        updated_at TEXT NOT NULL,
+        shipping INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
     _PROVISIONAL,
     _MEMORIES,
+    _POSITIONS,
 )
 """The statements of each migration, the first migration first."""
 

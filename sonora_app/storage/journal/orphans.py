@@ -61,6 +61,7 @@ def find_orphans(connection: sqlite3.Connection, living: Set[UUID]) -> Orphans:
     orphans = [row for row in unended if row["process_id"] not in alive]
     in_use = {row["conversation_id"] for row in unended if row["process_id"] in alive}
     ships = {row["conversation_id"]: row["shipping"] != NEVER_SHIPPED for row in orphans}
+    latest = {row["conversation_id"]: row["id"] for row in orphans}
     failed = {
         row["conversation_id"] for row in orphans if row["status"] == ConversationStatus.ACTIVE
     } - in_use
@@ -80,7 +81,10 @@ def find_orphans(connection: sqlite3.Connection, living: Set[UUID]) -> Orphans:
     records += [
         (
             ConversationUpdate(
-                id=UUID(conversation_id), status=EndReason.CRASHED.status, updated_at=utc_now()
+                id=UUID(conversation_id),
+                status=EndReason.CRASHED.status,
+                session_id=UUID(latest[conversation_id]),
+                updated_at=utc_now(),
             ),
             ships[conversation_id],
         )

@@ -12,6 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import UUID
 
+from sonora_app.storage.positions import Position
 from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
@@ -29,13 +30,25 @@ _MOVED_TABLES = ("sessions", "messages", "transitions", "applied_updates", "memo
 _MOVE_ENTRIES = """
     UPDATE outbox SET
         conversation_id = :to,
-        row_id = CASE table_name WHEN 'conversations' THEN :to ELSE row_id END,
+        row_id = CASE WHEN table_name IN ('conversations', 'positions') THEN :to ELSE row_id END,
         payload = json_replace(
             payload,
             CASE table_name WHEN 'conversations' THEN '$.id' ELSE '$.conversation_id' END,
             :to
         )
     WHERE conversation_id = :from
+"""
+_MOVE_POSITION = """
+    INSERT INTO positions (conversation_id, session_id, node, state, saying, updated_at)
+    SELECT :to, session_id, node, state, saying, updated_at
+    FROM positions WHERE conversation_id = :from
+    ON CONFLICT (conversation_id) DO UPDATE SET
+        session_id = excluded.session_id,
+        node = excluded.node,
+        state = excluded.state,
+        saying = excluded.saying,
+        updated_at = excluded.updated_at
+    WHERE excluded.session_id > positions.session_id
 """
 _BEGIN_TARGET = """
     INSERT INTO conversations (id, user_id, status, created_at, updated_at, shipping)
@@ -157,6 +170,7 @@ def settle(connection: sqlite3.Connection, provisional: Provisional, place: UUID
             f"UPDATE {table} SET conversation_id = :to WHERE conversation_id = :from",  # noqa: S608  # names of ours
             key,
         )
+    connection.execute(_MOVE_POSITION, key)
     connection.execute(_MOVE_ENTRIES, key)
     connection.execute("DELETE FROM conversations WHERE id = :from", key)
 
@@ -171,7 +185,7 @@ def in_its_place(connection: sqlite3.Connection, record: Record) -> Record:
     """
     if isinstance(record, Conversation | ConversationUpdate):
         field, conversation_id = "id", record.id
-    elif isinstance(record, Session | Message | Transition | Memory):
+    elif isinstance(record, Session | Message | Transition | Memory | Position):
         field, conversation_id = "conversation_id", record.conversation_id
     else:
         return record

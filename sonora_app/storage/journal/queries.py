@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sonora_app.storage.journal.as_records import to_record, to_records
 from sonora_app.storage.journal.memory_rows import read_known
+from sonora_app.storage.journal.position_rows import read_standing
 from sonora_app.storage.journal.provisional import provisional_for
 from sonora_app.storage.records import Conversation, Message, Session, Transition
 from sonora_app.storage.store import NOTHING, Found, Listing, Opening, Recall, Transcript
@@ -130,6 +131,7 @@ def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: in
         older_messages=row["message_count"] - len(messages),
         last_message_seq=message_seq or 0,
         last_transition_seq=transition_seq or 0,
+        standing=read_standing(connection, row["id"]),
     )
 
 

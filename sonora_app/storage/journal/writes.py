@@ -20,7 +20,9 @@ from sonora_app.storage.journal.outbox_rows import (
     disown,
     enqueue,
 )
+from sonora_app.storage.journal.position_rows import is_superseded, write_position
 from sonora_app.storage.journal.provisional import begin, in_its_place
+from sonora_app.storage.positions import Position
 from sonora_app.storage.records import (
     Conversation,
     ConversationUpdate,
@@ -129,6 +131,9 @@ def write_record(
     elif isinstance(record, SessionUpdate):
         operation = "update"
         changed = _update_session(connection, record, row, conversation_id)
+    elif isinstance(record, Position):
+        operation = "update"
+        changed = write_position(connection, row)
     else:
         operation = "insert"
         row["process_id"] = str(process_id)
@@ -140,7 +145,7 @@ def write_record(
         enqueue(
             connection,
             table=record.table,
-            row_id=str(row["id"]),
+            row_id=str(row.get("id", conversation_id)),
             operation=operation,
             payload=payload_of(record),
             conversation_id=conversation_id,
@@ -154,7 +159,7 @@ def _conversation_of(connection: sqlite3.Connection, record: Record) -> str:
     """The id of the conversation that `record` belongs to."""
     if isinstance(record, Conversation | ConversationUpdate):
         return str(record.id)
-    if isinstance(record, Session | Message | Transition):
+    if isinstance(record, Session | Message | Transition | Position):
         return str(record.conversation_id)
     if isinstance(record, SessionUpdate):
         kept = connection.execute(
@@ -174,6 +179,8 @@ def _update_conversation(
     ).fetchone()
     if kept is None:
         raise _not_kept("conversation")
+    if is_superseded(connection, kept["id"], update.session_id):
+        return False
     if not _is_new(connection, kept["id"], update):
         return False
     row["metadata"] = _merged(kept["metadata"], update.metadata)
@@ -249,7 +256,7 @@ def entry_of(record: Record, *, conversation_id: UUID, user_id: str | None) -> E
     return Entry(
         position=0,
         table=record.table,
-        row_id=UUID(payload["id"]),
+        row_id=UUID(payload.get("id", str(conversation_id))),
         operation="update" if _is_update(record) else "insert",
         conversation_id=conversation_id,
         user_id=user_id,
@@ -266,7 +273,7 @@ def payload_of(record: Record) -> str:
 
 
 def _is_update(record: Record) -> bool:
-    return isinstance(record, ConversationUpdate | SessionUpdate | MemoryUpdate)
+    return isinstance(record, ConversationUpdate | SessionUpdate | MemoryUpdate | Position)
 
 
 def _merged(kept: str, changes: dict[str, Any] | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from loguru import logger
 from pydantic import ValidationError
 
+from sonora_app.storage.positions import Position, Standing
 from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
@@ -87,11 +88,31 @@ def found_in(answer: object, recall: Recall = NOTHING) -> Found:
             older_messages=int(parts["older_messages"]),
             last_message_seq=int(parts["last_message_seq"]),
             last_transition_seq=int(parts["last_transition_seq"]),
+            standing=_standing(parts.get("position")),
         ),
         deleted=conversation.get("deleted_at") is not None,
         previous=previous,
         known=known,
     )
+
+
+def _standing(row: object) -> Standing | None:
+    """Where a conversation stands; None where it is not known, or in words of a newer version."""
+    if row is None:
+        return None
+    try:
+        values = _values(Position, row)
+        values["state"] = {k: v for k, v in _object(values["state"]).items() if isinstance(v, str)}
+        values["updated_at"] = _moment(values["updated_at"])
+        of_call = cast(dict[str, Any], row)
+        return Standing(
+            _record(Position, values),
+            _known_moment(of_call.get("ended_at")),
+            _one_of(EndReason, of_call.get("end_reason")),
+        )
+    except ValueError as error:
+        logger.warning(f"Where a conversation stands cannot be read: {error}")
+        return None
 
 
 def known_in(answer: object, recall: Recall) -> Known:

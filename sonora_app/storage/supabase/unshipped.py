@@ -95,7 +95,7 @@ def read_unshipped(lines: Iterable[str]) -> Iterator[Entry]:
             yield Entry(
                 position=number,
                 table=str(written["table"]),
-                row_id=UUID(written["payload"]["id"]),
+                row_id=UUID(written["payload"].get("id", conversation_id)),
                 operation=str(written["unshipped"]),
                 conversation_id=UUID(conversation_id) if conversation_id else None,
                 user_id=written["user_id"],

@@ -109,6 +109,8 @@ export class Call {
     this.started++;
     this.microphone.giveUp();
     this.store.dispatch({ what: "left", reason: "hung_up" });
+    // Told so, the bot greets in the next call; after a lost connection it would not.
+    if (this.client?.state === "ready") this.client.disconnectBot();
     await this.leave();
   }
 

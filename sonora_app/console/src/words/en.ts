@@ -79,6 +79,7 @@ export const en = {
     user_idle: "Nobody said anything for a while.",
     time_limit: "The time for a call was up.",
     no_conversation: "No conversation was named in time.",
+    taken_over: "The conversation goes on in another tab or on another device.",
     shutdown: "The bot was stopped. What was said until then is kept.",
     erased: "All there is of you is being erased, and so the call was ended.",
     error: "A service could not be reached any more. See the log in the terminal.",

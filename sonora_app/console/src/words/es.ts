@@ -79,6 +79,7 @@ export const es: Words = {
     user_idle: "Nadie dijo nada durante un rato.",
     time_limit: "Se acabó el tiempo de la llamada.",
     no_conversation: "No se nombró ninguna conversación a tiempo.",
+    taken_over: "La conversación sigue en otra pestaña o en otro dispositivo.",
     shutdown: "El bot se detuvo. Lo que se dijo hasta entonces queda guardado.",
     erased: "Se está borrando todo lo que hay de ti, y por eso terminó la llamada.",
     error: "Un servicio dejó de responder. Mira el registro en la terminal.",

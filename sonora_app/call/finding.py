@@ -1,0 +1,68 @@
+"""Finds the conversation that a call is to go on with, and has the calls end that talk in it."""
+
+from dataclasses import dataclass
+
+from sonora_app import __version__
+from sonora_app.call.holding import OtherCalls, make_way
+from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.remembering import known_to, opening_recall
+from sonora_app.call.returning import CASE
+from sonora_app.call.services import CallServices
+from sonora_app.flow.driver import FlowDriver
+from sonora_app.settings import Settings
+from sonora_app.storage.prefetch import Reading
+from sonora_app.storage.store import Found, Store
+
+
+@dataclass
+class Finding:
+    """Finds the conversation of one call.
+
+    Parameters:
+        settings: The settings.
+        store: Where conversations are kept.
+        services: The vendors of the call, or their stand-ins.
+        driver: Moves the call through its flow.
+        transport: The name of the transport.
+        others: The other calls of this process; None knows of none.
+    """
+
+    settings: Settings
+    store: Store
+    services: CallServices
+    driver: FlowDriver
+    transport: str
+    others: OtherCalls | None
+
+    def __post_init__(self) -> None:
+        """Read nothing yet."""
+        self.reading = Reading(self.store, self.settings, recall=opening_recall(self.settings))
+
+    async def find(self, request: OpeningRequest) -> tuple[OpenedConversation, Found]:
+        """Find what is asked for. The calls that talk in it have ended then.
+
+        Returns:
+            The conversation, and what there is of it.
+
+        Raises:
+            SonoraError: It cannot be opened, or not now. No call has ended.
+        """
+        key = request.conversation_id, request.user_id
+        found = known_to(request, await self.reading.found(*key))
+        opened = self._opened_from(request, found)
+        if await make_way(opened, self.store, self.others):
+            by_now = await self.reading.by_now(found, opened.conversation_id, request.user_id)
+            found = known_to(request, by_now)
+            opened = self._opened_from(request, found)
+        return opened, found
+
+    def _opened_from(self, request: OpeningRequest, found: Found) -> OpenedConversation:
+        return open_conversation(
+            request,
+            found,
+            settings=self.settings,
+            transport=self.transport,
+            app_version=__version__,
+            stand_ins=frozenset(self.services.stand_ins),
+            returnable=self.driver.cases("set_conversation_id", prefix=CASE),
+        )
