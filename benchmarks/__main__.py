@@ -21,7 +21,17 @@ from typing import Any
 
 from loguru import logger
 
-from benchmarks import barge_in, calls, endpointing, joining, load, resources, start, voice_to_voice
+from benchmarks import (
+    barge_in,
+    calls,
+    endpointing,
+    joining,
+    load,
+    remembered,
+    resources,
+    start,
+    voice_to_voice,
+)
 from benchmarks.contenders import Rival, rival
 from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
@@ -70,6 +80,9 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     ),
     "joining": lambda run: joining.measure(
         repetitions=2 if run.quick else 10, checkout=run.checkout
+    ),
+    "remembered": lambda run: remembered.measure(
+        repetitions=40 if run.quick else 100, checkout=run.checkout
     ),
     "barge-in": lambda run: barge_in.measure(rounds=1 if run.quick else 2, beside=run.beside),
     "voice-to-voice-lossy": lambda run: voice_to_voice.measure(

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from simulators.clients.webrtc import page
 from simulators.vendors.openai import OpenAIVendor, ToolCall
 from sonora_app.memories.facts import end_of_day
 from sonora_app.storage.records import Conversation, Memory, utc_now, uuid7
@@ -574,6 +575,38 @@ async def test_nothing_that_is_remembered_becomes_an_instruction(world: World):
     assert "obedece" not in greeting
 
 
+async def test_a_long_fact_is_cut_and_ten_thousand_are_bounded(world: World):
+    user = somebody()
+    world.script = {"Largo.": remember("a" * 4_000)}
+    made_at = utc_now() - timedelta(days=1)
+    await world.write(
+        *(
+            Memory(id=uuid7(), user_id=user, content=f"Dato {n}: {'x' * 200}", created_at=made_at)
+            for n in range(10_000)
+        ),
+        Memory(
+            id=uuid7(),
+            user_id=user,
+            content="Su cumpleaños es en mayo.",
+            created_at=made_at - timedelta(days=1),
+        ),
+    )
+    async with world.call(user) as call:
+        await call.says("Largo.")
+        assert max(map(len, call.told)) <= 300
+        assert len(call.told) <= 51
+        assert sum(map(len, call.told)) < 7_000
+        # What is not among the latest is found by what is talked about.
+        await call.says("¿Cuándo es mi cumpleaños?")
+        async with asyncio.timeout(30):
+            while "Su cumpleaños es en mayo." not in call.told:
+                await call.says(ASK["es"])
+        answer = (await call.action("list_memories"))["data"]["d"]
+        assert (len(answer["memories"]), answer["more"]) == (50, True)
+    kept = [c for c in await world.rows(user) if c.startswith("aaa")]
+    assert [len(each) for each in kept] == [500]
+
+
 async def test_markup_is_kept_as_it_is_and_told_as_text(world: World):
     user, markup = somebody(), "<script>alert(1)</script> **negrita** [x](http://y)"
     world.script = {"Uno.": remember(markup)}
@@ -599,7 +632,13 @@ async def test_a_name_that_only_the_page_gives_brings_up_nothing(
         updated_at=now,
         last_message_at=now,
     )
-    fact = Memory(id=uuid7(), user_id=ana, content="Vive en Lima.", created_at=now)
+    fact = Memory(
+        id=uuid7(),
+        user_id=ana,
+        content="Vive en Lima.",
+        created_at=now,
+        metadata={"name": "Ana"},
+    )
     deployed = "tests/session/deployed_bot.py"
     with bot_with_model(tmp_path, vendor, program=deployed) as bot:
         world = world_of(bot, vendor)
@@ -615,3 +654,9 @@ async def test_a_name_that_only_the_page_gives_brings_up_nothing(
             assert answer["data"]["code"] == "memory_unavailable"
             assert await call.greeting() == "Hola, soy Sonora. ¿De qué te gustaría hablar?"
         assert await world.holds(ana) == ["Vive en Lima."]
+        # What the front end's server says is believed.
+        async with page(bot.url, body={"user_id": ana}) as front_end:
+            greeting = await front_end.wait_for(lambda m: m["type"] == "bot-output")
+            assert "Ana" in greeting["data"]["text"]
+            listed = (await front_end.action("list_memories"))["data"]["d"]
+            assert [each["content"] for each in listed["memories"]] == ["Vive en Lima."]
