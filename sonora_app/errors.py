@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     VOICE_UNAVAILABLE = "voice_unavailable"
     HEARING_UNAVAILABLE = "hearing_unavailable"
     HEARING_RESTORED = "hearing_restored"
+    SPEECH_DROPPED = "speech_dropped"
     CONVERSATION_ENDING = "conversation_ending"
     AT_CAPACITY = "at_capacity"
     MEMORY_UNAVAILABLE = "memory_unavailable"

@@ -22,11 +22,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from loguru import logger
+from pipecat.frames.frames import InputAudioRawFrame
 
+from sonora_app.runtime.backlog import Backlog
 from sonora_app.runtime.listeners import Listeners
 
 if TYPE_CHECKING:
-    from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+    from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection, SmallWebRTCTrack
 
 GONE_SECS = 3.0
 """After so long without a packet nobody is there."""
@@ -41,6 +43,8 @@ _DOUBTFUL_SECS = {True: 0.3, False: 1.2}
 what the bot says meanwhile is heard."""
 
 _CONNECTED = "connected"
+_RTP_RATE = 48_000
+"""Of the times of Opus in RTP, in Hz, at whatever rate it is heard (RFC 7587)."""
 
 
 class Reach:
@@ -57,6 +61,7 @@ class Reach:
         back: Told when somebody is there again by the same connection.
         arrived: Told that a packet arrived after a doubtful silence, and whether what was said
             into it was heard.
+        dropped: Told how many seconds of the client's sound were not listened to, being too old.
     """
 
     def __init__(self, connection: "SmallWebRTCConnection | None") -> None:
@@ -65,12 +70,14 @@ class Reach:
         self.lost = Listeners[()]("a client that is gone")
         self.back = Listeners[()]("a client that is back")
         self.arrived = Listeners[bool]("a client that is heard from")
+        self.dropped = Listeners[float]("sound that is too old")
         self.connection = connection
         self._pipecats: Any = connection and connection.is_connected
         self._connected = False
         self._silent_secs = 0.0
         self._sends_sound = False
         self._packets: dict[str, int] = {}
+        self._backlog = Backlog()
 
     @property
     def doubtful(self) -> bool:
@@ -80,21 +87,39 @@ class Reach:
     def connected(self) -> None:
         """The client has connected, for the first time or anew. It is there."""
         self._connected = self.there = True
+        self._backlog.restart()
         self._silent_secs = 0.0
         if self.connection is not None:
             # Pipecat's own takes a client for gone whose data channel is, or when the clock is set.
             self.connection.is_connected = self._is_connected
 
-    async def sound_came(self) -> None:
-        """A piece of the client's sound has arrived."""
+    async def sound_came(self, frame: InputAudioRawFrame) -> bool:
+        """A piece of the client's sound has arrived.
+
+        Returns:
+            Whether it is to be listened to. Where the process cannot keep up, old sound is not.
+        """
         self._sends_sound = True
         if self._silent_secs:
             await self._came()
+        if frame.pts is None or self.connection is None:
+            return True
+        already = self._backlog.dropping
+        dropped_secs = self._backlog.read(frame.pts / _RTP_RATE)
+        if dropped_secs is None and not already:
+            track = cast("SmallWebRTCTrack | None", self.connection.audio_input_track())
+            if track is not None:
+                await track.discard_old_frames()
+        elif dropped_secs:
+            logger.warning(f"{dropped_secs:.1f} s of the user's sound were dropped: read too late")
+            await self.dropped.tell(dropped_secs)
+        return dropped_secs is not None
 
     async def run(self) -> None:
         """Watch what arrives, until cancelled."""
         while self.connection is not None:
             await asyncio.sleep(_TICK_SECS)
+            self._backlog.tick()
             if not self._connected:
                 continue
             if self._silent_secs >= _DOUBTFUL_SECS[True] and await self._packet_came():

@@ -18,6 +18,8 @@ from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
 from sonora_app.call.call import Call
+from sonora_app.errors import ErrorCode
+from sonora_app.page.protocol import Notice
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
@@ -48,6 +50,7 @@ class Reconnections:
             transport.add_event_handler("on_client_connected", self._connected)
             call.reach.lost.add(call.page.interrupt_bot)
             call.reach.back.add(self._still_here)
+            call.reach.dropped.add(self._not_listened_to)
 
     async def _connected(self, *_: object) -> None:
         if self._connection is None:
@@ -63,6 +66,15 @@ class Reconnections:
         call = self._call
         if call.driver.node in ("greeting", "conversation", "wrap_up"):
             await call.say(call.lines.text("still_here"))
+
+    async def _not_listened_to(self, secs: float) -> None:
+        await self._call.page.tell(
+            Notice(
+                code=ErrorCode.SPEECH_DROPPED,
+                message=f"The last {secs:.0f} s of your speech came too late to be heard. "
+                "If you said something, please say it again.",
+            )
+        )
 
     async def _connection_lost(self, _: object) -> None:
         self._lost = True

@@ -92,11 +92,13 @@ class PauseNoticingVADProcessor(VADProcessor):
 
     Args:
         silero: Hears the user.
-        sound_came: Told of each piece of sound that arrives, whoever listens to it.
+        sound_came: Told of each piece of sound that arrives; tells whether to listen to it.
     """
 
     def __init__(
-        self, silero: Silero, sound_came: Callable[[], Awaitable[None]] | None = None
+        self,
+        silero: Silero,
+        sound_came: Callable[[InputAudioRawFrame], Awaitable[bool]] | None = None,
     ) -> None:
         """Create the processor, which hears audio at once and has no queue of its own."""
         super().__init__(vad_analyzer=silero, enable_direct_mode=True)
@@ -109,11 +111,11 @@ class PauseNoticingVADProcessor(VADProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass a frame on, and report a pause that begins or ends with it."""
+        if isinstance(frame, InputAudioRawFrame) and not await self._is_heard(frame):
+            return
         await super().process_frame(frame, direction)
         if not isinstance(frame, InputAudioRawFrame):
             return
-        if self._sound_came is not None:
-            await self._sound_came()
         state = self._silero.state
         if state is VADState.QUIET:
             self._hushed = self._paused = False
@@ -140,3 +142,6 @@ class PauseNoticingVADProcessor(VADProcessor):
         elif self._hushed and quiet_secs == 0:
             self._hushed = self._paused = False
             await self.push_frame(UserResumedFrame())
+
+    async def _is_heard(self, frame: InputAudioRawFrame) -> bool:
+        return self._sound_came is None or await self._sound_came(frame)

@@ -8,6 +8,7 @@ from pathlib import Path
 from simulators.clients.bot_process import PROJECT
 from sonora_app.call.reach import GONE_SECS, MISSED_SECS
 from sonora_app.flow.lines import Lines
+from sonora_app.runtime.backlog import OLD_SECS, TOO_OLD_SECS
 from sonora_app.settings import Language
 from tests.session.failure_calls import SILENCE_SECS, play_all
 from tests.session.failure_cases import CASES, Case, Outcome
@@ -54,7 +55,10 @@ channel or clock fails.
 - **Only the data channel is closed**: the call goes on by voice. The page gets no events.
 - **The machine's clock is set** back or forward: the sound goes on. It does not wait for the
   machine's clock.
-- **The process stalls**: the bot's sound goes on from where it stood.
+- **The process stalls, or has more calls than it can hold**: the bot's sound goes on from where it
+  stood. The user's sound is heard late while it is at most {OLD_SECS:g} s old, or gets younger;
+  otherwise, and when it is more than {TOO_OLD_SECS:g} s old, it is dropped up to the newest, logged
+  with how many seconds they were, and the page is told `speech_dropped`.
 - **Sound cannot be sent** for 4 s, or another part that is no vendor fails: the page is told
   `conversation-ended` with `error`, and the call ends.
 """

@@ -1,6 +1,8 @@
 """A page that connects anew while the bot speaks, and a machine whose clock is set meanwhile."""
 
 import asyncio
+import re
+import signal
 import time
 from pathlib import Path
 from uuid import UUID
@@ -164,3 +166,24 @@ async def test_a_clock_that_is_set_stops_no_sound_and_nobody_is_asked_whether_th
         ("assistant", False),
     ]
     assert transcript.messages[-1].content == ES.text("still_here")
+
+
+async def test_a_process_that_was_held_up_drops_what_is_too_old_and_says_so(
+    bot: BotProcess,
+) -> None:
+    async with page(bot.url) as client:
+        await client.ready()
+        await client.action("set_conversation_id", user_id="ana")
+        await client.event("node-changed", node="conversation", timeout_secs=30)
+        await client.silence(0.6)
+        so_far = len(client.messages)
+        bot.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(4)
+        bot.process.send_signal(signal.SIGCONT)
+        told = await client.event("notice", code="speech_dropped", after=so_far)
+        assert "say it again" in told["message"]
+        assert re.search(r"\d\.\d s of the user's sound were dropped", bot.logged())
+        # It hears what is said now.
+        client.microphone.say(await speech("Quiero planear un viaje a Oaxaca en abril."))
+        await client.event("message-recorded", role="user", after=so_far, timeout_secs=20)
+        assert not client.events("conversation-ended")

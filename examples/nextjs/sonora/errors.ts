@@ -49,6 +49,7 @@ const REMEDIES: Record<CallErrorCode, Remedy> = {
   voice_unavailable: "wait",
   hearing_unavailable: "wait",
   hearing_restored: "wait",
+  speech_dropped: "wait",
   hung_up: "wait",
 
   invalid_message: "report",

@@ -78,6 +78,7 @@ export type ErrorCode =
   | "voice_unavailable"
   | "hearing_unavailable"
   | "hearing_restored"
+  | "speech_dropped"
   | "conversation_ending"
   | "at_capacity"
   | "memory_unavailable"
