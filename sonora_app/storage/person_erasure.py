@@ -137,16 +137,16 @@ def _delete(connection: sqlite3.Connection, living: Set[UUID], whose: WhoseRows)
 
 async def _end_calls(stores: Stores, user_id: str) -> int:
     """Wait until no call of theirs goes on. Gives how many did."""
-    going: set[UUID] = set(await _going_on(stores, user_id))
-    if stores.journal and await _others_live(stores.journal):
-        # One of them may still be busy with a call that has ended.
-        await asyncio.sleep(_SEEN_SECS)
+    going: set[UUID] = set()
+    # Another process may still be busy with a call that has ended.
+    unseen = stores.journal is not None and await _others_live(stores.journal)
     for _ in range(int(_PATIENCE_SECS / _LOOK_SECS)):
         now = await _going_on(stores, user_id)
         going |= now
-        if not now:
+        if not now and not unseen:
             return len(going)
-        await asyncio.sleep(_LOOK_SECS)
+        await asyncio.sleep(_SEEN_SECS if unseen else _LOOK_SECS)
+        unseen = False
     raise StorageError(
         worded("A call of this person goes on and does not end. Nothing was erased."),
         hint=worded(

@@ -2,22 +2,28 @@
 
 import asyncio
 import json
-import subprocess
-import sys
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from simulators.clients.bot_process import PROJECT
 from simulators.clients.webrtc import Page, page
 from simulators.vendors.openai import ChatRequest, Reply
+from sonora_app.cli import app
 from tests.session.talking import bot_with_keys, guide, serving_vendors
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 
 ANA, EVA = "ana-quokka", "eva-wombat"
-SUMMARY_SECS = 4.0
+SUMMARY_SECS = 5.0
+"""Longer than an erasure takes, and shorter than a model is waited for."""
+FACT = {"fact": "Es un quokka.", "said_in": 1, "until": "", "replaces": 0, "name": ""}
+TOLD = {"title": "quokka", "summary": "quokka", "topics": ["quokka"], "outcome": "informational"}
+TOLD |= {"facts": [FACT], "ended": []}
+"""What the request after a call is answered."""
 
 
 async def opened(client: Page, user_id: str) -> None:
@@ -27,19 +33,17 @@ async def opened(client: Page, user_id: str) -> None:
     await client.event("message-recorded", role="user", timeout_secs=30)
 
 
-async def erase(data: Path, user_id: str) -> dict[str, Any]:
-    """Run the command as whoever looks after the machine does, in a process of its own."""
-    finished = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "sonora_app.cli", "users", "erase", user_id, "--yes", "--json"],
-        env={"ENV": "local", "SONORA_DATA_DIR": str(data), "PYTHONPATH": str(PROJECT)},
-        cwd=data,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return json.loads(finished.stdout)
+async def erase(user_id: str) -> dict[str, Any]:
+    """Run the command as whoever looks after the machine does: not in the bot's process."""
+    command = ["users", "erase", user_id, "--yes", "--json"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def calls_going_on(data: Path) -> int:
+    with closing(sqlite3.connect(data / "journal.db")) as journal:
+        return journal.execute("SELECT count(*) FROM sessions WHERE ended_at IS NULL").fetchone()[0]
 
 
 def readable(data: Path, mark: str) -> list[str]:
@@ -50,29 +54,39 @@ def readable(data: Path, mark: str) -> list[str]:
     ]
 
 
-async def test_her_call_is_ended_first_and_nothing_of_it_comes_afterwards(tmp_path: Path) -> None:
+async def test_her_call_is_ended_first_and_nothing_of_it_comes_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def sums_up_late(request: ChatRequest) -> Reply:
         if not request.body["stream"]:
-            return Reply('{"summary": "quokka", "title": "quokka"}', first_token_secs=SUMMARY_SECS)
+            return Reply(json.dumps(TOLD), headers_secs=SUMMARY_SECS)
         return guide(request)
 
     async with serving_vendors() as vendors:
         vendors.openai.model = sums_up_late
         with bot_with_keys(tmp_path, vendors, SONORA_SUMMARY_SECS="30") as bot:
             data = bot.log.parent
+            monkeypatch.chdir(tmp_path)
+            monkeypatch.setenv("ENV", "local")
+            monkeypatch.setenv("SONORA_DATA_DIR", str(data))
             async with page(bot.url) as hers, page(bot.url) as anothers:
+                await opened(hers, ANA)
+                await opened(anothers, EVA)
                 async with page(bot.url) as earlier:
                     await opened(earlier, ANA)
                 # That one is over, and its summary is being made.
-                await opened(hers, ANA)
-                await opened(anothers, EVA)
-                erasing = asyncio.create_task(erase(data, ANA))
+                async with asyncio.timeout(10):
+                    while calls_going_on(data) > 2:
+                        await asyncio.sleep(0.05)
+                summed_up = asyncio.create_task(asyncio.sleep(SUMMARY_SECS + 1))
+                erasing = asyncio.create_task(erase(ANA))
                 told = await hers.event("conversation-ended", timeout_secs=15)
                 receipt = await erasing
                 assert told["reason"] == "erased"
                 assert receipt["calls_ended"] == 1
                 assert receipt["places"]["journal"]["conversations"] == 2
-                await asyncio.sleep(SUMMARY_SECS)
+                assert not summed_up.done()
+                await summed_up
                 # The other's goes on.
                 so_far = len(anothers.messages)
                 anothers.type_text("Sigo aquí.")

@@ -93,7 +93,7 @@ async def test_a_call_that_waits_for_its_conversation_is_told_too(tmp_path: Path
 async def test_a_summary_that_hangs_does_not_hold_the_process(tmp_path: Path) -> None:
     def hangs_after_the_call(request: ChatRequest) -> Reply:
         if not request.body["stream"]:
-            return Reply("{}", first_token_secs=60)
+            return Reply("{}", headers_secs=60)
         return guide(request)
 
     async with serving_vendors() as vendors:

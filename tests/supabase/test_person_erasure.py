@@ -20,6 +20,7 @@ from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.supabase.api import SupabaseApi
 from tests.supabase.lite import Lite
 from tests.supabase.postgres import Cluster, Connection, Database, scalar
+from tests.supabase.proxy import HEALTHY, Fault, FaultProxy, How
 from tests.supabase.schema import older_schema
 
 pytestmark = pytest.mark.supabase
@@ -288,3 +289,53 @@ def test_what_the_journal_takes_for_somebody_elses_goes_with_supabases_owner(dat
     changed("conversations", {"user_id": ana}, "user_id", f"eq.{before}")
     receipt = erased(ana)
     assert receipt["places"]["journal"]["conversations"] == 1
+
+
+async def test_an_answer_that_is_lost_is_told_of_and_again_erases_the_rest(
+    data: Path, lite: Lite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = str(uuid4())
+    await asyncio.to_thread(hold, data, ana)
+    assert (await asyncio.to_thread(run, "sync")).exit_code == 0
+    # The version, what there is, which calls go on; then the erasure, of which no answer comes.
+    async with FaultProxy(lite.url) as proxy:
+        faults = iter([HEALTHY, HEALTHY, HEALTHY, Fault(How.CUT)])
+        proxy.choose = lambda: next(faults)
+        with monkeypatch.context() as between:
+            between.setenv("SUPABASE_URL", proxy.url)
+            result = await asyncio.to_thread(run, "users", "erase", ana, "--yes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Nothing was erased on this machine; in Supabase it may be." in result.stderr
+    assert "Run it again" in result.stderr
+    assert readable(data, ana[:8])
+    assert set((await asyncio.to_thread(there, ana)).values()) == {0}
+    again = await asyncio.to_thread(erased, ana)
+    assert again["places"]["journal"]["conversations"] == 1
+    assert again["places"]["supabase"] == {}
+    assert not readable(data, ana[:8])
+
+
+def test_facts_are_kept_and_forgotten_by_command_also_those_of_an_older_project(
+    data: Path,
+) -> None:
+    ana = str(uuid4())
+    hold(data, ana)
+    assert run("sync").exit_code == 0
+    for file in data.glob("journal*"):
+        file.unlink()
+
+    def listed(*options: str) -> list[str]:
+        result = run("memories", "list", ana, "--json", *options)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return [each["id"] for each in json.loads(result.stdout)["memories"]]
+
+    (there_only,) = listed()
+    added = run("memories", "add", ana, "Vive en Lima.")
+    assert added.exit_code == 0
+    assert "It waits here to be brought to Supabase" in added.stderr
+    assert listed() == [added.stdout.strip(), there_only]
+    assert run("memories", "forget", ana, there_only).exit_code == 0
+    assert listed() == [added.stdout.strip()]
+    assert run("sync").exit_code == 0
+    assert listed() == [added.stdout.strip()]
+    assert there_only not in listed("--past")
