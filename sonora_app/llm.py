@@ -9,10 +9,9 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pydantic import SecretStr
 
 from sonora_app.settings import Settings, Vendor
-from sonora_app.vendors.failover import FailoverAtOnce
 from sonora_app.vendors.openai.limits import AnswerLimits
 from sonora_app.vendors.openai.requests import BoundedOpenAILLMService
-from sonora_app.vendors.openai.switcher import InformedLLMSwitcher
+from sonora_app.vendors.openai.switcher import InformedLLMSwitcher, ModelFailover
 
 LIMITS = AnswerLimits(
     first_token_secs=6.0,
@@ -29,7 +28,7 @@ LIMITS = AnswerLimits(
 """An answer that has not begun 10 s after it was asked for never does."""
 
 
-def build_llm(settings: Settings) -> OpenAILLMService | LLMSwitcher[FailoverAtOnce]:
+def build_llm(settings: Settings) -> OpenAILLMService | LLMSwitcher[ModelFailover]:
     """The language model of a call, and its fallback if the settings name one.
 
     Args:
@@ -49,8 +48,7 @@ def build_llm(settings: Settings) -> OpenAILLMService | LLMSwitcher[FailoverAtOn
             attempts=1,
         ),
     ]
-    # Generic over its adapter, and invariant in it, where any adapter would do.
-    return InformedLLMSwitcher(services, FailoverAtOnce)  # pyright: ignore[reportArgumentType]
+    return InformedLLMSwitcher(services)
 
 
 def _service(

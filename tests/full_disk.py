@@ -1,11 +1,17 @@
 """Journals whose disk is full, in truth or as SQLite sees it."""
 
+import contextlib
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from sonora_app.errors import StorageError
+from sonora_app.process.store import process_store
+from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import Conversation, Message, utc_now, uuid7
 
 _PLENTY = 1_000_000
 
@@ -18,6 +24,27 @@ async def fill_up(journal: Journal) -> None:
 async def free_space(journal: Journal) -> None:
     """Let it grow again."""
     await _limit(journal, _PLENTY)
+
+
+async def set_disk(*, full: bool) -> None:
+    """Let the journal of this process take nothing any more, or let it go on."""
+    store: Any = await process_store(Settings())
+    journal = store if isinstance(store, Journal) else store._journal
+    await (_fill_to_the_brim if full else free_space)(journal)
+
+
+async def _fill_to_the_brim(journal: Journal) -> None:
+    """Fill up, and use what room is left in the pages that are there."""
+    now = utc_now()
+    filler = Conversation(id=uuid7(), user_id="filler", created_at=now, updated_at=now)
+    with contextlib.suppress(StorageError):
+        await journal.write([filler])
+        await fill_up(journal)
+        while True:
+            message = Message(
+                id=uuid7(), conversation_id=filler.id, role="user", content="", created_at=now
+            )
+            await journal.write([message])
 
 
 async def _limit(journal: Journal, pages: int) -> None:

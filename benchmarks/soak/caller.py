@@ -61,12 +61,13 @@ class CallRecord:
         messages: What the page received.
         sounds: When there was sound.
         typed: What they typed, and whether the answer was to be spoken.
-        strays: What must not have happened, unless a disk was full or a clock was set meanwhile.
+        strays: What must not have happened, unless a disk was full meanwhile.
         answered: The sentences that had time to be answered in full.
         conversation_id: Which conversation it was, if one was opened.
         session_id: Which call of it.
         left_at: When they left by themselves; None if the bot ended the call.
         vanished: Whether they left without a word.
+        connected_anew: Whether they lost the connection and connected anew.
         taken_over: Whether they came back to the conversation by another page.
         closed_at: When it was over.
     """
@@ -86,6 +87,7 @@ class CallRecord:
     session_id: UUID | None = None
     left_at: float | None = None
     vanished: bool = False
+    connected_anew: bool = False
     taken_over: bool = False
     closed_at: float = 0.0
 
@@ -350,6 +352,7 @@ class Caller:
 
     async def _connect_anew(self) -> None:
         self._note("loses the connection, and connects anew")
+        self.record.connected_anew = True
         await self._page.reconnect()
         self._note("is connected again")
         await self._hears_that_they_are_back(since=len(self._page.messages))

@@ -322,7 +322,6 @@ class Soak:
                     calm=not _struck(record, weather.refusing),
                     starved=starved,
                     lasting=not _struck(record, weather.full),
-                    timely=not _struck(record, weather.clocks),
                 )
                 found[record.name] += check_call(case)
                 if record.conversation_id not in conversations:

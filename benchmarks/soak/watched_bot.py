@@ -19,7 +19,7 @@ from pipecat.runner.types import RunnerArguments
 
 import bot as sonora
 from benchmarks.soak.clock import set_ahead
-from tests.full_disk import fill_up, free_space
+from tests.full_disk import set_disk
 
 
 async def bot(runner_args: RunnerArguments) -> None:
@@ -50,10 +50,7 @@ async def held() -> dict[str, Any]:
 @app.post("/soak/disk")
 async def disk(full: bool) -> None:
     """Let the disk be full for the journal, or not any more."""
-    from sonora_app.storage.journal.journal import Journal
-
-    for journal in [one for one in gc.get_objects() if type(one) is Journal]:
-        await (fill_up if full else free_space)(journal)
+    await set_disk(full=full)
 
 
 @app.post("/soak/clock")

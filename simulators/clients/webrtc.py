@@ -177,6 +177,8 @@ class Page(RtviClient):
 
     async def reconnect(self) -> None:
         """Lose the connection, and connect anew to the same call, as the JavaScript client does."""
+        # aiortc stops the track of a connection that it cannot send by any more.
+        self._pc.getTransceivers()[0].sender.replaceTrack(None)
         self.vanish()
         self._lost.append(self._pc)
         self._prepare()

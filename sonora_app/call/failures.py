@@ -6,8 +6,9 @@ changes to the fallback (`vendors/failover.py`). This module decides what the bo
 page is told. It ends a call through the flow's event `service_failed`, except where no farewell
 could be heard.
 
-- An answer is lost: it is asked for once more where there is a fallback and nothing of it was
-  said; otherwise the bot apologises. When the model is out of order, the call ends politely.
+- An answer is lost: the fallback is asked for it, where there is one and nothing of it was said;
+  otherwise the bot apologises. Where the model refused what was asked, the fallback stays for that
+  turn only. When the model is out of order, the call ends politely.
 - Speech is lost: the bot apologises once the voice is back. When the voice is out of order, the
   page is told in writing, and the call ends, because the bot can no longer speak.
 - Another part fails, such as the transport's sending side: the page is told that the call is over,
@@ -23,7 +24,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from loguru import logger
-from pipecat.frames.frames import ErrorFrame, LLMRunFrame, TTSSpeakFrame
+from pipecat.frames.frames import ErrorFrame, TTSSpeakFrame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
 from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
@@ -39,6 +40,7 @@ from sonora_app.vendors.failover import SPEECH_LOST
 if TYPE_CHECKING:
     # Not needed, and slow to import, in rehearsal.
     from sonora_app.vendors.openai.requests import BoundedOpenAILLMService
+    from sonora_app.vendors.openai.switcher import InformedLLMSwitcher, ModelFailover
 
 _RECOVERY_SECS = (0.5, 2.0)
 """How long the voice is given to come back before each apology in a row."""
@@ -113,13 +115,16 @@ class Failures:
             llm.begun for llm in self._llms
         )
 
-    async def _model_switched(self, _: object, llm: FrameProcessor) -> None:
-        logger.warning(f"The model {llm.name} answers from here on")
+    async def _model_switched(self, strategy: ModelFailover, llm: FrameProcessor) -> None:
+        if strategy.gone_back:
+            return
+        until = "in this turn" if strategy.stands_in else "from here on"
+        logger.warning(f"The model {llm.name} answers {until}")
         if self._has_begun or self._asked_again:
             await self._answer_lost()
         else:
             self._asked_again = True
-            await self._call.worker.queue_frame(LLMRunFrame())
+            await cast("InformedLLMSwitcher", self._call.services.llm).ask_again()
 
     async def _answer_lost(self) -> None:
         call = self._call

@@ -5,7 +5,7 @@ On a developer's machine, a stand-in replaces each vendor whose key is missing.
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pipecat.frames.frames import Frame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
@@ -26,6 +26,10 @@ from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
 from sonora_app.turns.endings.grammar import Endings
 from sonora_app.turns.stop import ForeseeingTurnStop
 from sonora_app.vendors.failover import FailoverAtOnce
+
+if TYPE_CHECKING:
+    # Not needed, and slow to import, in rehearsal.
+    from sonora_app.vendors.openai.switcher import ModelFailover
 
 
 class _StandIn(Protocol):
@@ -51,7 +55,7 @@ class CallServices:
     """
 
     stt: STTService
-    llm: OpenAILLMService | LLMSwitcher[FailoverAtOnce]
+    llm: "OpenAILLMService | LLMSwitcher[ModelFailover]"
     tts: TTSService | ServiceSwitcher[FailoverAtOnce]
     vad: Silero
     turns: UserTurnStrategies
@@ -130,7 +134,7 @@ def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTS
 
 def _llm(
     settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]
-) -> OpenAILLMService | LLMSwitcher[FailoverAtOnce]:
+) -> "OpenAILLMService | LLMSwitcher[ModelFailover]":
     if Vendor.LLM in stand_ins:
         from sonora_app.rehearsal.llm import RehearsalLLMService
 

@@ -27,9 +27,25 @@ class FailoverAtOnce(ServiceSwitcherStrategyFailover):
         """
         if error.category is ErrorCategory.APPLICATION:
             return None
+        return await self.change_to_next()
+
+    async def change_to_next(self) -> FrameProcessor | None:
+        """Change to the next service that is usable.
+
+        Returns:
+            The service that is active now, or None if there is no other.
+        """
         at = self.services.index(self.active_service)
         for candidate in (*self.services[at + 1 :], *self.services[:at]):
             if candidate.is_usable:
-                switch = ManuallySwitchServiceFrame(service=candidate)
-                return await self.handle_frame(switch, FrameDirection.DOWNSTREAM)
+                return await self.change_to(candidate)
         return None
+
+    async def change_to(self, service: FrameProcessor) -> FrameProcessor | None:
+        """Change to a service.
+
+        Returns:
+            The service, or None if it is not usable.
+        """
+        switch = ManuallySwitchServiceFrame(service=service)
+        return await self.handle_frame(switch, FrameDirection.DOWNSTREAM)

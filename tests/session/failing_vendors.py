@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from simulators.vendors.cartesia import CartesiaVendor
 from simulators.vendors.deepgram import DeepgramVendor
-from simulators.vendors.faults import Breakage, Fault
+from simulators.vendors.faults import Breakage, Fault, Quirk
 from simulators.vendors.odd_answers import NOISE, call, chunk, ending, words
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from simulators.vendors.settings import vendor_settings
@@ -23,6 +23,9 @@ WORDS = {
     "request": REQUEST,
     "rest": REST,
     "answer": "Oaxaca tiene montañas, playas y mercados llenos de colores en abril.",
+    "first text": "Uno: ¿llueve?",
+    "second text": "Dos: ¿hace calor?",
+    "third text": "Tres: ¿hay tren?",
     "again": AGAIN,
     "answer again": "Entonces empieza por el mercado del centro.",
 }
@@ -45,6 +48,9 @@ _ODD: dict[How, list[Any]] = {
     How.FILTER: [*_BEGUN, ending("content_filter")],
 }
 
+_ROOM_CHARS = 40
+"""What a model takes that has little room: a request, without the greeting before it."""
+
 _STATUS = {How.KEY: 401, How.RATE: 429, How.ERROR: 500}
 _BREAKAGE = {
     How.ERROR: Breakage.ERROR,
@@ -52,6 +58,12 @@ _BREAKAGE = {
     How.STALLS: Breakage.STALL,
     How.GARBAGE: Breakage.GARBAGE,
     How.DRIPS: Breakage.SLOW,
+}
+_QUIRKS = {
+    How.LOSES: (Quirk.EMPTY,),
+    How.LOSES_TWICE: (Quirk.EMPTY,) * 4,
+    How.TWICE: (Quirk.TWICE,),
+    How.LATE: (Quirk.LATE,),
 }
 _MODEL_FAULTS = {
     How.DROPS: Reply(drop_after=4),
@@ -121,6 +133,8 @@ class FailingVendors:
         case = self.case
         if case.at is At.OPENAI:
             await self._fail_model()
+        elif case.how in _QUIRKS:
+            self.deepgram.quirks.extend(_QUIRKS[case.how])
         elif case.how is How.REFUSES:
             await self.socket.go_down()
         elif case.when is When.CONNECT:
@@ -197,6 +211,8 @@ class _OddModel:
                 return Reply(status=401)
             case How.REFUSES_ONE:
                 return Reply(status=400)
+            case How.TOO_LONG if _talked(request) > _ROOM_CHARS:
+                return Reply(status=400, code="context_length_exceeded")
             case How.WAIT:
                 return Reply(status=429, headers={"Retry-After": "30"})
             case How.STEPS:
@@ -207,6 +223,15 @@ class _OddModel:
                 return Reply(chunks=_ODD[how], token_secs=0.02)
             case how:
                 return _only_streamed(request, _MODEL_FAULTS.get(how, Reply()))
+
+
+def _talked(request: ChatRequest) -> int:
+    """How many characters of talk there are in a request."""
+    return sum(
+        len(message["content"])
+        for message in request.messages
+        if message["role"] in ("user", "assistant")
+    )
 
 
 def _only_streamed(request: ChatRequest, fault: Reply) -> Reply:

@@ -1,4 +1,4 @@
-"""The calls in which a vendor fails: see `failure_cases.py`.
+"""The calls in which something fails: see `failure_cases.py`.
 
 Each is a call by voice to a real bot whose vendors are this process's own, and the call's alone, so
 that calls can be held beside each other.
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
+
 from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import Page, page
@@ -22,7 +24,7 @@ from sonora_app.settings import Language
 from sonora_app.storage.store import Transcript
 from tests.session.conftest import transcript_of
 from tests.session.failing_vendors import AGAIN, REQUEST, REST, WORDS, FailingVendors
-from tests.session.failure_cases import ASKS, At, Case, Outcome, When
+from tests.session.failure_cases import ASKS, TEXTS, At, Case, How, Outcome, When
 
 SILENCE_SECS = 8.0
 """How long the user may hear nothing."""
@@ -31,6 +33,9 @@ _LINES_OPEN = 4
 
 _REACTION_SECS = 30.0
 """How long a case waits for what it expects, before it goes on without."""
+
+_INTO_ANSWER_SECS = 0.6
+"""How much of the answer is heard before something happens in it."""
 
 _EN = Lines(Language.EN)
 _ES = Lines(Language.ES)
@@ -41,6 +46,7 @@ _LINES = (
     "apology.cut_off",
     "apology.voice",
     "apology.unheard",
+    "still_here",
     "hearing.lost",
     "hearing.back",
     "farewell.error",
@@ -110,17 +116,43 @@ class _Call:
             await self._until(case.kept[:1])
             await client.silence(0.6)
             await self._vendors.fail()
+        if case.unheard:
+            await self._until(case.kept[:1])
+            await self._ask(REQUEST, fails=True)
+            since = client.microphone.ended_at
         for number, said in enumerate(case.kept):
             if said.startswith(ASKS) and not client.closed.is_set():
                 await self._until(case.kept[:number])
                 self._waited(since)
                 await self._ask(REQUEST, fails=case.when is When.TURN)
                 since = client.microphone.ended_at
+                if case.breaks_in:
+                    self._silence_secs = await client.sound(since=since) - since
+                    since = await self._break_in()
+        if case.at is At.DISK:
+            await client.sound(since=since)
+            await client.silence(1.5)
+            await self._fill_disk(full=False)
         await self._until(case.kept)
         self._waited(since)
         if not case.ends:
             await self._go_on()
         return await self._end(answer["data"]["d"]["conversation_id"])
+
+    async def _break_in(self) -> float:
+        """Do what the page does while the bot answers; gives when it was done."""
+        await asyncio.sleep(_INTO_ANSWER_SECS)
+        if self._case.how is How.ANEW:
+            await self._client.reconnect()
+        else:
+            for key in TEXTS:
+                self._client.type_text(WORDS[key])
+        return time.monotonic()
+
+    async def _fill_disk(self, *, full: bool) -> None:
+        async with httpx.AsyncClient() as http:
+            response = await http.post(f"{self._bot.url}/disk", params={"full": full})
+            response.raise_for_status()
 
     async def _go_on(self) -> None:
         if self._case.deaf:
@@ -137,7 +169,9 @@ class _Call:
         await self._client.silence(0.6)
         self._vendors.deepgram.hears.clear()
         self._vendors.deepgram.hears.append(text)
-        if fails:
+        if fails and self._case.at is At.DISK:
+            await self._fill_disk(full=True)
+        elif fails and self._case.at is not At.PAGE:
             await self._vendors.fail()
         self._client.microphone.say(await speech(text))
         if fails and "rest" in self._case.kept:
@@ -175,6 +209,8 @@ class _Call:
         codes = [event["code"] for event in client.events("notice")]
         # Pipecat's own message for an error holds the vendor's words.
         codes += [message["type"] for message in client.messages if message["type"] == "error"]
+        if self._case.at is At.DISK:
+            codes += ["storage" for one in client.events("storage") if one["state"] != "ok"]
         page = tuple(code for code, _ in groupby(codes))
         await client.hang_up()
         transcript = await self._kept(conversation_id)

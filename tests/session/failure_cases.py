@@ -5,12 +5,14 @@ from enum import StrEnum
 
 
 class At(StrEnum):
-    """The vendor that fails."""
+    """What fails."""
 
     NOVA = "Deepgram Nova"
     FLUX = "Deepgram Flux"
     OPENAI = "OpenAI"
     CARTESIA = "Cartesia"
+    PAGE = "The page"
+    DISK = "The disk"
 
 
 class When(StrEnum):
@@ -44,6 +46,14 @@ class How(StrEnum):
     REFUSES_ONE = "refuses what is asked (400)"
     KEY_ONCE = "401, once"
     WAIT = "429, to be asked again in 30 s"
+    TOO_LONG = "refuses a prompt as too long, until it is shorter"
+    LOSES = "shows words, and sends a final result without any"
+    LOSES_TWICE = "shows words, and sends final results without any, also when it is asked again"
+    TWICE = "sends the final result twice"
+    LATE = "sends the final result 3 s late"
+    ANEW = "loses its connection, and connects anew"
+    TEXTS = "sends three texts at once"
+    FULL = "is full, until the answer was heard"
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,16 @@ class Case:
     def deaf(self) -> bool:
         """Whether nobody is heard any more, so that the user types."""
         return self.when is When.FOR_GOOD and self.at in (At.NOVA, At.FLUX)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether what the user asks is not recognised, and so not kept."""
+        return self.how is How.LOSES_TWICE
+
+    @property
+    def breaks_in(self) -> bool:
+        """Whether it happens while the bot answers."""
+        return self.at is At.PAGE
 
     @property
     def name(self) -> str:
@@ -119,6 +139,7 @@ GREETED = "greeting.new"
 ASKS = "request"
 LOST = "hearing.lost"
 BACK = ("hearing.back",)
+TEXTS = ("first text", "second text", "third text")
 HEARING = "hearing_unavailable"
 RESTORED = "hearing_restored"
 MODEL = "model_unavailable"
@@ -145,6 +166,11 @@ CASES = (
     ),
     Case(At.FLUX, How.GARBAGE, When.TURN, (GREETED, ASKS, "answer")),
     *(
+        Case(At.NOVA, how, When.TURN, (GREETED, ASKS, "answer"))
+        for how in (How.LOSES, How.TWICE, How.LATE)
+    ),
+    Case(At.NOVA, How.LOSES_TWICE, When.TURN, (GREETED, "apology.unheard"), (HEARING,)),
+    *(
         Case(at, How.REFUSES, When.FOR_GOOD, (GREETED, LOST), (HEARING,))
         for at in (At.NOVA, At.FLUX)
     ),
@@ -163,7 +189,7 @@ CASES = (
     Case(At.OPENAI, How.DRIPS, When.TURN, (GREETED, ASKS, "hold_on", "apology.answer"), (MODEL,)),
     *(
         Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "answer"))
-        for how in (How.NULLS, How.ODD_CALL, How.KEY_ONCE)
+        for how in (How.NULLS, How.ODD_CALL, How.KEY_ONCE, How.TOO_LONG)
     ),
     *(
         Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "apology.answer"), (MODEL,))
@@ -173,7 +199,10 @@ CASES = (
         Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "answer…", "apology.cut_off"), (MODEL,))
         for how in (How.LENGTH, How.FILTER)
     ),
-    Case(At.OPENAI, How.WAIT, When.TURN, (GREETED, ASKS, "answer"), fallback=True),
+    *(
+        Case(At.OPENAI, how, When.TURN, (GREETED, ASKS, "answer"), fallback=True)
+        for how in (How.WAIT, How.REFUSES_ONE)
+    ),
     *(Case(At.CARTESIA, how, When.CONNECT, (), (VOICE,), ends=True) for how in _AT_CONNECT),
     *(
         Case(
@@ -211,4 +240,7 @@ CASES = (
         Case(At.OPENAI, how, when, (GREETED, ASKS, "answer"), fallback=True)
         for how, when in ((How.KEY, When.CONNECT), (How.REFUSES, When.FOR_GOOD))
     ),
+    Case(At.PAGE, How.ANEW, When.TURN, (GREETED, ASKS, "answer…", "still_here")),
+    Case(At.PAGE, How.TEXTS, When.TURN, (GREETED, ASKS, "answer…", *TEXTS, "answer")),
+    Case(At.DISK, How.FULL, When.TURN, (GREETED, ASKS, "answer"), ("storage",)),
 )

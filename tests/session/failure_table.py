@@ -20,14 +20,18 @@ _WORDS = {
     "request": "*User:* a request",
     "rest": "*User:* the rest of it",
     "answer": "the answer",
+    "first text": "*User:* a text",
+    "second text": "*User:* another",
+    "third text": "*User:* another",
     "again": "*User:* more",
     "answer again": "the answer",
 }
-_INTRODUCTION = f"""# When a vendor fails
+_INTRODUCTION = f"""# When something fails
 
 Each line is a call by voice, over WebRTC, to a real bot whose vendors are servers on loopback
-that fail in that way. The tests hold these calls (`tests/session/test_failures.py`); this page is
-written by `uv run python -m tests.session.failure_table`, and a test compares the two.
+that fail in that way, or whose page or disk does. The tests hold these calls
+(`tests/session/test_failures.py`); this page is written by
+`uv run python -m tests.session.failure_table`, and a test compares the two.
 
 What is said is what is kept of the call, word for word, and nothing else is; an ellipsis stands for
 what was cut off, of which only what was heard is kept. The last column is the longest wait, in the
@@ -35,7 +39,7 @@ calls that this page was written from, from the user's last word, or from the op
 conversation, to a sound or to the end of the call; the tests allow {SILENCE_SECS:g} s. There is a
 fallback only where the line says so. Every call that ends says why in its `conversation-ended`.
 
-| Vendor | What it does | When | Said, heard and kept | The page is told | Then | Silence |
+| Where | What it does | When | Said, heard and kept | The page is told | Then | Silence |
 |---|---|---|---|---|---|---|
 """
 

@@ -1,5 +1,6 @@
 """`bot.py` with settings for each call: the `/start` request may hold `settings`, by the names of
-their environment variables. Run as a program by tests that have many vendors and one process.
+their environment variables. Its disk may be filled. Run as a program by tests that have many
+vendors and one process.
 """
 
 import asyncio
@@ -9,7 +10,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from pipecat.runner.run import app
+
 import bot as sonora
+from tests.full_disk import set_disk
+
+
+@app.post("/disk")
+async def disk(full: bool) -> None:
+    await set_disk(full=full)
 
 
 async def bot(runner_args: Any) -> None:

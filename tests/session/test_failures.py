@@ -1,4 +1,6 @@
-"""Each way in which a vendor may fail, at each moment at which it may: see `failure_cases.py`."""
+"""Each way in which a vendor, the page or the disk may fail, at each moment at which it may: see
+`failure_cases.py`.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator

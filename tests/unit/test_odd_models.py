@@ -27,6 +27,7 @@ from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply
 from simulators.vendors.rig import Rig, rigged
 from sonora_app.llm import LIMITS, build_llm
 from sonora_app.settings import Settings
+from sonora_app.vendors.openai.switcher import InformedLLMSwitcher
 from tests.unit.test_answers import ANY_ANSWER
 
 pytestmark = pytest.mark.unit
@@ -69,14 +70,16 @@ def built(openai: OpenAIVendor) -> tuple[OpenAILLMService, list[dict[str, Any]]]
     return service, called
 
 
-def asked(*, steps: int = 0) -> LLMContextFrame:
-    """A question, after which functions have been called so many times."""
+def asked(*, steps: int = 0, then: str | None = None) -> LLMContextFrame:
+    """A question, after which functions have been called so many times, and another."""
     messages: list[Any] = [{"role": "user", "content": SECRET}]
     for number in range(steps):
         named = {"name": "wrap_up", "arguments": "{}"}
         made = {"id": f"call_{number}", "type": "function", "function": named}
         messages.append({"role": "assistant", "tool_calls": [made]})
         messages.append({"role": "tool", "tool_call_id": made["id"], "content": "{}"})
+    if then is not None:
+        messages.append({"role": "user", "content": then})
     tool = FunctionSchema("wrap_up", "Ends it.", {"title": {"type": "string"}}, ["title"])
     return LLMContextFrame(LLMContext(messages, tools=ToolsSchema(standard_tools=[tool])))
 
@@ -207,6 +210,48 @@ async def test_one_refused_request_is_an_answer_lost_and_no_more(
     assert SECRET not in error.error
     assert log
     assert SECRET not in "".join(log)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_what_is_refused_is_asked_of_the_fallback_and_the_next_turn_of_the_model(
+    openai: OpenAIVendor, status: int
+) -> None:
+    openai.model = in_turn(Reply(status=status, refusal=SECRET), Reply(ANSWER))
+    second = OpenAIVendor(KEY)
+    second.model = lambda _: Reply("En abril.")
+    async with second.serving():
+        switcher = build_llm(
+            Settings.model_validate(
+                {
+                    "OPENAI_API_KEY": KEY,
+                    "OPENAI_BASE_URL": openai.url,
+                    "OPENAI_FALLBACK_BASE_URL": second.url,
+                }
+            )
+        )
+        assert isinstance(switcher, InformedLLMSwitcher)
+        changes = asyncio.Queue[bool]()
+        switcher.strategy.add_event_handler(
+            "on_service_switched", lambda strategy, _: changes.put_nowait(strategy.gone_back)
+        )
+        async with rigged(switcher) as rig:
+            await rig.send(asked())
+            # As the call does, unless it was a change back.
+            assert not await asyncio.wait_for(changes.get(), 5)
+            await rig.send(asked())
+            await rig.get(LLMFullResponseEndFrame, 2)
+            assert said(rig) == "En abril."
+            assert not rig.all(ErrorFrame)
+            # What the fallback does in the same turn, it does to the end.
+            await rig.send(asked(steps=1))
+            await rig.get(LLMFullResponseEndFrame, 3)
+            assert len(second.log.of("request")) == 2
+            await rig.send(asked(then="¿Y en mayo?"))
+            await rig.get(LLMFullResponseEndFrame, 4)
+            assert await asyncio.wait_for(changes.get(), 5)
+        assert said(rig) == f"En abril.En abril.{ANSWER}"
+        assert len(second.log.of("request")) == 2
+        assert all(service.is_usable for service in switcher.services)
 
 
 @pytest.mark.parametrize("status", [400, 422])

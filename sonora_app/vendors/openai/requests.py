@@ -161,7 +161,8 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         A request that was refused for what is in it says nothing of the next one: the service can
         be used on, and is not exchanged for another.
         """
-        if error.category is not ErrorCategory.APPLICATION:
+        # A guess whose answer was lost is asked for again, when the turn is over.
+        if error.category is not ErrorCategory.APPLICATION and not self._gate.is_speculating:
             self._lost_in_a_row += 1
         permanent = force_treat_as_permanent or self._lost_in_a_row >= self._limits.max_lost
         refused = isinstance(error.exception, APIStatusError) and error.exception.status_code
