@@ -16,7 +16,14 @@ from supabase import AsyncClient
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Entry
 from sonora_app.storage.known import joined_known
-from sonora_app.storage.records import Memory, MemoryChoice, MemoryUpdate, utc_now, uuid7
+from sonora_app.storage.records import (
+    Conversation,
+    Memory,
+    MemoryChoice,
+    MemoryUpdate,
+    utc_now,
+    uuid7,
+)
 from sonora_app.storage.similar_words import telling_words
 from sonora_app.storage.store import Known, Recall
 from sonora_app.storage.supabase.api import SupabaseApi
@@ -147,6 +154,44 @@ async def test_an_end_is_applied_once_and_in_any_order(machine: Machine):
     assert sorted(past) == ["Lima.", "Quito."]
 
 
+async def test_what_sums_up_a_talk_goes_with_a_fact_of_it_that_is_forgotten(
+    machine: Machine, lite: Lite
+):
+    user, now = str(uuid4()), utc_now()
+    talks = [
+        Conversation(
+            id=uuid7(),
+            user_id=owner,
+            title="Salud",
+            summary="Es diabética.",
+            metadata={"topics": ["salud"], "user_name": "Ana"},
+            created_at=now,
+            updated_at=now,
+        )
+        for owner in (user, user, user, EVA)
+    ]
+    facts = [memory(user, "Es diabética.", conversation_id=talk.id) for talk in talks]
+    corrected = MemoryUpdate(
+        id=facts[1].id, user_id=user, replaced_by=facts[0].id, forgotten_at=now
+    )
+    await machine.store.write([*talks, *facts])
+    await machine.settled()
+    ends = [forgotten(facts[0].id, user), corrected, forgotten(facts[3].id, user)]
+    await machine.store.write(ends)
+    await machine.settled()
+    headers = {
+        "apikey": lite.publishable_key,
+        "Authorization": f"Bearer {lite.access_token(user)}",
+    }
+    async with httpx.AsyncClient(base_url=f"{lite.url}/rest/v1", headers=headers) as own:
+        (await own.delete(f"/memories?id=eq.{facts[2].id}")).raise_for_status()
+    rows = [*await machine.rows("conversations", user), *await machine.rows("conversations", EVA)]
+    kept = {row["id"]: (row["title"], row["summary"], row["metadata"]) for row in rows}
+    bare, whole = (None, None, {"user_name": "Ana"}), ("Salud", "Es diabética.", talks[0].metadata)
+    # Forgotten, corrected, deleted by its owner; and the last is somebody else's talk.
+    assert [kept[str(talk.id)] for talk in talks] == [bare, whole, bare, whole]
+
+
 async def test_what_supabase_has_not_got_yet_counts_too(machine: Machine):
     user = f"ana-{uuid4()}"
     lima, perro = memory(user, "Vive en Lima."), memory(user, "Tiene un perro.")
@@ -226,6 +271,9 @@ async def test_the_older_tables_are_read_and_can_be_erased(tmp_path: Path, kind:
             assert (await machine.store.known(ANA, FIFTY)).shared == ()
             shared = await machine.store.known(ANA, Recall(limit=50, shared=True))
             assert shared.shared == ("horario: de 9 a 18",)
+            for each in read:
+                one = await machine.store.known(ANA, Recall(limit=1, past=True, id=each.id))
+                assert one.memories == (each,)
             # Corrected: what is new is ours, and the older row goes.
             new = memory(ANA, "Vive en Cusco.")
             end = MemoryUpdate(
