@@ -184,6 +184,24 @@ class Call:
         told = [m["content"] for m in body["messages"] if m["role"] in ("developer", "system")]
         return "\n".join(text for text in told if isinstance(text, str))
 
+    async def replies(self, text: str) -> str:
+        """Type `text`, and give what the bot answers."""
+        before = len(self.page.messages)
+        self.page.type_text(text, audio_response=False)
+
+        def said(until: dict[str, Any]) -> str:
+            since = self.page.messages[before:]
+            texts = since[: next(n for n, each in enumerate(since) if each is until)]
+            return "".join(m["data"]["text"] for m in texts if m["type"] == "bot-llm-text")
+
+        # A function comes before what is said to its result.
+        last = await self.page.wait_for(
+            lambda message: message["type"] == "bot-llm-stopped" and said(message) != "",
+            after=before,
+            timeout_secs=30,
+        )
+        return said(last)
+
     async def greeting(self) -> str:
         """What the bot greets with, which is shown before it is said."""
         message = await self.page.wait_for(lambda m: m["type"] == "bot-output")

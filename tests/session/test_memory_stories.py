@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from simulators.clients.bot_process import running_bot
 from simulators.clients.webrtc import page
 from simulators.vendors.openai import OpenAIVendor, ToolCall
 from sonora_app.memories.facts import end_of_day
@@ -660,3 +661,32 @@ async def test_a_name_that_only_the_page_gives_brings_up_nothing(
             assert "Ana" in greeting["data"]["text"]
             listed = (await front_end.action("list_memories"))["data"]["d"]
             assert [each["content"] for each in listed["memories"]] == ["Vive en Lima."]
+
+
+# --- With no key
+
+
+REHEARSED = {
+    "es": ("Me llamo Ana.", "Quiero ir a Oaxaca.", "¿Te acuerdas de mí?", "Olvida lo de Oaxaca."),
+    "en": ("My name is Ana.", "I want to go to Oaxaca.", "Do you remember me?", "Forget Oaxaca."),
+}
+
+
+async def test_in_rehearsal_a_name_and_what_one_talked_about_are_remembered(tmp_path: Path):
+    with running_bot(tmp_path, SONORA_LOG_LEVEL="INFO", SONORA_IDLE_SECS="0") as bot:
+        world = World(bot, OpenAIVendor("nobody asks it"))
+        for language, (name, trip, ask, plea) in REHEARSED.items():
+            user = somebody()
+            async with world.call(user, language=language) as call:
+                assert "Ana" in await call.replies(name)
+                await call.replies(trip)
+            async with world.call(user, language=language) as call:
+                assert "Ana" in await call.greeting()
+                told = await call.replies(ask)
+                assert "Ana" in told
+                assert "Oaxaca" in told
+                assert "Oaxaca" in await call.replies(plea)
+                told = await call.replies(ask)
+                assert "Ana" in told
+                assert "Oaxaca" not in told
+            assert len(await world.holds(user)) == 1
