@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 from sonora_app.flow.quoted import quoted
 from sonora_app.storage.records import Memory
@@ -30,6 +31,7 @@ class Facts:
     def __init__(self, memories: Iterable[Memory] = ()) -> None:
         """Number them, the latest first."""
         self._by_number: dict[int, Memory] = {}
+        self._numbers: dict[UUID, int] = {}
         self._next = 1
         self._found = 0
         self._timely: set[int] = set()
@@ -51,12 +53,13 @@ class Facts:
             memory: The fact.
             timely: Whether it is talked about now, and so is told before the others.
         """
-        for number, known in self:
-            if known.id == memory.id:
-                self._by_number[number] = memory
-                return number
+        number = self._numbers.get(memory.id)
+        if number is not None:
+            self._by_number[number] = memory
+            return number
         number, self._next = self._next, self._next + 1
         self._by_number[number] = memory
+        self._numbers[memory.id] = number
         if timely:
             self._timely.add(number)
         return number
@@ -78,13 +81,13 @@ class Facts:
 
     def drop(self, memory: Memory) -> None:
         """Know this fact no more."""
-        number = self.number_of(memory)
+        number = self._numbers.pop(memory.id, None)
         if number is not None:
             del self._by_number[number]
 
     def number_of(self, memory: Memory) -> int | None:
         """The number of this fact, or None."""
-        return next((number for number, known in self if known.id == memory.id), None)
+        return self._numbers.get(memory.id)
 
     def same_as(self, content: str) -> Memory | None:
         """The fact that says the same in the same words, whatever their accents and capitals."""
