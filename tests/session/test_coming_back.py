@@ -4,29 +4,25 @@ They are put back where the talk was, and one call at a time holds a conversatio
 """
 
 import asyncio
-import time
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID
+from pathlib import Path
 
 import pytest
 
 from simulators.clients.bot_process import BotProcess, running_bot
-from simulators.clients.webrtc import Page, page
-from sonora_app.flow.lines import Lines
-from sonora_app.settings import Language
+from simulators.clients.webrtc import page
 from sonora_app.storage.records import ConversationStatus, EndReason, Role
-from sonora_app.storage.store import Transcript
-from tests.session.conftest import transcript_of
+from tests.session.coming_back import (
+    STILL_HERE,
+    check_one_talk,
+    ended,
+    open_conversation,
+    put_back,
+    talking,
+    told_of_taking_over,
+)
 
 pytestmark = pytest.mark.session
-
-ES = Lines(Language.ES)
-STILL_HERE = ES.text("still_here")
-GREETING = ES.text("greeting.new")
-BACK_SECS = 2.0
-"""How long after a new call asked for its conversation the bot may take to be heard."""
 
 
 @pytest.fixture(scope="module")
@@ -35,73 +31,6 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
         tmp_path_factory.mktemp("bot"), SONORA_WAITING_SECS="60", SONORA_IDLE_SECS="3"
     ) as process:
         yield process
-
-
-@dataclass
-class Opened:
-    """A conversation as a page opened it."""
-
-    ready: dict[str, Any]
-    asked_at: float
-
-    @property
-    def id(self) -> UUID:
-        return UUID(self.ready["conversation_id"])
-
-
-async def open_conversation(client: Page, conversation_id: UUID | None = None) -> Opened:
-    await client.ready()
-    asked_at = time.monotonic()
-    whose = {"user_id": "ana", "conversation_id": str(conversation_id) if conversation_id else None}
-    answer = await client.action("set_conversation_id", **whose)
-    assert answer["type"] == "server-response", answer
-    return Opened(answer["data"]["d"], asked_at)
-
-
-async def talking(client: Page, opened: Opened) -> None:
-    """Be in the middle of an answer of the bot's."""
-    if opened.ready["node"] == "greeting":
-        await client.event("node-changed", node="conversation", timeout_secs=30)
-    await client.silence(0.6)
-    so_far = len(client.messages)
-    client.type_text("Cuéntame algo.")
-    await client.wait_for(
-        lambda message: message["type"] == "bot-started-speaking", after=so_far, timeout_secs=30
-    )
-    await asyncio.sleep(1.0)
-
-
-async def put_back(client: Page, conversation_id: UUID, *, node: str = "conversation") -> Opened:
-    """Come back to a conversation, and hear that the bot is still there."""
-    opened = await open_conversation(client, conversation_id)
-    assert opened.ready["put_back"], opened.ready
-    assert (opened.ready["resumed"], opened.ready["node"]) == (True, node)
-    heard_at = await client.sound(since=opened.asked_at)
-    assert heard_at - opened.asked_at < BACK_SECS
-    return opened
-
-
-async def ended(bot: BotProcess, conversation_id: UUID, calls: int) -> Transcript:
-    """What is kept, once all its calls have ended."""
-    async with asyncio.timeout(20):
-        while True:
-            transcript = await transcript_of(bot, conversation_id)
-            over = [session for session in transcript.sessions if session.ended_at]
-            if len(over) == len(transcript.sessions) == calls:
-                return transcript
-            await asyncio.sleep(0.1)
-
-
-def check_one_talk(transcript: Transcript) -> list[tuple[str, str]]:
-    """See that it reads as one talk, with one greeting. Gives who said what."""
-    said = [(message.role, message.content or "") for message in transcript.messages]
-    words = [content for _, content in said]
-    assert sum(content.startswith("Hola") for content in words) <= 1, said
-    assert not set(words) & set(ES.all("nudge")), said
-    for rows in (transcript.messages, transcript.transitions):
-        numbers = [row.seq for row in rows]
-        assert numbers == sorted(set(numbers), key=lambda number: number or 0), numbers
-    return said
 
 
 async def test_a_reload_in_mid_answer_goes_on_where_the_talk_was(bot: BotProcess) -> None:
@@ -136,10 +65,7 @@ async def test_a_second_tab_takes_over_and_the_first_is_told(bot: BotProcess) ->
         await old.event("node-changed", node="conversation", timeout_secs=30)
         async with page(bot.url) as new:
             await put_back(new, first.id)
-            told = await old.event("conversation-ended", timeout_secs=2)
-            assert (told["reason"], told["status"]) == (EndReason.TAKEN_OVER, "active")
-            async with asyncio.timeout(3):
-                await old.closed.wait()
+            await told_of_taking_over(old, within_secs=2)
     transcript = await ended(bot, first.id, 2)
     check_one_talk(transcript)
     assert transcript.conversation.status is ConversationStatus.ABANDONED
@@ -157,3 +83,66 @@ async def test_nobody_elses_call_is_taken_over(bot: BotProcess) -> None:
         await old.event("node-changed", node="conversation", timeout_secs=30)
         assert not old.closed.is_set()
         assert old.events("conversation-ended") == []
+
+
+async def test_who_was_being_seen_off_is_put_back_there(bot: BotProcess) -> None:
+    async with page(bot.url) as old:
+        first = await open_conversation(old)
+        await talking(old, first)
+        await old.action("end_conversation")
+        await old.event("node-changed", node="wrap_up")
+        await old.sound(since=first.asked_at)
+    async with page(bot.url) as new:
+        await put_back(new, first.id, node="wrap_up")
+        await new.action("end_conversation")
+        await new.event("conversation-ended", reason=EndReason.USER_REQUEST, timeout_secs=30)
+    transcript = await ended(bot, first.id, 2)
+    check_one_talk(transcript)
+    assert transcript.conversation.status is ConversationStatus.COMPLETED
+    assert [step.to_node for step in transcript.transitions][-2:] == ["wrap_up", "farewell"]
+
+    # That talk has come to its end: whoever comes now is greeted.
+    async with page(bot.url) as later:
+        again = await open_conversation(later, first.id)
+        assert (again.ready["put_back"], again.ready["node"]) == (False, "greeting")
+
+
+async def test_other_processes_take_over_and_take_on_after_a_crash_and_a_deployment(
+    tmp_path: Path,
+) -> None:
+    environment = {"SONORA_WAITING_SECS": "60", "SONORA_IDLE_SECS": "3"}
+    with (
+        running_bot(tmp_path, **environment) as one,
+        running_bot(tmp_path, **environment) as other,
+    ):
+        async with page(one.url) as old:
+            first = await open_conversation(old)
+            await talking(old, first)
+            async with page(other.url) as new:
+                await put_back(new, first.id)
+                await told_of_taking_over(old, within_secs=2)
+                await talking(new, first)
+                await asyncio.to_thread(other.kill)
+        async with page(one.url) as survivor:
+            back = await put_back(survivor, first.id)
+            await talking(survivor, back)
+            await asyncio.to_thread(one.stop)
+            told = await survivor.event("conversation-ended", timeout_secs=1)
+            assert told["reason"] == EndReason.SHUTDOWN
+    with running_bot(tmp_path, **environment) as next_one:
+        async with page(next_one.url) as client:
+            await put_back(client, first.id)
+            await client.event("message-recorded", role=Role.ASSISTANT)
+        transcript = await ended(next_one, first.id, 4)
+    check_one_talk(transcript)
+    assert [session.end_reason for session in transcript.sessions] == [
+        EndReason.TAKEN_OVER,
+        EndReason.CRASHED,
+        EndReason.SHUTDOWN,
+        EndReason.CLIENT_LEFT,
+    ]
+    asked = [m.content for m in transcript.messages if m.role == Role.USER]
+    assert asked == ["Cuéntame algo."] * 3
+    assert [message.seq for message in transcript.messages] == [
+        *range(1, len(transcript.messages) + 1)
+    ]

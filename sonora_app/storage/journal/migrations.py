@@ -243,12 +243,16 @@ _POSITIONS = (
     """,
 )
 
+# A call that is about to hold the conversation, and waits for the one that does.
+_CLAIMS = ("ALTER TABLE positions ADD COLUMN claimed_by TEXT",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
     _PROVISIONAL,
     _MEMORIES,
     _POSITIONS,
+    _CLAIMS,
 )
 """The statements of each migration, the first migration first."""
 

@@ -28,7 +28,8 @@ _STANDING = """
     WHERE positions.conversation_id = ?
 """
 _HOLDER = """
-    SELECT session_id FROM positions WHERE conversation_id = coalesce(
+    SELECT max(session_id, coalesce(claimed_by, session_id)) AS holder
+    FROM positions WHERE conversation_id = coalesce(
         (SELECT kept_as FROM provisional WHERE conversation_id = :id), :id
     )
 """
@@ -39,8 +40,8 @@ _FORMER = """
         AND sessions.id < :session_id
 """
 _CLAIM = """
-    UPDATE positions SET session_id = :session_id
-    WHERE conversation_id = :id AND session_id < :session_id
+    UPDATE positions SET claimed_by = :session_id
+    WHERE conversation_id = :id AND max(session_id, coalesce(claimed_by, '')) < :session_id
 """
 
 
@@ -82,7 +83,7 @@ def read_holder(connection: sqlite3.Connection, conversation_id: str) -> UUID | 
         sqlite3.Error: It cannot be read.
     """
     row = connection.execute(_HOLDER, {"id": conversation_id}).fetchone()
-    return UUID(row["session_id"]) if row else None
+    return UUID(row["holder"]) if row else None
 
 
 def read_standing(connection: sqlite3.Connection, conversation_id: str) -> Standing | None:
