@@ -96,6 +96,7 @@ class LateHistory:
                 session_id=self.opened.session_id,
                 resumed=False,
                 history="loaded",
+                put_back=False,
             ),
         ]
 

@@ -88,7 +88,7 @@ class Ready(Outbound):
     session_id: UUID
     resumed: bool
     history: HistoryState
-    put_back: bool = False
+    put_back: bool
     node: str
 
 
@@ -159,7 +159,7 @@ class ConversationOpened(Event):
     session_id: UUID
     resumed: bool
     history: HistoryState
-    put_back: bool = False
+    put_back: bool
 
 
 class HistoryLoaded(Event):

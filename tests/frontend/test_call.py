@@ -163,7 +163,7 @@ async def test_a_lost_connection_comes_back_with_the_conversation(
     shown = await state(page)
     assert await page.evaluate("page.phases") == [*PHASES[:-1], "reconnecting", *PHASES[1:-1]]
     assert shown["conversationId"] == ready["conversation_id"]
-    assert shown["resumed"]
+    assert (shown["resumed"], shown["putBack"]) == (True, True)
     assert shown["lines"]
 
 

@@ -25,6 +25,9 @@ import {
 const READY_MS = 45_000;
 const ANSWER_MS = 10_000;
 const ATTEMPTS = 3;
+/** A network that is gone is mostly back within that. The bot waits longer: SONORA_RETURN_SECS. */
+const RECONNECT_MS = 60_000;
+const LONGEST_PAUSE_MS = 5_000;
 
 export interface CallOptions {
   /** Has a bot started for the call; gives what the client's transport connects with. */
@@ -48,6 +51,8 @@ export interface CallState {
   readonly phase: Phase;
   readonly conversationId: string | null;
   readonly resumed: boolean;
+  /** Whether the talk goes on where it broke off, without a greeting. */
+  readonly putBack: boolean;
   /** Where the flow is: a node of flows/sonora.yaml. */
   readonly node: string | null;
   readonly lines: Lines;
@@ -63,6 +68,7 @@ const IDLE: CallState = {
   phase: "idle",
   conversationId: null,
   resumed: false,
+  putBack: false,
   node: null,
   lines: [],
   memory: null,
@@ -163,6 +169,8 @@ export class SonoraCall {
     if (["idle", "ended", "failed"].includes(this.#state.phase)) return;
     this.#connection.abort(new CallError("hung_up", "You hung up."));
     this.#update({ phase: "ended" });
+    // Told so, the bot greets in the next call; after a lost connection it would not.
+    if (this.client.state === "ready") this.client.disconnectBot();
     await this.client.disconnect();
   }
 
@@ -187,6 +195,7 @@ export class SonoraCall {
       phase: "open",
       conversationId: ready.conversation_id,
       resumed: ready.resumed,
+      putBack: ready.put_back,
       node: ready.node,
       notice: null, // of what went wrong before
     });
@@ -244,15 +253,18 @@ export class SonoraCall {
     const wasOpen = this.#state.phase === "open";
     this.#connection.abort(new CallError("call_dropped", "The connection was lost."));
     if (!wasOpen) return; // still connecting, which fails now, or ended
-    if (this.#state.end) this.#update({ phase: "ended" });
+    // A bot that was stopped hands the talk over to another process. One that was taken over by
+    // another tab does not come back: the two would take it from each other for ever.
+    if (this.#state.end && this.#state.end.reason !== "shutdown") this.#update({ phase: "ended" });
     else void this.#reconnect();
   }
 
   async #reconnect(): Promise<void> {
+    const lostAt = Date.now();
     for (let attempt = 1; ; attempt += 1) {
-      this.#update({ phase: "reconnecting" });
+      this.#update({ phase: "reconnecting", end: null });
       await this.client.disconnect().catch(() => undefined);
-      await pause(attempt * 1_000);
+      await pause(Math.min((attempt - 1) * 1_000, LONGEST_PAUSE_MS));
       if (this.#state.phase !== "reconnecting") return; // hung up, or started anew, meanwhile
       try {
         await this.#connect();
@@ -260,7 +272,7 @@ export class SonoraCall {
       } catch (thrown) {
         const problem = asCallError(thrown, "internal");
         const again = problem.remedy === "call_again" || problem.remedy === "retry";
-        if (attempt < ATTEMPTS && again) continue;
+        if (again && Date.now() - lostAt < RECONNECT_MS) continue;
         this.#failed(problem);
         return;
       }
@@ -285,7 +297,11 @@ export class SonoraCall {
         }
         return;
       case "conversation-opened":
-        return this.#update({ conversationId: message.conversation_id, resumed: message.resumed });
+        return this.#update({
+          conversationId: message.conversation_id,
+          resumed: message.resumed,
+          putBack: message.put_back,
+        });
       case "storage":
         return this.#update({ storage: message.state });
       case "notice":

@@ -29,7 +29,7 @@ export interface ConversationOpened {
   session_id: string; // a UUID
   resumed: boolean;
   history: "loaded" | "delayed";
-  put_back?: boolean;
+  put_back: boolean;
 }
 
 /** Where a conversation stands. */
@@ -200,7 +200,7 @@ export interface Ready {
   session_id: string; // a UUID
   resumed: boolean;
   history: "loaded" | "delayed";
-  put_back?: boolean;
+  put_back: boolean;
   node: string;
 }
 

@@ -59,6 +59,7 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
       <p role="status">
         {state.phase}
         {state.node && ` · ${state.node}`}
+        {state.putBack && " · goes on where it was"}
         {state.storage !== "ok" && " · saving is delayed"}
         {client.mediaState.mic.state === "error" && " · no microphone: type instead"}
       </p>
@@ -68,6 +69,7 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
         </p>
       )}
       {state.notice && <p>{state.notice.message}</p>}
+      {state.end?.reason === "taken_over" && <p>This conversation goes on in another tab or device.</p>}
       {state.end?.summary && <p>{state.end.summary}</p>}
 
       <ol>

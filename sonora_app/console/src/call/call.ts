@@ -72,11 +72,12 @@ export class Call {
           language: options.language,
         },
       });
-      const ready = answer as { conversation_id: string; resumed: boolean };
+      const ready = answer as { conversation_id: string; resumed: boolean; put_back: boolean };
       dispatch({
         what: "opened",
         conversationId: ready.conversation_id,
         resumed: ready.resumed,
+        putBack: ready.put_back,
       });
     } catch (error) {
       if (run !== this.started) return;

@@ -70,6 +70,8 @@ export interface CallState {
   microphoneProblem: MicrophoneProblem | null;
   conversationId: string | null;
   resumed: boolean;
+  /** Whether the talk goes on where it broke off, without a greeting. */
+  putBack: boolean;
   node: string | null;
   path: Step[];
   entries: Entry[];
@@ -93,6 +95,7 @@ export const NO_CALL: CallState = {
   microphoneProblem: null,
   conversationId: null,
   resumed: false,
+  putBack: false,
   node: null,
   path: [],
   entries: [],

@@ -17,7 +17,7 @@ export type Happened =
   | { what: "microphone"; problem: MicrophoneProblem | null }
   | { what: "muted"; muted: boolean }
   | { what: "phase"; phase: Phase }
-  | { what: "opened"; conversationId: string; resumed: boolean }
+  | { what: "opened"; conversationId: string; resumed: boolean; putBack: boolean }
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
   | { what: "typed"; key: number; text: string }
@@ -54,6 +54,7 @@ export function reduce(state: CallState, event: Happened): CallState {
         phase: "live",
         conversationId: event.conversationId,
         resumed: event.resumed,
+        putBack: event.putBack,
       };
     case "failed":
       return { ...quiet(state), phase: "failed", problem: event.problem };
@@ -173,6 +174,7 @@ function told(state: CallState, data: Fields, at: number): CallState {
         phase: "live",
         conversationId: String(data.conversation_id),
         resumed: data.resumed === true,
+        putBack: data.put_back === true,
       };
     case "memory-kept":
     case "memory-ended":

@@ -15,6 +15,7 @@ export const en = {
     events: "Events",
   },
   talk: {
+    putBack: "goes on where it broke off",
     title: "Talk to Sonora",
     lead: "It greets you, listens, answers, and keeps what was said. Interrupt it whenever you like.",
     resumeTitle: "Go on with this conversation",

@@ -17,6 +17,7 @@ export const es: Words = {
     events: "Eventos",
   },
   talk: {
+    putBack: "sigue donde se cortó",
     title: "Habla con Sonora",
     lead: "Te saluda, te escucha, te responde y guarda lo que se dijo. Interrúmpela cuando quieras.",
     resumeTitle: "Sigue con esta conversación",
