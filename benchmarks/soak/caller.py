@@ -12,7 +12,6 @@ from benchmarks.soak.plan import Act, CallPlan, Ending, Leaving, Opening, Step, 
 from benchmarks.soak.studio import Heard, Studio
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE, Page
-from sonora_app.storage.records import EndReason
 
 OUTCOME_SECS = 25.0
 """How long a caller may be left without a sign of any kind: a voice, an answer, a notice, or the
@@ -32,9 +31,6 @@ _CLOSED_SECS = 20.0
 
 _ENDED_SECS = 90.0
 """How long winding up may take, nudges and the farewell included."""
-
-TAKEN_OVER: EndReason | None = getattr(EndReason, "TAKEN_OVER", None)
-"""Why a call ends whose caller came back by another page, where the bot knows of that."""
 
 _VOICES = {"es": "es-419", "en": "en-us"}
 
@@ -395,7 +391,7 @@ class Caller:
         if opened is None:
             return
         self._opened(opened)
-        if TAKEN_OVER is not None and not before.events("conversation-ended"):
+        if not before.events("conversation-ended"):
             self._see_where(before, opened)
         await self._hears_that_they_are_back(since=0)
 
@@ -409,15 +405,11 @@ class Caller:
 
     async def _see_the_end_of(self, before: CallRecord, page: Page) -> None:
         """Wait until the older page is told that it was taken over, and its call ends."""
-        if TAKEN_OVER is None:
-            self._left()
+        try:
+            await asyncio.wait_for(page.closed.wait(), _CLOSED_SECS)
+        except TimeoutError:
+            before.strays.append("the older page was not taken over")
             before.left_at = time.monotonic()
-        else:
-            try:
-                await asyncio.wait_for(page.closed.wait(), _CLOSED_SECS)
-            except TimeoutError:
-                before.strays.append("the older page was not taken over")
-                before.left_at = time.monotonic()
         await page.hang_up()
         before.closed_at = time.monotonic()
 

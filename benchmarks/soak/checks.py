@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from benchmarks.soak.caller import OUTCOME_SECS, TAKEN_OVER, CallRecord, is_sign
+from benchmarks.soak.caller import OUTCOME_SECS, CallRecord, is_sign
 from benchmarks.soak.phrases import codes_in
 from benchmarks.soak.studio import Speech
 from sonora_app.flow.driver import load_flow_config
@@ -23,7 +23,7 @@ _CUT_OFF = (
     EndReason.SHUTDOWN,
     EndReason.ERROR,
     EndReason.USER_REQUEST,
-    *([TAKEN_OVER] if TAKEN_OVER else []),
+    EndReason.TAKEN_OVER,
 )
 """Ends that may cut the bot off in mid-sentence without anybody barging in."""
 
@@ -83,26 +83,16 @@ def check_call(case: Case) -> Iterator[str]:
             yield from check(case)
 
 
-def check_conversation(
-    transcript: Transcript, *, one_at_a_time: bool = TAKEN_OVER is not None
-) -> Iterator[str]:
-    """What does not hold of a conversation of any number of calls.
-
-    Args:
-        transcript: What is kept of it.
-        one_at_a_time: Whether a call ends as soon as a later one talks in its conversation.
-    """
+def check_conversation(transcript: Transcript) -> Iterator[str]:
+    """What does not hold of a conversation of any number of calls."""
     for name, rows in (("messages", transcript.messages), ("transitions", transcript.transitions)):
         numbers = [row.seq or 0 for row in rows]
-        of_calls = [[*of_call] for _, of_call in groupby(rows, key=lambda row: row.session_id)]
-        if one_at_a_time:
-            # A call of another process may be left room for what it still brings.
-            if any(later <= sooner for sooner, later in pairwise(numbers)):
-                yield f"the {name} are numbered {numbers}"
-            if len(of_calls) != len({row.session_id for row in rows}):
-                yield f"the {name} of two calls are mixed"
-        elif numbers != list(range(1, len(rows) + 1)) and not _overlapping(transcript.sessions):
+        # A call of another process may be left room for what it still brings.
+        if any(later <= sooner for sooner, later in pairwise(numbers)):
             yield f"the {name} are numbered {numbers}"
+        of_calls = [session for session, _ in groupby(rows, key=lambda row: row.session_id)]
+        if len(of_calls) != len(set(of_calls)):
+            yield f"the {name} of two calls are mixed"
         for session in transcript.sessions:
             of_call = [row.seq or 0 for row in rows if row.session_id == session.id]
             if of_call and of_call != list(range(of_call[0], of_call[0] + len(of_call))):
@@ -112,18 +102,6 @@ def check_conversation(
         times = [row.created_at for row in rows]
         if any(later <= sooner for sooner, later in pairwise(times)):
             yield f"the {name} are not in the order of time"
-
-
-def _overlapping(sessions: Sequence[Session]) -> bool:
-    """Whether a call began before the one before it had ended, as after one that vanished.
-
-    Each then counts on from what it found.
-    """
-    ordered = sorted(sessions, key=lambda session: session.started_at)
-    return any(
-        before.ended_at is None or after.started_at < before.ended_at
-        for before, after in pairwise(ordered)
-    )
 
 
 # --- What was said
@@ -312,15 +290,15 @@ def _the_end_is_known(case: Case) -> Iterator[str]:
         yield f"the page was told {told[0]['reason']}, kept is {session.end_reason}"
     # Who vanished is noticed after some seconds, in which the call may end for want of them.
     cut_off = session.end_reason in _CUT_OFF and (
-        session.end_reason is not TAKEN_OVER or record.left_at
+        session.end_reason is not EndReason.TAKEN_OVER or record.left_at
     )
     if not told and not cut_off and not record.vanished:
         yield f"kept is {session.end_reason}, but the page was told nothing"
     said_goodbye = any(step.to_node == "farewell" for step in case.kept.transitions)
     left_first = record.left_at and not told and not said_goodbye
     of_leaving = [EndReason.CLIENT_LEFT]
-    if record.taken_over and TAKEN_OVER is not None:
-        of_leaving.append(TAKEN_OVER)
+    if record.taken_over:
+        of_leaving.append(EndReason.TAKEN_OVER)
     if left_first and session.end_reason not in of_leaving:
         yield f"the caller left, kept is {session.end_reason}"
 
