@@ -59,6 +59,7 @@ class CallRecord:
         typed: What they typed, and whether the answer was to be spoken.
         strays: What must not have happened, unless a disk was full meanwhile.
         answered: The sentences that had time to be answered in full.
+        waits: How long each sentence waited for a sign of any kind, in seconds.
         conversation_id: Which conversation it was, if one was opened.
         session_id: Which call of it.
         left_at: When they left by themselves; None if the bot ended the call.
@@ -79,6 +80,7 @@ class CallRecord:
     typed: list[tuple[float, str, bool]] = field(default_factory=list[tuple[float, str, bool]])
     strays: list[str] = field(default_factory=list[str])
     answered: list[Utterance] = field(default_factory=list[Utterance])
+    waits: list[float] = field(default_factory=list[float])
     conversation_id: UUID | None = None
     session_id: UUID | None = None
     left_at: float | None = None
@@ -316,7 +318,8 @@ class Caller:
             OUTCOME_SECS,
             f"any sign after “{utterance.text}” {utterance.faults}",
         )
-        self._note(f"got a sign after {time.monotonic() - asked:.2f} s")
+        self.record.waits.append(time.monotonic() - asked)
+        self._note(f"got a sign after {self.record.waits[-1]:.2f} s")
         if aloud and not self._page.closed.is_set():
             await self._quiet()
         if not self._is_over() and not utterance.faults:

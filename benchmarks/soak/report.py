@@ -9,6 +9,9 @@ from statistics import median
 from benchmarks.soak.caller import CallRecord
 from benchmarks.soak.process import Held
 
+_LONG_SECS = 8.0
+"""What `docs/failures.md` allows."""
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -49,6 +52,8 @@ class Report:
         unknown_sounds: How many stretches of sound the recogniser knew no sentence for.
         starved_calls: How many calls were not judged by time, because other programs had the
             processor meanwhile.
+        waits: How long sentences waited for a sign of any kind, in the calls judged by time, in
+            seconds.
         starved_share: How much of the time they had it.
         held: What the process held at rest, before the first round and after each.
         violations: What did not hold.
@@ -72,6 +77,7 @@ class Report:
     rows_in_supabase: int = 0
     unknown_sounds: int = 0
     starved_calls: int = 0
+    waits: list[float] = field(default_factory=list[float])
     starved_share: float = 0.0
     held: list[Held] = field(default_factory=list[Held])
     violations: list[Violation] = field(default_factory=list[Violation])
@@ -115,11 +121,22 @@ class Report:
                 *_counted("Ends kept", self.end_reasons),
                 f"- Calls not judged by time, since other programs had the processor: "
                 f"{self.starved_calls} ({self.starved_share:.0%} of the time).",
+                *self._waits(),
                 "",
                 *self._process(),
                 "",
             ]
         )
+
+    def _waits(self) -> list[str]:
+        if not self.waits:
+            return []
+        long = sum(wait > _LONG_SECS for wait in self.waits)
+        return [
+            f"- From a sentence to a sign of any kind, in the {len(self.waits)} cases judged by "
+            f"time: median {median(self.waits):.1f} s, worst {max(self.waits):.1f} s, {long} "
+            f"longer than {_LONG_SECS:g} s."
+        ]
 
     def _process(self) -> list[str]:
         if len(self.held) < 2:

@@ -304,6 +304,7 @@ class Soak:
                 began = record.timeline[0][0]
                 starved = self._starvation.between(began, record.closed_at)
                 self.report.starved_calls += starved
+                self.report.waits += [] if starved else record.waits
                 if record.conversation_id is None:
                     found[record.name] += [] if starved else record.late
                     continue
