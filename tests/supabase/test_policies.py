@@ -433,6 +433,7 @@ def test_functions_have_a_fixed_search_path_and_few_callers(project: Project):
     definers = [name for name, definer, _, _ in functions if definer]
     assert definers == [
         "sonora_conversations_deleted",
+        "sonora_memory_forgotten",
         "sonora_messages_deleted",
         "sonora_messages_inserted",
         "sonora_messages_updated",
