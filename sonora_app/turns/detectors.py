@@ -8,6 +8,7 @@ is made anew.
 
 import asyncio
 import copy
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -139,10 +140,14 @@ class _LeanSession:
         self._session: Any = session
         self._options: Any = onnxruntime.RunOptions()
         self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        # The calls of a process share the model. Two runs at once would leave no processor to the
+        # sound where there are two.
+        self._one_at_a_time = threading.Lock()
 
     def run(self, outputs: list[str] | None, inputs: dict[str, Any]) -> Sequence[Any]:
         """Run the model, as `InferenceSession.run` does."""
-        return self._session.run(outputs, inputs, self._options)
+        with self._one_at_a_time:
+            return self._session.run(outputs, inputs, self._options)
 
 
 def build_silero() -> Silero:
