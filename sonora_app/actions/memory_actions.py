@@ -1,5 +1,6 @@
 """What a page may ask about what is remembered of the person who talks."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,16 @@ from sonora_app.page.protocol import (
     ListMemories,
     Memories,
     Outbound,
+    RememberedFact,
     SetMemory,
 )
 from sonora_app.storage.records import Memory
 from sonora_app.storage.store import Known, Recall
 
 _LISTED = 50
-"""Facts in one answer, which has to fit into one message of WebRTC's data channel (64 KiB)."""
+"""Facts in one answer, at most."""
+_ANSWER_BYTES = 48_000
+"""How long an answer may get. It has to fit into one message of WebRTC's data channel, 64 KiB."""
 
 
 class MemoryActions:
@@ -48,9 +52,16 @@ class MemoryActions:
         person = self._person()
         # Whether there are more is seen by one that is too many.
         known = await self._known(Recall(limit=asked.skip + _LISTED, past=asked.past))
+        listed, room = list[RememberedFact](), _ANSWER_BYTES
+        for fact in map(self._call.memory.told, known.memories[asked.skip :]):
+            # As JSON in ASCII, six bytes a letter of some alphabets.
+            room -= len(json.dumps(fact.model_dump(mode="json")))
+            if room < 0:
+                break
+            listed.append(fact)
         return Memories(
-            memories=[self._call.memory.told(each) for each in known.memories[asked.skip :]],
-            more=known.more,
+            memories=listed,
+            more=known.more or asked.skip + len(listed) < len(known.memories),
             remembers=person.permission.remembers,
             keeps=person.permission.keeps,
         )

@@ -20,12 +20,15 @@ from sonora_app.memories.review import Review, SaidTurn, apply_review
 from sonora_app.page.protocol import Event, MemoryEnded, MemoryKept, RememberedFact
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.settings import MemoryMode, Settings
+from sonora_app.storage.history import shortened
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Memory
 from sonora_app.storage.store import NOTHING, Found, Known, Recall, Store
 
 MEMORY_FUNCTIONS = frozenset({"remember", "forget", "allow_memory"})
 """The functions of the flow that are not offered where nobody is remembered."""
+
+_SHOWN_CHARS = 4_000
 
 
 def opening_recall(settings: Settings) -> Recall:
@@ -252,7 +255,8 @@ class Remembering:
         """A fact as the page is told it."""
         return RememberedFact(
             id=memory.id,
-            content=memory.content,
+            # An older project's may be of any length.
+            content=shortened(memory.content, _SHOWN_CHARS),
             said_at=memory.created_at,
             message_id=memory.source_message_id,
             conversation_id=memory.conversation_id,
