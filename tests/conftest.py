@@ -1,5 +1,9 @@
-"""Before anything of ours is imported: the tests read English, on a machine of any language."""
+"""Before anything of ours is imported: the tests read English, on a machine of any language.
+
+They reckon with one thread, as `bot.py` does, since others run beside them.
+"""
 
 import os
 
 os.environ["LC_ALL"] = "C.UTF-8"
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -12,7 +12,7 @@ from sonora_app.knowledge.candidates import Candidates, find_candidates
 from sonora_app.knowledge.database import open_index
 from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index
-from sonora_app.knowledge.questions import as_written, cleaned
+from sonora_app.knowledge.questions import as_written, cleaned, with_names
 from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order
 from sonora_app.knowledge.snapshot import load
 
@@ -41,7 +41,7 @@ class Asked:
         }
 
         def candidates(text: str) -> Candidates:
-            question = cleaned(text)
+            question = with_names(cleaned(text), self.snapshot.vocabulary)
             vector = embedder.question(as_written(question)) if question else None
             return find_candidates(connection, self.snapshot, question, vector, None)
 

@@ -97,6 +97,7 @@ class Grounding(FrameProcessor):
         self._finals: list[str] = []
         self._searches: dict[str, asyncio.Task[Findings]] = {}
         self._newest: str | None = None
+        self._awaited: set[asyncio.Task[Findings]] = set()
         self._failed = False
         self._grounded: Grounded | None = None
 
@@ -160,6 +161,7 @@ class Grounding(FrameProcessor):
             return None
         began = time.monotonic()
         task = self._searches.get(asked) or self._begin(asked)
+        self._awaited.add(task)
         findings: Findings | None = None
         state: Literal["given", "none", "late", "failed"]
         try:
@@ -173,6 +175,8 @@ class Grounding(FrameProcessor):
             if not self._failed:
                 self._failed = True
                 logger.warning(f"Answers go on without documents: {error}")
+        finally:
+            self._awaited.discard(task)
         if state == "none" and asks(asked):
             self._search.missed(asked, self._user_id)
         return Grounded(findings, state, (time.monotonic() - began) * 1000)
@@ -198,7 +202,9 @@ class Grounding(FrameProcessor):
     def _forget(self) -> None:
         self._newest = None
         for task in self._searches.values():
-            task.cancel()
+            # A request that waits for its passages goes out with them, whoever speaks meanwhile.
+            if task not in self._awaited:
+                task.cancel()
         self._searches.clear()
 
     def _with_passages(self, context: LLMContext, given: Sequence[Found]) -> LLMContext:

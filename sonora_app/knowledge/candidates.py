@@ -166,10 +166,7 @@ def _by_meaning(snapshot: Snapshot, vector: _Array | None, seen: _Array) -> _Nea
     if vector is None or not seen.any():
         none = np.zeros(len(snapshot), dtype=np.float32)
         return _Near(none, none)
-    asked = snapshot.space.question(vector)
-    # Both at once: most of the time goes into fetching the vectors.
-    apart, whole = (snapshot.vectors @ np.stack([asked, vector], axis=1)).T
-    apart = snapshot.space.likeness(apart, asked, snapshot.lengths)
+    apart, whole = snapshot.windows.likeness(vector)
     meaning = np.maximum.reduceat(apart, snapshot.starts)
     likeness = np.maximum.reduceat(whole, snapshot.starts)
     # A question is likelier to be like a text of its own language, whatever the two say.

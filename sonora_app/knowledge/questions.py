@@ -1,8 +1,10 @@
 """A spoken question, cleaned as a listener does it: without hesitations, and spelt names joined."""
 
 import re
+from collections.abc import Container
+from itertools import pairwise
 
-from sonora_app.knowledge.words import folded
+from sonora_app.knowledge.words import folded, key_of
 
 _PIECES = re.compile(r"[,;:…¿?¡!()\n]+|\.{2,}|\.(?=\s|$)|\s[-–—]\s")
 _FILLER_WORDS = """
@@ -78,6 +80,22 @@ def cleaned(question: str) -> str:
 def as_written(question: str) -> str:
     """A cleaned question with its marks, as the texts that the model learnt from have them."""
     return f"¿{question}?"
+
+
+def with_names(question: str, vocabulary: Container[str]) -> str:
+    """A cleaned question with names whole that begin with a spelt letter: `ene map` is `nmap`.
+
+    Args:
+        question: The question.
+        vocabulary: The keys of the documents' words: only what is a word there is a name.
+    """
+    words = question.split()
+    for index, (first, second) in enumerate(pairwise(words)):
+        letter = _LETTERS.get(folded(first), "")
+        name = letter + folded(second)
+        if folded(first) in _ONLY_LETTERS and key_of(name) in vocabulary:
+            words[index : index + 2] = ["", name]
+    return " ".join(word for word in words if word)
 
 
 def _is_false_start(piece: str, following: list[str]) -> bool:

@@ -5,6 +5,7 @@
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,16 @@ from sonora_app.knowledge.candidates import FEATURES, Candidates
 
 _Array = np.ndarray[Any, Any]
 
-WEIGHTS: dict[str, float] = {"meaning": 1.65, "likeness": 0.64, "bm25": 0.82, "both": 1.08}
+WEIGHTS: dict[str, float] = {"meaning": 1.69, "likeness": 0.61, "bm25": 0.83, "both": 1.1}
 """How much each number counts for a passage."""
 
 FIT_WEIGHTS: dict[str, float] = {
-    "bias": -4.95,
-    "best": 0.26,
-    "similarity": 1.61,
-    "words": 0.64,
-    "known": 1.13,
-    "length": 1.02,
+    "bias": -5.19,
+    "best": 0.29,
+    "similarity": 1.66,
+    "words": 0.68,
+    "known": 1.04,
+    "length": 0.95,
 }
 """How much each number counts for whether anything fits."""
 
@@ -62,12 +63,12 @@ def fitting(candidates: Candidates, best: int | None, score: float) -> dict[str,
     }
 
 
-def fits(numbers: dict[str, float]) -> float:
+def fits(numbers: dict[str, float], weights: Mapping[str, float] = FIT_WEIGHTS) -> float:
     """How likely it is that the best candidate answers the question, 0 to 1."""
-    total = sum(FIT_WEIGHTS.get(name, 0.0) * value for name, value in numbers.items())
+    total = sum(weights[name] * value for name, value in numbers.items())
     return 1 / (1 + math.exp(-max(min(total, 30.0), -30.0)))
 
 
-def probability(score: float) -> float:
+def probability(score: float, middle: float = SCORE_MIDDLE) -> float:
     """A passage's score as 0 to 1, to be read by people: 0.5 is where it begins to be likely."""
-    return 1 / (1 + math.exp(-max(min(score - SCORE_MIDDLE, 30.0), -30.0)))
+    return 1 / (1 + math.exp(-max(min(score - middle, 30.0), -30.0)))

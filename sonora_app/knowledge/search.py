@@ -14,7 +14,7 @@ from sonora_app.errors import SonoraError
 from sonora_app.knowledge.candidates import find_candidates
 from sonora_app.knowledge.database import fact, index_errors, model_changed, open_index
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
-from sonora_app.knowledge.questions import as_written, cleaned
+from sonora_app.knowledge.questions import as_written, cleaned, with_names
 from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order, probability
 from sonora_app.knowledge.records import Findings, Found, Passage
 from sonora_app.knowledge.rows import PASSAGE, passage_of
@@ -138,6 +138,7 @@ class Search(RemembersUnanswered):
     ) -> tuple[list[Found], float]:
         if not len(snapshot) or self._embedder is None:
             return [], 0.0
+        asked = with_names(asked, snapshot.vocabulary)
         vector = self._embedder.question(as_written(asked))
         candidates = find_candidates(self._connection, snapshot, asked, vector, user_id)
         ordered, scores = order(candidates)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sonora_app.knowledge.database import fact
-from sonora_app.knowledge.space import WIDTH, Space
+from sonora_app.knowledge.space import WIDTH, Space, Windows
 from sonora_app.knowledge.words import sound_of, trigrams_of
 
 _LIKE_ENOUGH = 0.5
@@ -31,10 +31,8 @@ class Snapshot:
         revision: Which.
         model: The embedding model; None where the index is empty.
         numbers: The passages' numbers, ascending; the rows of all that follows.
-        vectors: The vectors of the passages' windows, in the order of the passages.
-        space: What is left of them without what all texts have in common.
-        lengths: How long each of them is there.
-        starts: The row of `vectors` at which each passage's begin.
+        windows: The passages' windows, in the order of the passages.
+        starts: The row of `windows` at which each passage's begin.
         owners: The user a passage belongs to: an index into `users`; 0 is everybody.
         english: Which passages are in English and not in Spanish.
         users: The owners' ids.
@@ -44,9 +42,7 @@ class Snapshot:
     revision: str
     model: str | None
     numbers: _Array
-    vectors: _Array
-    space: Space
-    lengths: _Array
+    windows: Windows
     starts: _Array
     owners: _Array
     english: _Array
@@ -88,10 +84,18 @@ def load(connection: sqlite3.Connection) -> Snapshot:
     try:
         revision = fact(connection, "revision") or "0"
         model = fact(connection, "model")
-        rows = connection.execute(
+        count = connection.execute("SELECT total(length(embeddings)) FROM passages").fetchone()[0]
+        vectors = np.empty((int(count) // _BYTES, WIDTH), dtype=np.float32)
+        rows: list[tuple[int, int, str | None, bool]] = []
+        filled = 0
+        for number, blob, user, language in connection.execute(
             "SELECT p.number, p.embeddings, d.user_id, p.language "
             "FROM passages p JOIN documents d ON d.id = p.document_id ORDER BY p.number"
-        ).fetchall()
+        ):
+            own = np.frombuffer(blob, dtype="<f2").reshape(-1, WIDTH)
+            vectors[filled : filled + len(own)] = own
+            rows.append((number, filled, user, language == "en"))
+            filled += len(own)
         words = dict(connection.execute("SELECT term, doc FROM passage_vocabulary"))
     finally:
         connection.execute("COMMIT")
@@ -100,29 +104,20 @@ def load(connection: sqlite3.Connection) -> Snapshot:
         [users.setdefault(row[2], len(users) + 1) if row[2] else 0 for row in rows], dtype=np.int32
     )
     keys, pieces, holding = _sounds(words)
-    vectors = _matrix([row[1] for row in rows])
-    space = Space.of(vectors)
     return Snapshot(
         revision=revision,
         model=model,
         numbers=np.array([row[0] for row in rows], dtype=np.int64),
-        vectors=vectors,
-        space=space,
-        lengths=space.lengths(vectors),
-        starts=np.cumsum([0, *(len(row[1]) // _BYTES for row in rows)], dtype=np.int64)[:-1],
+        windows=Space.of(vectors).windows(vectors),
+        starts=np.array([row[1] for row in rows], dtype=np.int64),
         owners=owners,
-        english=np.array([row[3] == "en" for row in rows], dtype=bool),
+        english=np.array([row[3] for row in rows], dtype=bool),
         users=users,
         vocabulary=words,
         _keys=keys,
         _pieces=pieces,
         _holding=holding,
     )
-
-
-def _matrix(blobs: list[bytes]) -> _Array:
-    flat = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
-    return flat.reshape(-1, WIDTH)
 
 
 def _sounds(words: dict[str, int]) -> tuple[list[str], _Array, dict[str, _Array]]:

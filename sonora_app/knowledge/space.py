@@ -61,29 +61,49 @@ class Space:
         shared = np.linalg.eigh(spread)[1][:, -_LEFT_OUT:]
         return cls(mean.astype(np.float32), np.ascontiguousarray(shared, dtype=np.float32))
 
-    def question(self, vector: _Array) -> _Array:
-        """A question's vector in this space, of length 1."""
-        left = vector - self.mean
-        left -= self.shared @ (left @ self.shared)
-        return left / max(float(np.linalg.norm(left)), 1e-6)
+    def windows(self, vectors: _Array) -> "Windows":
+        """What likenesses to these windows, one a row, are reckoned from."""
+        # Without a second matrix of their size.
+        along, left = vectors @ self.mean, self._left(self.mean)
+        shared = vectors @ self.shared - self.mean @ self.shared
+        rest = np.column_stack((shared, vectors @ left - self.mean @ left))
+        squares = np.einsum("ij,ij->i", vectors, vectors) - 2 * along + self.mean @ self.mean
+        squares -= np.einsum("ij,ij->i", shared, shared)
+        lengths = np.sqrt(np.maximum(squares, 1e-6))
+        return Windows(self, vectors, lengths, rest.astype(np.float32))
 
-    def lengths(self, windows: _Array) -> _Array:
-        """How long each of `windows`, one a row, is in this space."""
-        apart = windows - self.mean
-        lost = apart @ self.shared
-        left = np.einsum("ij,ij->i", apart, apart) - np.einsum("ij,ij->i", lost, lost)
-        return np.sqrt(np.maximum(left, 1e-6))
+    def _left(self, vector: _Array) -> _Array:
+        return vector - self.shared @ (vector @ self.shared)
 
-    def likeness(self, likeness: _Array, asked: _Array, lengths: _Array) -> _Array:
-        """The likeness of windows to a question in this space.
 
-        Args:
-            likeness: The windows themselves times `asked`.
-            asked: What `question` gave.
-            lengths: What `lengths` gave for the windows.
+@dataclass(frozen=True)
+class Windows:
+    """The windows of an index.
+
+    Attributes:
+        space: What is left of them without what all texts have in common.
+        vectors: Their vectors, one a row.
+        lengths: How long each of them is in `space`.
+        rest: What each is in the directions that are left out, and along the mean.
+    """
+
+    space: Space
+    vectors: _Array
+    lengths: _Array
+    rest: _Array
+
+    def likeness(self, question: _Array) -> tuple[_Array, _Array]:
+        """Their likeness to a question's vector, without what all texts have in common and with it.
+
+        Most of the time goes into fetching the vectors, so it is done once, and the second is
+        reckoned from the first.
         """
-        # What is left out is at right angles to `asked`, so it needs no subtraction.
-        return (likeness - float(self.mean @ asked)) / lengths
+        mean, shared = self.space.mean, self.space.shared
+        asked = self.space._left(question - mean)
+        products = self.vectors @ asked - float(mean @ asked)
+        left_out = np.append(question @ shared, np.float32(1.0))
+        whole = products + self.rest @ left_out + float(mean @ question)
+        return products / (self.lengths * max(float(np.linalg.norm(asked)), 1e-6)), whole
 
 
 @cache

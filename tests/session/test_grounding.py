@@ -178,6 +178,36 @@ async def test_an_early_answer_is_grounded_as_the_turn_it_guesses(path: Path) ->
         assert PASSAGE in await model.request(("user", CLEANING), speculation=True)
 
 
+async def test_a_turn_that_is_taken_back_does_not_ground_the_one_that_follows(path: Path) -> None:
+    async with grounded(path) as model:
+        model.grounding.heard(CLEANING, final=True)
+        assert PASSAGE in await model.request(("user", CLEANING), speculation=True)
+        # The person went on, and meant something else.
+        model.grounding.heard("No, espera, ¿qué hago si parpadea la luz roja?", final=True)
+        told = await model.request(("user", "¿Qué hago si parpadea la luz roja?"))
+        assert "llame al servicio técnico" in told
+        taken = model.grounding.take()
+        assert taken is not None
+        assert taken.given[0].passage.headings == ("Averías",)
+        assert model.grounding.take() is None
+
+
+async def test_who_speaks_on_costs_a_request_that_waits_neither_itself_nor_its_passages(
+    path: Path,
+) -> None:
+    async with grounded(path) as model:
+        model.search.secs = 1.0
+        model.grounding.heard(CLEANING, final=True)
+        waiting = asyncio.create_task(model.request(("user", CLEANING)))
+        await asyncio.sleep(0.3)
+        model.grounding.turn_began()
+        model.search.secs = 0.0
+        model.grounding.heard("¿Qué hago si parpadea la luz roja?", final=True)
+        assert PASSAGE in await waiting
+        told = await model.request(("user", "¿Qué hago si parpadea la luz roja?"))
+        assert "llame al servicio técnico" in told
+
+
 async def test_only_what_was_not_answered_yet_is_looked_for(path: Path) -> None:
     async with grounded(path) as model:
         told = await model.request(

@@ -126,7 +126,10 @@ async def test_what_is_pushed_is_found_as_in_the_index(
         found, same = await there.find(question), await here.find(question)
         assert found.question == same.question
         assert found.found[0].passage == same.found[0].passage
-        assert [g.passage for g in found.given[:1]] == [g.passage for g in same.given[:1]]
+        # There less is given where little fits: its order does not leave out what all texts share.
+        assert [g.passage for g in same.given[:1]] == [same.found[0].passage]
+        assert found.given[:1] in ((), found.found[:1])
+    assert (await there.find(CLEANING)).given
     for question in ("muchas gracias, muy amable", "¿cuánto cuesta un boleto a Bogotá?"):
         assert (await there.find(question)).given == ()
     assert await there.find("eh… este…") == Findings("")

@@ -170,6 +170,27 @@ async def test_a_running_search_sees_what_another_process_adds(
     assert titles[-1] == "Horno"
 
 
+def test_calls_go_on_while_an_index_is_rebuilt(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonora_app.knowledge.search._LOOKED_AGAIN_SECS", 0.0)
+    add_files(index, [folder], LocalEmbedder())
+    search = Search(index.path)
+    found: list[str] = []
+
+    def ask(done: int = 0, of: int = 0) -> None:
+        found.append(search.find_now("cómo cargo la batería").found[0].passage.title)
+
+    ask()
+    count = index.rebuild(LocalEmbedder(), on_passage=ask)
+    # The first search after the change has the index read again, the second finds it so.
+    ask()
+    ask()
+    search.close()
+
+    assert found == ["Teléfono"] * (count + 3)
+
+
 def test_an_index_exists_once_it_holds_a_document(
     index: Index, folder: Path, tmp_path: Path
 ) -> None:

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from sonora_app.errors import StorageError
 from sonora_app.knowledge.database import ModelChangedError
-from sonora_app.knowledge.ranking import GIVEN_FROM, WEIGHTS, fits, probability
+from sonora_app.knowledge.ranking import GIVEN_FROM, fits, probability
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
+from sonora_app.knowledge.supabase.ranking import FIT_WEIGHTS, SCORE_MIDDLE, WEIGHTS
 from sonora_app.knowledge.words import STOP_WORDS, key_of, keys_of, words_of
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import garbled
@@ -242,9 +243,12 @@ def _findings(asked: str, count: int, answer: Mapping[str, Any]) -> Findings:
             "words": float(best["words"]),
             "known": float(answer["known"]),
             "length": min(count, _MANY_WORDS) / _MANY_WORDS,
-        }
+        },
+        FIT_WEIGHTS,
     )
-    found = tuple(Found(_passage(row), probability(float(row["score"]))) for row in rows)
+    found = tuple(
+        Found(_passage(row), probability(float(row["score"]), SCORE_MIDDLE)) for row in rows
+    )
     return Findings(asked, found, likely, found if likely >= GIVEN_FROM else ())
 
 
