@@ -64,7 +64,7 @@ class Space:
     def windows(self, vectors: _Array) -> "Windows":
         """What likenesses to these windows, one a row, are reckoned from."""
         # Without a second matrix of their size.
-        along, left = vectors @ self.mean, self._left(self.mean)
+        along, left = vectors @ self.mean, self.left(self.mean)
         shared = vectors @ self.shared - self.mean @ self.shared
         rest = np.column_stack((shared, vectors @ left - self.mean @ left))
         squares = np.einsum("ij,ij->i", vectors, vectors) - 2 * along + self.mean @ self.mean
@@ -72,7 +72,8 @@ class Space:
         lengths = np.sqrt(np.maximum(squares, 1e-6))
         return Windows(self, vectors, lengths, rest.astype(np.float32))
 
-    def _left(self, vector: _Array) -> _Array:
+    def left(self, vector: _Array) -> _Array:
+        """What is left of a vector without the directions that texts share."""
         return vector - self.shared @ (vector @ self.shared)
 
 
@@ -99,7 +100,7 @@ class Windows:
         reckoned from the first.
         """
         mean, shared = self.space.mean, self.space.shared
-        asked = self.space._left(question - mean)
+        asked = self.space.left(question - mean)
         products = self.vectors @ asked - float(mean @ asked)
         left_out = np.append(question @ shared, np.float32(1.0))
         whole = products + self.rest @ left_out + float(mean @ question)
