@@ -182,7 +182,8 @@ def _nothing_is_said_twice(case: Case) -> Iterator[str]:
 
 def _voice_without_words(case: Case) -> bool:
     sounds = sum(message["type"] == "user-started-speaking" for message in case.record.messages)
-    return sounds > sum(message.role == "user" for message in case.kept.messages)
+    said = [one for one in case.kept.messages if one.role == "user"]
+    return sounds > sum(one.modality is Modality.VOICE for one in said)
 
 
 def _what_had_time_is_answered(case: Case) -> Iterator[str]:
