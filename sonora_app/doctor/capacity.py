@@ -6,6 +6,7 @@ it by WebRTC. It runs in a process of its own, and only from a checkout of the p
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -85,5 +86,6 @@ async def try_calls(project: Path = _PROJECT) -> AsyncGenerator[Tried]:
             )
     finally:
         if process.returncode is None:
-            process.terminate()
+            # So that it ends the bot that it has started, too.
+            process.send_signal(signal.SIGINT)
             await process.wait()
