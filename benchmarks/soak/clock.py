@@ -1,7 +1,10 @@
 """The clock of this process, which can be set while the true one goes on."""
 
 import time
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+from types import SimpleNamespace
+
+from pipecat.utils import time as pipecat_time
 
 from sonora_app.storage import records
 
@@ -25,3 +28,5 @@ def set_ahead(secs: int) -> None:
 time.time = lambda: _time() + _ahead_secs
 time.time_ns = lambda: _time_ns() + _ahead_secs * 1_000_000_000
 records.datetime = _SetDatetime  # type: ignore[misc]
+# Pipecat dates turns by it.
+pipecat_time.datetime = SimpleNamespace(datetime=_SetDatetime, UTC=UTC)  # type: ignore[assignment]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -29,9 +29,11 @@ from sonora_app.storage.store import Found, Opening
 _NOWHERE = "waiting"
 """Where a talk is that has not begun: nobody is put back there."""
 
-_ROOM = 100
-"""How many numbers are left to a call of another machine, of which it is not known whether it has
-ended: what it still brings comes before what is said from here on, and no number comes twice."""
+_ROOM, _ROOM_IN_TIME = 100, timedelta(minutes=1)
+"""How many numbers, and how much time, are left to an earlier call whose last records are not known
+yet: it talks on another machine, or the disk is full. What that call still brings comes before what
+is said from here on, and no number comes twice. The time counts only beyond a clock that was set
+back, since what is said now is later than what was said earlier anyway."""
 
 _NEWEST_TOPICS = 5
 """How many of a conversation's topics may be the one that a greeting names."""
@@ -129,7 +131,8 @@ def open_conversation(
     standing, conversation_id = opening.standing, opening.conversation.id
     session_id = uuid7(after=standing.position.session_id if standing else None)
     back = place_of_return(opening, returnable, within_secs=settings.return_secs, now=utc_now())
-    room = 0 if standing is None or standing.ended_at or standing.is_ours else _ROOM
+    unsettled = opening.incomplete or (standing is not None and standing.ended_at is None)
+    room = _ROOM if unsettled else 0
     return OpenedConversation(
         conversation_id=conversation_id,
         asked_for=request.conversation_id if request.conversation_id != conversation_id else None,
@@ -146,12 +149,22 @@ def open_conversation(
         back=back,
         last_message_seq=opening.last_message_seq + room,
         last_transition_seq=opening.last_transition_seq + room,
-        last_message_at=opening.conversation.last_message_at,
+        last_at=_last_at(opening, unsettled),
         records=(
             *begun.records,
             *_call_records(conversation_id, session_id, back, transport, app_version),
         ),
     )
+
+
+def _last_at(opening: Opening, unsettled: bool) -> datetime | None:
+    """The time that everything follows that is recorded from here on; None where nothing was."""
+    said_at = opening.conversation.last_message_at
+    sign_at = opening.standing.last_sign_at if opening.standing else None
+    last = max((time for time in (said_at, sign_at) if time is not None), default=None)
+    if last is not None and unsettled and last > utc_now():
+        return last + _ROOM_IN_TIME
+    return last
 
 
 def _call_records(

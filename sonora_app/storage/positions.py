@@ -42,13 +42,11 @@ class Standing:
         position: The position.
         ended_at: When the call ended; None goes on, as far as is known.
         end_reason: Why it ended.
-        is_ours: Whether it was a call of this machine, all of whose records are here.
     """
 
     position: Position
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
-    is_ours: bool = False
 
     @property
     def last_sign_at(self) -> datetime:
@@ -66,9 +64,4 @@ def later_standing(one: Standing | None, other: Standing | None) -> Standing | N
     if first.position.session_id != second.position.session_id:
         return second
     ended = second if second.ended_at is not None else first
-    return Standing(
-        second.position,
-        ended.ended_at,
-        ended.end_reason,
-        is_ours=first.is_ours or second.is_ours,
-    )
+    return Standing(second.position, ended.ended_at, ended.end_reason)

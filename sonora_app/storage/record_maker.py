@@ -20,7 +20,7 @@ class RecordMaker:
         self._message_seq = call.last_message_seq
         self._transition_seq = call.last_transition_seq
         # Order is by time, which a clock that steps back, or another machine's, must not break.
-        self._message_at = self._transition_at = call.last_message_at
+        self._message_at = self._transition_at = call.last_at
         self._position_at = max(
             (record.updated_at for record in call.records if isinstance(record, Position)),
             default=None,

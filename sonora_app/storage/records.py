@@ -262,7 +262,7 @@ class RecordedCall:
         session_id: The id of the call.
         last_message_seq: The `seq` that the next message follows.
         last_transition_seq: The `seq` that the next transition follows.
-        last_message_at: The time that they follow; None when nothing was said yet.
+        last_at: The time that they follow; None when nothing was said yet.
         records: What opening the conversation writes, in order.
     """
 
@@ -270,7 +270,7 @@ class RecordedCall:
     session_id: UUID
     last_message_seq: int
     last_transition_seq: int
-    last_message_at: datetime | None
+    last_at: datetime | None
     records: tuple[Record, ...]
 
 

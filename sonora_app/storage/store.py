@@ -35,6 +35,7 @@ class Opening:
         last_message_seq: The highest `seq` of its messages, 0 when there is none.
         last_transition_seq: The highest `seq` of its transitions, 0 when there is none.
         standing: Which call holds it, and where the talk is; None where that was never kept.
+        incomplete: Whether records of it wait in memory, of an earlier call of this process.
     """
 
     conversation: Conversation
@@ -43,6 +44,7 @@ class Opening:
     last_message_seq: int = 0
     last_transition_seq: int = 0
     standing: Standing | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)

@@ -271,4 +271,5 @@ def _joined_opening(here: Opening, there: Opening, message_limit: int) -> Openin
         last_message_seq=max(here.last_message_seq, there.last_message_seq),
         last_transition_seq=max(here.last_transition_seq, there.last_transition_seq),
         standing=later_standing(here.standing, there.standing),
+        incomplete=here.incomplete,
     )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from loguru import logger
 
@@ -78,6 +79,10 @@ class Unwritten:
     def taken(self, size: int) -> None:
         """Note that a record was taken by the journal."""
         self._bytes -= size
+
+    def conversations(self) -> frozenset[UUID]:
+        """The conversations of which something is held. May be asked on any thread."""
+        return frozenset(holder.call.conversation_id for holder in [*self._holders])
 
     def left(self, holder: Holder) -> None:
         """Note that `holder` holds nothing any more."""

@@ -41,6 +41,34 @@ async def kept(store: Journal, conversation: OpenedConversation) -> Transcript:
     return transcript
 
 
+async def test_a_call_comes_after_the_last_step_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the clock was ahead then, and the step came after the last that was said."""
+    journal = await Journal.connect(tmp_path / "journal.db")
+    earlier = await opened(journal)
+    recorder = Recorder(journal, earlier)
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    recorder.message(Role.ASSISTANT, "Adiós", node="farewell", started_at=ahead)
+    with monkeypatch.context() as clock:
+        clock.setattr("sonora_app.storage.recorder.utc_now", lambda: ahead + timedelta(seconds=3))
+        recorder.transition("conversation", "farewell", trigger="say_goodbye", arguments={})
+        recorder.end(EndReason.GOODBYE, metrics={})
+        await recorder.aclose(timeout_secs=5)
+
+    later = await opened(journal, conversation_id=earlier.conversation_id)
+    recorder = Recorder(journal, later)
+    recorder.transition("waiting", "greeting", trigger="set_conversation_id", arguments={})
+    recorder.message(Role.ASSISTANT, "Hola", node="greeting")
+    await recorder.aclose(timeout_secs=5)
+
+    transcript = await kept(journal, later)
+    assert [step.to_node for step in transcript.transitions] == ["farewell", "greeting"]
+    assert [message.content for message in transcript.messages] == ["Adiós", "Hola"]
+    assert [step.seq for step in transcript.transitions] == [1, 2]
+    await journal.aclose()
+
+
 class BusyStore:
     """A real journal whose writes fail until `recover` is called."""
 
@@ -93,6 +121,7 @@ async def test_a_second_call_goes_on_counting(tmp_path: Path) -> None:
     first = await opened(journal)
     recorder = Recorder(journal, first)
     recorder.message(Role.USER, "uno", node=None)
+    recorder.end(EndReason.GOODBYE, metrics={})
     await recorder.aclose(timeout_secs=5)
     second = await opened(journal, conversation_id=first.conversation_id)
     assert second.resumed

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Generator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -91,6 +92,33 @@ async def test_a_call_that_ends_on_a_full_disk_is_kept_once_there_is_space(
     assert transcript.conversation.summary == LONG
     assert transcript.sessions[0].end_reason == EndReason.GOODBYE
     assert LONG not in "".join(logged)
+
+
+async def test_the_next_call_comes_after_what_waits_in_memory(journal: Journal):
+    """By number and by time, also where the clock was ahead and has been set back since."""
+    conversation = await opened(journal)
+    earlier = Recorder(journal, conversation)
+    ahead = utc_now() + timedelta(hours=1)
+    earlier.message(Role.USER, "uno", node="conversation", started_at=ahead)
+    await earlier.drain(timeout_secs=5)
+    await fill_up(journal)
+    later_words = [f"{number} {LONG}" for number in range(3)]
+    for number, word in enumerate(later_words, 1):
+        moment = ahead + timedelta(seconds=number)
+        earlier.message(Role.USER, word, node="conversation", started_at=moment)
+    earlier.end(EndReason.CLIENT_LEFT, metrics={})
+    assert await earlier.aclose(timeout_secs=0.2) == 5
+
+    next_call = await opened(journal, conversation_id=conversation.conversation_id)
+    recorder = Recorder(journal, next_call)
+    recorder.message(Role.USER, "otra vez", node="conversation")
+    await free_space(journal)
+    await until_said(journal, conversation.conversation_id, ["uno", *later_words, "otra vez"])
+    transcript = await journal.transcript(conversation.conversation_id)
+    assert transcript is not None
+    numbers = [message.seq for message in transcript.messages]
+    assert numbers == sorted({number for number in numbers if number is not None})
+    await recorder.aclose(timeout_secs=5)
 
 
 async def test_a_disk_that_is_really_full(tmp_path: Path):

@@ -156,12 +156,17 @@ class Journal:
         deadline_secs: float | None = None,
     ) -> Found:
         """See `Store.look_up`. It is on this machine, so there is no deadline to keep."""
-        return await self._connection.transact(
+        # First: what is written meanwhile is read.
+        waiting = self.unwritten.conversations()
+        found = await self._connection.transact(
             lambda connection: read_found(
                 connection, conversation_id, user_id, message_limit=message_limit, recall=recall
             ),
             write=False,
         )
+        if found.opening is not None and found.opening.conversation.id in waiting:
+            return replace(found, opening=replace(found.opening, incomplete=True))
+        return found
 
     async def found_by_now(
         self, found: Found, conversation_id: UUID, user_id: str, *, message_limit: int

@@ -22,8 +22,7 @@ _WRITE = """
     WHERE (excluded.session_id, excluded.updated_at) > (positions.session_id, positions.updated_at)
 """
 _STANDING = """
-    SELECT positions.*, sessions.ended_at, sessions.end_reason,
-        sessions.id IS NOT NULL AS is_ours
+    SELECT positions.*, sessions.ended_at, sessions.end_reason
     FROM positions LEFT JOIN sessions ON sessions.id = positions.session_id
     WHERE positions.conversation_id = ?
 """
@@ -100,7 +99,6 @@ def read_standing(connection: sqlite3.Connection, conversation_id: str) -> Stand
         to_record(Position, row),
         datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None,
         EndReason(row["end_reason"]) if row["end_reason"] else None,
-        is_ours=row["is_ours"] == 1,
     )
 
 
