@@ -1,11 +1,16 @@
 """Keeps of what the bot says only what somebody can have heard: see `reach.py`."""
 
+import asyncio
 from collections import deque
 
 from pipecat.frames.frames import Frame, InterruptionFrame, SystemFrame, TextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from sonora_app.call.reach import Reach
+
+_TURNS_UNTIL_READ = 4
+"""How many turns of the event loop a processor needs to read a frame and see to it: one to take it
+from each of its two queues, and as many to spare."""
 
 
 class HeardWords(FrameProcessor):
@@ -34,6 +39,10 @@ class HeardWords(FrameProcessor):
             # As Pipecat does with what waits in a queue.
             self._waiting = deque(waits for waits in self._waiting if not waits.interruptible)
             await self._pass_on(heard=False)
+            # Pipecat's queues put an interruption first. A word that was passed on just before
+            # would be read after it, and begin the next answer.
+            for _ in range(_TURNS_UNTIL_READ):
+                await asyncio.sleep(0)
         if direction is FrameDirection.UPSTREAM or isinstance(frame, SystemFrame):
             await self.push_frame(frame, direction)
         elif isinstance(frame, TextFrame) and not self._reach.there:

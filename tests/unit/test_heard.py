@@ -1,0 +1,47 @@
+"""What was said before an interruption does not come after it."""
+
+import pytest
+from pipecat.frames.frames import Frame, InterruptionFrame, TextFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.tests.utils import run_test
+
+from sonora_app.call.heard import HeardWords
+from sonora_app.call.reach import Reach
+
+pytestmark = pytest.mark.unit
+
+CUE = "now"
+
+
+class CutOff(FrameProcessor):
+    """Says a word and is interrupted in the same instant."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TextFrame) and frame.text == CUE:
+            await self.push_frame(TextFrame(text="magnolia"))
+            await self.push_frame(InterruptionFrame())
+        else:
+            await self.push_frame(frame, direction)
+
+
+class Reader(FrameProcessor):
+    """Notes what it is given, in the order in which it sees to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TextFrame | InterruptionFrame):
+            self.seen.append(type(frame).__name__)
+        await self.push_frame(frame, direction)
+
+
+async def test_a_word_that_was_said_just_before_an_interruption_is_read_before_it() -> None:
+    reader = Reader()
+    pipeline = Pipeline([CutOff(), HeardWords(Reach(None)), reader])
+    await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
+    assert reader.seen == ["TextFrame", "InterruptionFrame"]
