@@ -263,9 +263,12 @@ def _joined_opening(here: Opening, there: Opening, message_limit: int) -> Openin
         len(messages),
     )
     newest = tuple(messages[-message_limit:]) if message_limit else ()
+    said_at = [one.conversation.last_message_at for one in (here, there)]
+    last = max((moment for moment in said_at if moment is not None), default=None)
     return Opening(
-        # What the journal says later of it is on its way there.
-        conversation=there.conversation,
+        # What the journal says later of it is on its way there. But what is said now comes after
+        # all that was said.
+        conversation=there.conversation.model_copy(update={"last_message_at": last}),
         messages=newest,
         older_messages=known - len(newest),
         last_message_seq=max(here.last_message_seq, there.last_message_seq),
