@@ -15,7 +15,7 @@ from sonora_app.commands import knowledge_push
 from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
 from sonora_app.commands.progress import progress_bar
-from sonora_app.commands.readable import document_data, local_time
+from sonora_app.commands.readable import document_data, findings_data, local_time
 from sonora_app.errors import NotFoundError
 from sonora_app.knowledge.records import Findings
 from sonora_app.settings import Settings, load_settings
@@ -165,26 +165,7 @@ def search(
     with waiting(say("Searching")):
         findings = asyncio.run(_search(load_settings(), question, user, limit))
     if json_output:
-        print_json(
-            {
-                "question": findings.question,
-                "fits": round(findings.fits, 3),
-                "took_ms": round(findings.took_ms, 1),
-                "given": [str(found.passage.id) for found in findings.given],
-                "found": [
-                    {
-                        "id": str(found.passage.id),
-                        "score": round(found.score, 3),
-                        "document": found.passage.title,
-                        "source": found.passage.source,
-                        "headings": list(found.passage.headings),
-                        "page": found.passage.page,
-                        "content": found.passage.content,
-                    }
-                    for found in findings.found
-                ],
-            }
-        )
+        print_json(findings_data(findings))
         return
     if not findings.found:
         typer.echo(say("Nothing was found."))

@@ -8,7 +8,7 @@ from typing import TypeAlias, cast
 from rich.text import Text
 
 from sonora_app.commands.output import plain
-from sonora_app.knowledge.records import Document
+from sonora_app.knowledge.records import Document, Findings
 from sonora_app.storage.records import (
     Conversation,
     Message,
@@ -172,4 +172,27 @@ def document_data(document: Document) -> dict[str, object]:
         "language": document.language,
         "passages": document.passages,
         "created_at": document.created_at.isoformat(),
+    }
+
+
+def findings_data(findings: Findings) -> dict[str, object]:
+    """What a search came upon, as JSON."""
+    return {
+        "question": findings.question,
+        "fits": round(findings.fits, 3),
+        "took_ms": round(findings.took_ms, 1),
+        "given": [str(found.passage.id) for found in findings.given],
+        "found": [
+            {
+                "id": str(found.passage.id),
+                "score": round(found.score, 3),
+                "document": found.passage.title,
+                "source": found.passage.source,
+                "headings": list(found.passage.headings),
+                "page": found.passage.page,
+                "link": found.passage.link,
+                "content": found.passage.content,
+            }
+            for found in findings.found
+        ],
     }

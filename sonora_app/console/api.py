@@ -20,6 +20,7 @@ from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
+from sonora_app.console.knowledge import Searching, add_knowledge
 from sonora_app.console.memories import add_memories
 from sonora_app.doctor.checks import CheckState, run_checks
 from sonora_app.errors import ErrorCode, NotFoundError, SettingsError, SonoraError, StorageError
@@ -35,18 +36,17 @@ from sonora_app.wording.translation import in_language
 _PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")
 
 
-def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> FastAPI:
+def build_api(
+    settings: Settings, store: Callable[[], Awaitable[Store]], search: Searching
+) -> FastAPI:
     """The API, to be mounted.
 
     Args:
         settings: The settings of the bot.
         store: Gives the bot's store.
+        search: Gives the bot's search for documents.
     """
-    api = FastAPI(openapi_url=None)
-    api.add_exception_handler(SonoraError, _failed)
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(HTTPException, _unknown)
-    api.add_middleware(LocalPagesOnly)
+    api = _guarded()
 
     @api.get("/conversations")
     async def conversations(
@@ -91,8 +91,19 @@ def build_api(settings: Settings, store: Callable[[], Awaitable[Store]]) -> Fast
         return _answer(await _health(settings, language))
 
     add_memories(api, store)
+    add_knowledge(api, settings, search)
     # Registered by their decorators.
     del conversations, conversation, markdown, delete, flow, health
+    return api
+
+
+def _guarded() -> FastAPI:
+    """An API that answers the runner's own pages alone, and each error in the same form."""
+    api = FastAPI(openapi_url=None)
+    api.add_exception_handler(SonoraError, _failed)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _unknown)
+    api.add_middleware(LocalPagesOnly)
     return api
 
 

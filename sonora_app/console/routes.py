@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.responses import FileResponse
@@ -11,6 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.settings import Settings
 from sonora_app.storage.store import Store
+
+if TYPE_CHECKING:
+    from sonora_app.console.knowledge import Searching
 
 STATIC = Path(__file__).parent / "static"
 """The built page, see `build.mjs`."""
@@ -36,13 +40,19 @@ _HEADERS = {
 }
 
 
-def add_console(app: FastAPI, settings: Settings, store: Callable[[], Awaitable[Store]]) -> None:
+def add_console(
+    app: FastAPI,
+    settings: Settings,
+    store: Callable[[], Awaitable[Store]],
+    search: "Searching",
+) -> None:
     """Serve the console on `app`. Before the runner's own routes, since it has one for `/`.
 
     Args:
         app: The runner's application.
         settings: The settings of the bot.
         store: Gives the bot's store.
+        search: Gives the bot's search for documents; None where there are none.
     """
 
     @app.get("/", include_in_schema=False)
@@ -51,16 +61,19 @@ def add_console(app: FastAPI, settings: Settings, store: Callable[[], Awaitable[
 
     # Registered by its decorator.
     del page
-    app.mount("/sonora/api", _Api(settings, store))
+    app.mount("/sonora/api", _Api(settings, store, search))
     app.mount("/sonora/static", StaticFiles(directory=STATIC))
 
 
 class _Api:
     """The API, imported and built at the first request: the port opens without it."""
 
-    def __init__(self, settings: Settings, store: Callable[[], Awaitable[Store]]) -> None:
+    def __init__(
+        self, settings: Settings, store: Callable[[], Awaitable[Store]], search: "Searching"
+    ) -> None:
         self._settings = settings
         self._store = store
+        self._search = search
         self._building = asyncio.Lock()
         self._built: ASGIApp | None = None
 
@@ -73,4 +86,4 @@ class _Api:
     def _build(self) -> ASGIApp:
         from sonora_app.console.api import build_api
 
-        return build_api(self._settings, self._store)
+        return build_api(self._settings, self._store, self._search)

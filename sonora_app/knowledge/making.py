@@ -1,7 +1,7 @@
 """Makes the search that the settings name."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from sonora_app.settings import KnowledgeIn, Settings
 
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from sonora_app.knowledge.supabase.matching import MatchSearch
     from sonora_app.knowledge.supabase.search import SupabaseSearch
 
-    AnySearch = Search | SupabaseSearch | MatchSearch
+
+AnySearch = Union["Search", "SupabaseSearch", "MatchSearch"]
 
 
 async def make_search(settings: Settings) -> "AnySearch | None":

@@ -16,8 +16,8 @@ from sonora_app.knowledge.database import fact, index_errors, model_changed, ope
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
 from sonora_app.knowledge.questions import as_written, cleaned, with_names
 from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order, probability
-from sonora_app.knowledge.records import Findings, Found, Passage
-from sonora_app.knowledge.rows import PASSAGE, passage_of
+from sonora_app.knowledge.records import Document, Findings, Found, Passage
+from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, passage_of
 from sonora_app.knowledge.snapshot import Snapshot, load
 from sonora_app.knowledge.unanswered import RemembersUnanswered
 
@@ -86,6 +86,14 @@ class Search(RemembersUnanswered):
         took = (time.perf_counter() - began) * 1000
         return Findings(asked, tuple(found), likely, given, took)
 
+    async def documents(self) -> list[Document]:
+        """All documents that are searched, by title.
+
+        Raises:
+            StorageError: The index cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._documents)
+
     async def aclose(self) -> None:
         """Close the file and end the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self.close)
@@ -123,6 +131,12 @@ class Search(RemembersUnanswered):
             self._snapshot = None
             raise model_changed(made_by, self._embedder.model)
         return self._snapshot
+
+    def _documents(self) -> list[Document]:
+        with index_errors(self._path):
+            self._prepare()
+            rows = self._connection.execute(f"{DOCUMENT} ORDER BY d.title, d.source").fetchall()
+        return [document_of(row) for row in rows]
 
     def _reload(self) -> None:
         try:

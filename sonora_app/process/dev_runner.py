@@ -82,7 +82,12 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     calls.limit = settings.call_limit
     runner.app.add_middleware(TakesSoManyCalls, calls=calls)
     runner.app.add_middleware(WaitsForWarmUp, warm_up=warm_up)
-    add_console(runner.app, settings, lambda: process_store(settings))
+    add_console(
+        runner.app,
+        settings,
+        lambda: process_store(settings),
+        lambda: process_search(settings),
+    )
     hosts, origins = hosts_and_origins(settings.allowed_hosts, sys.argv[1:], os.environ)
     runner.app.add_middleware(KnownPagesOnly, hosts=hosts, origins=origins)
     runner.main(parser)

@@ -111,6 +111,8 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await page.keyboard.press("Escape")
         await page.locator("nav.tabs").get_by_role("button", name="Memoria").click()
         await gallery.look("memory", tab="Memoria")
+        await page.locator("nav.tabs").get_by_role("button", name="Documentos").click()
+        await gallery.look("documents", tab="Documentos")
         await page.locator("nav.tabs").get_by_role("button", name="Estado").click()
         await expect(page.locator(".checks li").first).to_be_visible()
         await gallery.look("health", tab="Estado")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +13,12 @@ from fastapi import FastAPI
 
 from simulators.clients.kept_journal import Kept, write_journal
 from sonora_app.console.api import without_paths
+from sonora_app.console.knowledge import Searching
 from sonora_app.console.routes import add_console
+from sonora_app.knowledge.adding import add_files
+from sonora_app.knowledge.embedding import LocalEmbedder
+from sonora_app.knowledge.index import Index
+from sonora_app.knowledge.making import AnySearch, make_search
 from sonora_app.settings import Settings, load_settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import Memory, utc_now, uuid7
@@ -40,7 +45,9 @@ async def kept(settings: Settings) -> Kept:
 
 @asynccontextmanager
 async def console(
-    settings: Settings, client: tuple[str, int] = ("127.0.0.1", 50_000)
+    settings: Settings,
+    client: tuple[str, int] = ("127.0.0.1", 50_000),
+    search: Searching | None = None,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """What a page of the runner's own sends, to the console on the settings' journal."""
     app = FastAPI()
@@ -49,7 +56,7 @@ async def console(
     async def store() -> Journal:
         return journal
 
-    add_console(app, settings, store)
+    add_console(app, settings, store, search or (lambda: make_search(settings)))
     transport = httpx.ASGITransport(app, client=client)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
@@ -270,3 +277,39 @@ async def test_what_is_remembered_is_seen_corrected_forgotten_and_switched_off(
         for bad in ({**of_ana, "content": " "}, {**of_ana, "content": "x" * 501}, {"content": "x"}):
             assert (await http.put(url, json=bad)).status_code == 422
         assert (await http.get(where)).status_code == 422
+
+
+async def test_it_lists_documents_and_searches_as_a_call_would(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.data_dir.mkdir()
+    async with console(settings) as http:
+        none = (await http.get("/sonora/api/knowledge")).json()
+        nothing = (await http.get("/sonora/api/knowledge/search?question=hola")).json()
+    assert (none["searchable"], none["documents"], none["unanswered"]) == (False, [], [])
+    assert nothing is None
+
+    (tmp_path / "plazo.md").write_text("# Contrato\n\nTermina el treinta de junio.\n", "utf-8")
+    with closing(Index(settings.knowledge_path)) as index:
+        add_files(index, [tmp_path / "plazo.md"], LocalEmbedder(), user_id="ana")
+    search = await make_search(settings)
+    assert search is not None
+    search.missed("cuánto cuesta un taxi", "luis")
+
+    async def given() -> AnySearch | None:
+        return search
+
+    async with console(settings, search=given) as http:
+        told = (await http.get("/sonora/api/knowledge")).json()
+        asked = {"question": "¿cuándo termina el contrato?"}
+        anas = (
+            await http.get("/sonora/api/knowledge/search", params=asked | {"user_id": "ana"})
+        ).json()
+        luises = (
+            await http.get("/sonora/api/knowledge/search", params=asked | {"user_id": "luis"})
+        ).json()
+    await search.aclose()
+    assert [(each["title"], each["user_id"]) for each in told["documents"]] == [("Contrato", "ana")]
+    assert [each["question"] for each in told["unanswered"]] == ["cuánto cuesta un taxi"]
+    assert "treinta de junio" in anas["found"][0]["content"]
+    assert luises["found"] == []

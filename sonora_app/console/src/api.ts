@@ -46,6 +46,41 @@ export interface Remembered {
   memories: Memory[];
 }
 
+/** A document that the bot answers from, as `sonora knowledge list --json` gives it. */
+export interface Document {
+  id: string;
+  title: string;
+  source: string;
+  user_id: string | null;
+  passages: number;
+  created_at: string;
+}
+
+/** Where documents are searched, which there are, and what nothing was found for. */
+export interface Knowledge {
+  where: "local" | "supabase" | "match_documents";
+  searchable: boolean;
+  documents: Document[];
+  unanswered: { question: string; user_id: string | null; asked_at: string }[];
+}
+
+/** What a search came upon, as `sonora knowledge search --json` gives it. */
+export interface Findings {
+  question: string;
+  fits: number;
+  took_ms: number;
+  given: string[];
+  found: {
+    id: string;
+    score: number;
+    document: string;
+    headings: string[];
+    page: number | null;
+    link: string | null;
+    content: string;
+  }[];
+}
+
 /** A way from one node to another. */
 export interface FlowEdge {
   from: string;
@@ -115,6 +150,11 @@ export const api = {
     request(`memories/${id}?user_id=${encodeURIComponent(userId)}`, "DELETE"),
   chooseMemory: (userId: string, remembers: boolean): Promise<unknown> =>
     request("memories", "PUT", { user_id: userId, remembers }),
+  knowledge: (): Promise<Knowledge> => request("knowledge"),
+  search: (question: string, userId: string): Promise<Findings | null> =>
+    request(
+      `knowledge/search?question=${encodeURIComponent(question)}&user_id=${encodeURIComponent(userId)}`,
+    ),
   flow: (language: string): Promise<Flow> => request(`flow?language=${language}`),
   health: (language: string): Promise<Health> => request(`health?language=${language}`),
 };

@@ -10,6 +10,7 @@ import { Events } from "./views/events";
 import { FlowView } from "./views/flow";
 import { Header, type Theme } from "./views/header";
 import { HealthView } from "./views/health";
+import { KnowledgeView } from "./views/knowledge";
 import { LatencyView } from "./views/latency";
 import { MemoriesView } from "./views/memories";
 import { Nav, type View } from "./views/nav";
@@ -162,6 +163,9 @@ export function App({ store, call }: Props) {
                 onMessage={showMessage}
                 language={language}
               />
+            )}
+            {panel === "knowledge" && (
+              <KnowledgeView userId={userId} changes={recorded} language={language} />
             )}
             {panel === "latency" && (
               <LatencyView

@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sonora_app.errors import SettingsError, StorageError
 from sonora_app.knowledge.questions import cleaned
-from sonora_app.knowledge.records import Findings, Found, Passage
+from sonora_app.knowledge.records import Document, Findings, Found, Passage
 from sonora_app.knowledge.search import GIVEN
 from sonora_app.knowledge.supabase.search import DEADLINE_SECS
 from sonora_app.knowledge.unanswered import RemembersUnanswered
@@ -123,6 +123,10 @@ class MatchSearch(RemembersUnanswered):
         likely = found[0].score if found else 0.0
         took = (time.perf_counter() - began) * 1000
         return Findings(asked, tuple(found), likely, given, took)
+
+    async def documents(self) -> list[Document]:
+        """None: where its rows come from is its owner's business."""
+        return []
 
     async def aclose(self) -> None:
         """Close the connections."""

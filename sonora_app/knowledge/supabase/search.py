@@ -9,7 +9,7 @@ from dataclasses import replace
 from sonora_app.errors import StorageError
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
 from sonora_app.knowledge.questions import cleaned
-from sonora_app.knowledge.records import Findings
+from sonora_app.knowledge.records import Document, Findings
 from sonora_app.knowledge.search import GIVEN
 from sonora_app.knowledge.supabase.project import KnowledgeProject, vector_text
 from sonora_app.knowledge.unanswered import RemembersUnanswered
@@ -91,6 +91,14 @@ class SupabaseSearch(RemembersUnanswered):
             given=findings.given[:GIVEN],
             took_ms=(time.perf_counter() - began) * 1000,
         )
+
+    async def documents(self) -> list[Document]:
+        """All documents that are there, by title.
+
+        Raises:
+            StorageError: Supabase failed.
+        """
+        return [each.document for each in await self._project.documents()]
 
     async def aclose(self) -> None:
         """Close the connection and end the thread."""

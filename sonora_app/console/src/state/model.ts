@@ -15,6 +15,22 @@ export interface Segment {
   coming: string;
 }
 
+/** What was looked up in documents for an answer. */
+export interface LookedUp {
+  state: "given" | "none" | "late" | "failed";
+  question: string;
+  sources: {
+    passage_id: string;
+    document: string;
+    heading: string;
+    page?: number | null;
+    link?: string | null;
+    content: string;
+  }[];
+  took_ms: number;
+  waited_ms: number;
+}
+
 /** One turn of one speaker. */
 export interface Entry {
   key: number;
@@ -30,6 +46,8 @@ export interface Entry {
   id: string | null;
   /** Why the bot did not take it. */
   refused: string | null;
+  /** What was looked up for it. */
+  lookedUp: LookedUp | null;
 }
 
 /** A step of the flow. */
@@ -75,6 +93,8 @@ export interface CallState {
   node: string | null;
   path: Step[];
   entries: Entry[];
+  /** What was looked up for an answer that has not begun. */
+  lookedUp: LookedUp | null;
   userSpeaking: boolean;
   botSpeaking: boolean;
   thinking: boolean;
@@ -99,6 +119,7 @@ export const NO_CALL: CallState = {
   node: null,
   path: [],
   entries: [],
+  lookedUp: null,
   userSpeaking: false,
   botSpeaking: false,
   thinking: false,

@@ -1,8 +1,9 @@
 import type { MicrophoneProblem } from "../call/microphone";
-import { type CallState, type Logged, NO_CALL, type Phase, type Problem } from "./model";
+import { type CallState, type Logged, type LookedUp, NO_CALL, type Phase, type Problem } from "./model";
 import {
   botCutOff,
   botSaid,
+  lookedUp,
   recorded,
   stored,
   typedRefused,
@@ -145,6 +146,8 @@ function told(state: CallState, data: Fields, at: number): CallState {
       if (from === undefined || to === undefined || trigger === undefined) return state;
       return { ...state, node: to, path: [...state.path, { from, to, trigger, at }] };
     }
+    case "sources":
+      return lookedUp(state, data as unknown as LookedUp);
     case "message-recorded":
       return recorded(state, {
         id: String(data.id),

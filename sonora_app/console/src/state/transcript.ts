@@ -1,4 +1,4 @@
-import type { CallState, Entry, Segment } from "./model";
+import type { CallState, Entry, LookedUp, Segment } from "./model";
 
 /*
  * The transcript, built from what the bot reports. Each function gives the state after one report.
@@ -18,6 +18,13 @@ export function botSaid(state: CallState, segment: Segment): CallState {
   }
   const { state: next, entry } = open(state, "assistant", "voice");
   return replace(next, { ...entry, segments: [...entry.segments, segment] });
+}
+
+/** What was looked up for the answer that begins now, or has just begun. */
+export function lookedUp(state: CallState, found: LookedUp): CallState {
+  const last = state.entries.at(-1);
+  if (last?.role === "assistant" && !last.closed) return replace(state, { ...last, lookedUp: found });
+  return { ...state, lookedUp: found };
 }
 
 /** The user cut in: what was not said never will be. */
@@ -104,8 +111,14 @@ function open(
 ): { state: CallState; entry: Entry } {
   const last = state.entries.findLast((each) => each.role === role && each.modality === modality);
   if (last && !last.closed) return { state, entry: last };
-  const entry = blank(state, role, modality);
-  const next = { ...state, entries: [...state.entries, entry], nextKey: state.nextKey + 1 };
+  const answers = role === "assistant";
+  const entry = { ...blank(state, role, modality), lookedUp: answers ? state.lookedUp : null };
+  const next = {
+    ...state,
+    entries: [...state.entries, entry],
+    nextKey: state.nextKey + 1,
+    lookedUp: answers ? null : state.lookedUp,
+  };
   return { state: next, entry };
 }
 
@@ -121,6 +134,7 @@ function blank(state: CallState, role: string, modality: Entry["modality"]): Ent
     kept: "heard",
     id: null,
     refused: null,
+    lookedUp: null,
   };
 }
 

@@ -1,8 +1,8 @@
 import { useWords } from "../words";
 
-export type View = "talk" | "conversations" | "flow" | "memories" | "latency" | "health";
+export type View = "talk" | "conversations" | "flow" | "memories" | "knowledge" | "latency" | "health";
 
-const ALL: View[] = ["talk", "conversations", "flow", "memories", "latency", "health"];
+const ALL: View[] = ["talk", "conversations", "flow", "memories", "knowledge", "latency", "health"];
 
 interface Props {
   view: View;

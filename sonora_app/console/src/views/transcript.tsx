@@ -4,6 +4,7 @@ import type { CallState, Entry } from "../state/model";
 import { wordsOf } from "../state/transcript";
 import { useWords } from "../words";
 import { KeptMark } from "./kept";
+import { SourcesView } from "./sources";
 
 /** How near to the end one has read for the end to be kept in sight, in pixels. */
 const NEAR = 120;
@@ -119,6 +120,7 @@ function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
         {coming && (entry.interrupted ? <s>{coming}</s> : <span class="coming">{coming}</span>)}
       </p>
       {entry.refused && <p class="detail">{entry.refused}</p>}
+      {entry.lookedUp && <SourcesView found={entry.lookedUp} />}
     </li>
   );
 }

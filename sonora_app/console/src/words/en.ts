@@ -9,6 +9,7 @@ export const en = {
     talk: "Talk",
     conversations: "Conversations",
     flow: "Flow",
+    knowledge: "Documents",
     memories: "Memory",
     latency: "Latency",
     health: "Health",
@@ -117,6 +118,38 @@ export const en = {
     journalled: "In the journal",
     stored: "Stored in Supabase",
     empty: "Nothing was said in this conversation.",
+  },
+  sources: {
+    from: (names: string) => `From ${names}`,
+    searched: (question: string) => `Searched for “${question}”`,
+    took: (took: number, waited: number) => `in ${took} ms; the answer waited ${waited} ms`,
+    page: (page: number) => `, page ${page}`,
+    late: "The search in documents was late: answered without them.",
+    failed: "The search in documents failed: answered without them.",
+  },
+  knowledge: {
+    title: "Documents",
+    lead: "What Sonora answers from. It searches while you still speak.",
+    none: "There are none. Add some: sonora knowledge add PATH",
+    failed: "The documents cannot be read.",
+    question: "Ask as one would say it",
+    search: "Search",
+    given: (given: number, found: number) =>
+      found === 0
+        ? "Nothing was found."
+        : given === 0
+          ? "A turn is given none of these: nothing fits well enough."
+          : `A turn is given the first ${given}.`,
+    documents: (count: number) => (count === 1 ? "1 document" : `${count} documents`),
+    where: {
+      local: "In the index beside the journal.",
+      supabase: "In Supabase.",
+      match_documents: "In Supabase, by its match_documents, which does not list them.",
+    },
+    passages: (count: number) => (count === 1 ? "1 passage" : `${count} passages`),
+    everybody: "everybody’s",
+    unanswered: "Asked, and nothing found",
+    noneUnanswered: "None since the bot was started.",
   },
   memories: {
     title: (user: string) => `What Sonora remembers of ${user}`,

@@ -10,6 +10,7 @@ export const es: Words = {
     label: "Vistas",
     talk: "Hablar",
     conversations: "Conversaciones",
+    knowledge: "Documentos",
     memories: "Memoria",
     flow: "Flujo",
     latency: "Latencia",
@@ -121,6 +122,38 @@ export const es: Words = {
     journalled: "En el diario",
     stored: "Guardado en Supabase",
     empty: "En esta conversación no se dijo nada.",
+  },
+  sources: {
+    from: (names) => `De ${names}`,
+    searched: (question) => `Se buscó «${question}»`,
+    took: (took, waited) => `en ${took} ms; la respuesta esperó ${waited} ms`,
+    page: (page) => `, página ${page}`,
+    late: "La búsqueda en los documentos llegó tarde: se respondió sin ellos.",
+    failed: "Falló la búsqueda en los documentos: se respondió sin ellos.",
+  },
+  knowledge: {
+    title: "Documentos",
+    lead: "De lo que Sonora responde. Busca mientras todavía hablas.",
+    none: "No hay ninguno. Añade algunos: sonora knowledge add RUTA",
+    failed: "No se pueden leer los documentos.",
+    question: "Pregunta como se diría",
+    search: "Buscar",
+    given: (given, found) =>
+      found === 0
+        ? "No se encontró nada."
+        : given === 0
+          ? "Un turno no recibe ninguno: nada encaja lo bastante bien."
+          : `Un turno recibe los primeros ${given}.`,
+    documents: (count) => (count === 1 ? "1 documento" : `${count} documentos`),
+    where: {
+      local: "En el índice junto al diario.",
+      supabase: "En Supabase.",
+      match_documents: "En Supabase, por su match_documents, que no los enumera.",
+    },
+    passages: (count) => (count === 1 ? "1 pasaje" : `${count} pasajes`),
+    everybody: "de todos",
+    unanswered: "Se preguntó y no se encontró nada",
+    noneUnanswered: "Nada desde que se inició el bot.",
   },
   memories: {
     title: (user: string) => `Lo que Sonora recuerda de ${user}`,
