@@ -73,6 +73,7 @@ def _warm_up_transport(settings: Settings) -> None:
         return
     importlib.import_module("pipecat.transports.smallwebrtc.transport")
     importlib.import_module("sonora_app.runtime.jitter")
+    importlib.import_module("sonora_app.runtime.offers")
     importlib.import_module("sonora_app.runtime.opus")
     from aiortc import RTCCertificate
 

@@ -10,13 +10,13 @@ later.
 import time
 from collections.abc import Callable
 
-OLD_SECS = 1.0
+OLD_SECS = 2.0
 """Sound of this age is dropped unless it gets younger within `PATIENCE_SECS`."""
 
-TOO_OLD_SECS = 2.5
+TOO_OLD_SECS = 3.0
 """Sound of this age is dropped at once."""
 
-PATIENCE_SECS = 0.5
+PATIENCE_SECS = 2.0
 YOUNG_SECS = 0.3
 """At this age sound is heard again."""
 

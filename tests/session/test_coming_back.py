@@ -56,7 +56,6 @@ async def test_a_reload_in_mid_answer_goes_on_where_the_talk_was(bot: BotProcess
     assert cut.interrupted
     assert said[3] == (Role.ASSISTANT, STILL_HERE)
     assert said[4] == (Role.USER, "Sigamos.")
-    assert [message.seq for message in transcript.messages[:5]] == [1, 2, 3, 4, 5]
 
 
 async def test_a_second_tab_takes_over_and_the_first_is_told(bot: BotProcess) -> None:
@@ -143,6 +142,3 @@ async def test_other_processes_take_over_and_take_on_after_a_crash_and_a_deploym
     ]
     asked = [m.content for m in transcript.messages if m.role == Role.USER]
     assert asked == ["Cuéntame algo."] * 3
-    assert [message.seq for message in transcript.messages] == [
-        *range(1, len(transcript.messages) + 1)
-    ]

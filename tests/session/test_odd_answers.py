@@ -15,13 +15,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.webrtc import page
-from simulators.vendors.odd_answers import ending
 from simulators.vendors.openai import ChatRequest, Reply
 from tests.session.conftest import transcript_of
 from tests.session.failing_vendors import FailingVendors
 from tests.session.failure_calls import failing_bot
 from tests.session.failure_cases import At, Case, How, When
-from tests.unit.test_answers import ENDINGS, ODD_CHUNKS
+from tests.unit.test_answers import ANY_ANSWER
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 
@@ -42,9 +41,9 @@ async def test_no_stream_leaves_a_call_silent_stuck_or_unrecorded(tmp_path: Path
             phases=[Phase.explicit, Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(ODD_CHUNKS, ENDINGS)
-        def any_stream(chunks: list[Any], why: Any) -> None:
-            call = asyncio.run_coroutine_threadsafe(_hold(bot, [*chunks, ending(why)]), loop)
+        @given(ANY_ANSWER)
+        def any_stream(chunks: list[Any]) -> None:
+            call = asyncio.run_coroutine_threadsafe(_hold(bot, chunks), loop)
             call.result(90)
 
         await asyncio.to_thread(any_stream)

@@ -15,7 +15,7 @@ from sonora_app.settings import Settings
 from sonora_app.storage import recorder
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import Role, utc_now
+from sonora_app.storage.records import EndReason, Role, utc_now
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
@@ -101,6 +101,7 @@ async def test_a_clock_that_steps_back_keeps_the_order(
                     call.message(Role.USER, word, node="conversation")
                     call.transition("a", "b", trigger=word, arguments={})
                 behind += timedelta(hours=1)
+            call.end(EndReason.GOODBYE, metrics={})
             assert await call.aclose(timeout_secs=5) == 0
             assert await store.settle(timeout_secs=10) == 0
         here = await journal.transcript(conversation_id)

@@ -120,7 +120,8 @@ async def test_it_joins_the_conversation_of_its_own_user(machine: Machine, lite:
     # The same user calls again before it can be told, and is remembered.
     again = await machine.opened(asked_for, ana)
     assert [each["content"] for each in again.history] == ["uno", "dos"]
-    assert again.last_message_seq == 2
+    # Its own call has not ended, so that more of it may come.
+    assert again.last_message_seq > 2
     await machine.said(again, "tres")
 
     await machine.settled()
