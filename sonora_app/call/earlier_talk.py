@@ -3,8 +3,8 @@
 When the talk has grown by so much, the model is asked, beside the call, for a summary of all but
 its newest part, and the summary takes its place. Nobody waits for it: until it is there the model
 is told the whole. What the flow tells the model to do now stays, a function's call stays with its
-result, and what a person said of themselves is asked for by itself and carried from summary to
-summary.
+result, what is remembered of the person stays, and what they said of themselves is asked for by
+itself and carried from summary to summary.
 
 Pipecat's own summariser sums up the node's instructions with the rest, ends the call where the
 model refuses it, asks anew after each interruption, and takes the messages by their number, which
@@ -26,6 +26,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sonora_app.call.summary import load_summary_request
 from sonora_app.flow.quoted import quotations, quoted
+from sonora_app.memories.prompt import without_facts
 from sonora_app.storage.history import shortened
 
 if TYPE_CHECKING:
@@ -149,9 +150,17 @@ class EarlierTalk:
             instructions = self._call.driver.instructions_in(messages)
             summary: Any = {"role": "developer", "content": told}
             still_told = [each for each in span if any(each is one for one in instructions)]
+            if self._tells_facts(span) and not self._tells_facts(still_told):
+                still_told.insert(0, {"role": "developer", "content": self._call.memory.told_now})
             return [*messages[:start], summary, *still_told, *messages[end:]]
 
         return transform
+
+    def _tells_facts(self, messages: Sequence[LLMContextMessage]) -> bool:
+        """Whether the model is told in `messages` what is remembered of the person."""
+        texts = [each.get("content") for each in messages if isinstance(each, dict)]
+        told = self._call.memory.is_told_in
+        return any(isinstance(text, str) and told(text) for text in texts)
 
 
 def size_of(messages: Sequence[LLMContextMessage]) -> int:
@@ -167,7 +176,7 @@ def transcript_of(messages: Sequence[LLMContextMessage]) -> str:
             content = message.get("content")
             text = content if isinstance(content, str) else ""
             is_result = text.startswith("{") and "async_tool" in text
-            text = text if is_result else "\n".join(quotations(text))
+            text = text if is_result else "\n".join(quotations(without_facts(text)))
             if text:
                 spoken.append({"role": "earlier", "content": text})
         else:

@@ -86,6 +86,7 @@ class Remembering:
         self._store = store
         self.person: Person | None = None
         self._told = ""
+        self._ever_told: set[str] = set()
         self._turns: list[SaidTurn] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
@@ -120,6 +121,7 @@ class Remembering:
     def prompt(self) -> str:
         """What the model is told, from here on."""
         self._told = memory_prompt(self.person, self._call.lines)
+        self._ever_told.add(self._told)
         return self._told
 
     async def read(self, recall: Recall) -> Known:
@@ -200,6 +202,15 @@ class Remembering:
             task.add_done_callback(self._tasks.discard)
 
     @property
+    def told_now(self) -> str:
+        """What the model is told of the person, word for word; empty before it is told."""
+        return self._told
+
+    def is_told_in(self, text: str) -> bool:
+        """Whether `text` of the prompt tells it, or what was told before and is on its way out."""
+        return any(told in text for told in self._ever_told)
+
+    @property
     def turns(self) -> tuple[SaidTurn, ...]:
         """What the person said in this call."""
         return tuple(self._turns)
@@ -233,6 +244,7 @@ class Remembering:
     def memory_changed(self) -> None:
         """Have the model know it from its next answer on."""
         old, self._told = self._told, memory_prompt(self.person, self._call.lines)
+        self._ever_told.add(self._told)
         self._replace(old, self._told)
 
     def _replace(self, old: str, new: str) -> None:
