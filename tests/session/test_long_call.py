@@ -164,7 +164,8 @@ async def test_a_call_that_goes_back_and_forth_keeps_its_tools_and_its_node(tmp_
 
 async def test_nobody_waits_for_a_summary(tmp_path: Path) -> None:
     model = Model(sum_up_secs=4.0)
-    async with a_call(tmp_path, model) as talk:
+    # What is remembered of the person stays, and is no part of the talk.
+    async with a_call(tmp_path, model, SONORA_MEMORY="off") as talk:
         waits: list[float] = []
         while not model.summed_up:
             await talk.types(f"Te cuento la parte {len(waits)} de mi viaje a Oaxaca.")
