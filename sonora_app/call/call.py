@@ -19,13 +19,13 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app.call import fitting_lines
-from sonora_app.call.finding import Finding
+from sonora_app.call.conversation_lookup import ConversationLookup
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.holding import OtherCalls
 from sonora_app.call.late_history import LateHistory
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.opening import OpenedConversation, OpeningRequest
-from sonora_app.call.reach import Reach
+from sonora_app.call.presence import Presence
 from sonora_app.call.remembering import Remembering, known_to
 from sonora_app.call.returning import kept_state
 from sonora_app.call.services import CallServices
@@ -55,7 +55,7 @@ class Call:
         transport: The name of the transport.
         mute: Keeps the user from being heard.
         worker: Runs the call's pipeline.
-        reach: Tells whether anybody is there.
+        presence: Tells whether anybody is there.
         driver: Moves the call through its flow.
         grounding: Has the model answer from documents; None where there are none.
         others: The other calls of this process; None knows of none.
@@ -71,7 +71,7 @@ class Call:
         transport: str,
         mute: FlowMute,
         worker: PipelineWorker,
-        reach: Reach,
+        presence: Presence,
         driver: FlowDriver,
         grounding: Grounding | None = None,
         others: OtherCalls | None = None,
@@ -81,7 +81,7 @@ class Call:
         self.page = page
         self.services = services
         self.worker = worker
-        self.reach = reach
+        self.presence = presence
         self.driver = driver
         self.grounding = grounding
         self.opened: OpenedConversation | None = None
@@ -91,8 +91,8 @@ class Call:
         self.summary: str | None = None
         self.reply_by_voice = True
         self.undescribed = False
-        self._finding = Finding(settings, store, services, driver, transport, others)
-        self.reading = self._finding.reading
+        self._lookup = ConversationLookup(settings, store, services, driver, transport, others)
+        self.reading = self._lookup.reading
         self.memory = Remembering(self, store)
         self._store = store
         self._mute = mute
@@ -136,7 +136,7 @@ class Call:
             "language": request.language or "",
         }
         try:
-            opened, found = await self._finding.find(request)
+            opened, found = await self._lookup.find(request)
         except SonoraError:
             await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
             raise

@@ -1,4 +1,4 @@
-"""Keeps of what the bot says only what somebody can have heard: see `reach.py`."""
+"""Keeps of what the bot says only what somebody can have heard: see `presence.py`."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,7 @@ from collections import deque
 from pipecat.frames.frames import Frame, InterruptionFrame, SystemFrame, TextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from sonora_app.call.reach import Reach
+from sonora_app.call.presence import Presence
 
 _TURNS_UNTIL_READ = 4
 """How many turns of the event loop a processor needs to read a frame and see to it: one to take it
@@ -20,17 +20,17 @@ class HeardWords(FrameProcessor):
     after it, until the next packet tells whether it was heard; what was not is left out.
 
     Args:
-        reach: Whether somebody is there.
+        presence: Whether somebody is there.
     """
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, presence: Presence) -> None:
         """Create the processor, which sees to frames at once and has no queue of its own."""
         super().__init__(enable_direct_mode=True)
-        self._reach = reach
+        self._presence = presence
         self._waiting: deque[Frame] = deque()
         self._passing_on = False
-        reach.arrived.add(self._pass_on)
-        reach.lost.add(self._nobody_heard)
+        presence.arrived.add(self._pass_on)
+        presence.lost.add(self._nobody_heard)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass a frame on, hold it back, or leave it out."""
@@ -45,9 +45,9 @@ class HeardWords(FrameProcessor):
                 await asyncio.sleep(0)
         if direction is FrameDirection.UPSTREAM or isinstance(frame, SystemFrame):
             await self.push_frame(frame, direction)
-        elif isinstance(frame, TextFrame) and not self._reach.there:
+        elif isinstance(frame, TextFrame) and not self._presence.there:
             return
-        elif self._waiting or (isinstance(frame, TextFrame) and self._reach.doubtful):
+        elif self._waiting or (isinstance(frame, TextFrame) and self._presence.doubtful):
             self._waiting.append(frame)
         else:
             await self.push_frame(frame, direction)

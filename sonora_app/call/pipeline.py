@@ -19,7 +19,7 @@ from pipecat.turns.user_mute import BaseUserMuteStrategy
 
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.heard import HeardWords
-from sonora_app.call.reach import Reach
+from sonora_app.call.presence import Presence
 from sonora_app.call.services import CallServices
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
@@ -75,7 +75,7 @@ def build_pipeline(
     transport: BaseTransport,
     services: CallServices,
     aggregators: LLMContextAggregatorPair,
-    reach: Reach,
+    presence: Presence,
     grounding: Grounding | None = None,
 ) -> Pipeline:
     """Join the call's processors.
@@ -87,7 +87,7 @@ def build_pipeline(
     return Pipeline(
         [
             transport.input(),
-            PauseNoticingVADProcessor(services.vad, reach.sound_came),
+            PauseNoticingVADProcessor(services.vad, presence.sound_came),
             services.stt,
             aggregators.user(),
             EndOfListening(),
@@ -95,7 +95,7 @@ def build_pipeline(
             services.llm,
             services.tts,
             transport.output(),
-            HeardWords(reach),
+            HeardWords(presence),
             aggregators.assistant(),
         ]
     )

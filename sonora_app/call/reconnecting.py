@@ -7,7 +7,7 @@ wait until Pipecat declares the transport unusable. So this module reads the res
 and discards it.
 
 The bot's speech counts as interrupted when the connection is lost, or when nothing has come from
-the client for a while (`reach.py`). When the page is back, the bot says that it is still there.
+the client for a while (`presence.py`). When the page is back, the bot says that it is still there.
 """
 
 import asyncio
@@ -42,21 +42,21 @@ class Reconnections:
         """Follow the connection from here on. Another transport than SmallWebRTC reconnects
         by itself."""
         self._call = call
-        self._connection = connection = call.reach.connection
+        self._connection = connection = call.presence.connection
         self._track: MediaStreamTrack | None = None
         self._lost = False
         if connection is not None:
             connection.add_event_handler("disconnected", self._connection_lost)
             transport.add_event_handler("on_client_connected", self._connected)
-            call.reach.lost.add(call.page.interrupt_bot)
-            call.reach.back.add(self._still_here)
-            call.reach.dropped.add(self._not_listened_to)
+            call.presence.lost.add(call.page.interrupt_bot)
+            call.presence.back.add(self._still_here)
+            call.presence.dropped.add(self._not_listened_to)
 
     async def _connected(self, *_: object) -> None:
         if self._connection is None:
             return
         self._track = self._connection.pc.getTransceivers()[0].sender.track
-        self._call.reach.connected()
+        self._call.presence.connected()
         if self._lost:
             self._lost = False
             logger.info("The page has connected anew")

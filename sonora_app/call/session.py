@@ -29,7 +29,7 @@ from sonora_app.call.pipeline import (
     build_pipeline,
     build_worker,
 )
-from sonora_app.call.reach import Reach
+from sonora_app.call.presence import Presence
 from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import build_services
@@ -101,12 +101,12 @@ async def build_session(
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
     who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
-    reach = Reach(getattr(runner_args, "webrtc_connection", None))
+    peer = Presence(getattr(runner_args, "webrtc_connection", None))
     grounding = build_grounding(search, services, settings)
     watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
     page = ScreenedRTVIProcessor(observers=watching)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    worker = build_worker(build_pipeline(transport, services, aggregators, reach, grounding), page)
+    worker = build_worker(build_pipeline(transport, services, aggregators, peer, grounding), page)
     without = withheld_functions(settings, knows=grounding is not None)
     call = Call(
         settings=settings,
@@ -116,7 +116,7 @@ async def build_session(
         transport=transport_name(transport),
         mute=mute,
         worker=worker,
-        reach=reach,
+        presence=peer,
         driver=build_driver(worker, services, aggregators, transport, handlers, without=without),
         grounding=grounding,
         others=others,
@@ -197,7 +197,7 @@ class Session:
             async with running_beside(
                 self._actions.run(),
                 self._limits.run(),
-                self._call.reach.run(),
+                self._call.presence.run(),
                 self._open_from_body(),
                 self._holding.run(),
             ):

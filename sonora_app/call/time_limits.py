@@ -92,7 +92,7 @@ class CallLimits:
     async def user_idle(self) -> None:
         """The user has been silent: nudge, or wind up. Nobody is asked where nobody is there."""
         call = self._call
-        if not call.reach.there:
+        if not call.presence.there:
             return
         if call.driver.node == "wrap_up":
             await call.driver.fire_if_possible("say_goodbye", cause=EndReason.USER_IDLE)
@@ -136,7 +136,7 @@ class CallLimits:
             except TimeoutError:
                 # Where nobody is there, nobody waits.
                 waiting = (
-                    call.reach.there
+                    call.presence.there
                     and self._who_speaks.free
                     and call.driver.node in ("conversation", "wrap_up")
                 )

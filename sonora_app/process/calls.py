@@ -154,16 +154,7 @@ class Calls:
     async def make_way(
         self, conversation_id: UUID, owner_id: str | None, *, within_secs: float
     ) -> bool:
-        """End the calls that talk in a conversation, and wait until what was said in them is kept.
-
-        Args:
-            conversation_id: The conversation.
-            owner_id: Whose it is. A call in which it is somebody else's goes on.
-            within_secs: How long to wait at most, in seconds.
-
-        Returns:
-            Whether there was one.
-        """
+        """See `OtherCalls.make_way`."""
         held = [call for call in self._held.values() if call.holds(conversation_id, owner_id)]
         for outcome in await asyncio.gather(
             *(call.give_way(within_secs=within_secs) for call in held), return_exceptions=True

@@ -46,6 +46,11 @@ async def talking(client: Page, opened: Opened) -> None:
     """Be in the middle of an answer of the bot's."""
     if opened.ready["node"] == "greeting":
         await client.event("node-changed", node="conversation", timeout_secs=30)
+    await in_an_answer(client)
+
+
+async def in_an_answer(client: Page) -> None:
+    """Ask for something, and be in the middle of the answer."""
     await client.silence(0.6)
     so_far = len(client.messages)
     client.type_text("Cuéntame algo.")

@@ -14,6 +14,7 @@ from simulators.clients.speech import speech
 from simulators.clients.webrtc import Page, page
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
+from tests.session.coming_back import in_an_answer
 from tests.session.conftest import transcript_of
 
 pytestmark = pytest.mark.session
@@ -27,13 +28,7 @@ async def in_mid_sentence(client: Page) -> UUID:
     await client.ready()
     opened = await client.action("set_conversation_id", user_id="ana")
     await client.event("node-changed", node="conversation", timeout_secs=30)
-    await client.silence(0.6)
-    so_far = len(client.messages)
-    client.type_text("Cuéntame algo.")
-    await client.wait_for(
-        lambda message: message["type"] == "bot-started-speaking", after=so_far, timeout_secs=30
-    )
-    await asyncio.sleep(1.0)
+    await in_an_answer(client)
     return UUID(opened["data"]["d"]["conversation_id"])
 
 

@@ -7,7 +7,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.tests.utils import run_test
 
 from sonora_app.call.heard import HeardWords
-from sonora_app.call.reach import Reach
+from sonora_app.call.presence import Presence
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +42,6 @@ class Reader(FrameProcessor):
 
 async def test_a_word_that_was_said_just_before_an_interruption_is_read_before_it() -> None:
     reader = Reader()
-    pipeline = Pipeline([CutOff(), HeardWords(Reach(None)), reader])
+    pipeline = Pipeline([CutOff(), HeardWords(Presence(None)), reader])
     await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
     assert reader.seen == ["TextFrame", "InterruptionFrame"]

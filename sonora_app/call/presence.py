@@ -47,7 +47,7 @@ _RTP_RATE = 48_000
 """Of the times of Opus in RTP, in Hz, at whatever rate it is heard (RFC 7587)."""
 
 
-class Reach:
+class Presence:
     """Whether the client of one call is there.
 
     Args:

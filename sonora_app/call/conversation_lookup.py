@@ -15,7 +15,7 @@ from sonora_app.storage.store import Found, Store
 
 
 @dataclass
-class Finding:
+class ConversationLookup:
     """Finds the conversation of one call.
 
     Parameters:
