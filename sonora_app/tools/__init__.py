@@ -1,0 +1,1 @@
+"""What the bot can do besides talking: tools that the model calls."""
