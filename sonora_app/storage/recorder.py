@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from loguru import logger
@@ -81,6 +82,7 @@ class Recorder:
         modality: Modality = Modality.VOICE,
         interrupted: bool = False,
         started_at: datetime | None = None,
+        images: Sequence[Any] | None = None,
         metadata: JsonObject | None = None,
         metrics: JsonObject | None = None,
     ) -> UUID:
@@ -94,6 +96,7 @@ class Recorder:
             interrupted: Whether it was cut short.
             started_at: When the turn began; None is now. Moved forward where it would come
                 before the message recorded before it, since order is by time.
+            images: What stands for the pictures and documents that came with it.
             metadata: Anything else to keep with it. Not to be changed from here on.
             metrics: Its timings. Not to be changed from here on.
         """
@@ -108,6 +111,7 @@ class Recorder:
                 node=node,
                 modality=modality,
                 interrupted=interrupted,
+                images=list(images) if images else None,
                 metadata=metadata or {},
                 metrics=metrics or {},
             )

@@ -18,6 +18,7 @@ export type Remedy =
   | "new_conversation" // start another call, without a conversation's id
   | "sign_in" // get a session, or a fresh token
   | "wait" // nothing: the moment is wrong
+  | "other_file" // another picture or document, or a smaller one
   | "report"; // a mistake of the page's or of the bot's
 
 /** Complete: the compiler refuses a code that is missing here. */
@@ -51,6 +52,12 @@ const REMEDIES: Record<CallErrorCode, Remedy> = {
   hearing_restored: "wait",
   speech_dropped: "wait",
   hung_up: "wait",
+  too_many_files: "wait",
+
+  file_too_large: "other_file",
+  file_unsupported: "other_file",
+  file_unreadable: "other_file",
+  link_refused: "other_file",
 
   invalid_message: "report",
   message_too_large: "report",

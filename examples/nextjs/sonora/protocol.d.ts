@@ -82,6 +82,11 @@ export type ErrorCode =
   | "conversation_ending"
   | "at_capacity"
   | "memory_unavailable"
+  | "file_too_large"
+  | "file_unsupported"
+  | "file_unreadable"
+  | "too_many_files"
+  | "link_refused"
   | "not_found"
   | "misconfigured"
   | "internal";

@@ -12,24 +12,25 @@ MAX_BYTES = 100_000_000
 """The largest file that is read. A manual of 1,000 pages with pictures has some 50 MB."""
 
 
-def _read_html(path: Path) -> ReadDocument:
+def _read_html(data: bytes, max_pages: int | None) -> ReadDocument:
     from sonora_app.knowledge.reading.html import read_html
 
-    return read_html(path.read_bytes())
+    return read_html(data)
 
 
-def _read_markdown(path: Path) -> ReadDocument:
+def _read_markdown(data: bytes, max_pages: int | None) -> ReadDocument:
     from markdown_it import MarkdownIt
 
     from sonora_app.knowledge.reading.html import read_html
 
-    text = _text(path)
+    text = _text(data)
     if text.startswith("---\n"):
         text = text.partition("\n---\n")[2] or text
     return read_html(MarkdownIt("commonmark").enable("table").render(text))
 
 
-def _read_word(path: Path) -> ReadDocument:
+def _read_word(data: bytes, max_pages: int | None) -> ReadDocument:
+    import io
     import zipfile
 
     import mammoth  # pyright: ignore[reportMissingTypeStubs]
@@ -37,8 +38,7 @@ def _read_word(path: Path) -> ReadDocument:
     from sonora_app.knowledge.reading.html import read_html
 
     try:
-        with path.open("rb") as file:
-            converted: Any = mammoth.convert_to_html(file, convert_image=_no_image)
+        converted: Any = mammoth.convert_to_html(io.BytesIO(data), convert_image=_no_image)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, AttributeError):
         raise UnreadableError(worded("it is not a whole Word file")) from None
     return read_html(str(converted.value))
@@ -48,23 +48,22 @@ def _no_image(image: object) -> list[object]:
     return []
 
 
-def _read_pdf(path: Path) -> ReadDocument:
+def _read_pdf(data: bytes, max_pages: int | None) -> ReadDocument:
     from sonora_app.knowledge.reading.pdf import read_pdf
 
-    return read_pdf(path)
+    return read_pdf(data, max_pages=max_pages)
 
 
-def _read_text(path: Path) -> ReadDocument:
+def _read_text(data: bytes, max_pages: int | None) -> ReadDocument:
     document = ReadDocument(title="")
-    for paragraph in _text(path).replace("\r\n", "\n").split("\n\n"):
+    for paragraph in _text(data).replace("\r\n", "\n").split("\n\n"):
         words = " ".join(paragraph.split())
         if words:
             document.blocks.append(Block(BlockKind.TEXT, words))
     return document
 
 
-def _text(path: Path) -> str:
-    raw = path.read_bytes()
+def _text(raw: bytes) -> str:
     if b"\0" in raw[:4096]:
         raise UnreadableError(worded("it is not text"))
     try:
@@ -73,7 +72,7 @@ def _text(path: Path) -> str:
         return raw.decode("cp1252", errors="replace")
 
 
-_READERS: dict[str, Callable[[Path], ReadDocument]] = {
+_READERS: dict[str, Callable[[bytes, int | None], ReadDocument]] = {
     ".md": _read_markdown,
     ".markdown": _read_markdown,
     ".txt": _read_text,
@@ -102,18 +101,40 @@ def read_file(path: Path) -> ReadDocument:
     Raises:
         UnreadableError: It is of another kind, damaged, too large or without text.
     """
-    reader = _READERS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    _reader(suffix)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UnreadableError(worded("it is larger than 100 MB"))
+        document = read_bytes(suffix, path.read_bytes())
+    except OSError as error:
+        raise UnreadableError(worded("{error}", error=error.strerror or str(error))) from None
+    document.title = document.title or path.stem.replace("_", " ")
+    return document
+
+
+def read_bytes(suffix: str, data: bytes, *, max_pages: int | None = None) -> ReadDocument:
+    """Read a document's text from its bytes.
+
+    Args:
+        suffix: What its file's name would end in, such as `.pdf`.
+        data: Its bytes.
+        max_pages: How many pages of a PDF to read; None reads all.
+
+    Raises:
+        UnreadableError: It is of another kind, damaged, or without text.
+        ImportError: The extra `knowledge`, which has the reader, is not installed.
+    """
+    document = _reader(suffix)(data, max_pages)
+    if not any(block.kind is not BlockKind.HEADING for block in document.blocks):
+        raise UnreadableError(worded("it holds no text"))
+    return document
+
+
+def _reader(suffix: str) -> Callable[[bytes, int | None], ReadDocument]:
+    reader = _READERS.get(suffix)
     if reader is None:
         raise UnreadableError(
             worded("files of this kind are not read; {kinds} are", kinds=", ".join(_READERS))
         )
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnreadableError(worded("it is larger than 100 MB"))
-        document = reader(path)
-    except OSError as error:
-        raise UnreadableError(worded("{error}", error=error.strerror or str(error))) from None
-    if not any(block.kind is not BlockKind.HEADING for block in document.blocks):
-        raise UnreadableError(worded("it holds no text"))
-    document.title = document.title or path.stem.replace("_", " ")
-    return document
+    return reader

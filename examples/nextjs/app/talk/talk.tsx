@@ -13,6 +13,7 @@ const ADVICE: Record<Remedy, string> = {
   new_conversation: "Start a new conversation.",
   sign_in: "Sign in again.",
   wait: "",
+  other_file: "Choose another file.",
   report: "Tell us what you did.",
 };
 

@@ -1,0 +1,1 @@
+"""Pictures and documents that a person shows: read, made small, and kept."""

@@ -1,0 +1,148 @@
+"""Documents that a person sends: what they say, as far as a model is told of it."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import PurePath
+from threading import Lock
+
+from sonora_app.errors import ErrorCode
+from sonora_app.files.attachment import FileError
+from sonora_app.knowledge.reading.errors import UnreadableError
+from sonora_app.knowledge.reading.files import read_bytes
+from sonora_app.storage.history import shortened
+
+MAX_TEXT_CHARS = 6_000
+"""How much of a document a model is told: two to three pages. A call's prompt has 8,000 characters
+of talk before what is old in it is summed up (SONORA_PROMPT_CHARS)."""
+
+_MAX_DOCUMENT_BYTES = 10_000_000
+_MAX_XML_BYTES = 6_000_000
+"""How much XML a Word file may unpack to. All of it is read into memory, at several times its size.
+A book of 300 pages has some 3 MB."""
+
+_MAX_PAGES = 60
+"""Pages of a PDF that are read. Pdfium reads one in some 6 ms."""
+
+DOCUMENT_KINDS = "PDF, DOCX, TXT, Markdown"
+
+_ONE_AT_A_TIME = Lock()
+"""Pdfium may not be used by two threads at once."""
+
+
+@dataclass(frozen=True)
+class DocumentKind:
+    """A kind of document: how its files' names end, and what a browser calls it."""
+
+    suffix: str
+    media_type: str
+
+
+_PDF = DocumentKind(".pdf", "application/pdf")
+_WORD = DocumentKind(
+    ".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+)
+_TEXT = DocumentKind(".txt", "text/plain")
+_MARKDOWN = DocumentKind(".md", "text/markdown")
+_PLAIN = {
+    **{suffix: _TEXT for suffix in ("", ".txt", ".csv", ".json", ".log", ".xml", ".yaml", ".yml")},
+    **{suffix: _MARKDOWN for suffix in (".md", ".markdown")},
+}
+"""What is read as it is written, by how its name ends."""
+
+
+@dataclass(frozen=True)
+class DocumentText:
+    """What a document says.
+
+    Attributes:
+        words: Its text, within the limit.
+        chars: How long the whole of it is, as far as it was read.
+    """
+
+    words: str
+    chars: int
+
+
+def kind_of_document(name: str, data: bytes) -> DocumentKind | None:
+    """What kind of document this is, by its bytes and then by its name; None for none that is read.
+
+    Args:
+        name: The file's name; may be empty.
+        data: Its bytes.
+    """
+    suffix = PurePath(name).suffix.lower()
+    if b"%PDF-" in data[:1024]:
+        return _PDF
+    if data.startswith(b"PK\x03\x04"):
+        return _WORD if suffix == ".docx" or b"word/" in data[:4096] else None
+    return None if b"\0" in data[:4096] else _PLAIN.get(suffix)
+
+
+def read_text(kind: DocumentKind, data: bytes) -> DocumentText:
+    """What a document says. Not on the event loop: it takes up to some seconds.
+
+    Raises:
+        FileError: It is damaged, too large, wants a password, or holds no text.
+    """
+    if len(data) > _MAX_DOCUMENT_BYTES:
+        raise FileError(
+            ErrorCode.FILE_TOO_LARGE,
+            f"The document has {len(data) / 1e6:.1f} MB; at most "
+            f"{_MAX_DOCUMENT_BYTES / 1e6:.0f} are taken.",
+        )
+    if kind is _WORD:
+        _check_unpacked(data)
+    whole = _plain(data) if kind in (_TEXT, _MARKDOWN) else _converted(kind, data)
+    if not whole.strip():
+        raise FileError(ErrorCode.FILE_UNREADABLE, "The document holds no text.")
+    return DocumentText(shortened(whole, MAX_TEXT_CHARS), len(whole))
+
+
+def _plain(data: bytes) -> str:
+    """Text as it is written, Markdown too: a model reads it well."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def _converted(kind: DocumentKind, data: bytes) -> str:
+    try:
+        with _ONE_AT_A_TIME:
+            document = read_bytes(kind.suffix, data, max_pages=_MAX_PAGES)
+    except UnreadableError as error:
+        raise FileError(
+            ErrorCode.FILE_UNREADABLE, f"The document cannot be read: {error.message}."
+        ) from None
+    except ImportError:
+        raise FileError(
+            ErrorCode.FILE_UNSUPPORTED,
+            "Documents of this kind cannot be read here.",
+            hint="Whoever runs this bot can install its extra `knowledge`, which reads them.",
+        ) from None
+    except Exception:  # noqa: BLE001  # the readers raise whatever damaged bytes lead to
+        raise FileError(
+            ErrorCode.FILE_UNREADABLE, "The document cannot be read: it is damaged."
+        ) from None
+    return "\n".join(block.text for block in document.blocks)
+
+
+def _check_unpacked(data: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            size = sum(
+                each.file_size
+                for each in packed.infolist()
+                if each.filename.lower().endswith((".xml", ".rels"))
+            )
+    except (zipfile.BadZipFile, OSError, ValueError):
+        raise FileError(
+            ErrorCode.FILE_UNREADABLE, "The document cannot be read: it is not a whole Word file."
+        ) from None
+    if size > _MAX_XML_BYTES:
+        raise FileError(
+            ErrorCode.FILE_TOO_LARGE,
+            f"The document unpacks to {size / 1e6:.0f} MB of text and marks; at most "
+            f"{_MAX_XML_BYTES / 1e6:.0f} are taken.",
+        )
