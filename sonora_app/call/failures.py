@@ -90,10 +90,13 @@ class Failures:
 
     async def _moved(self, move: Move) -> None:
         """What failed while the call waited is told now."""
-        services, node = self._call.services, move.to_node
-        if node == "greeting" and not (services.llm.is_usable and services.tts.is_usable):
+        services = self._call.services
+        # Whoever comes back is put where the talk was, without a greeting.
+        begins = move.from_node == "waiting" and move.to_node != "farewell"
+        if begins and not (services.llm.is_usable and services.tts.is_usable):
             self._call.page.create_task(self._end(), "end_for_want_of_a_service")
-        if node == "conversation" and not services.stt.is_usable and not self._deaf:
+        listens = move.to_node == "conversation" or (begins and move.to_node != "greeting")
+        if listens and not services.stt.is_usable and not self._deaf:
             self._call.page.create_task(self._cannot_hear(), "cannot_hear")
 
     # --- The model

@@ -29,6 +29,7 @@ class HeardWords(FrameProcessor):
         self._presence = presence
         self._waiting: deque[Frame] = deque()
         self._passing_on = False
+        self._cut_off = False
         presence.arrived.add(self._pass_on)
         presence.lost.add(self._nobody_heard)
 
@@ -40,17 +41,23 @@ class HeardWords(FrameProcessor):
             self._waiting = deque(waits for waits in self._waiting if not waits.interruptible)
             await self._pass_on(heard=False)
             # Pipecat's queues put an interruption first. A word that was passed on just before
-            # would be read after it, and begin the next answer.
+            # would be read after it, and begin the next answer. A word that comes meanwhile would
+            # as well: the output cuts off what it has to say only after it passed this on.
+            self._cut_off = True
             for _ in range(_TURNS_UNTIL_READ):
                 await asyncio.sleep(0)
+            self._cut_off = False
         if direction is FrameDirection.UPSTREAM or isinstance(frame, SystemFrame):
             await self.push_frame(frame, direction)
-        elif isinstance(frame, TextFrame) and not self._presence.there:
+        elif isinstance(frame, TextFrame) and self._is_unheard(frame):
             return
         elif self._waiting or (isinstance(frame, TextFrame) and self._presence.doubtful):
             self._waiting.append(frame)
         else:
             await self.push_frame(frame, direction)
+
+    def _is_unheard(self, word: TextFrame) -> bool:
+        return not self._presence.there or (self._cut_off and word.interruptible)
 
     async def _nobody_heard(self) -> None:
         await self._pass_on(heard=False)

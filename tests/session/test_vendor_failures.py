@@ -6,6 +6,7 @@ test's, on loopback.
 
 import asyncio
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from simulators.clients.speech import speech
 from simulators.clients.webrtc import page
 from simulators.vendors.cartesia import Breakage, Fault
 from simulators.vendors.openai import Reply
+from sonora_app.errors import ErrorCode
 from sonora_app.storage.records import EndReason, JsonObject
 from tests.session.talking import (
     ANSWER,
@@ -229,3 +231,42 @@ async def test_the_voice_breaks_off_in_mid_sentence(talk: Conversation) -> None:
     told = talk.vendors.told()
     assert ("assistant", heard) in told
     assert ("assistant", LONG_ANSWER) not in told
+
+
+async def test_whoever_comes_back_is_told_that_there_is_no_voice_any_more(
+    keyed_bot: BotProcess, vendors: Vendors
+) -> None:
+    user_id = f"user-{uuid4()}"
+    async with talking(keyed_bot, vendors, user_id=user_id) as talk:
+        vendors.cartesia.refuse_with = HTTPStatus.UNAUTHORIZED
+        try:
+            async with page(keyed_bot.url) as client:
+                await client.ready()
+                answer = await client.action(
+                    "set_conversation_id", user_id=user_id, conversation_id=talk.id
+                )
+                assert answer["data"]["d"]["put_back"]
+                await client.event("notice", code=ErrorCode.VOICE_UNAVAILABLE, timeout_secs=5)
+                await client.event("conversation-ended", reason=EndReason.ERROR, timeout_secs=5)
+        finally:
+            vendors.cartesia.refuse_with = None
+
+
+async def test_whoever_comes_back_to_a_farewell_is_told_that_nobody_can_be_heard(
+    keyed_bot: BotProcess, vendors: Vendors
+) -> None:
+    user_id = f"user-{uuid4()}"
+    async with talking(keyed_bot, vendors, user_id=user_id) as talk:
+        await talk.client.action("end_conversation")
+        await talk.is_recorded()
+        vendors.deepgram.refuse_with = HTTPStatus.UNAUTHORIZED
+        try:
+            async with page(keyed_bot.url) as client:
+                await client.ready()
+                answer = await client.action(
+                    "set_conversation_id", user_id=user_id, conversation_id=talk.id
+                )
+                assert answer["data"]["d"]["node"] == "wrap_up"
+                await client.event("notice", code=ErrorCode.HEARING_UNAVAILABLE, timeout_secs=10)
+        finally:
+            vendors.deepgram.refuse_with = None

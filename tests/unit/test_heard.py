@@ -1,5 +1,7 @@
 """What was said before an interruption does not come after it."""
 
+import asyncio
+
 import pytest
 from pipecat.frames.frames import Frame, InterruptionFrame, TextFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -45,3 +47,33 @@ async def test_a_word_that_was_said_just_before_an_interruption_is_read_before_i
     pipeline = Pipeline([CutOff(), HeardWords(Presence(None)), reader])
     await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
     assert reader.seen == ["TextFrame", "InterruptionFrame"]
+
+
+class CutOffInAWord(FrameProcessor):
+    """Has a word to say while it passes an interruption on, as Pipecat's output may."""
+
+    def __init__(self, turns: int) -> None:
+        super().__init__()
+        self._turns = turns
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TextFrame) and frame.text == CUE:
+            word = asyncio.create_task(self._say_word())
+            await self.push_frame(InterruptionFrame())
+            word.cancel()
+        else:
+            await self.push_frame(frame, direction)
+
+    async def _say_word(self) -> None:
+        for _ in range(self._turns):
+            await asyncio.sleep(0)
+        await self.push_frame(TextFrame(text="magnolia"))
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_word_that_comes_while_an_interruption_is_passed_on_is_none(turns: int) -> None:
+    reader = Reader()
+    pipeline = Pipeline([CutOffInAWord(turns), HeardWords(Presence(None)), reader])
+    await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
+    assert reader.seen == ["InterruptionFrame"]
