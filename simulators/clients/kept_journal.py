@@ -19,6 +19,7 @@ from sonora_app.storage.records import (
     Transition,
     uuid7,
 )
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus
 
 START = datetime(2026, 11, 24, 18, 0, 0, tzinfo=UTC)
 HOSTILE = "\x1b[2J# no heading *no stars* <b>&amp;</b>\n- [no](http://link) `code`\n===\n1 > 0"
@@ -84,6 +85,15 @@ def write_journal(path: Path) -> Kept:
             created_at=at(secs),
         )
 
+    used = ToolCall(
+        id=uuid7(),
+        conversation_id=talk,
+        session_id=session,
+        name="find_trip",
+        arguments={"to": "Oaxaca"},
+        idempotency_key="k",
+        started_at=at(6),
+    )
     records: list[Record] = [
         conversation(other, "luis", None),
         conversation(talk, "ana", "Un viaje a Oaxaca"),
@@ -94,6 +104,17 @@ def write_journal(path: Path) -> Kept:
         said(1, 2, "assistant", "Hola, Ana.", node="greeting", interrupted=True),
         step(2, 4, "greeting", "conversation", "greeting_finished"),
         said(2, 5, "user", "Quiero ir a Oaxaca", modality=Modality.TEXT),
+        used,
+        ToolCallUpdate(
+            id=used.id,
+            conversation_id=talk,
+            status=ToolStatus.DONE,
+            result="Un autobús a las 9.",
+            ended_at=at(7.5),
+        ),
+        used.model_copy(
+            update={"id": uuid7(), "name": "book_trip", "arguments": {}, "started_at": at(8)}
+        ),
         said(3, 9, "assistant", HOSTILE),
         SessionUpdate(id=session, ended_at=at(76), end_reason=EndReason.GOODBYE),
         Session(

@@ -18,6 +18,7 @@ from sonora_app.storage.records import (
     utc_now,
     uuid7,
 )
+from sonora_app.storage.tool_calls import ToolStatus
 
 
 def words(mark: str, draw: random.Random, most: int = 20) -> str:
@@ -68,6 +69,8 @@ async def hold_call(
     for turn in range(draw.randint(2, 5)):
         said = words(mark, draw)
         recorder.message(Role.USER, said, node="conversation", modality=Modality.VOICE)
+        tool = recorder.tool_started("book", {"for": words(mark, draw)}, idempotency_key=mark)
+        recorder.tool_ended(tool, ToolStatus.DONE, result=words(mark, draw, 8 * turn + 1))
         recorder.message(Role.ASSISTANT, f"¿{said}?", node="conversation")
         # A summary that grows is a row that is lengthened, which SQLite leaves pieces of.
         recorder.describe(

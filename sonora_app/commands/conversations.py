@@ -222,6 +222,7 @@ def transcript_data(transcript: Transcript) -> dict[str, Any]:
         "sessions": [session.model_dump(mode="json") for session in transcript.sessions],
         "messages": [message.model_dump(mode="json") for message in transcript.messages],
         "transitions": [step.model_dump(mode="json") for step in transcript.transitions],
+        "tool_calls": [each.model_dump(mode="json") for each in transcript.tool_calls],
     }
 
 

@@ -18,9 +18,10 @@ from sonora_app.storage.records import (
     Transition,
 )
 from sonora_app.storage.store import Transcript
+from sonora_app.storage.tool_calls import ToolCall, ToolStatus
 from sonora_app.wording.translation import say
 
-Entry: TypeAlias = Session | Transition | Message
+Entry: TypeAlias = Session | Transition | Message | ToolCall
 
 _SPEAKERS: dict[str, str] = {Role.USER: "User", Role.ASSISTANT: "Sonora"}
 _INDENT = 20
@@ -48,6 +49,10 @@ def as_transcript(transcript: Transcript) -> Text:
             text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
             text.append(f"{'':8}  → {plain(entry.to_node)}  ", style="magenta")
             text.append(say("by {trigger}", trigger=plain(entry.trigger)), style="dim")
+        elif isinstance(entry, ToolCall):
+            text.append(f"\n{_clock(entry.started_at)}  ", style="dim")
+            text.append(f"{'':8}  * {plain(entry.name)}  ", style="magenta")
+            text.append(_outcome(entry), style="dim")
         else:
             text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
             text.append(f"{plain(_speaker(entry)):8}  ", style="bold")
@@ -71,6 +76,9 @@ def as_markdown(transcript: Transcript) -> str:
             by = say("by {trigger}", trigger=entry.trigger)
             step = f"{entry.from_node} → {entry.to_node}, {by}"
             lines += ["", f"*{_clock(entry.created_at)} · {_escaped(step)}*"]
+        elif isinstance(entry, ToolCall):
+            used = f"{say('tool {name}', name=entry.name)}, {_outcome(entry)}"
+            lines += ["", f"*{_clock(entry.started_at)} · {_escaped(used)}*"]
         else:
             marks = "".join(f", {mark}" for mark in _marks(entry))
             lines += [
@@ -95,9 +103,12 @@ def _timeline(transcript: Transcript) -> list[Entry]:
             return entry.started_at, 0, 0
         if isinstance(entry, Transition):
             return entry.created_at, 1, entry.seq
+        if isinstance(entry, ToolCall):
+            return entry.started_at, 3, 0
         return entry.created_at, 2, entry.seq or 0
 
-    return sorted((*transcript.sessions, *transcript.transitions, *transcript.messages), key=order)
+    said_and_done = (*transcript.messages, *transcript.tool_calls)
+    return sorted((*transcript.sessions, *transcript.transitions, *said_and_done), key=order)
 
 
 def _facts(conversation: Conversation) -> Iterator[tuple[str, str]]:
@@ -127,6 +138,19 @@ def _call(session: Session) -> str:
         parts.append(f"{secs // 60} min {secs % 60} s" if secs >= 60 else f"{secs} s")
     parts.append(say(session.end_reason.value if session.end_reason else "not ended"))
     return " · ".join(parts)
+
+
+def _outcome(call: ToolCall) -> str:
+    how = say(
+        {
+            ToolStatus.STARTED: "not ended",
+            ToolStatus.DONE: "done",
+            ToolStatus.FAILED: "without success",
+            ToolStatus.UNKNOWN: "not known whether it was done",
+            ToolStatus.CALLED_OFF: "called off",
+        }[call.status]
+    )
+    return how if call.secs is None else f"{how} · {call.secs:.1f} s"
 
 
 def _clock(moment: datetime) -> str:

@@ -10,11 +10,12 @@ from sonora_app.storage.records import Message, Session, Transition
 from sonora_app.storage.store import Listing, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.tool_calls import ToolCall
 
 OnPartial = Callable[[SupabaseError], None]
 """Is told why Supabase could not be read, where the journal's own is given instead."""
 
-_Row = TypeVar("_Row", Session, Message, Transition)
+_Row = TypeVar("_Row", Session, Message, Transition, ToolCall)
 
 
 async def read_transcript(
@@ -62,6 +63,12 @@ async def read_transcript(
             sorted(
                 joined(here.transitions, there.transitions).values(),
                 key=lambda t: (t.created_at, t.seq),
+            )
+        ),
+        tool_calls=tuple(
+            sorted(
+                joined(here.tool_calls, there.tool_calls).values(),
+                key=lambda t: (t.started_at, t.id),
             )
         ),
     )

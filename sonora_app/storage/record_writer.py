@@ -21,12 +21,16 @@ from sonora_app.storage.records import (
     Transition,
 )
 from sonora_app.storage.side_loop import SideLoop
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate
 from sonora_app.storage.unwritten import Unwritten
 
 _Args = TypeVarTuple("_Args")
 
 Draft = Callable[[], Record]
 """Makes a record of what happened, once and in its turn."""
+
+_DROPPED = Message | Transition | ToolCall | ToolCallUpdate
+"""What may be dropped where memory runs out: what was said or done."""
 
 _BATCH = 64
 _FIRST_RETRY_SECS = 0.2
@@ -146,7 +150,7 @@ class RecordWriter:
     def drop(self, *, safe: bool) -> int:
         """See `Holder.drop`."""
         for number, held in self._held.items():
-            if held.safe == safe and isinstance(held.record, Message | Transition):
+            if held.safe == safe and isinstance(held.record, _DROPPED):
                 del self._held[number]
                 self._finished([] if safe else [held], written=[])
                 return held.size

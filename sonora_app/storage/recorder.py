@@ -31,6 +31,7 @@ from sonora_app.storage.records import (
     utc_now,
     uuid7,
 )
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus, kept_of
 
 
 class Recorder:
@@ -160,6 +161,69 @@ class Recorder:
                 state=dict(state or {}),
                 saying=saying or None,
             ),
+        )
+
+    def tool_started(
+        self,
+        name: str,
+        arguments: JsonObject,
+        *,
+        idempotency_key: str,
+        message_id: UUID | None = None,
+        started_at: datetime | None = None,
+    ) -> UUID:
+        """Record that a tool was called, and give the id of that call.
+
+        Args:
+            name: The tool.
+            arguments: What it was given, without what must not be kept. Not to be changed from
+                here on.
+            idempotency_key: What its owner knows this call by, however often it comes.
+            message_id: The turn that asked for it.
+            started_at: When; None is now.
+        """
+        tool_call_id = uuid7()
+        self._note(
+            partial(
+                ToolCall,
+                id=tool_call_id,
+                conversation_id=self._call.conversation_id,
+                session_id=self._call.session_id,
+                message_id=message_id,
+                name=name,
+                arguments=arguments,
+                idempotency_key=idempotency_key,
+                started_at=started_at or utc_now(),
+            )
+        )
+        return tool_call_id
+
+    def tool_ended(
+        self,
+        tool_call_id: UUID,
+        status: ToolStatus,
+        *,
+        result: str | None = None,
+        message_id: UUID | None = None,
+    ) -> None:
+        """Record how a call of a tool ended. The first end counts, but for `unknown`.
+
+        Args:
+            tool_call_id: What `tool_started` gave.
+            status: How it ended.
+            result: What it answered; its beginning is kept.
+            message_id: The turn that it belongs to, where that is known only now.
+        """
+        self._note(
+            partial(
+                ToolCallUpdate,
+                id=tool_call_id,
+                conversation_id=self._call.conversation_id,
+                message_id=message_id,
+                status=status,
+                result=kept_of(result),
+                ended_at=utc_now(),
+            )
         )
 
     def describe(

@@ -22,6 +22,7 @@ from sonora_app.storage.records import (
     StorageHealth,
     Transition,
 )
+from sonora_app.storage.tool_calls import ToolCall
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class Transcript:
     sessions: tuple[Session, ...]
     messages: tuple[Message, ...]
     transitions: tuple[Transition, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class Store(Protocol):

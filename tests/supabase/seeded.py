@@ -20,6 +20,7 @@ class Rows:
     sessions: UUID
     messages: UUID
     transitions: UUID
+    tool_calls: UUID
     positions: UUID
     memories: UUID
     memory_choices: UUID
@@ -33,9 +34,9 @@ class Rows:
 
 
 def seed(connection: Connection, user_id: UUID | None) -> Rows:
-    """Write a conversation of this user's with a call, a message and a transition."""
-    conversation, *ids = [uuid4() for _ in range(6)]
-    before, after = ids[:3], ids[3:]
+    """Write a conversation of this user's with a call, a message, a transition and a tool."""
+    conversation, *ids = [uuid4() for _ in range(7)]
+    before, after = ids[:4], ids[4:]
     rows = Rows(conversation, *before, conversation, *after, owner=str(user_id or uuid4()))
     connection.execute(
         "insert into public.conversations (id, user_id, title) values (%s, %s, 'a title')",
@@ -55,6 +56,11 @@ def seed(connection: Connection, user_id: UUID | None) -> Rows:
         "insert into public.transitions (id, conversation_id, session_id, seq, from_node, to_node,"
         " trigger, created_at) values (%s, %s, %s, 1, 'a', 'b', 'c', now())",
         (rows.transitions, rows.conversations, rows.sessions),
+    )
+    connection.execute(
+        "insert into public.tool_calls (id, conversation_id, session_id, name, status,"
+        " idempotency_key, started_at) values (%s, %s, %s, 'book', 'done', 'k', now())",
+        (rows.tool_calls, rows.conversations, rows.sessions),
     )
     connection.execute(
         "insert into public.positions (conversation_id, session_id, node, updated_at)"

@@ -51,6 +51,13 @@ PEOPLE = """
             '{{"summary": "{mark}"}}', now()
         from public.sessions s join public.conversations c on c.id = s.conversation_id
         where c.user_id::text = '{user}';
+    insert into public.tool_calls
+        (id, conversation_id, session_id, name, arguments, status, result, idempotency_key,
+            started_at)
+        select gen_random_uuid(), s.conversation_id, s.id, 'book', '{{"for": "{mark}"}}', 'done',
+            '{mark} booked', 'k', now()
+        from public.sessions s join public.conversations c on c.id = s.conversation_id
+        where c.user_id::text = '{user}';
     insert into public.positions (conversation_id, session_id, node, saying, updated_at)
         select id, gen_random_uuid(), 'conversation', '{mark}', now() from public.conversations
         where user_id::text = '{user}';
@@ -105,6 +112,7 @@ def test_of_200_calls_no_row_of_the_person_is_left_and_all_of_the_others(project
         before = {mark: rows_of(connection, mark) for mark in (*MARKS.values(), ANA, EVA)}
     assert before["quokka"] == before["wombat"]
     assert (before["quokka"]["messages"], before["quokka"]["positions"]) == (6 * CALLS, CALLS)
+    assert before["quokka"]["tool_calls"] == CALLS
     with project.acting_as("service_role") as connection:
         ((counted,),) = (scalar(connection, call, ANA, True),)
         assert rows_of(connection, "quokka") == before["quokka"]

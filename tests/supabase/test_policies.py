@@ -27,6 +27,8 @@ COLUMNS = {
     " modality interrupted node metadata metrics",
     "transitions": "id conversation_id session_id seq from_node to_node trigger arguments"
     " created_at",
+    "tool_calls": "id conversation_id session_id message_id name arguments status result"
+    " idempotency_key started_at ended_at",
     "positions": "conversation_id session_id node state saying updated_at",
     "memories": "id user_id content source_message_id conversation_id created_at valid_until"
     " replaced_by forgotten_at metadata",
@@ -48,31 +50,31 @@ INTERNAL = {"applied_updates": "conversation_id digest"}
 # For each role and verb, whose row it is, and what comes of it in each table. `user` stands for
 # Ana and for Eva; `own` is then hers, `other` the other's, `nobody` the one without an owner.
 VERBS = """
-role    verb     row    conversations sessions messages transitions positions memories memory_choices
-anon    select   other  denied        denied   denied   denied      denied    denied   denied
-anon    select   nobody denied        denied   denied   denied      denied    denied   denied
-anon    insert   other  denied        denied   denied   denied      denied    denied   denied
-anon    insert   nobody denied        denied   denied   denied      denied    denied   denied
-anon    delete   other  denied        denied   denied   denied      denied    denied   denied
-anon    delete   nobody denied        denied   denied   denied      denied    denied   denied
-anon    truncate -      denied        denied   denied   denied      denied    denied   denied
-user    select   own    yes           yes      yes      yes         yes       yes      yes
-user    select   other  no            no       no       no          no        no       no
-user    select   nobody no            no       no       no          no        no       no
-user    insert   own    denied        denied   denied   denied      denied    denied   yes
-user    insert   other  denied        denied   denied   denied      denied    denied   denied
-user    insert   nobody denied        denied   denied   denied      denied    denied   denied
-user    delete   own    denied        denied   denied   denied      denied    yes      yes
-user    delete   other  denied        denied   denied   denied      denied    no       no
-user    delete   nobody denied        denied   denied   denied      denied    no       no
-user    truncate -      denied        denied   denied   denied      denied    denied   denied
-service select   other  yes           yes      yes      yes         yes       yes      yes
-service select   nobody yes           yes      yes      yes         yes       yes      yes
-service insert   other  yes           yes      yes      yes         yes       yes      yes
-service insert   nobody yes           yes      yes      yes         yes       yes      yes
-service delete   other  yes           yes      yes      yes         yes       yes      yes
-service delete   nobody yes           yes      yes      yes         yes       yes      yes
-service truncate -      yes           yes      yes      yes         yes       yes      yes
+role    verb     row    conversations sessions messages transitions tool_calls positions memories memory_choices
+anon    select   other  denied        denied   denied   denied      denied     denied    denied   denied
+anon    select   nobody denied        denied   denied   denied      denied     denied    denied   denied
+anon    insert   other  denied        denied   denied   denied      denied     denied    denied   denied
+anon    insert   nobody denied        denied   denied   denied      denied     denied    denied   denied
+anon    delete   other  denied        denied   denied   denied      denied     denied    denied   denied
+anon    delete   nobody denied        denied   denied   denied      denied     denied    denied   denied
+anon    truncate -      denied        denied   denied   denied      denied     denied    denied   denied
+user    select   own    yes           yes      yes      yes         yes        yes       yes      yes
+user    select   other  no            no       no       no          no         no        no       no
+user    select   nobody no            no       no       no          no         no        no       no
+user    insert   own    denied        denied   denied   denied      denied     denied    denied   yes
+user    insert   other  denied        denied   denied   denied      denied     denied    denied   denied
+user    insert   nobody denied        denied   denied   denied      denied     denied    denied   denied
+user    delete   own    denied        denied   denied   denied      denied     denied    yes      yes
+user    delete   other  denied        denied   denied   denied      denied     denied    no       no
+user    delete   nobody denied        denied   denied   denied      denied     denied    no       no
+user    truncate -      denied        denied   denied   denied      denied     denied    denied   denied
+service select   other  yes           yes      yes      yes         yes        yes       yes      yes
+service select   nobody yes           yes      yes      yes         yes        yes       yes      yes
+service insert   other  yes           yes      yes      yes         yes        yes       yes      yes
+service insert   nobody yes           yes      yes      yes         yes        yes       yes      yes
+service delete   other  yes           yes      yes      yes         yes        yes       yes      yes
+service delete   nobody yes           yes      yes      yes         yes        yes       yes      yes
+service truncate -      yes           yes      yes      yes         yes        yes       yes      yes
 """  # noqa: E501
 
 # The only columns that a user may change, and only in rows of her own. Every other column of
@@ -214,6 +216,11 @@ def new_row(table: str, rows: Rows) -> tuple[Any, tuple[object, ...]]:
         "transitions": (
             "(id, conversation_id, session_id, seq, from_node, to_node, trigger, created_at)"
             " values (%s, %s, %s, 2, 'a', 'b', 'c', now())",
+            (uuid4(), rows.conversations, rows.sessions),
+        ),
+        "tool_calls": (
+            "(id, conversation_id, session_id, name, status, idempotency_key, started_at)"
+            " values (%s, %s, %s, 'book', 'started', 'k', now())",
             (uuid4(), rows.conversations, rows.sessions),
         ),
         "positions": (

@@ -29,6 +29,7 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.supabase.api import REQUIRED_SCHEMA, SupabaseApi
 from sonora_app.storage.supabase.errors import Refusal, SupabaseError, Trouble
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.postgres import Connection, Database, run_script, scalar
 from tests.supabase.schema import older_schema
@@ -54,7 +55,7 @@ class Kept:
 
     def entry(self, record: Record, **changes: Any) -> Entry:
         self.position += 1
-        is_update = isinstance(record, ConversationUpdate | SessionUpdate)
+        is_update = isinstance(record, ConversationUpdate | SessionUpdate | ToolCallUpdate)
         payload = record.model_dump(mode="json", exclude_none=is_update)
         payload.update(changes)
         return Entry(
@@ -111,6 +112,23 @@ class Kept:
             )
         )
 
+    def tool(self, tool_call_id: UUID) -> Entry:
+        return self.entry(
+            ToolCall(
+                id=tool_call_id,
+                conversation_id=self.id,
+                session_id=self.session_id,
+                name="book",
+                arguments={"room": 7},
+                idempotency_key="k",
+                started_at=at(2),
+            )
+        )
+
+    def tool_end(self, tool_call_id: UUID, status: ToolStatus, **fields: Any) -> Entry:
+        ended = {"conversation_id": self.id, "status": status, "ended_at": at(3), **fields}
+        return self.entry(ToolCallUpdate(id=tool_call_id, **ended))
+
     def update(self, **fields: Any) -> Entry:
         return self.entry(ConversationUpdate(id=self.id, **{"updated_at": at(50), **fields}))
 
@@ -146,7 +164,7 @@ def apply(connection: Connection, *entries: Entry) -> list[dict[str, str] | None
 
 def rows(connection: Connection, kept: Kept) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for table in ("conversations", "sessions", "messages", "transitions"):
+    for table in ("conversations", "sessions", "messages", "transitions", "tool_calls"):
         key = "id" if table == "conversations" else "conversation_id"
         query = f"select to_jsonb(t) from public.{table} t where {key} = %s order by id"
         found[table] = [row for (row,) in connection.execute(query.encode(), (kept.id,))]
@@ -172,7 +190,7 @@ def test_a_call_arrives_whole_and_again_changes_nothing(service: Connection):
     ]
     assert apply(service, *entries) == [None] * len(entries)
     once = rows(service, kept)
-    assert [len(each) for each in once.values()] == [1, 1, 6, 1]
+    assert [len(each) for each in once.values()] == [1, 1, 6, 1, 0]
     (conversation,) = once["conversations"]
     assert conversation["message_count"] == 6
     assert datetime.fromisoformat(conversation["last_message_at"]) == at(6)
@@ -183,6 +201,40 @@ def test_a_call_arrives_whole_and_again_changes_nothing(service: Connection):
 
     assert apply(service, *entries) == [None] * len(entries)
     assert apply(service, *entries[3:7]) == [None] * 4
+    assert rows(service, kept) == once
+
+
+def test_the_first_end_of_a_tool_counts_unless_nobody_knew(service: Connection):
+    kept, other = Kept(), Kept("eve")
+    known, learned, lost = uuid7(), uuid7(), uuid7()
+    entries = [
+        kept.conversation(),
+        kept.session(),
+        kept.tool(known),
+        kept.tool(learned),
+        kept.tool_end(known, ToolStatus.DONE, result="booked"),
+        kept.tool_end(known, ToolStatus.UNKNOWN, ended_at=at(9)),
+        kept.tool_end(learned, ToolStatus.UNKNOWN),
+        kept.tool_end(learned, ToolStatus.FAILED, result="full", ended_at=at(5)),
+    ]
+    assert apply(service, *entries) == [None] * len(entries)
+    once = rows(service, kept)
+    assert [(row["status"], row["result"]) for row in once["tool_calls"]] == [
+        ("done", "booked"),
+        ("failed", "full"),
+    ]
+    assert [datetime.fromisoformat(row["ended_at"]) for row in once["tool_calls"]] == [at(3), at(5)]
+    assert once["tool_calls"][0]["arguments"] == {"room": 7}
+    assert apply(service, *entries) == [None] * len(entries)
+    assert rows(service, kept) == once
+
+    assert apply(service, kept.tool_end(lost, ToolStatus.DONE)) == [
+        {"sqlstate": "P0002", "message": "tool_calls"}
+    ]
+    # The id of another's is of no use.
+    apply(service, other.conversation())
+    (refused,) = apply(service, other.tool_end(learned, ToolStatus.DONE, result="mine"))
+    assert refused is not None
     assert rows(service, kept) == once
 
 
@@ -333,7 +385,7 @@ def test_two_at_once_write_it_once(migrated: Database):
     assert results == [None] * len(entries) * 4
     with migrated.connect() as admin:
         found = rows(admin, kept)
-        assert [len(each) for each in found.values()] == [1, 1, 49, 0]
+        assert [len(each) for each in found.values()] == [1, 1, 49, 0, 0]
         assert found["conversations"][0]["message_count"] == 49
         admin.execute("delete from public.conversations where id = %s", (kept.id,))
 

@@ -84,7 +84,13 @@ def test_list_by_user_and_limit(kept: Kept) -> None:
 def test_show_as_json_has_everything_in_order(kept: Kept) -> None:
     shown = json.loads(run("show", str(kept.talk), "--json").stdout)
 
-    assert list(shown) == ["conversation", "sessions", "messages", "transitions"]
+    assert list(shown) == [
+        "conversation",
+        "sessions",
+        "messages",
+        "transitions",
+        "tool_calls",
+    ]
     assert shown["conversation"]["id"] == str(kept.talk)
     assert [session["end_reason"] for session in shown["sessions"]] == ["goodbye", None]
     names = ("seq", "role", "content", "modality", "interrupted", "node")
@@ -100,6 +106,17 @@ def test_show_as_json_has_everything_in_order(kept: Kept) -> None:
         (2, "greeting", "conversation", "greeting_finished", {"n": 2}),
     ]
     assert all("created_at" in row for row in (*shown["messages"], *shown["transitions"]))
+    names = ("name", "arguments", "status", "result", "ended_at")
+    assert [tuple(call[name] for name in names) for call in shown["tool_calls"]] == [
+        (
+            "find_trip",
+            {"to": "Oaxaca"},
+            "done",
+            "Un autobús a las 9.",
+            "2026-11-24T18:00:07.500000Z",
+        ),
+        ("book_trip", {}, "started", None, None),
+    ]
 
 
 def test_on_a_terminal_only_headings_are_bold(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

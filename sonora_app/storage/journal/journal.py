@@ -21,7 +21,7 @@ from sonora_app.storage.journal import position_rows
 from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
 from sonora_app.storage.journal.memory_rows import read_known
-from sonora_app.storage.journal.orphans import find_orphans
+from sonora_app.storage.journal.orphans import Orphans, find_orphans
 from sonora_app.storage.journal.outbox import Outbox
 from sonora_app.storage.journal.queries import (
     read_found,
@@ -184,7 +184,7 @@ class Journal:
                 return None, False
             if former.process_id in living:
                 return former.session_id, True
-            return None, bool(self._close_orphans(connection, living))
+            return None, bool(self._close_orphans(connection, living).session_ids)
 
         former, changes = await self._connection.in_turn(work)
         if former is None:
@@ -259,10 +259,10 @@ class Journal:
         )
 
     async def close_orphans(self) -> list[UUID]:
-        """End the sessions whose process died before it could.
+        """End the sessions whose process died before it could, and their calls of tools.
 
         Each ends at its last message, as crashed. Its conversation becomes failed if it still
-        counts as active and no living process has a session of it.
+        counts as active and no living process has a session of it. Its tools end as unknown.
 
         Returns:
             The ids of those sessions, the one that began first first.
@@ -271,9 +271,9 @@ class Journal:
             StorageError: None of them was ended.
         """
         closed = await self._connection.in_turn(self._close_orphans)
-        if closed and self._ships:
+        if closed.records and self._ships:
             self.outbox.enqueued.set()
-        return closed
+        return closed.session_ids
 
     async def finish(self) -> None:
         """Try a last time to write what was recorded; what cannot be written is told in the log."""
@@ -301,7 +301,7 @@ class Journal:
         ]
         return any(enqueued)
 
-    def _close_orphans(self, connection: sqlite3.Connection, living: Set[UUID]) -> list[UUID]:
+    def _close_orphans(self, connection: sqlite3.Connection, living: Set[UUID]) -> Orphans:
         orphans = find_orphans(connection, living)
         for record, ships in orphans.records:
             write_record(
@@ -310,4 +310,4 @@ class Journal:
                 process_id=self._connection.process_id(),
                 outbox=self._ships and ships,
             )
-        return orphans.session_ids
+        return orphans

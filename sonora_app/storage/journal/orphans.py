@@ -1,7 +1,10 @@
-"""Sessions whose process died before it could end them, and the records that end them now."""
+"""What a process began and died before it could end: its calls, and those of tools in them.
+
+Nobody can say whether such a call of a tool was executed, so it ends as unknown.
+"""
 
 import sqlite3
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +17,7 @@ from sonora_app.storage.records import (
     SessionUpdate,
     utc_now,
 )
+from sonora_app.storage.tool_calls import ToolCallUpdate, ToolStatus
 
 # A session without messages ended when it began, as far as anyone can tell.
 _UNENDED_SESSIONS = """
@@ -30,6 +34,15 @@ _UNENDED_SESSIONS = """
     WHERE sessions.ended_at IS NULL
     ORDER BY sessions.started_at, sessions.id
 """
+# Of calls that did end, too: their process may have died just after.
+_STARTED_TOOLS = """
+    SELECT tool_calls.id, tool_calls.conversation_id, sessions.process_id, conversations.shipping
+    FROM tool_calls
+        JOIN sessions ON sessions.id = tool_calls.session_id
+        JOIN conversations ON conversations.id = tool_calls.conversation_id
+    WHERE tool_calls.status = 'started'
+    ORDER BY tool_calls.started_at, tool_calls.id
+"""
 
 
 @dataclass(frozen=True)
@@ -38,8 +51,8 @@ class Orphans:
 
     Parameters:
         session_ids: The sessions, the one that began first first.
-        records: What ends them, in order, each with whether it is to be shipped: not where its
-            conversation never was, since nobody asked for that.
+        records: What ends them and their tools' calls, in order, each with whether it is to be
+            shipped: not where its conversation never was, since nobody asked for that.
     """
 
     session_ids: list[UUID]
@@ -90,4 +103,20 @@ def find_orphans(connection: sqlite3.Connection, living: Set[UUID]) -> Orphans:
         )
         for conversation_id in sorted(failed)
     ]
+    records += _unknown_tools(connection, alive)
     return Orphans([UUID(row["id"]) for row in orphans], records)
+
+
+def _unknown_tools(
+    connection: sqlite3.Connection, alive: Set[str]
+) -> Iterator[tuple[Record, bool]]:
+    now = utc_now()
+    for row in connection.execute(_STARTED_TOOLS).fetchall():
+        if row["process_id"] not in alive:
+            ended = ToolCallUpdate(
+                id=UUID(row["id"]),
+                conversation_id=UUID(row["conversation_id"]),
+                status=ToolStatus.UNKNOWN,
+                ended_at=now,
+            )
+            yield ended, row["shipping"] != NEVER_SHIPPED

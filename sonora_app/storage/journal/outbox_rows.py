@@ -15,6 +15,7 @@ from sonora_app.storage.records import (
     Transition,
     utc_now,
 )
+from sonora_app.storage.tool_calls import ToolCall
 
 NEVER_SHIPPED, SHIPPING, GIVEN_UP = 0, 1, 2
 """The values of the journal's columns `shipping`; see migrations.py."""
@@ -25,12 +26,13 @@ SHIPPED_KEPT = 5_000
 _BATCH_BYTES = 256 * 1024
 """What the payloads of a batch may have together: encoding them occupies the event loop."""
 
-_RECORDS: tuple[type[Record], ...] = (Conversation, Session, Message, Transition)
+_RECORDS: tuple[type[Record], ...] = (Conversation, Session, Message, Transition, ToolCall)
 _ORDERS = {
     "conversations": "id",
     "sessions": "started_at, id",
     "messages": "created_at, seq, id",
     "transitions": "created_at, seq, id",
+    "tool_calls": "started_at, id",
 }
 _JSON_FIELDS = frozenset({"metadata", "metrics", "images", "arguments"})
 COLUMNS = "position, table_name, row_id, operation, payload, created_at, conversation_id"

@@ -24,9 +24,12 @@ from sonora_app.storage.records import (
     Transition,
 )
 from sonora_app.storage.store import Found
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate
+
+_Part = Session | Message | Transition | Memory | Position | ToolCall | ToolCallUpdate
 
 # Updates of sessions are known by the session alone.
-_MOVED_TABLES = ("sessions", "messages", "transitions", "applied_updates", "memories")
+_MOVED_TABLES = ("sessions", "messages", "transitions", "tool_calls", "applied_updates", "memories")
 _MOVE_ENTRIES = """
     UPDATE outbox SET
         conversation_id = :to,
@@ -185,7 +188,7 @@ def in_its_place(connection: sqlite3.Connection, record: Record) -> Record:
     """
     if isinstance(record, Conversation | ConversationUpdate):
         field, conversation_id = "id", record.id
-    elif isinstance(record, Session | Message | Transition | Memory | Position):
+    elif isinstance(record, _Part):
         field, conversation_id = "conversation_id", record.conversation_id
     else:
         return record

@@ -18,6 +18,8 @@ _STORED = """
         AND messages.shipping <> 1)
     AND NOT EXISTS (SELECT 1 FROM transitions WHERE transitions.{key} = {table}.id
         AND transitions.shipping <> 1)
+    AND NOT EXISTS (SELECT 1 FROM tool_calls WHERE tool_calls.{key} = {table}.id
+        AND tool_calls.shipping <> 1)
 """
 _OLD_CONVERSATIONS = f"""
     SELECT id FROM conversations

@@ -10,6 +10,7 @@ from sonora_app.storage.journal.position_rows import read_standing
 from sonora_app.storage.journal.provisional import provisional_for
 from sonora_app.storage.records import Conversation, Message, Session, Transition
 from sonora_app.storage.store import NOTHING, Found, Listing, Opening, Recall, Transcript
+from sonora_app.storage.tool_calls import ToolCall
 
 # Rows without a seq come first among those of one moment, in both directions: SQLite holds
 # null to be the smallest value. A limit of -1 is none.
@@ -40,7 +41,7 @@ _UNSHIPPED = (
     "SELECT id FROM conversations WHERE id = :id AND shipping <> 1",
     *(
         f"SELECT id FROM {table} WHERE conversation_id = :id AND shipping <> 1"  # noqa: S608  # ours
-        for table in ("sessions", "messages", "transitions")
+        for table in ("sessions", "messages", "transitions", "tool_calls")
     ),
 )
 
@@ -87,11 +88,16 @@ def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Tr
         " ORDER BY created_at, seq, transitions.id",
         key,
     )
+    tool_calls = connection.execute(
+        "SELECT * FROM tool_calls WHERE conversation_id = :id ORDER BY started_at, tool_calls.id",
+        key,
+    )
     return Transcript(
         conversation=to_record(Conversation, row),
         sessions=to_records(Session, sessions),
         messages=_oldest_first(connection, key),
         transitions=to_records(Transition, transitions),
+        tool_calls=to_records(ToolCall, tool_calls),
     )
 
 

@@ -22,6 +22,8 @@ from sonora_app.storage.journal.outbox_rows import (
 )
 from sonora_app.storage.journal.position_rows import is_superseded, write_position
 from sonora_app.storage.journal.provisional import begin, in_its_place
+from sonora_app.storage.journal.tool_call_rows import INSERT as INSERT_TOOL_CALL
+from sonora_app.storage.journal.tool_call_rows import end_tool_call
 from sonora_app.storage.positions import Position
 from sonora_app.storage.records import (
     Conversation,
@@ -35,6 +37,7 @@ from sonora_app.storage.records import (
     SessionUpdate,
     Transition,
 )
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate
 
 _INSERTS: dict[type[Record], str] = {
     Conversation: """
@@ -74,6 +77,7 @@ _INSERTS: dict[type[Record], str] = {
             :arguments, :created_at, :shipping
         ) ON CONFLICT (id) DO NOTHING
     """,
+    ToolCall: INSERT_TOOL_CALL,
 }
 
 _UPDATE_CONVERSATION = """
@@ -134,6 +138,9 @@ def write_record(
     elif isinstance(record, Position):
         operation = "update"
         changed = write_position(connection, row)
+    elif isinstance(record, ToolCallUpdate):
+        operation = "update"
+        changed = _end_tool_call(connection, row)
     else:
         operation = "insert"
         row["process_id"] = str(process_id)
@@ -159,7 +166,7 @@ def _conversation_of(connection: sqlite3.Connection, record: Record) -> str:
     """The id of the conversation that `record` belongs to."""
     if isinstance(record, Conversation | ConversationUpdate):
         return str(record.id)
-    if isinstance(record, Session | Message | Transition | Position):
+    if isinstance(record, Session | Message | Transition | Position | ToolCall | ToolCallUpdate):
         return str(record.conversation_id)
     if isinstance(record, SessionUpdate):
         kept = connection.execute(
@@ -200,6 +207,13 @@ def _update_session(
     row["metrics"] = _merged(kept["metrics"], update.metrics)
     connection.execute(_UPDATE_SESSION, row)
     return True
+
+
+def _end_tool_call(connection: sqlite3.Connection, row: dict[str, Any]) -> bool:
+    changed = end_tool_call(connection, row)
+    if changed is None:
+        raise _not_kept("call of a tool")
+    return changed
 
 
 def _is_new(
@@ -273,7 +287,9 @@ def payload_of(record: Record) -> str:
 
 
 def _is_update(record: Record) -> bool:
-    return isinstance(record, ConversationUpdate | SessionUpdate | MemoryUpdate | Position)
+    return isinstance(
+        record, ConversationUpdate | SessionUpdate | MemoryUpdate | Position | ToolCallUpdate
+    )
 
 
 def _merged(kept: str, changes: dict[str, Any] | None) -> str:

@@ -36,6 +36,7 @@ from sonora_app.storage.supabase.rows import (
     to_conversation,
     to_message,
     to_session,
+    to_tool_call,
     to_transition,
 )
 from sonora_app.wording.translation import worded
@@ -43,7 +44,7 @@ from sonora_app.wording.translation import worded
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-REQUIRED_SCHEMA = 5
+REQUIRED_SCHEMA = 6
 """The version of the project's schema that this code needs; later ones serve as well."""
 
 _PAGE = 1_000
@@ -198,10 +199,11 @@ class SupabaseApi:
         )
         if not rows:
             return None
-        sessions, messages, transitions = await asyncio.gather(
+        sessions, messages, transitions, tool_calls = await asyncio.gather(
             self._pages("sessions", conversation_id, "started_at"),
             self._pages("messages", conversation_id, "created_at", "seq"),
             self._pages("transitions", conversation_id, "created_at", "seq"),
+            self._pages("tool_calls", conversation_id, "started_at"),
         )
         return _read(
             lambda: Transcript(
@@ -209,6 +211,7 @@ class SupabaseApi:
                 sessions=tuple(readable(sessions, to_session)),
                 messages=tuple(readable(messages, to_message)),
                 transitions=tuple(readable(transitions, to_transition)),
+                tool_calls=tuple(readable(tool_calls, to_tool_call)),
             )
         )
 

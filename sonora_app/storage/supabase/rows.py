@@ -27,6 +27,7 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.similar_words import loose_pattern, most_alike
 from sonora_app.storage.store import NOTHING, Found, Known, Opening, Recall
+from sonora_app.storage.tool_calls import ToolCall, ToolStatus
 
 _AnyRecord = TypeVar("_AnyRecord", bound=Record)
 
@@ -230,6 +231,21 @@ def to_transition(row: object) -> Transition:
     values["arguments"] = _object(values.get("arguments"))
     values["created_at"] = _moment(values.get("created_at"))
     return _record(Transition, values)
+
+
+def to_tool_call(row: object) -> ToolCall:
+    """The call of a tool that a row of `tool_calls` holds.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(ToolCall, row)
+    values["arguments"] = _object(values.get("arguments"))
+    # A word of a newer version: how it ended is not known here.
+    values["status"] = _one_of(ToolStatus, values.get("status")) or ToolStatus.UNKNOWN
+    for name in ("started_at", "ended_at"):
+        values[name] = _moment(values.get(name))
+    return _record(ToolCall, values)
 
 
 def _values(model: type[Record], row: object) -> dict[str, Any]:
