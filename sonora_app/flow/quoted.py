@@ -53,9 +53,14 @@ def quoted(text: str | None, *, max_chars: int = QUOTED_CHARS) -> str | None:
         text: What somebody said. May hold anything.
         max_chars: How much of it to quote. A longer one is shortened in its middle.
     """
-    visible = _visible(text or "").translate(_ANGLES)
-    lines = (" ".join(line.split()) for line in visible.splitlines())
-    kept = shortened("\n".join(line for line in lines if line), max_chars)
+    visible = _visible(text or "")
+    if "<" in visible or ">" in visible:
+        visible = visible.translate(_ANGLES)
+    if visible.isprintable():  # then it is one line, as each of many facts is
+        kept = shortened(" ".join(visible.split()), max_chars)
+    else:
+        lines = (" ".join(line.split()) for line in visible.splitlines())
+        kept = shortened("\n".join(line for line in lines if line), max_chars)
     return f"<quoted>{kept}</quoted>" if kept.strip() else None
 
 

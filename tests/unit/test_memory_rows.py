@@ -1,6 +1,7 @@
 """What the journal remembers of people: written, read, ended, forgotten, and put in the outbox."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +43,24 @@ async def journal(tmp_path: Path) -> AsyncGenerator[Journal]:
     opened = await Journal.connect(tmp_path / "journal.db")
     yield opened
     await opened.aclose()
+
+
+async def test_a_fact_that_cannot_be_read_loses_only_itself(tmp_path: Path):
+    facts = [memory(f"Dato {number}.", metadata={"name": "Ana"}) for number in range(3)]
+    journal = await Journal.connect(tmp_path / "journal.db")
+    await journal.write(facts)
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        wrong = "UPDATE memories SET {} WHERE id = ?"
+        connection.execute(wrong.format("created_at = 'infinity'"), (str(facts[0].id),))
+        connection.execute(wrong.format("metadata = '{'"), (str(facts[2].id),))
+    known = await journal.known("ana", FIFTY)
+    await journal.aclose()
+
+    # What is beside the fact counts less than the fact.
+    assert {each.content: each.metadata for each in known.memories} == {
+        "Dato 1.": {"name": "Ana"},
+        "Dato 2.": {},
+    }
 
 
 @pytest.fixture

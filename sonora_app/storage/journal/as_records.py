@@ -2,10 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from loguru import logger
+from pydantic import TypeAdapter
 
 from sonora_app.storage.records import Record
 
@@ -23,6 +24,24 @@ def to_records(model: type[_AnyRecord], rows: Iterable[sqlite3.Row]) -> tuple[_A
         except ValueError:
             logger.warning(f"A row of the journal's {model.table} cannot be read and is left out")
     return tuple(records)
+
+
+def from_json(
+    adapter: TypeAdapter[list[_AnyRecord]], texts: Sequence[str]
+) -> list[_AnyRecord | None]:
+    """The records that `texts` hold as JSON. In the place of one that cannot be read is None."""
+    try:
+        return list(adapter.validate_json(f"[{','.join(texts)}]"))
+    except ValueError:
+        return [_one_from_json(adapter, text) for text in texts]
+
+
+def _one_from_json(adapter: TypeAdapter[list[_AnyRecord]], text: str) -> _AnyRecord | None:
+    try:
+        return adapter.validate_json(f"[{text}]")[0]
+    except ValueError:
+        logger.warning("A row of the journal cannot be read and is left out")
+        return None
 
 
 def to_record(model: type[_AnyRecord], row: sqlite3.Row) -> _AnyRecord:
