@@ -69,7 +69,7 @@ async def measure(*, repetitions: int, checkout: Path | None = None) -> Measurem
         async with AsyncExitStack() as stack:
             vendors = await stack.enter_async_context(serving_vendors())
             vendors.delay(REALISTIC)
-            proxy, supabase = await stack.enter_async_context(_supabase())
+            proxy, supabase = await stack.enter_async_context(serving_supabase())
 
             async def started(bot: _Bot) -> tuple[_Bot, BotProcess]:
                 return bot, await stack.enter_async_context(bot.running(vendors))
@@ -116,7 +116,7 @@ def _away(secs: float) -> str:
 
 
 @asynccontextmanager
-async def _supabase() -> AsyncGenerator[tuple[FaultProxy, dict[str, str]]]:
+async def serving_supabase() -> AsyncGenerator[tuple[FaultProxy, dict[str, str]]]:
     """Supabase's API with our schema, behind a proxy; and the settings that lead there."""
     running = running_lite()
     lite = await asyncio.to_thread(running.__enter__)

@@ -1,5 +1,6 @@
-"""`python -m benchmarks.knowledge found | fit | speed | common [--folder FOLDER] [--passages N]`.
+"""`python -m benchmarks.knowledge WHAT [--folder FOLDER] [--passages N] [--quick]`.
 
+`turns` times answers from documents in calls, beside the same Sonora without and a bot with a tool.
 `found` is the table of docs/knowledge.md; `fit` gives the weights of `ranking.py`; `speed` asks an
 index of so many passages; `common` writes what `space.py` reads, from other texts. The first run
 fetches the manuals (apt-get) and indexes them, which takes some five minutes of one core.
@@ -9,6 +10,7 @@ import argparse
 import asyncio
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # One core, as in a call: set before numpy and the model are loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,9 +20,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
-    parser.add_argument("what", choices=("found", "fit", "speed", "common"))
+    parser.add_argument("what", choices=("turns", "found", "fit", "speed", "common"))
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/sonora/knowledge")
     parser.add_argument("--passages", type=int, default=20_000)
+    parser.add_argument("--quick", action="store_true", help="fewer calls (turns)")
     arguments = parser.parse_args()
 
     from benchmarks.knowledge.common import write_common
@@ -39,8 +42,21 @@ def main() -> None:
             grown(path, large, arguments.passages)
         print(asyncio.run(measure(large)))
         return
+    if arguments.what == "turns":
+        print(asyncio.run(_turns(path, rounds=1 if arguments.quick else 10)))
+        return
     asked = Asked(path)
     print(report(asked) if arguments.what == "found" else fit(asked))
+
+
+async def _turns(index: Path, *, rounds: int) -> str:
+    """The table of `turns`, of so many calls with each bot."""
+    from benchmarks.knowledge.turns import all_contenders, answered_questions, measure_turns
+
+    asked = await answered_questions(index)
+    with TemporaryDirectory() as folder:
+        async with all_contenders(Path(folder), index) as contenders:
+            return (await measure_turns(contenders, index, asked, rounds=rounds)).report()
 
 
 if __name__ == "__main__":

@@ -2,50 +2,59 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import Checkout, Contender, Scaffold, Sonora
-from benchmarks.turns import PARTS, take_turn
+from benchmarks.contenders import Checkout, Sonora
+from benchmarks.knowledge.retrieval import RetrievingScaffold
+from benchmarks.knowledge.turns import GROUNDED, measure_turns
+from benchmarks.turns import PARTS, Turn, take_turn
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import REALISTIC, serving_vendors
 from simulators.clients.bot_process import PROJECT
-from simulators.clients.browser_page import BrowserPage, browser_page
-from simulators.clients.webrtc import Page, page
+from simulators.clients.browser_page import browser_page
+from simulators.clients.webrtc import page
+from tests.session.test_grounding import CLEANING, index_at
 
 pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 _SAID = "Quiero viajar a Oaxaca en abril"
 
 
-Connect = Callable[[str], AbstractAsyncContextManager[Page | BrowserPage]]
-
-
-@pytest.mark.parametrize(
-    ("bot", "connect"),
-    [
-        (Scaffold, page),
-        (Sonora, page),
-        pytest.param(Sonora, browser_page, marks=pytest.mark.browser),
-    ],
-    ids=["scaffold", "sonora", "sonora-chromium"],
-)
-async def test_a_turn_is_timed_part_by_part(
-    bot: type[Contender], connect: Connect, tmp_path: Path
-) -> None:
+@pytest.mark.browser
+async def test_a_turn_is_timed_part_by_part_in_chromium(tmp_path: Path) -> None:
     async with serving_vendors() as vendors:
         vendors.delay(REALISTIC)
         vendors.answers = {_SAID: "Muy buena idea."}
-        contender = bot(tmp_path)
+        contender = Sonora(tmp_path)
         said = await Utterance.spoken(_SAID)
-        async with contender.running(vendors) as process, connect(process.url) as client:
+        async with contender.running(vendors) as process, browser_page(process.url) as client:
             assert await contender.join(client) > 0
             turn = await take_turn(client, vendors, said)
         assert vendors.deepgram.log.of("final"), "the bot heard nothing"
     assert vendors.openai.bodies, "the model was not asked"
+    _is_timed(turn)
+
+
+async def test_an_answer_from_documents_is_timed_beside_a_bot_with_a_tool(tmp_path: Path) -> None:
+    index = index_at(tmp_path / "docs" / "knowledge.db")
+    # How long a search takes on a busy machine is not what is looked at.
+    sonora = Sonora(tmp_path / "sonora", {"SONORA_KNOWLEDGE_SECS": "10"})
+    shutil.copy(index, tmp_path / "sonora")
+    bots = [RetrievingScaffold(tmp_path / "scaffold", index), sonora]
+    talks = await measure_turns(bots, index, [CLEANING], rounds=1, turns=1, uncounted=0)
+    requests: dict[str, int] = {}
+    for name, (turn,) in talks.turns.items():
+        _is_timed(turn)
+        requests[name] = turn.requests
+    assert requests[RetrievingScaffold.name] == 2
+    assert requests[GROUNDED] == 1
+    assert (talks.needed, talks.present) == (1, 1)
+
+
+def _is_timed(turn: Turn) -> None:
     assert not turn.cut, turn
     assert list(turn.parts_secs) == list(PARTS)
     assert sum(turn.parts_secs.values()) == pytest.approx(turn.total_secs)
