@@ -6,6 +6,8 @@ the call ends. Even without the buffer it would hand over a packet only when the
 arrived, because a frame of video may consist of several packets. A bot has no loudspeaker, and an
 audio packet is complete by itself, so waiting gains nothing.
 
+Opus is decoded right there (`listening.py`).
+
 aiortc 1.16 has no option for this. The module replaces one private field in each audio receiver of
 a connection. If the field is missing or has another type, the receiver stays as it is.
 """
@@ -15,6 +17,8 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import RtpPacket
 from aiortc.utils import uint16_gt
 from loguru import logger
+
+from sonora_app.runtime.listening import DecodingBuffer, decoding
 
 _FIELD = "_RTCRtpReceiver__jitter_buffer"
 
@@ -53,11 +57,11 @@ def shorten_jitter_buffers(connection: RTCPeerConnection) -> int:
             continue
         receiver = transceiver.receiver
         buffer = getattr(receiver, _FIELD, None)
-        if type(buffer) is NoBuffer:
+        if type(buffer) in (NoBuffer, DecodingBuffer):
             continue
         if type(buffer) is not JitterBuffer:
             logger.warning("aiortc keeps its jitter buffer elsewhere now; it stays as it is")
             continue
-        setattr(receiver, _FIELD, NoBuffer())
+        setattr(receiver, _FIELD, decoding(connection, receiver, NoBuffer()))
         replaced += 1
     return replaced

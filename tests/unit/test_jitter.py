@@ -21,8 +21,9 @@ def _buffer(connection: RTCPeerConnection) -> JitterBuffer:
 
 def _packet(number: int) -> RtpPacket:
     payload = bytes([number % 256])
+    # G.711, which is handed over as it came.
     packet = RtpPacket(
-        payload_type=96, sequence_number=number, timestamp=number * 960, payload=payload
+        payload_type=0, sequence_number=number, timestamp=number * 960, payload=payload
     )
     vars(packet)["_data"] = payload  # as aiortc's receiver does for its own buffer
     return packet
