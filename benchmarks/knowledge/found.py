@@ -34,7 +34,7 @@ class Asked:
     def __init__(self, path: Path) -> None:
         """Ask them of the index at `path`."""
         connection, embedder = open_index(path), LocalEmbedder()
-        self.snapshot = load(connection)
+        self.snapshot = load(connection, embedder.model)
         content = {
             number: _folded(text)
             for number, text in connection.execute("SELECT number, content FROM passages")

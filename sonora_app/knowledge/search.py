@@ -6,13 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from loguru import logger
 
 from sonora_app.errors import SonoraError
 from sonora_app.knowledge.candidates import find_candidates
-from sonora_app.knowledge.database import fact, index_errors, model_changed, open_index
+from sonora_app.knowledge.database import (
+    ModelChangedError,
+    fact,
+    index_errors,
+    open_index,
+)
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
 from sonora_app.knowledge.questions import as_written, cleaned, with_names
 from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order, probability
@@ -42,6 +48,8 @@ class Search(RemembersUnanswered):
         self._path = path
         self._make_embedder = embedder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sonora-knowledge")
+        # A command searches in its own thread, while the other may read the changed index.
+        self._using = Lock()
         self._connection: Any = None
         self._embedder: Embedder | None = None
         self._snapshot: Snapshot | None = None
@@ -79,7 +87,7 @@ class Search(RemembersUnanswered):
         asked = cleaned(question)
         if not asked:
             return Findings("")
-        with index_errors(self._path):
+        with self._using, index_errors(self._path):
             snapshot = self._prepare()
             found, likely = self._found(snapshot, asked, user_id, limit)
         given = tuple(found[:GIVEN]) if likely >= GIVEN_FROM else ()
@@ -101,9 +109,10 @@ class Search(RemembersUnanswered):
 
     def close(self) -> None:
         """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._using:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _prepare(self) -> Snapshot:
         if self._connection is None:
@@ -114,7 +123,7 @@ class Search(RemembersUnanswered):
             # The first text of a process takes some ms more than the next.
             self._embedder.question("hola")
         if self._snapshot is None:
-            self._snapshot = load(self._connection)
+            self._snapshot = load(self._connection, self._embedder.model)
             self._looked_at = time.monotonic()
         elif time.monotonic() - self._looked_at > _LOOKED_AGAIN_SECS:
             self._looked_at = time.monotonic()
@@ -126,22 +135,22 @@ class Search(RemembersUnanswered):
                 self._reloading = True
                 with suppress(RuntimeError):
                     self._thread.submit(self._reload)
-        made_by = self._snapshot.model
-        if made_by is not None and made_by != self._embedder.model:
-            self._snapshot = None
-            raise model_changed(made_by, self._embedder.model)
         return self._snapshot
 
     def _documents(self) -> list[Document]:
-        with index_errors(self._path):
+        with self._using, index_errors(self._path):
             self._prepare()
             rows = self._connection.execute(f"{DOCUMENT} ORDER BY d.title, d.source").fetchall()
         return [document_of(row) for row in rows]
 
     def _reload(self) -> None:
         try:
-            with index_errors(self._path):
-                self._snapshot = load(self._connection)
+            with self._using, index_errors(self._path):
+                if self._connection is not None and self._embedder is not None:
+                    self._snapshot = load(self._connection, self._embedder.model)
+        except ModelChangedError:
+            # The next search tells of it.
+            self._snapshot = None
         except SonoraError as error:
             logger.warning(f"The documents that were changed are not searched yet: {error}")
         finally:

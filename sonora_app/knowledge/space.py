@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sonora_app.knowledge.rounded import Rounded
+
 COMMON_FILE = Path(__file__).with_name("common.npy")
 """What texts of all kinds have in common."""
 
@@ -44,11 +46,11 @@ class Space:
     shared: _Array
 
     @classmethod
-    def of(cls, windows: _Array) -> "Space":
-        """The space for an index of these windows, one a row."""
+    def of(cls, windows: Rounded) -> "Space":
+        """The space for an index of these windows."""
         mean, spread = _common()
         if len(windows):
-            some = windows[:: len(windows) // 4000 + 1]
+            some = windows.every(len(windows) // 4000 + 1)
             share = _OWN_SHARE * min(1.0, len(some) / _OWN_ENOUGH)
             own = some.mean(axis=0)
             apart, away = some - own, own - mean
@@ -61,14 +63,14 @@ class Space:
         shared = np.linalg.eigh(spread)[1][:, -_LEFT_OUT:]
         return cls(mean.astype(np.float32), np.ascontiguousarray(shared, dtype=np.float32))
 
-    def windows(self, vectors: _Array) -> "Windows":
-        """What likenesses to these windows, one a row, are reckoned from."""
-        # Without a second matrix of their size.
-        along, left = vectors @ self.mean, self.left(self.mean)
-        shared = vectors @ self.shared - self.mean @ self.shared
-        rest = np.column_stack((shared, vectors @ left - self.mean @ left))
-        squares = np.einsum("ij,ij->i", vectors, vectors) - 2 * along + self.mean @ self.mean
-        squares -= np.einsum("ij,ij->i", shared, shared)
+    def windows(self, vectors: Rounded) -> "Windows":
+        """What likenesses to these windows are reckoned from."""
+        left = self.left(self.mean)
+        products = vectors.times(np.column_stack((self.shared, left, self.mean)))
+        along = products[:, -1]
+        rest = products[:, :-1] - np.append(self.mean @ self.shared, self.mean @ left)
+        squares = vectors.squares() - 2 * along + self.mean @ self.mean
+        squares -= np.einsum("ij,ij->i", rest[:, :-1], rest[:, :-1])
         lengths = np.sqrt(np.maximum(squares, 1e-6))
         return Windows(self, vectors, lengths, rest.astype(np.float32))
 
@@ -83,13 +85,13 @@ class Windows:
 
     Attributes:
         space: What is left of them without what all texts have in common.
-        vectors: Their vectors, one a row.
+        vectors: Their vectors.
         lengths: How long each of them is in `space`.
         rest: What each is in the directions that are left out, and along the mean.
     """
 
     space: Space
-    vectors: _Array
+    vectors: Rounded
     lengths: _Array
     rest: _Array
 
@@ -101,7 +103,7 @@ class Windows:
         """
         mean, shared = self.space.mean, self.space.shared
         asked = self.space.left(question - mean)
-        products = self.vectors @ asked - float(mean @ asked)
+        products = self.vectors.times(asked) - float(mean @ asked)
         left_out = np.append(question @ shared, np.float32(1.0))
         whole = products + self.rest @ left_out + float(mean @ question)
         return products / (self.lengths * max(float(np.linalg.norm(asked)), 1e-6)), whole

@@ -43,7 +43,12 @@ class CountingEmbedder(LocalEmbedder):
 
 
 class OtherEmbedder(LocalEmbedder):
+    """A model of another name, whose vectors have another length too."""
+
     model = "another-model"
+
+    def passage(self, text: str) -> np.ndarray[Any, Any]:
+        return super().passage(text)[:300]
 
 
 @pytest.fixture

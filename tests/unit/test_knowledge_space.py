@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sonora_app.knowledge.questions import cleaned, with_names
+from sonora_app.knowledge.rounded import Rounded
 from sonora_app.knowledge.space import WIDTH, Space
 
 pytestmark = pytest.mark.unit
@@ -16,23 +17,28 @@ def test_likeness_is_that_of_the_vectors_without_what_they_share(count: int) -> 
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     question = (chance.normal(size=WIDTH) + 2.0).astype(np.float32)
     question /= np.linalg.norm(question)
-    space = Space.of(vectors)
+    rounded = Rounded.of(vectors)
+    space = Space.of(rounded)
 
     def left(some: np.ndarray) -> np.ndarray:
         apart = some - space.mean
         apart = apart - (apart @ space.shared) @ space.shared.T
         return apart / np.linalg.norm(apart, axis=-1, keepdims=True)
 
-    apart, whole = space.windows(vectors).likeness(question)
-    assert apart == pytest.approx(left(vectors) @ left(question), abs=1e-4)
-    assert whole == pytest.approx(vectors @ question, abs=1e-4)
+    apart, whole = space.windows(rounded).likeness(question)
+    kept = rounded.every(1)
+    assert kept == pytest.approx(vectors, abs=float(np.abs(vectors).max()) / 254 + 1e-6)
+    assert apart == pytest.approx(left(kept) @ left(question), abs=1e-4)
+    assert whole == pytest.approx(kept @ question, abs=1e-4)
+    assert whole == pytest.approx(vectors @ question, abs=2e-3)
 
 
 def test_what_all_windows_share_no_longer_makes_them_alike() -> None:
     chance = np.random.default_rng(4)
     vectors = (0.2 * chance.normal(size=(400, WIDTH)) + chance.normal(size=WIDTH)).astype("f4")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    apart, whole = Space.of(vectors).windows(vectors).likeness(vectors[7])
+    rounded = Rounded.of(vectors)
+    apart, whole = Space.of(rounded).windows(rounded).likeness(vectors[7])
 
     assert np.median(whole) > 0.9
     assert np.median(apart) < 0.3

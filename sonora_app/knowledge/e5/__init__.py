@@ -1,0 +1,1 @@
+"""The embedding model multilingual-e5-small, run by ONNX Runtime."""
