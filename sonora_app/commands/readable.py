@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sonora_app.commands.output import plain
 from sonora_app.knowledge.records import Document, Findings
+from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.records import (
     Conversation,
     Message,
@@ -168,7 +169,13 @@ def _marks(message: Message) -> list[str]:
     if message.interrupted:
         marks.append(say("interrupted"))
     if message.images:
-        marks.append(say("with an image" if len(message.images) == 1 else "with images"))
+        files = [KeptFile.referred_to(each) for each in message.images]
+        one = len(files) == 1
+        # What the text-chat API names is a picture.
+        if all(file is None or file.is_picture for file in files):
+            marks.append(say("with an image" if one else "with images"))
+        else:
+            marks.append(say("with a file" if one else "with files"))
     return marks
 
 

@@ -15,11 +15,13 @@ from sonora_app.storage.journal.database import nothing_kept
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Counts
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.file_shipper import FileShipper
 from sonora_app.storage.supabase.shipper import LARGEST_BATCH, Shipper
 from sonora_app.storage.supabase.unshipped import read_unshipped
 from sonora_app.wording.translation import say, worded
 
 _LOOK_SECS = 0.1
+_FILES_SECS = 1.0
 
 
 async def ship(settings: Settings) -> tuple[int, Counts, int]:
@@ -44,6 +46,7 @@ async def ship(settings: Settings) -> tuple[int, Counts, int]:
             shipping = asyncio.create_task(shipper.run())
             try:
                 left = await _watch(journal, shipper, shipping, before)
+                await _ship_files(journal, api)
             finally:
                 shipping.cancel()
                 with suppress(asyncio.CancelledError):
@@ -88,6 +91,27 @@ async def _watch(
                     hint=worded("Its log says why. They are kept."),
                 )
             await asyncio.sleep(_LOOK_SECS)
+
+
+async def _ship_files(journal: Journal, api: SupabaseApi) -> None:
+    """Ship the files that people sent, until none waits."""
+    shipper = FileShipper(journal.files.folder, journal, api)
+    shipping = asyncio.create_task(shipper.run())
+    try:
+        while left := await shipper.drain(_FILES_SECS):
+            if shipper.is_failing and shipper.last_error is not None:
+                raise StorageError(
+                    worded(
+                        "Files still waiting: {count}. {problem}",
+                        count=left,
+                        problem=shipper.last_error.message,
+                    ),
+                    hint=shipper.last_error.hint or worded("They are kept; run this again later."),
+                )
+    finally:
+        shipping.cancel()
+        with suppress(asyncio.CancelledError):
+            await shipping
 
 
 async def restore(settings: Settings, log: Path) -> tuple[int, list[tuple[int, str]]]:

@@ -18,6 +18,7 @@ from sonora_app import __version__
 from sonora_app.commands.conversations import listing_data, transcript_data
 from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
+from sonora_app.console.files import add_files
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
 from sonora_app.console.knowledge import Searching, add_knowledge
@@ -90,6 +91,7 @@ def build_api(
     async def health(language: Language = Language.EN) -> JSONResponse:
         return _answer(await _health(settings, language))
 
+    add_files(api, store)
     add_memories(api, store)
     add_knowledge(api, settings, search)
     # Registered by their decorators.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.responses import FileResponse
@@ -18,26 +19,6 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 """The built page, see `build.mjs`."""
-
-# Nothing from outside, nothing inline. Sound comes as a stream, which no directive names.
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "media-src 'self' blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
 
 
 def add_console(
@@ -55,14 +36,39 @@ def add_console(
         search: Gives the bot's search for documents; None where there are none.
     """
 
+    headers = _headers(settings)
+
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers=_HEADERS)
+        return FileResponse(STATIC / "index.html", headers=headers)
 
     # Registered by its decorator.
     del page
     app.mount("/sonora/api", _Api(settings, store, search))
     app.mount("/sonora/static", StaticFiles(directory=STATIC))
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    # Nothing from outside, nothing inline, but for pictures that people sent: those are in Storage.
+    # Sound comes as a stream, which no directive names.
+    project = urlsplit(settings.supabase_url.strip()) if settings.uses_supabase else None
+    storage = f" {project.scheme}://{project.netloc}" if project and project.netloc else ""
+    policy = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        f"img-src 'self' data: blob:{storage}",
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
 
 
 class _Api:

@@ -6,6 +6,7 @@ No other module decides this.
 from collections.abc import Iterable
 from typing import Literal, TypedDict
 
+from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.records import Message
 
 _ROLES: dict[str, Literal["user", "assistant"]] = {
@@ -39,8 +40,9 @@ def context_messages(
 ) -> list[ContextMessage]:
     """The newest of `messages` that fit, oldest first, as context for the language model.
 
-    Left out are messages without words (images alone, null content), deleted ones, and those of
-    roles other than the two speakers: stored text never becomes an instruction. A message that
+    Left out are messages without words and files, deleted ones, and those of roles other than the
+    two speakers: stored text never becomes an instruction. Of a picture or document that was sent,
+    the model is told that it was; it is not sent again. A message that
     would take most of the room, such as an uploaded file with a question in front, is shortened in
     its middle, so that what is around it stays.
 
@@ -54,7 +56,7 @@ def context_messages(
         for message in messages
         if message.role in _ROLES
         and message.deleted_at is None
-        and (content := (message.content or "").strip())
+        and (content := f"{(message.content or '').strip()}{_sent_with(message)}".strip())
     ]
     said = said[max(0, len(said) - max_messages) :]
     longest = max(
@@ -73,6 +75,20 @@ def context_messages(
         room -= len(content)
     kept.reverse()
     return kept
+
+
+def _sent_with(message: Message) -> str:
+    """What stands in for the files that were sent with a message."""
+    files = [KeptFile.referred_to(each) for each in message.images or ()]
+    # What the text-chat API names is a picture.
+    pictures = sum(file is None or file.is_picture for file in files)
+    return _mark(pictures, "picture") + _mark(len(files) - pictures, "document")
+
+
+def _mark(number: int, what: str) -> str:
+    if not number:
+        return ""
+    return f" [{f'A {what} was' if number == 1 else f'{number} {what}s were'} sent.]"
 
 
 def shortened(text: str, max_chars: int) -> str:

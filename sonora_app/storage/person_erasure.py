@@ -1,7 +1,7 @@
 """Erases a person from the journal and from Supabase.
 
-What goes: what was said with them, what sums it up, the facts about them, their choices, and
-whatever of it waits to be shipped.
+What goes: what was said with them, what sums it up, the files they sent, the facts about them,
+their choices, and whatever of it waits to be shipped.
 
 Calls of theirs that go on are ended first. Supabase comes before the journal: if it cannot be
 reached, nothing is erased on this machine either, and running the same again does all of it.
@@ -15,18 +15,21 @@ from uuid import UUID
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.calls_to_end import LOOK_SECS, CallsToEnd
+from sonora_app.storage.files.kept_file import KeptFile, folder_of
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.person_rows import (
     WhoseRows,
     calls_of,
+    conversations_of,
     count_rows,
     delete_rows,
     known_sessions,
 )
 from sonora_app.storage.records import utc_now
-from sonora_app.storage.removal import Stores, shipping_held
+from sonora_app.storage.removal import Stores, files_held, shipping_held
 from sonora_app.storage.supabase import erasure as supabase_erasure
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.erasure import OfPerson
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.wording.translation import worded
@@ -66,10 +69,14 @@ async def count(stores: Stores, user_id: str) -> Places:
         there = await supabase_erasure.count_person(stores.api, user_id)
         places["supabase"] = there.counts
         whose = WhoseRows(user_id, there.conversation_ids)
+        paths = await Bucket(stores.api).of_person(user_id, there.conversation_ids)
+        _add_files(places, "supabase", len(paths))
     if stores.journal:
         places["journal"] = await stores.journal.erasure.look(
             lambda connection, _: count_rows(connection, whose)
         )
+        files = await _files_here(stores.journal, whose)
+        _add_files(places, "journal", len(files))
     return places
 
 
@@ -85,7 +92,7 @@ async def erase(stores: Stores, user_id: str) -> Receipt:
         places: Places = {}
         await _end_calls(stores, user_id)
         if api is not None:
-            places["supabase"] = (await _erase_there(api, user_id)).counts
+            await _erase_there(api, user_id, places)
         return Receipt(0, places)
     with CallsToEnd(journal.path).asking(user_id):
         ended = await _end_calls(stores, user_id)
@@ -98,22 +105,30 @@ async def erase(stores: Stores, user_id: str) -> Receipt:
 async def _erase_everywhere(stores: Stores, journal: Journal, user_id: str) -> Places:
     places: Places = {}
     whose = WhoseRows(user_id)
-    async with shipping_held(journal) as held:
+    async with shipping_held(journal) as held, files_held(journal):
         if stores.api is not None:
             if not held:
                 await _wait_until_shipped(journal, user_id)
-            there = await _erase_there(stores.api, user_id)
-            places["supabase"] = there.counts
+            there = await _erase_there(stores.api, user_id, places)
             whose = WhoseRows(user_id, there.conversation_ids)
+        files = await _files_here(journal, whose)
         places["journal"] = await journal.erasure.delete_rows(
             lambda connection, living: _delete(connection, living, whose)
         )
+        _add_files(places, "journal", await journal.files.folder.remove(files))
     return places
 
 
-async def _erase_there(api: SupabaseApi, user_id: str) -> OfPerson:
+async def _erase_there(api: SupabaseApi, user_id: str, places: Places) -> OfPerson:
+    bucket = Bucket(api)
     try:
-        return await supabase_erasure.erase_person(api, user_id)
+        known = await supabase_erasure.count_person(api, user_id)
+        # Before the messages, which name them.
+        removed = await bucket.remove(await bucket.of_person(user_id, known.conversation_ids))
+        there = await supabase_erasure.erase_person(api, user_id)
+        places["supabase"] = there.counts
+        _add_files(places, "supabase", removed)
+        return there
     except SupabaseError as error:
         raise StorageError(
             worded(
@@ -124,6 +139,22 @@ async def _erase_there(api: SupabaseApi, user_id: str) -> OfPerson:
                 filter(None, (error.hint, worded("Run it again: it then erases what is left.")))
             ),
         ) from None
+
+
+async def _files_here(journal: Journal, whose: WhoseRows) -> list[KeptFile]:
+    """Their files on this machine: those in their folder, and in conversations that are theirs."""
+    theirs = await journal.erasure.look(lambda connection, _: conversations_of(connection, whose))
+    folder = folder_of(whose.user_id)
+    return [
+        file
+        for file in await journal.files.folder.files()
+        if file.folder == folder or file.conversation_id in theirs
+    ]
+
+
+def _add_files(places: Places, place: str, number: int) -> None:
+    if number:
+        places[place] = {**places.get(place, {}), "files": number}
 
 
 def _delete(connection: sqlite3.Connection, living: Set[UUID], whose: WhoseRows) -> dict[str, int]:

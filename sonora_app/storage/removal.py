@@ -1,8 +1,8 @@
 """Removes conversations from every store: one by its id, or those older than a limit.
 
-A conversation is removed from Supabase first. If that fails, it stays in the journal too, so that a
-conversation is never half removed without notice. While a part of it is on its way to Supabase,
-nothing is removed.
+A conversation is removed with the files that were sent in it, and from Supabase first. If that
+fails, it stays in the journal too, so that a conversation is never half removed without notice.
+While a part of it is on its way to Supabase, nothing is removed.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from sonora_app.storage.records import utc_now
 from sonora_app.storage.store import Found
 from sonora_app.storage.supabase import erasure as supabase_erasure
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.wording.translation import worded
 
@@ -162,10 +163,16 @@ async def _in_use(stores: Stores, ids: Collection[UUID], *, since: datetime | No
 
 
 async def _remove(stores: Stores, ids: Collection[UUID], *, since: datetime | None) -> None:
-    if stores.api:
-        await supabase_erasure.erase(stores.api, ids)
-    if stores.journal:
-        await stores.journal.erasure.delete(ids, since=since)
+    async with files_held(stores.journal):
+        if stores.api:
+            bucket = Bucket(stores.api)
+            # Before the messages, which name them.
+            await bucket.remove(await bucket.of_conversations(ids))
+            await supabase_erasure.erase(stores.api, ids)
+        if stores.journal:
+            await stores.journal.erasure.delete(ids, since=since)
+            known = await stores.journal.outbox.whereabouts(ids)
+            await stores.journal.files.remove_of({each for each in ids if not known[each].is_here})
 
 
 async def _leave_no_byte(stores: Stores) -> None:
@@ -182,6 +189,16 @@ async def shipping_held(journal: Journal | None) -> AsyncGenerator[bool]:
     finally:
         if journal is not None:
             journal.outbox.release()
+
+
+@asynccontextmanager
+async def files_held(journal: Journal | None) -> AsyncGenerator[None]:
+    """Keep everybody from shipping kept files meanwhile."""
+    if journal is None:
+        yield
+        return
+    async with journal.files.folder.in_turn():
+        yield
 
 
 async def _wait_until_shipped(journal: Journal, ids: Set[UUID]) -> None:

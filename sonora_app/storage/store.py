@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from sonora_app.storage.files.files import Files
 from sonora_app.storage.positions import Standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import (
@@ -136,6 +137,11 @@ class Transcript:
 
 class Store(Protocol):
     """Where conversations are kept."""
+
+    @property
+    def files(self) -> Files:
+        """Where the files are kept that people send in them."""
+        ...
 
     def recorder(
         self,

@@ -35,8 +35,11 @@ from sonora_app.storage.store import (
     Transcript,
 )
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.supabase.file_shipper import FileShipper
 from sonora_app.storage.supabase.holders import Holders
+from sonora_app.storage.supabase.mirrored_files import MirroredFiles
 from sonora_app.storage.supabase.past import apply_past
 from sonora_app.storage.supabase.shipper import Shipper
 from sonora_app.storage.supabase.unshipped import UnshippedLog
@@ -83,6 +86,9 @@ class MirroredStore:
         self._shipping = asyncio.create_task(self._aside.run(self._shipper.run()))
         self._holders = Holders(api)
         self._looking = asyncio.create_task(self._aside.run(self._holders.run()))
+        self._file_shipper = FileShipper(journal.files.folder, journal, api)
+        self._shipping_files = asyncio.create_task(self._aside.run(self._file_shipper.run()))
+        self.files = MirroredFiles(journal.files, Bucket(api), self._aside)
         journal.unwritten.past = self._past
 
     def subscribe(self, on_stored: OnStored, on_health: OnHealth) -> Callable[[], None]:
@@ -97,9 +103,12 @@ class MirroredStore:
         """See `Store.settle`: in Supabase."""
         # What later calls write meanwhile has not been waited for.
         until = await self._journal.outbox.last_position()
-        left = await self._aside.run(self._shipper.drain(timeout_secs))
+        left, files_left = await asyncio.gather(
+            self._aside.run(self._shipper.drain(timeout_secs)),
+            self._aside.run(self._file_shipper.drain(timeout_secs)),
+        )
         await self._log_unshipped(until)
-        return left
+        return left + files_left
 
     def recorder(
         self,
@@ -199,9 +208,10 @@ class MirroredStore:
         """Stop shipping, and let go of both. What is in the outbox stays there."""
         await self._journal.finish()
         self._journal.unwritten.past = None
-        self._shipping.cancel()
-        self._looking.cancel()
-        await asyncio.gather(self._shipping, self._looking, return_exceptions=True)
+        tasks = (self._shipping, self._looking, self._shipping_files)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._aside.run(self._api.aclose())
         await self._aside.aclose()
         await self._log_unshipped()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.postgres import Cluster, Database, running_postgres
+from tests.supabase.storage import Project, with_storage
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,10 @@ def lite_with_vector() -> Generator[Lite]:
     """The same with pgvector, shared: use ids of your own."""
     with running_lite(with_vector=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def storage_project() -> Generator[Project]:
+    """Supabase's API with Storage over our schema, shared: use ids of your own."""
+    with running_lite(with_storage=True) as server, with_storage(server) as project:
+        yield project

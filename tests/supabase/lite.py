@@ -36,12 +36,20 @@ class Lite:
     Args:
         project: Its folder.
         vector_files: Files of SQL to apply once it has pgvector; None leaves it without.
+        storage: Whether it has Storage.
     """
 
-    def __init__(self, project: Path, vector_files: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self,
+        project: Path,
+        vector_files: Sequence[Path] | None = None,
+        *,
+        storage: bool = False,
+    ) -> None:
         """Set up; `start` starts it."""
         self._project = project
         self._vector_files = vector_files
+        self._storage = storage
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         keys = _read_env(project / ".env")
@@ -99,6 +107,11 @@ class Lite:
                 continue
             return
 
+    @property
+    def stored_files(self) -> Path:
+        """The folder in which it keeps what is uploaded."""
+        return self._project / "supabase" / ".temp" / "storage"
+
     def logged(self) -> str:
         """What it has printed since it was started last."""
         return self._log.read_text(encoding="utf-8", errors="replace")
@@ -118,7 +131,7 @@ class Lite:
             self._process = subprocess.Popen(
                 self._start_command(port),
                 cwd=self._project,
-                env=_environment(),
+                env=_environment(storage=self._storage),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -171,6 +184,7 @@ def running_lite(
     files: Iterable[Path] | None = None,
     *,
     with_vector: bool = False,
+    with_storage: bool = False,
     more: Sequence[Path] = (),
 ) -> Generator[Lite]:
     """Start a server with a database of its own, and stop and remove it in the end.
@@ -178,17 +192,20 @@ def running_lite(
     Args:
         files: The migrations to begin with, in order; None is all of ours.
         with_vector: Whether pgvector is there from then on, and ours are applied again.
+        with_storage: Whether Storage is there, before ours are applied.
         more: What is applied after that.
 
     Raises:
         RuntimeError: Node is not installed, or something does not start.
     """
-    database = _database(tuple(migrations() if files is None else files))
+    applied = tuple(migrations() if files is None else files)
+    database = _database(applied, storage=with_storage)
     folder = Path(tempfile.mkdtemp(prefix="sonora-lite-"))
     try:
         server = Lite(
             shutil.copytree(database, folder / "project"),
             [*migrations(), *more] if with_vector else None,
+            storage=with_storage,
         )
         try:
             server.start()
@@ -204,12 +221,13 @@ def _command() -> list[str]:
     return [npm.program("node"), str(lite)]
 
 
-def _environment() -> dict[str, str]:
+def _environment(*, storage: bool = False) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SUPABASE_")}
-    return kept | {"LITE_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
+    more = {"EXPERIMENTAL_STORAGE": "1"} if storage else {}
+    return kept | more | {"LITE_TELEMETRY": "0", "DO_NOT_TRACK": "1"}
 
 
-def _database(files: tuple[Path, ...]) -> Path:
+def _database(files: tuple[Path, ...], *, storage: bool) -> Path:
     """A project of lite with these migrations applied."""
     lock = (_NODE_FILES / "package-lock.json").read_bytes()
     contents = [part for file in files for part in (file.name.encode(), file.read_bytes())]
@@ -218,14 +236,17 @@ def _database(files: tuple[Path, ...]) -> Path:
         npm.run([*_command(), "init", "--pglite"], project, env=_environment())
         config = project / "supabase" / "config.toml"
         secret = f'jwt_secret = "{secrets.token_urlsafe(40)}"'
-        config.write_text(_JWT_SECRET.sub(secret, config.read_text(encoding="utf-8"), count=1))
+        text = _JWT_SECRET.sub(secret, config.read_text(encoding="utf-8"), count=1)
+        config.write_text(text + ("\n[storage]\nenabled = true\n" if storage else ""))
         target = project / "supabase" / "migrations"
         target.mkdir(exist_ok=True)
         for file in files:
             shutil.copy(file, target)
-        npm.run([*_command(), "migration", "up"], project, env=_environment())
+        environment = _environment(storage=storage)
+        npm.run([*_command(), "migration", "up"], project, env=environment)
 
-    return npm.kept(f"database-{npm.digest(lock, *contents)}", make)
+    kind = "storage-database" if storage else "database"
+    return npm.kept(f"{kind}-{npm.digest(lock, *contents)}", make)
 
 
 def _read_env(file: Path) -> dict[str, str]:

@@ -308,10 +308,10 @@ async def test_an_answer_that_is_lost_is_told_of_and_again_erases_the_rest(
     ana = str(uuid4())
     await asyncio.to_thread(hold, data, ana)
     assert (await asyncio.to_thread(run, "sync")).exit_code == 0
-    # The version, what there is, which documents, which calls go on; then the erasure, of which no
-    # answer comes.
+    # The version, what there is, which files (there is no bucket), which documents, which calls go
+    # on, what there is by now, which files; then the erasure, of which no answer comes.
     async with FaultProxy(lite.url) as proxy:
-        faults = iter([*[HEALTHY] * 4, Fault(How.CUT)])
+        faults = iter([*[HEALTHY] * 9, Fault(How.CUT)])
         proxy.choose = lambda: next(faults)
         with monkeypatch.context() as between:
             between.setenv("SUPABASE_URL", proxy.url)

@@ -20,6 +20,8 @@ from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index
 from sonora_app.knowledge.making import AnySearch, make_search
 from sonora_app.settings import Settings, load_settings
+from sonora_app.storage.files.files import LocalFiles
+from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import Memory, utc_now, uuid7
 
@@ -313,3 +315,36 @@ async def test_it_lists_documents_and_searches_as_a_call_would(
     assert [each["question"] for each in told["unanswered"]] == ["cuánto cuesta un taxi"]
     assert "treinta de junio" in anas["found"][0]["content"]
     assert luises["found"] == []
+
+
+async def test_a_kept_file_is_shown_to_the_page_of_this_machine_alone(
+    settings: Settings, kept: Kept
+) -> None:
+    keeper_files = LocalFiles(settings.data_dir / "files")
+    picture = KeptFile.of("ana", kept.talk, uuid7(), "image/jpeg")
+    document = KeptFile.of("ana", kept.talk, uuid7(), "text/plain")
+    await keeper_files.keep(picture, b"\xff\xd8picture")
+    await keeper_files.keep(document, b"<script>alert(1)</script>")
+    reference = {"reference": picture.reference("mi gato.jpg")}
+    async with console(settings) as http:
+        told = (await http.get("/sonora/api/files", params=reference)).json()
+        shown = await http.get(told["url"])
+        named = {"reference": document.reference("ñandú.txt")}
+        saved = await http.get("/sonora/api/files/content", params=named)
+        missing = KeptFile.of("ana", kept.talk, uuid7(), "image/jpeg").reference("x")
+        refused = [
+            await http.get("/sonora/api/files", params={"reference": each})
+            for each in (missing, "sonora-files/../../journal.db", "https://example.com/a.png")
+        ]
+        from_elsewhere = await http.get(
+            "/sonora/api/files/content", params=reference, headers={"Sec-Fetch-Site": "cross-site"}
+        )
+    assert (told["name"], told["media_type"]) == ("mi gato.jpg", "image/jpeg")
+    assert (shown.content, shown.headers["content-type"]) == (b"\xff\xd8picture", "image/jpeg")
+    assert shown.headers["content-disposition"].startswith("inline")
+    assert (
+        saved.headers["content-disposition"] == "attachment; filename*=UTF-8''%C3%B1and%C3%BA.txt"
+    )
+    assert "sandbox" in saved.headers["content-security-policy"]
+    assert [answer.status_code for answer in refused] == [404, 404, 404]
+    assert from_elsewhere.status_code == 403

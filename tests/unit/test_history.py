@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.history import LEFT_OUT, context_messages, shortened
 from sonora_app.storage.records import Message
 
 pytestmark = pytest.mark.unit
 
+PICTURE = KeptFile.of("ana", uuid4(), uuid4(), "image/jpeg").reference("un gato.jpg")
+DOCUMENT = KeptFile.of("ana", uuid4(), uuid4(), "application/pdf").reference("informe.pdf")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -33,6 +36,7 @@ def test_rows_that_the_text_chat_api_wrote_are_read() -> None:
         message("user", "hola"),
         message("agent", "hola, ¿qué tal?"),
         message("user", None, images=[{"url": "x"}]),
+        message("user", "mira", images=[PICTURE, PICTURE, DOCUMENT]),
         message("user", "   "),
         message("tool", "secreto"),
         message("system", "obedece"),
@@ -41,6 +45,9 @@ def test_rows_that_the_text_chat_api_wrote_are_read() -> None:
     assert context_messages(rows, max_messages=100, max_chars=1000) == [
         {"role": "user", "content": "hola"},
         {"role": "assistant", "content": "hola, ¿qué tal?"},
+        # It is not sent again.
+        {"role": "user", "content": "[A picture was sent.]"},
+        {"role": "user", "content": "mira [2 pictures were sent.] [A document was sent.]"},
     ]
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+from sonora_app.storage.files.files import LocalFiles
 from sonora_app.storage.journal import position_rows
 from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
@@ -55,6 +56,7 @@ class Journal:
         outbox: What waits to be shipped from it.
         erasure: Takes rows out of it for good.
         unwritten: What recording has for it that it did not take yet.
+        files: What people sent, in the folder `files` beside it.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
@@ -63,6 +65,7 @@ class Journal:
         self.outbox = Outbox(path, connection.transact)
         self.erasure = Erasure(path, connection.transact, connection.in_turn)
         self.unwritten = Unwritten()
+        self.files = LocalFiles(path.parent / "files")
         self.path = path
         self._ships = outbox
 

@@ -7,13 +7,14 @@ Only a bounded number of records is read at a time, however many wait.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from sonora_app.storage.journal import provisional
 from sonora_app.storage.journal.database import Transact, storage_errors
+from sonora_app.storage.journal.file_rows import Whereabouts, whereabouts
 from sonora_app.storage.journal.outbox_rows import (
     COLUMNS,
     SHIPPED_KEPT,
@@ -126,6 +127,12 @@ class Outbox:
         """
         await self._transact(
             lambda connection: provisional.settle(connection, held, place), write=True
+        )
+
+    async def whereabouts(self, conversation_ids: Collection[UUID]) -> Mapping[UUID, Whereabouts]:
+        """What the journal knows of conversations."""
+        return await self._transact(
+            lambda connection: whereabouts(connection, conversation_ids), write=False
         )
 
     async def counts(self) -> Counts:

@@ -107,6 +107,16 @@ def calls_of(connection: sqlite3.Connection, living: Set[UUID], whose: WhoseRows
     return {UUID(row["id"]) for row in connection.execute(_CALLS, values)}
 
 
+def conversations_of(connection: sqlite3.Connection, whose: WhoseRows) -> Set[UUID]:
+    """A person's conversations, those that Supabase gave among them.
+
+    Raises:
+        sqlite3.Error: They cannot be read.
+    """
+    rows = connection.execute(f"SELECT id FROM conversations WHERE id IN {_THEIRS}", whose.values)  # noqa: S608  # names of ours
+    return {UUID(row["id"]) for row in rows} | set(whose.conversation_ids)
+
+
 def known_sessions(connection: sqlite3.Connection, session_ids: Collection[UUID]) -> Set[UUID]:
     """Those of `session_ids` that this journal has.
 

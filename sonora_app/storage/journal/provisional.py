@@ -41,6 +41,16 @@ _MOVE_ENTRIES = """
         )
     WHERE conversation_id = :from
 """
+# What a message names the files by that were sent in it: their path has the conversation in it.
+_RENAME_FILES = """
+    UPDATE messages SET images = replace(images, :from_folder, :to_folder)
+    WHERE conversation_id = :to AND images IS NOT NULL
+"""
+_RENAME_FILES_IN_ENTRIES = """
+    UPDATE outbox SET payload = replace(payload, :from_folder, :to_folder)
+    WHERE conversation_id = :to AND table_name = 'messages'
+    AND json_extract(payload, '$.images') IS NOT NULL
+"""
 _MOVE_POSITION = """
     INSERT INTO positions (conversation_id, session_id, node, state, saying, updated_at)
     SELECT :to, session_id, node, state, saying, updated_at
@@ -175,6 +185,13 @@ def settle(connection: sqlite3.Connection, provisional: Provisional, place: UUID
         )
     connection.execute(_MOVE_POSITION, key)
     connection.execute(_MOVE_ENTRIES, key)
+    folders = {
+        "to": str(place),
+        "from_folder": f"/{provisional.conversation_id}/",
+        "to_folder": f"/{place}/",
+    }
+    connection.execute(_RENAME_FILES, folders)
+    connection.execute(_RENAME_FILES_IN_ENTRIES, folders)
     connection.execute("DELETE FROM conversations WHERE id = :from", key)
 
 
@@ -197,7 +214,15 @@ def in_its_place(connection: sqlite3.Connection, record: Record) -> Record:
     ).fetchone()
     if row is None or row["kept_as"] in (None, str(conversation_id)):
         return record
-    return record.model_copy(update={field: UUID(row["kept_as"])})
+    update: dict[str, object] = {field: UUID(row["kept_as"])}
+    if isinstance(record, Message) and record.images:
+        update["images"] = [
+            each.replace(f"/{conversation_id}/", f"/{row['kept_as']}/")
+            if isinstance(each, str)
+            else each
+            for each in record.images
+        ]
+    return record.model_copy(update=update)
 
 
 def _metadata(connection: sqlite3.Connection, conversation_id: UUID) -> dict[str, object] | None:

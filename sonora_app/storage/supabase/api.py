@@ -6,7 +6,7 @@ to HTTP/1.1, because the library for HTTP/2 writes headers, and so keys, to the 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -23,10 +23,10 @@ from sonora_app.storage.supabase.errors import (
     Trouble,
     garbled,
     refusals,
-    sorted_error,
     unanswered,
     unreachable,
 )
+from sonora_app.storage.supabase.http_client import http_client
 from sonora_app.storage.supabase.rows import (
     found_in,
     known_in,
@@ -97,7 +97,7 @@ class SupabaseApi:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise unusable
         timeout_secs = settings.supabase_timeout_secs
-        http = await asyncio.to_thread(_http_client, timeout_secs)
+        http = await asyncio.to_thread(http_client, timeout_secs)
         from supabase import AsyncClientOptions, acreate_client
 
         try:
@@ -246,6 +246,12 @@ class SupabaseApi:
         """
         return await self._read_rows(request(self._client))
 
+    async def ask(
+        self, work: Callable[["AsyncClient"], Awaitable[_Result]], *, timeout_secs: float = 0
+    ) -> _Result:
+        """What `work` makes of the client. It may take `timeout_secs`, where that is longer."""
+        return await self._guarded(work(self._client), max(timeout_secs, self._timeout_secs))
+
     async def aclose(self) -> None:
         """Close the connections. Safe to call twice."""
         await self._http.aclose()
@@ -284,31 +290,21 @@ class SupabaseApi:
         return (await self._execute(request)).data
 
     async def _execute(self, request: SupabaseRequest) -> Any:  # noqa: ANN401  # see SupabaseRequest
+        return await self._guarded(request.execute(), self._timeout_secs)
+
+    async def _guarded(self, answer: Awaitable[_Result], timeout_secs: float) -> _Result:
         try:
             # The client's own limit is for each read, which a trickle of bytes never reaches.
-            async with asyncio.timeout(self._timeout_secs):
-                return await request.execute()
+            async with asyncio.timeout(timeout_secs):
+                return await answer
         except SupabaseError:
             raise
         except (TimeoutError, httpx.TimeoutException):
-            raise unanswered(self._timeout_secs) from None
+            raise unanswered(timeout_secs) from None
         except httpx.TransportError as error:
             raise unreachable(type(error).__name__) from None
         except Exception:  # noqa: BLE001  # whatever it is, it may quote what was sent
             raise garbled() from None
-
-
-def _http_client(timeout_secs: float) -> httpx.AsyncClient:
-    """Import the clients, which takes a second or two, and read the certificates."""
-    import supabase  # pyright: ignore[reportUnusedImport]  # noqa: F401
-
-    return httpx.AsyncClient(timeout=timeout_secs, event_hooks={"response": [_raise_for_failure]})
-
-
-async def _raise_for_failure(response: httpx.Response) -> None:
-    # Before the client sees it, whose own error has neither the status nor the headers.
-    if not response.is_success:
-        raise sorted_error(response.status_code, response.headers, await response.aread())
 
 
 def _read(read: Callable[[], _Result]) -> _Result:

@@ -117,6 +117,15 @@ def old_schema() -> SupabaseError:
     )
 
 
+def no_bucket() -> SupabaseError:
+    """The error for a project that has no place for files."""
+    return SupabaseError(
+        Trouble.OLD_SCHEMA,
+        worded("The Supabase project has no bucket for the files that people send."),
+        hint=MIGRATE,
+    )
+
+
 _CODE = re.compile(r"[0-9A-Z]{5}|PGRST[0-9A-Z]{3}")
 # A function, table or column that is not there, or not there yet for PostgREST.
 _SCHEMA_CODES = frozenset({"PGRST202", "PGRST204", "PGRST205", "42883", "42P01", "42703", "3F000"})

@@ -1,0 +1,72 @@
+"""What the console asks for of the files that people sent: a link, made when it is shown."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+from fastapi import FastAPI, Query
+from starlette.responses import JSONResponse, Response
+
+from sonora_app.console.guard import HEADERS
+from sonora_app.errors import NotFoundError
+from sonora_app.storage.files.files import Found
+from sonora_app.storage.files.kept_file import KeptFile, name_in
+from sonora_app.storage.store import Store
+
+_Reference = Annotated[str, Query(max_length=1000)]
+
+
+def add_files(api: FastAPI, store: Callable[[], Awaitable[Store]]) -> None:
+    """Serve it on `api`.
+
+    Args:
+        api: The console's API.
+        store: Gives the bot's store.
+    """
+
+    @api.get("/files")
+    async def link(reference: _Reference) -> JSONResponse:
+        file, found = await _found(await store(), reference)
+        # Of what is on this machine, a link to the route below.
+        here = f"/sonora/api/files/content?{urlencode({'reference': reference})}"
+        return JSONResponse(
+            {
+                "url": found.link or here,
+                "name": name_in(reference),
+                "media_type": file.media_type,
+            },
+            headers=HEADERS,
+        )
+
+    @api.get("/files/content")
+    async def content(reference: _Reference) -> Response:
+        file, found = await _found(await store(), reference)
+        if found.content is None:
+            raise _gone()
+        shown = "inline" if file.is_picture else "attachment"
+        name = quote(name_in(reference) or f"{file.id}.{file.ending}")
+        return Response(
+            found.content,
+            media_type=file.media_type,
+            headers={
+                **HEADERS,
+                "Content-Disposition": f"{shown}; filename*=UTF-8''{name}",
+                # Whatever is in it, it is no page of this origin.
+                "Content-Security-Policy": "sandbox; default-src 'none'",
+            },
+        )
+
+    # Registered by their decorators.
+    del link, content
+
+
+async def _found(store: Store, reference: str) -> tuple[KeptFile, Found]:
+    file = KeptFile.referred_to(reference)
+    found = await store.files.find(file) if file is not None else None
+    if file is None or found is None:
+        raise _gone()
+    return file, found
+
+
+def _gone() -> NotFoundError:
+    return NotFoundError("This file is not kept any more.")

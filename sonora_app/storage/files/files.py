@@ -1,0 +1,64 @@
+"""The kept files of a store: what a call and the console do with them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from sonora_app.storage.files.folder import FileFolder
+from sonora_app.storage.files.kept_file import KeptFile
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a kept file is.
+
+    Parameters:
+        link: An address that gives it to whoever has it, for a short time; None: it is on this
+            machine.
+        content: What is in it; None: it is behind the link.
+    """
+
+    link: str | None = None
+    content: bytes | None = None
+
+
+class Files(Protocol):
+    """The kept files of a store. Every method may raise `StorageError`."""
+
+    async def keep(self, file: KeptFile, content: bytes) -> None:
+        """Keep a file. Done when it is on the disk of this machine; nothing waits for Supabase."""
+        ...
+
+    async def find(self, file: KeptFile) -> Found | None:
+        """A file, or a link to it; None where it is not kept any more."""
+        ...
+
+
+class LocalFiles:
+    """`Files` in a folder of this machine.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is made or read yet."""
+        self.folder = FileFolder(folder)
+
+    async def keep(self, file: KeptFile, content: bytes) -> None:
+        """See `Files.keep`."""
+        await self.folder.keep(file, content)
+
+    async def find(self, file: KeptFile) -> Found | None:
+        """See `Files.find`."""
+        content = await self.folder.read(file)
+        return None if content is None else Found(content=content)
+
+    async def remove_of(self, conversation_ids: Collection[UUID]) -> int:
+        """Remove the files of conversations. Gives how many there were."""
+        files = await self.folder.files()
+        return await self.folder.remove(
+            [each for each in files if each.conversation_id in conversation_ids]
+        )
