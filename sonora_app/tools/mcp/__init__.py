@@ -1,0 +1,1 @@
+"""The tools of MCP servers (Model Context Protocol): the section `mcp` of flows/tools.yaml."""
