@@ -101,7 +101,18 @@ class ChatRequest:
     def last_said(self) -> str:
         """What the user said last."""
         said = [m["content"] for m in self.messages if m["role"] == "user"]
-        return said[-1] if said else ""
+        newest: str | list[dict[str, Any]] = said[-1] if said else ""
+        if isinstance(newest, str):
+            return newest
+        return " ".join(part["text"] for part in newest if part["type"] == "text")
+
+    @property
+    def pictures(self) -> list[bytes]:
+        """The pictures in it, as they came."""
+        contents = [m["content"] for m in self.messages if isinstance(m.get("content"), list)]
+        parts = [part for content in contents for part in content]
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        return [base64.b64decode(url.partition(",")[2]) for url in urls]
 
 
 Model = Callable[[ChatRequest], Reply]
@@ -147,7 +158,7 @@ class OpenAIVendor:
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[None]:
         """Serve until the block ends."""
-        app = web.Application()
+        app = web.Application(client_max_size=20_000_000)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list)
         app.router.add_post("/v1/embeddings", self._embed)

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 from loguru import logger
 from pydantic import ValidationError
 
+from sonora_app.actions.file_actions import FileActions
 from sonora_app.actions.memory_actions import MemoryActions
 from sonora_app.actions.opener import Opener
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
 from sonora_app.identity.callers import token_verifier
+from sonora_app.page.envelopes import FILE_TYPES, PageRequest
 from sonora_app.page.protocol import (
     ACTIONS,
     Accepted,
@@ -28,7 +30,7 @@ from sonora_app.page.protocol import (
     SetConversationId,
     UserTextMessage,
 )
-from sonora_app.page.rtvi import PageRequest
+from sonora_app.page.rtvi import Entry
 from sonora_app.storage.records import EndReason
 
 Arguments = TypeVar("Arguments", bound=Inbound)
@@ -50,11 +52,13 @@ class ConversationHandler:
         self._call = call
         self._queue: asyncio.Queue[PageRequest] = asyncio.Queue()
         self._opener = Opener(call, start=start, verifier=token_verifier(call.settings))
+        self._files = FileActions(call, self._enter, check=self._check_can_type)
         self._runs: Mapping[str, Callable[[Any], Awaitable[Outbound]]] = {
             "set_conversation_id": self._set_conversation_id,
             "end_conversation": self._end_conversation,
             "user_text_message": self._user_text_message,
             **MemoryActions(call).runs,
+            **self._files.runs,
         }
         call.page.requested.add(self._submit)
 
@@ -70,6 +74,9 @@ class ConversationHandler:
                 if request.typed is not None:
                     # Pipecat's own message: there is no answer to it.
                     await self._enter_text(request.typed, request.message_id)
+                    continue
+                if request.type == "send-file":
+                    await self._files.send_file(request)
                     continue
                 answer = await self._act(request)
             except SonoraError as error:
@@ -102,6 +109,8 @@ class ConversationHandler:
     async def _act(self, message: PageRequest) -> Outbound:
         if message.type in _TEXT_TYPES:
             request = ActionMessage(action="user_text_message", arguments=dict(message.data or {}))
+        elif message.type in FILE_TYPES:
+            request = ActionMessage(action=message.type, arguments=dict(message.data or {}))
         elif message.type == "action":
             request = _parse(ActionMessage, message.data)
         else:
@@ -151,15 +160,20 @@ class ConversationHandler:
             )
         )
 
-    # --- Typed text
+    # --- What is typed or shown
 
     async def _enter_text(self, message: UserTextMessage, message_id: str = "") -> None:
         self._check_can_type()
+        await self._enter(
+            Entry(message.text, audio_response=message.audio_response, message_id=message_id)
+        )
+
+    async def _enter(self, entry: Entry) -> None:
         # The model must answer with the conversation's prompt and tools, which it would not
         # have if the text overtook the end of the greeting that it cuts short.
         await self._call.driver.fire_if_possible("greeting_finished", cause="user_typed")
-        self._call.typed(message.audio_response)
-        await self._call.page.enter_text(message, message_id=message_id)
+        self._call.typed(entry.audio_response)
+        await self._call.page.enter(entry)
 
     def _check_can_type(self) -> None:
         node = self._call.driver.node

@@ -29,6 +29,7 @@ from sonora_app.call.presence import Presence
 from sonora_app.call.remembering import Remembering, known_to
 from sonora_app.call.returning import kept_state
 from sonora_app.call.services import CallServices
+from sonora_app.call.showing import Showing
 from sonora_app.call.storage_reports import StorageReports
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.flow.driver import FlowDriver, Move
@@ -57,6 +58,7 @@ class Call:
         worker: Runs the call's pipeline.
         presence: Tells whether anybody is there.
         driver: Moves the call through its flow.
+        showing: Shows the model pictures, and has them kept.
         grounding: Has the model answer from documents; None where there are none.
         others: The other calls of this process; None knows of none.
     """
@@ -73,6 +75,7 @@ class Call:
         worker: PipelineWorker,
         presence: Presence,
         driver: FlowDriver,
+        showing: Showing,
         grounding: Grounding | None = None,
         others: OtherCalls | None = None,
     ) -> None:
@@ -80,10 +83,8 @@ class Call:
         self.settings = settings
         self.page = page
         self.services = services
-        self.worker = worker
-        self.presence = presence
-        self.driver = driver
-        self.grounding = grounding
+        self.worker, self.presence, self.driver = worker, presence, driver
+        self.showing, self.grounding = showing, grounding
         self.opened: OpenedConversation | None = None
         self.user_id: str | None = None
         self.recorder: Recorder | None = None
@@ -193,7 +194,8 @@ class Call:
     def prompt_facts(self) -> dict[str, str]:
         """What the prompts' placeholders stand for in this call."""
         knows = self.grounding is not None
-        known = fitting_lines.prompt_facts(self.lines, self.opened, knows=knows)
+        sees = self.showing.sees
+        known = fitting_lines.prompt_facts(self.lines, self.opened, knows=knows, sees=sees)
         return {**known, "memory": self.memory.prompt()}
 
     async def speak(self, line: str) -> None:

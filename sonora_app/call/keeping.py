@@ -85,6 +85,7 @@ class Keeping:
                 recorder.describe(**told.description.model_dump())
             if told.review is not None and not self._erased:
                 call.memory.review(told.review)
+        await call.showing.attachments.settle(timeout_secs=self._still(settings.drain_secs))
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
         call.stop_reporting()
         if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):

@@ -21,6 +21,7 @@ from sonora_app.call.grounding import Grounding
 from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
 from sonora_app.call.services import CallServices
+from sonora_app.call.showing import Showing
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
@@ -76,6 +77,7 @@ def build_pipeline(
     services: CallServices,
     aggregators: LLMContextAggregatorPair,
     presence: Presence,
+    showing: Showing,
     grounding: Grounding | None = None,
 ) -> Pipeline:
     """Join the call's processors.
@@ -92,6 +94,7 @@ def build_pipeline(
             aggregators.user(),
             EndOfListening(),
             *([grounding] if grounding is not None else []),
+            showing,
             services.llm,
             services.tts,
             transport.output(),

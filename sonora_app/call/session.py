@@ -33,11 +33,13 @@ from sonora_app.call.presence import Presence
 from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import build_services
+from sonora_app.call.showing import build_showing
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.call.who_speaks import WhoSpeaks
 from sonora_app.errors import SonoraError
+from sonora_app.files.attachment import Keeper
 from sonora_app.page.protocol import Notice, SetConversationId
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.page.start_request import parse_start_request
@@ -84,6 +86,7 @@ async def build_session(
     handlers: ModuleType,
     actions: Callable[[Call, SetConversationId | None], PageActions],
     search: KnowledgeSearch | None = None,
+    keeper: Keeper | None = None,
     others: OtherCalls | None = None,
 ) -> "Session":
     """Put the parts of one call together, each complete when it is made.
@@ -96,6 +99,7 @@ async def build_session(
         handlers: What the functions and actions of the flow do.
         actions: Makes what does what the page asks, of the call and its `/start` request.
         search: Finds what the documents say; None where there are none.
+        keeper: Keeps the pictures and documents that are shown; None keeps none.
         others: The other calls of this process; None knows of none.
     """
     start = parse_start_request(runner_args.body)
@@ -103,10 +107,12 @@ async def build_session(
     who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
     peer = Presence(getattr(runner_args, "webrtc_connection", None))
     grounding = build_grounding(search, services, settings)
+    showing = build_showing(keeper, services, settings)
     watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
     page = ScreenedRTVIProcessor(observers=watching)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    worker = build_worker(build_pipeline(transport, services, aggregators, peer, grounding), page)
+    pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
+    worker = build_worker(pipeline, page)
     without = withheld_functions(settings, knows=grounding is not None)
     call = Call(
         settings=settings,
@@ -118,23 +124,18 @@ async def build_session(
         worker=worker,
         presence=peer,
         driver=build_driver(worker, services, aggregators, transport, handlers, without=without),
+        showing=showing,
         grounding=grounding,
         others=others,
     )
     acts = actions(call, start)
-    limits, failures = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked), Failures(call)
+    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
+    failures = Failures(call)
     turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
-    return Session(
-        transport,
-        call,
-        store=store,
-        actions=acts,
-        limits=limits,
-        failures=failures,
-        keeping=Keeping(call, store, turns, metrics, aggregators.user().context),
-        earlier_talk=EarlierTalk(call, aggregators),
-        opens_itself=start is not None,
-    )
+    keeping = Keeping(call, store, turns, metrics, aggregators.user().context)
+    earlier = EarlierTalk(call, aggregators)
+    opens_itself = start is not None
+    return Session(transport, call, store, acts, limits, failures, keeping, earlier, opens_itself)
 
 
 class Session:
@@ -156,7 +157,6 @@ class Session:
         self,
         transport: BaseTransport,
         call: Call,
-        *,
         store: Store,
         actions: PageActions,
         limits: CallLimits,

@@ -7,6 +7,7 @@ events. Each handler does its work before its first await, so the order is kept.
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
@@ -21,6 +22,7 @@ from sonora_app.call.grounding import sources_event
 from sonora_app.call.metrics import WaitObserver
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.page.protocol import Sources, TurnLatency
+from sonora_app.page.rtvi import Entry
 from sonora_app.settings import Vendor
 from sonora_app.storage.records import JsonObject, Modality, Role
 
@@ -58,9 +60,9 @@ class TurnWatcher:
         self._latency: JsonObject = {}
         self._sources: list[JsonObject] = []
         self._assistant_speaks = False
-        self._typed: list[str] = []
+        self._typed: list[Entry] = []
         self._typed_in_time: asyncio.TimerHandle | None = None
-        call.page.text_entered.add(self._user_typed)
+        call.page.entered.add(self._user_typed)
         waits.answered.add(self._answered)
         self._watch(aggregators)
 
@@ -88,6 +90,8 @@ class TurnWatcher:
             self.record_typed()
             if turn.content and not turn.interrupted:
                 self._failures.speech_heard()
+            if turn.content.strip():
+                self._call.showing.answered(whole=not turn.interrupted)
             if self._reply_modality is Modality.TEXT:
                 if turn.content.strip():
                     self._limits.answered()
@@ -110,9 +114,10 @@ class TurnWatcher:
         self._latency = latency.model_dump(include={"total_ms", "parts_ms"})
         await self._call.page.tell(latency)
 
-    async def _user_typed(self, text: str) -> None:
-        """The user typed `text`. It comes after what the bot was saying, which it cuts short."""
-        self._typed.append(text)
+    async def _user_typed(self, entry: Entry) -> None:
+        """The user typed or showed something. It comes after what the bot was saying, which it cuts
+        short."""
+        self._typed.append(entry)
         if not self._assistant_speaks:
             self.record_typed()
         elif self._typed_in_time is None:
@@ -125,11 +130,25 @@ class TurnWatcher:
             self._typed_in_time.cancel()
             self._typed_in_time = None
         typed, self._typed = self._typed, []
-        for text in typed:
+        for entry in typed:
             self._reply_modality = Modality.VOICE if self._call.reply_by_voice else Modality.TEXT
-            self._user_said(text, Modality.TEXT, None)
+            self._user_said(entry.text, Modality.TEXT, None, self._images(entry))
 
-    def _user_said(self, text: str, modality: Modality, started_at: datetime | None) -> None:
+    def _images(self, entry: Entry) -> list[Any]:
+        """What stands for what was shown; it is being kept from now on."""
+        call = self._call
+        if call.recorder is None or not entry.files:
+            return []
+        conversation_id = call.recorder.conversation_id
+        return call.showing.attachments.recorded(entry.files, conversation_id, call.user_id)
+
+    def _user_said(
+        self,
+        text: str,
+        modality: Modality,
+        started_at: datetime | None,
+        images: list[Any] | None = None,
+    ) -> None:
         if self._call.recorder is None:
             return
         node = self._call.driver.node
@@ -142,9 +161,11 @@ class TurnWatcher:
             node=node,
             modality=modality,
             started_at=started_at,
+            images=images,
             metadata=self._stand_ins(heard_by),
         )
-        self._call.memory.user_said(message_id, text)
+        if text:
+            self._call.memory.user_said(message_id, text)
 
     def _assistant_said(self, turn: AssistantTurnStoppedMessage) -> None:
         latency, self._latency = self._latency, {}

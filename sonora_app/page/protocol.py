@@ -13,6 +13,14 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from sonora_app.errors import ErrorCode
+from sonora_app.page.file_messages import (
+    FilePart,
+    Shown,
+    UserFileMessage,
+    UserImage,
+    UserMultimodalMessage,
+)
+from sonora_app.page.file_messages import ShownFile as ShownFile
 from sonora_app.page.memory_messages import (
     CorrectMemory,
     ForgetMemory,
@@ -28,7 +36,7 @@ from sonora_app.settings import Language
 from sonora_app.storage.records import ConversationStatus, EndReason
 
 MAX_MESSAGE_BYTES = 16_384
-"""The largest message a page may send, as JSON in UTF-8."""
+"""The largest message a page may send, as JSON in UTF-8, unless it carries a file."""
 
 HistoryState = Literal["loaded", "delayed"]
 """Whether what was said earlier is known to the bot."""
@@ -230,6 +238,10 @@ ACTIONS: Mapping[str, Action] = {
     "set_conversation_id": Action(SetConversationId, Ready),
     "end_conversation": Action(EndConversation, Accepted),
     "user_text_message": Action(UserTextMessage, Accepted),
+    "file_part": Action(FilePart, Accepted),
+    "user_image": Action(UserImage, Shown),
+    "user_multimodal_message": Action(UserMultimodalMessage, Shown),
+    "user_file_message": Action(UserFileMessage, Shown),
     "list_memories": Action(ListMemories, Memories),
     "correct_memory": Action(CorrectMemory, Accepted),
     "forget_memory": Action(ForgetMemory, Accepted),

@@ -7,10 +7,10 @@ of turn) gets an error-response and goes no further.
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
+from uuid import UUID
 
 from pipecat.frames.frames import ErrorFrame, Frame, InputTransportMessageFrame
 from pipecat.observers.base_observer import BaseObserver
@@ -18,21 +18,24 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi import RTVIObserverParams, RTVIProcessor
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel
 
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
+from sonora_app.page.envelopes import (
+    PageRequest,
+    client_message,
+    message_id,
+    parse_rtvi_message,
+    typed_text,
+)
 from sonora_app.page.observers import Observers
 from sonora_app.page.protocol import (
-    MAX_MESSAGE_BYTES,
-    MAX_TEXT_CHARS,
     Event,
     Outbound,
     Problem,
-    UserTextMessage,
 )
 from sonora_app.runtime.listeners import Listeners
 
-_MAX_ID_CHARS = 200
 _TOGETHER_SECS = 0.05
 """Texts that come within this time are one turn. Less than a person notices of an answer."""
 _ENTERED_SECS = 10.0
@@ -65,30 +68,23 @@ class _ServerMessage(BaseModel):
     data: dict[str, Any]
 
 
-class RtviMessage(BaseModel):
-    """The envelope of every message from the page."""
-
-    label: Literal["rtvi-ai"]
-    type: str = Field(max_length=64)
-    id: str = Field(max_length=_MAX_ID_CHARS)
-    data: dict[str, Any] | None = None
-
-
 @dataclass(frozen=True)
-class PageRequest:
-    """What the page asks the conversation to do.
+class Entry:
+    """Something the user typed or showed, on its way into the conversation.
 
     Parameters:
-        message_id: What the answer refers to.
-        type: The `t` of a client message, or `send-text`.
-        data: Its `d`.
-        typed: The text of a `send-text`; None for a client message.
+        text: What the user typed; may be empty where they show something.
+        audio_response: Whether the answer is to be spoken.
+        told: What the model is told besides the text: of what is shown.
+        files: The ids of what is shown.
+        message_id: The id of the page's message.
     """
 
-    message_id: str
-    type: str
-    data: Mapping[str, Any] | None = None
-    typed: UserTextMessage | None = None
+    text: str
+    audio_response: bool = True
+    told: str = ""
+    files: tuple[UUID, ...] = ()
+    message_id: str = ""
 
 
 class ScreenedRTVIProcessor(RTVIProcessor):
@@ -99,7 +95,8 @@ class ScreenedRTVIProcessor(RTVIProcessor):
 
     Attributes:
         requested: Told what the page asks for, in the order in which that came.
-        text_entered: Told what the user typed, when it comes and before the bot is cut off for it.
+        entered: Told what the user typed or showed, when it comes and before the bot is cut off for
+            it.
         disconnect_asked: Told when the page asks the bot to end the call.
     """
 
@@ -108,11 +105,11 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         super().__init__()
         self._others = tuple(observers)
         self.requested = Listeners[PageRequest]("a request of the page")
-        self.text_entered = Listeners[str]("typed text")
+        self.entered = Listeners[Entry]("what the user typed or showed")
         self.disconnect_asked = Listeners[()]("being asked to disconnect")
-        self._typed: list[tuple[UserTextMessage, str]] = []
+        self._typed: list[Entry] = []
         self._entering: asyncio.Task[None] | None = None
-        self._entered = asyncio.Event()
+        self._has_entered = asyncio.Event()
 
     def create_rtvi_observer(
         self,
@@ -143,16 +140,16 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         """Push a frame, noting when typed text has entered the pipeline."""
         await super().push_frame(frame, direction)
         if isinstance(frame, RTVISendTextFrame):
-            self._entered.set()
+            self._has_entered.set()
 
-    async def enter_text(self, message: UserTextMessage, *, message_id: str = "") -> None:
-        """Have what the user typed enter the conversation, cut the bot off, and be answered.
+    async def enter(self, entry: Entry) -> None:
+        """Have what was typed or shown enter the conversation, cut the bot off, and be answered.
 
         Returns at once. Texts that come together, or before the bot has stopped for the last one,
         are one turn, with one answer.
         """
-        await self.text_entered.tell(message.text)
-        self._typed.append((message, message_id))
+        await self.entered.tell(entry)
+        self._typed.append(entry)
         if self._entering is None or self._entering.done():
             self._entering = self.create_task(self._enter_typed(), "typed")
 
@@ -161,14 +158,16 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         await asyncio.sleep(_TOGETHER_SECS)
         while self._typed:
             typed, self._typed = self._typed, []
-            last, message_id = typed[-1]
-            self._entered.clear()
+            last = typed[-1]
+            self._has_entered.clear()
             await self.handle_message(
                 rtvi.Message(
                     type="send-text",
-                    id=message_id,
+                    id=last.message_id,
                     data={
-                        "content": "\n".join(message.text for message, _ in typed),
+                        "content": "\n".join(
+                            part for each in typed for part in (each.text, each.told) if part
+                        ),
                         "options": {
                             "run_immediately": True,
                             "audio_response": last.audio_response,
@@ -179,7 +178,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
             # What comes next is not held up by one that Pipecat could not take.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_ENTERED_SECS):
-                    await self._entered.wait()
+                    await self._has_entered.wait()
 
     async def _tell_error(self, frame: ErrorFrame) -> None:
         # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an
@@ -199,17 +198,19 @@ class ScreenedRTVIProcessor(RTVIProcessor):
                     await self.disconnect_asked.tell()
                     return True
                 case "client-message":
-                    request = _client_message(message)
+                    request = client_message(message)
                 case "send-text":
-                    request = _typed_text(message)
+                    request = typed_text(message)
+                case "send-file":
+                    request = PageRequest(message.id, "send-file", message.data)
                 case other:
-                    # They reach into the pipeline (raw audio, function results, files, DTMF), and
+                    # They reach into the pipeline (raw audio, function results, DTMF), and
                     # no page of ours sends them.
                     raise MessageError(
                         ErrorCode.UNSUPPORTED_MESSAGE, f"{other} is not supported here."
                     )
         except SonoraError as error:
-            await self.refuse(_message_id(raw), error)
+            await self.refuse(message_id(raw), error)
         else:
             await self.requested.tell(request)
         return False
@@ -239,63 +240,3 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     def tell_soon(self, event: Event) -> None:
         """Send the page an event, from code that does not wait."""
         self.create_task(self.tell(event), "tell")
-
-
-def parse_rtvi_message(raw: Any) -> RtviMessage:  # noqa: ANN401  # JSON from outside
-    """Read a message's envelope.
-
-    Raises:
-        MessageError: It is too large, or is no RTVI message.
-    """
-    try:
-        size = len(json.dumps(raw, ensure_ascii=False).encode())
-    except (TypeError, ValueError, RecursionError):
-        raise MessageError(ErrorCode.INVALID_MESSAGE, "The message is not JSON.") from None
-    if size > MAX_MESSAGE_BYTES:
-        raise MessageError(
-            ErrorCode.MESSAGE_TOO_LARGE,
-            f"The message has {size} bytes; at most {MAX_MESSAGE_BYTES} are taken.",
-        )
-    try:
-        return RtviMessage.model_validate(raw, strict=True)
-    except ValueError:
-        raise MessageError(
-            ErrorCode.INVALID_MESSAGE,
-            "This is not an RTVI message.",
-            hint="It needs label (rtvi-ai), type, id, and data as an object.",
-        ) from None
-
-
-def _client_message(message: RtviMessage) -> PageRequest:
-    try:
-        data = rtvi.RawClientMessageData.model_validate(message.data)
-    except ValidationError:
-        raise MessageError(
-            ErrorCode.INVALID_MESSAGE, "A client-message needs data with t, and optionally d."
-        ) from None
-    if data.d is not None and not isinstance(data.d, Mapping):
-        raise MessageError(ErrorCode.INVALID_MESSAGE, "The d of a client-message is an object.")
-    return PageRequest(message.id, data.t, cast("Mapping[str, Any] | None", data.d))
-
-
-def _typed_text(message: RtviMessage) -> PageRequest:
-    try:
-        text = rtvi.SendTextData.model_validate(message.data)
-        typed = UserTextMessage(
-            text=text.content,
-            audio_response=text.options.audio_response if text.options else True,
-        )
-    except ValidationError:
-        raise MessageError(
-            ErrorCode.INVALID_MESSAGE,
-            f"A send-text needs content of 1 to {MAX_TEXT_CHARS} characters.",
-        ) from None
-    return PageRequest(message.id, "send-text", typed=typed)
-
-
-def _message_id(raw: Any) -> str:  # noqa: ANN401  # JSON from outside
-    if isinstance(raw, Mapping):
-        identifier: Any = raw.get("id")  # pyright: ignore[reportUnknownVariableType]
-        if isinstance(identifier, str) and len(identifier) <= _MAX_ID_CHARS:
-            return identifier
-    return ""

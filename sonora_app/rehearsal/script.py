@@ -11,6 +11,7 @@ from typing import Any
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
 from sonora_app.rehearsal.recall import memory_move
+from sonora_app.rehearsal.shown import shown_in, spoken_of
 from sonora_app.rehearsal.turns import PASSAGE, CallTool, Kind, Say, Turn
 from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
 
@@ -34,6 +35,8 @@ def next_move(turns: Sequence[Turn], tools: Collection[str], lines: Lines) -> Sa
     message = _last(turns, Kind.USER)
     if message < 0:
         return Say(lines.text("rehearsal.repeat"))
+    if seen := shown_in(turns, message, lines):
+        return Say(seen)
     text = read_heard(turns[message].text).text
     if (
         "wrap_up" in tools
@@ -125,7 +128,7 @@ def _replies_given(turns: Sequence[Turn]) -> int:
 
 def _said(turns: Iterable[Turn], lines: Lines) -> tuple[list[str], float]:
     """What the person talked about, the first said first, and the untranscribed seconds."""
-    heard = [read_heard(turn.text) for turn in turns if turn.kind is Kind.USER]
+    heard = [read_heard(spoken_of(turn.text)) for turn in turns if turn.kind is Kind.USER]
     return topics_of((part.text for part in heard), lines), sum(part.secs for part in heard)
 
 

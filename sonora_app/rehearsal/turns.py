@@ -43,10 +43,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Turn:
-    """A message of the context. For a tool call, `text` is the tool's name; for a result, JSON."""
+    """A message of the context. For a tool call, `text` is the tool's name; for a result, JSON.
+
+    `pictures` are data URLs.
+    """
 
     kind: Kind
     text: str
+    pictures: tuple[str, ...] = ()
 
 
 def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
@@ -60,7 +64,7 @@ def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
         text = _text(raw.get("content"))
         match raw.get("role"):
             case "user":
-                turns.append(Turn(Kind.USER, text))
+                turns.append(Turn(Kind.USER, text, _pictures(raw.get("content"))))
             case "assistant":
                 if text:
                     turns.append(Turn(Kind.ASSISTANT, text))
@@ -81,6 +85,11 @@ def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
             case _:
                 pass
     return turns
+
+
+def _pictures(content: object) -> tuple[str, ...]:
+    parts = cast(list[dict[str, Any]], content) if isinstance(content, list) else []
+    return tuple(part["image_url"]["url"] for part in parts if "image_url" in part)
 
 
 def _text(content: object) -> str:

@@ -49,6 +49,12 @@ class VendorSettings(EnvironmentSettings):
     openai_model: str = Field(
         "gpt-4.1", validation_alias="OPENAI_MODEL", description="The language model."
     )
+    sees_pictures: bool = Field(
+        True,
+        validation_alias="SONORA_PICTURES",
+        description="Whether the language model is shown the pictures that people send. `False` "
+        "for a model that takes none: then the bot says that it cannot see them.",
+    )
     cartesia_model: str = Field(
         "sonic-3.6", validation_alias="CARTESIA_MODEL", description="Cartesia's model."
     )

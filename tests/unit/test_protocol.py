@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from sonora_app.errors import ErrorCode
 from sonora_app.page import protocol
-from sonora_app.page.rtvi import RtviMessage, parse_rtvi_message
+from sonora_app.page.envelopes import RtviMessage, parse_rtvi_message
 
 pytestmark = pytest.mark.unit
 

@@ -155,6 +155,7 @@ class StubCall:
             "user": "",
             "history": "",
             "knowledge": "",
+            "sight": "",
             "memory": "",
             "wrap_up_reason": "",
         }

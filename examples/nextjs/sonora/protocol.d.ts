@@ -91,6 +91,19 @@ export type ErrorCode =
   | "misconfigured"
   | "internal";
 
+/**
+ * A part of a file that is larger than a message: a slice of its base64, or of its data URL.
+ *
+ * The page makes up the `id`, numbers the parts from 0, and names the id in
+ * `user_multimodal_message` when all were accepted.
+ */
+export interface FilePart {
+  id: string; // a UUID
+  index: number;
+  total: number;
+  data: string; // 1 to 60000 characters
+}
+
 /** Forget what is remembered, for good. */
 export interface ForgetMemory {
   id: string; // a UUID
@@ -237,6 +250,27 @@ export interface SetMemory {
   remembers: boolean;
 }
 
+/** The answer to what shows something: what was taken, in its order. */
+export interface Shown {
+  status: "shown";
+  files: ShownFile[];
+}
+
+/**
+ * A picture or a document, as the bot took it.
+ *
+ * `width` and `height` are of a picture made small, in pixels; `chars` is how long the document's
+ * text is.
+ */
+export interface ShownFile {
+  id: string; // a UUID
+  kind: "picture" | "document";
+  name: string;
+  width?: number | null;
+  height?: number | null;
+  chars?: number | null;
+}
+
 /**
  * A passage of a document that an answer was given.
  *
@@ -286,6 +320,35 @@ export interface TurnLatency {
   parts_ms: Record<string, number>;
 }
 
+/** A document that the person shows: base64, a data URL, or its text as it is. */
+export interface UserFileMessage {
+  file_content: string; // 1 to 65536 characters
+  file_name?: string; // at most 500 characters
+  text?: string; // at most 4000 characters
+  audio_response?: boolean;
+}
+
+/** A picture that the person shows: base64, or a data URL. It is answered at once. */
+export interface UserImage {
+  image: string; // 1 to 65536 characters
+  text?: string; // at most 4000 characters
+  name?: string; // at most 500 characters
+  audio_response?: boolean;
+}
+
+/**
+ * Pictures and documents that the person shows, with what they say of them.
+ *
+ * `image_urls` are links (https) or data URLs, `files` the ids of files that were sent in parts.
+ */
+export interface UserMultimodalMessage {
+  text?: string; // at most 4000 characters
+  image_urls?: string[];
+  files?: string[];
+  names?: string[];
+  audio_response?: boolean;
+}
+
 /** Something the user typed. `audio_response` false asks for the answer in text only. */
 export interface UserTextMessage {
   text: string; // 1 to 4000 characters
@@ -297,6 +360,10 @@ export interface Actions {
   set_conversation_id: { arguments: SetConversationId; answer: Ready };
   end_conversation: { arguments: EndConversation; answer: Accepted };
   user_text_message: { arguments: UserTextMessage; answer: Accepted };
+  file_part: { arguments: FilePart; answer: Accepted };
+  user_image: { arguments: UserImage; answer: Shown };
+  user_multimodal_message: { arguments: UserMultimodalMessage; answer: Shown };
+  user_file_message: { arguments: UserFileMessage; answer: Shown };
   list_memories: { arguments: ListMemories; answer: Memories };
   correct_memory: { arguments: CorrectMemory; answer: Accepted };
   forget_memory: { arguments: ForgetMemory; answer: Accepted };

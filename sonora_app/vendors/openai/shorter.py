@@ -12,10 +12,14 @@ from typing import Any, TypeVar, cast
 from loguru import logger
 from openai import APIStatusError, AsyncStream
 from openai.types.chat import ChatCompletionChunk
-from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
-from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.processors.aggregators.llm_context import (
+    LLMContext,
+    LLMContextMessage,
+    standard_message_text,
+)
 
 from sonora_app.storage.history import shortened
+from sonora_app.vendors.openai.sight import SeeingLLMService
 
 _ATTEMPTS = 4
 """How often a request is sent, each time with half the talk of the time before."""
@@ -34,7 +38,7 @@ _TOO_LONG = re.compile(
 _Result = TypeVar("_Result")
 
 
-class ShorteningLLMService(OpenAILLMService):
+class ShorteningLLMService(SeeingLLMService):
     """OpenAI's chat completions, of which a prompt that is too long is sent again with less."""
 
     # How many characters of talk were refused and taken last; None where none was refused.
@@ -171,7 +175,8 @@ def _is_instruction(message: LLMContextMessage) -> bool:
 def _chars(message: LLMContextMessage) -> int:
     fields = _fields(message)
     content, calls = fields.get("content"), fields.get("tool_calls")
-    text = content if isinstance(content, str) else json.dumps(content, default=str)
+    # Of pictures the words beside them count: a vendor counts a picture by its size in pixels.
+    text = content if isinstance(content, str) else standard_message_text(message)
     return len(text) + (len(json.dumps(calls, default=str)) if calls else 0)
 
 
