@@ -24,12 +24,12 @@ _ALWAYS = 3
 
 _OWNED = "JOIN passages p ON p.number = k.rowid JOIN documents d ON d.id = p.document_id"
 
-_USUAL_MEANING = (0.02, 0.07)
+USUAL_MEANING = (0.02, 0.07)
 _USUAL_LIKENESS = (0.79, 0.02)
 """The mean and the spread of the likeness of passages to a question, without what all texts have
 in common and with it: of the questions and the 2,260 passages of the benchmark."""
 
-_USUAL_COUNTS = 20
+USUAL_COUNTS = 20
 """As how many passages the usual counts beside the index's own: a small index has few to tell
 what is usual."""
 
@@ -172,7 +172,7 @@ def _by_meaning(snapshot: Snapshot, vector: _Array | None, seen: _Array) -> _Nea
     # A question is likelier to be like a text of its own language, whatever the two say.
     groups = [seen & snapshot.english, seen & ~snapshot.english]
     return _Near(
-        _standing_out(meaning, groups, _USUAL_MEANING),
+        _standing_out(meaning, groups, USUAL_MEANING),
         _standing_out(likeness, groups, _USUAL_LIKENESS),
         float(meaning[seen].max()),
     )
@@ -185,7 +185,7 @@ def _standing_out(likeness: _Array, groups: list[_Array], usual: tuple[float, fl
         own = likeness[group]
         if not len(own):
             continue
-        share = len(own) / (len(own) + _USUAL_COUNTS)
+        share = len(own) / (len(own) + USUAL_COUNTS)
         mean = share * float(own.mean()) + (1 - share) * usual[0]
         spread = math.sqrt(share * float(own.var()) + (1 - share) * usual[1] ** 2)
         found[group] = (own - mean) / spread

@@ -1,6 +1,6 @@
 """The documents of a Supabase project: what its functions take and give.
 
-`supabase/migrations/20261128140000_sonora_documents.sql` has the functions.
+`supabase/migrations` has the functions, in `…_sonora_documents.sql` and `…_find_passages.sql`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,14 +9,17 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+import numpy as np
+
 from sonora_app.errors import StorageError
+from sonora_app.knowledge.candidates import USUAL_COUNTS, USUAL_MEANING, Candidates, Term
 from sonora_app.knowledge.database import ModelChangedError
-from sonora_app.knowledge.ranking import GIVEN_FROM, fits, probability
+from sonora_app.knowledge.ranking import GIVEN_FROM, WEIGHTS, fits, fitting, probability
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
-from sonora_app.knowledge.supabase.ranking import FIT_WEIGHTS, SCORE_MIDDLE, WEIGHTS
+from sonora_app.knowledge.supabase.vectors import apart, vector_text
 from sonora_app.knowledge.words import STOP_WORDS, key_of, keys_of, words_of
 from sonora_app.storage.supabase.api import SupabaseApi
-from sonora_app.storage.supabase.errors import garbled
+from sonora_app.storage.supabase.errors import garbled, old_schema
 from sonora_app.wording.translation import worded
 
 _HEADING = "A"
@@ -24,8 +27,16 @@ _CONTENT = "B"
 _LAST_POSITION = 16_383
 """The largest position that a tsvector keeps."""
 
-_MANY_WORDS = 6
-"""Words of a question from which more of them tell nothing about whether anything fits."""
+_JUDGING: dict[str, float] = {
+    # The likeness of the vectors as the model gives them is not kept there, and goes with it.
+    "meaning": WEIGHTS["meaning"] + WEIGHTS["likeness"],
+    "bm25": WEIGHTS["bm25"],
+    "both": WEIGHTS["both"],
+    "mean": USUAL_MEANING[0],
+    "spread": USUAL_MEANING[1],
+    "counts": USUAL_COUNTS,
+}
+"""What `sonora_find_passages` judges by."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +150,15 @@ class KnowledgeProject:
                 "model": model,
                 "user_id": user_id,
                 "row_limit": limit,
-                "weights": WEIGHTS,
+                "weights": _JUDGING,
             },
         )
         _check(answer, model)
+        if answer.get("passages") and "terms" not in answer:
+            # The function of an earlier migration.
+            raise old_schema()
         try:
-            return _findings(asked, len(keys), answer)
+            return _findings(asked, answer)
         except (KeyError, TypeError, ValueError):
             raise garbled() from None
 
@@ -162,7 +176,14 @@ class KnowledgeProject:
 
 
 def passage_row(passage: Passage, language: str, model: str, vectors: Any) -> dict[str, object]:  # noqa: ANN401  # a matrix
-    """A passage as `put` takes it, with the vectors of its windows."""
+    """A passage as `put` takes it.
+
+    Args:
+        passage: The passage.
+        language: `es` or `en`.
+        model: What its vectors are called there.
+        vectors: Those of its windows, as the model made them, one a row.
+    """
     return {
         "id": str(passage.id),
         "seq": passage.seq,
@@ -173,13 +194,8 @@ def passage_row(passage: Passage, language: str, model: str, vectors: Any) -> di
         "language": language,
         "model": model,
         "keys": keys_text(" ".join((passage.title, *passage.headings)), passage.content),
-        "vectors": [vector_text(vector) for vector in vectors],
+        "vectors": [vector_text(vector) for vector in apart(vectors)],
     }
-
-
-def vector_text(vector: Any) -> str:  # noqa: ANN401  # numbers of any library
-    """A vector as pgvector reads it, with the precision that the index keeps."""
-    return f"[{','.join(f'{number:.5g}' for number in vector.tolist())}]"
 
 
 def keys_text(headings: str, content: str) -> str:
@@ -229,26 +245,15 @@ def _check(answer: Mapping[str, Any], model: str = "") -> None:
             pass
 
 
-def _findings(asked: str, count: int, answer: Mapping[str, Any]) -> Findings:
+def _findings(asked: str, answer: Mapping[str, Any]) -> Findings:
     rows = cast(list[dict[str, Any]], answer["passages"])
     if not rows:
         return Findings(asked)
-    best = rows[0]
-    likely = fits(
-        {
-            "bias": 1.0,
-            "best": float(best["score"]),
-            "similarity": (float(answer["similarity"]) - 0.85) * 20,
-            "standing_out": float(answer["standing_out"]),
-            "words": float(best["words"]),
-            "known": float(answer["known"]),
-            "length": min(count, _MANY_WORDS) / _MANY_WORDS,
-        },
-        FIT_WEIGHTS,
-    )
-    found = tuple(
-        Found(_passage(row), probability(float(row["score"]), SCORE_MIDDLE)) for row in rows
-    )
+    terms = [Term("", float(t["weight"]), bool(t["known"]), ()) for t in answer["terms"]]
+    words = np.array([float(row["words"]) for row in rows])
+    judged = Candidates([], np.zeros(0), words, tuple(terms), float(answer["similarity"]))
+    likely = fits(fitting(judged, 0, float(rows[0]["score"])))
+    found = tuple(Found(_passage(row), probability(float(row["score"]))) for row in rows)
     return Findings(asked, found, likely, found if likely >= GIVEN_FROM else ())
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from sonora_app.knowledge.index import Index
 from sonora_app.knowledge.records import Document, Passage
 from sonora_app.knowledge.supabase.project import KnowledgeProject, passage_row
+from sonora_app.knowledge.supabase.vectors import model_there
 from sonora_app.knowledge.words import language_of
 from sonora_app.storage.supabase.circuit import Circuit
 from sonora_app.storage.supabase.errors import SupabaseError, Trouble
@@ -78,7 +79,7 @@ async def push(
     """
     told = progress or Progress()
     there = await _patiently(project.documents)
-    model = index.model or ""
+    model = model_there(index.model or "")
     documents = await asyncio.to_thread(index.documents)
     versions = {each.document.id: (each.version, each.document.passages) for each in there}
     done = Pushed()

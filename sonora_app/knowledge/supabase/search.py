@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from sonora_app.errors import StorageError
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
-from sonora_app.knowledge.questions import cleaned
+from sonora_app.knowledge.questions import as_written, cleaned
 from sonora_app.knowledge.records import Document, Findings
 from sonora_app.knowledge.search import GIVEN
-from sonora_app.knowledge.supabase.project import KnowledgeProject, vector_text
+from sonora_app.knowledge.supabase.project import KnowledgeProject
+from sonora_app.knowledge.supabase.vectors import apart, model_there, vector_text
 from sonora_app.knowledge.unanswered import RemembersUnanswered
 from sonora_app.storage.supabase.circuit import Circuit
 from sonora_app.storage.supabase.errors import SupabaseError
@@ -108,4 +109,5 @@ class SupabaseSearch(RemembersUnanswered):
     def _vector(self, text: str) -> tuple[str, str]:
         if self._embedder is None:
             self._embedder = self._make_embedder()
-        return vector_text(self._embedder.question(text)), self._embedder.model
+        vector = self._embedder.question(as_written(text))
+        return vector_text(apart(vector[None])[0]), model_there(self._embedder.model)
