@@ -26,11 +26,13 @@ class Hotel:
     Parameters:
         booked: The rooms that were booked, in order.
         keys: The idempotency keys of those calls.
+        slow_secs: How long the next bookings take, the last of them first.
     """
 
     def __init__(self) -> None:
         self.booked: list[int] = []
         self.keys: list[Any] = []
+        self.slow_secs: list[float] = []
 
     def tools(self) -> MCPServer[Any]:
         server: MCPServer[Any] = MCPServer("hotel", instructions="A hotel.")
@@ -41,7 +43,7 @@ class Hotel:
             self.booked.append(room)
             meta: Any = context.request_context.meta
             self.keys.append((dict(meta) if meta else {}).get("sonora/idempotency-key"))
-            await asyncio.sleep(secs)
+            await asyncio.sleep(secs or (self.slow_secs.pop() if self.slow_secs else 0))
             return f"Room {room} is booked."
 
         @server.tool()

@@ -23,6 +23,10 @@ class Toolbox:
         """Whether there are any."""
         return bool(self._tools)
 
+    def joined(self, tools: Iterable[Tool], runners: Mapping[str, ToolRunner]) -> "Toolbox":
+        """Another one, with these as well."""
+        return Toolbox((*self.tools, *tools), {**self._runners, **runners})
+
     @property
     def tools(self) -> Sequence[Tool]:
         """All of them, in the order in which they were declared."""

@@ -11,7 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from simulators.vendors.mcp import Hotel, McpServerThread
+from sonora_app.errors import SettingsError
 from sonora_app.tools.mcp.connection import McpConnection
+from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.faults import McpUnavailableError
 from sonora_app.tools.mcp.servers import McpServer, filled, offered_name
 from sonora_app.tools.mcp.tools import McpTools
@@ -146,6 +148,29 @@ async def test_a_server_that_was_started_anew_is_used_again(sessions: bool) -> N
     assert server.hotel.booked == [1, 2, 3, 5]
 
 
+async def test_what_may_be_repeated_is_made_again_after_a_lost_answer(
+    cut: McpServerThread,
+) -> None:
+    """And it is not told as not done where the server does not come back."""
+    tools = {"book": {"repeatable": True, "time_limit_secs": 8}}
+    connection = McpConnection(declared(url=cut.url, tools=tools), no_setting)
+    await connection.connect()
+    try:
+        for back, expected in ((True, OutcomeStatus.DONE), (False, OutcomeStatus.UNKNOWN)):
+            cut.hotel.booked.clear()
+            cut.hotel.slow_secs = [20.0]
+            booking = asyncio.create_task(asked(connection, "book", room=1))
+            while not cut.hotel.booked:
+                await asyncio.sleep(0.01)
+            cut.stop()
+            if back:
+                cut.start()
+            assert (await booking).status is expected
+            assert len(cut.hotel.booked) == (2 if back else 1)
+    finally:
+        await connection.aclose()
+
+
 async def test_a_server_that_is_away_costs_its_tools_until_it_is_back(
     running: McpServerThread, cut: McpServerThread
 ) -> None:
@@ -218,3 +243,51 @@ def test_secrets_are_named_and_filled_in() -> None:
     assert filled(server.headers, {"HOTEL_KEY": "s3cret"}.__getitem__) == {
         "Authorization": "Bearer s3cret"
     }
+
+
+FILE = """
+mcp:
+  - name: hotel
+    url: https://hotel.example.com/mcp
+    headers: { Authorization: "Bearer ${HOTEL_KEY}" }
+    tools: { book: { confirm: true }, rooms: }
+  - name: inn
+    command: inn-server
+    tools: [book]
+"""
+
+
+def test_the_servers_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "tools.yaml"
+    assert load_servers(file, {}) == ()
+    file.write_text("tools: []", "utf-8")
+    assert load_servers(file, {}) == ()
+    file.write_text(FILE, "utf-8")
+    hotel, inn = load_servers(file, {"HOTEL_KEY": "s3cret"}, nodes=["conversation"])
+    assert (list(hotel.tools), hotel.tools["book"].confirm) == (["book", "rooms"], True)
+    assert (inn.command, list(inn.tools)) == ("inn-server", ["book"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("HOTEL_KEY}", "NO_KEY}", "server hotel, NO_KEY is not set"),
+        ("name: inn", "name: hotel", "server hotel, name: another server has it"),
+        ("[book]", "{book: {nodes: [lobby]}}", "server inn, nodes: lobby is no node of the flow"),
+        ("[book]", "{book: {repeat: yes}}", "server inn, tools.book.repeat: Extra inputs"),
+        ("name: inn", "name: The Inn", "server The Inn, name: String should match"),
+        ("{ book: { confirm: true }, rooms: }", "[remember]", "hotel_remember is another function"),
+        (FILE, "mcp: hotel", "mcp: is a list of servers"),
+    ],
+)
+def test_mistakes_name_the_server_and_the_field(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    file = tmp_path / "tools.yaml"
+    assert old in FILE
+    file.write_text(FILE.replace(old, new, 1), "utf-8")
+    variables = {"HOTEL_KEY": "s3cret"}
+    with pytest.raises(SettingsError) as caught:
+        load_servers(file, variables, nodes=["conversation"], taken=["hotel_remember"])
+    assert told in caught.value.message
+    assert "s3cret" not in str(caught.value)

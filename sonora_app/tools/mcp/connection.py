@@ -103,18 +103,21 @@ class McpConnection:
 
     async def _run(self, tool: Tool, arguments: dict[str, Any], key: str) -> Outcome:
         name = self._names.get(tool.name, tool.name)
-        # Twice only where the first attempt certainly never got there.
-        for attempt in (1, 2):
+        # Again only where the first attempt never got there, or where doing it again does no harm.
+        unknown: Outcome | None = None
+        for last in (False, True):
             try:
                 client = await self._opened()
             except McpUnavailableError as error:
-                logger.warning(f"The tool {tool.name} was not done: {error}")
-                return _UNREACHABLE
+                logger.warning(f"The tool {tool.name} cannot be reached: {error}")
+                break
             outcome = await self._attempt(client, name, arguments, key, tool.max_chars)
             if outcome is not None:
-                return outcome
-            logger.info(f"The MCP server {self.server.name} is connected anew ({attempt})")
-        return _UNREACHABLE
+                if outcome.status is not OutcomeStatus.UNKNOWN or not tool.repeatable or last:
+                    return outcome
+                unknown = outcome
+            logger.info(f"The MCP server {self.server.name} was lost")
+        return unknown or _UNREACHABLE
 
     async def _attempt(
         self, client: "Client", name: str, arguments: dict[str, Any], key: str, max_chars: int

@@ -31,6 +31,15 @@ export interface LookedUp {
   waited_ms: number;
 }
 
+/** A call of a tool. */
+export interface ToolUse {
+  key: number;
+  id: string;
+  name: string;
+  state: "started" | "done" | "failed" | "unknown" | "called_off";
+  tookMs: number | null;
+}
+
 /** One turn of one speaker. */
 export interface Entry {
   key: number;
@@ -95,6 +104,8 @@ export interface CallState {
   entries: Entry[];
   /** What was looked up for an answer that has not begun. */
   lookedUp: LookedUp | null;
+  /** What was done with tools, in the order in which it began. */
+  tools: ToolUse[];
   userSpeaking: boolean;
   botSpeaking: boolean;
   thinking: boolean;
@@ -120,6 +131,7 @@ export const NO_CALL: CallState = {
   path: [],
   entries: [],
   lookedUp: null,
+  tools: [],
   userSpeaking: false,
   botSpeaking: false,
   thinking: false,

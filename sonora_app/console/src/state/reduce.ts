@@ -1,11 +1,12 @@
 import type { MicrophoneProblem } from "../call/microphone";
-import { type CallState, type Logged, type LookedUp, NO_CALL, type Phase, type Problem } from "./model";
+import { type CallState, type Logged, type LookedUp, NO_CALL, type Phase, type Problem, type ToolUse } from "./model";
 import {
   botCutOff,
   botSaid,
   lookedUp,
   recorded,
   stored,
+  toolUsed,
   typedRefused,
   userSaid,
   userTurn,
@@ -148,6 +149,13 @@ function told(state: CallState, data: Fields, at: number): CallState {
     }
     case "sources":
       return lookedUp(state, data as unknown as LookedUp);
+    case "tool-call":
+      return toolUsed(state, {
+        id: String(data.id),
+        name: String(data.name),
+        state: data.state as ToolUse["state"],
+        tookMs: typeof data.took_ms === "number" ? data.took_ms : null,
+      });
     case "message-recorded":
       return recorded(state, {
         id: String(data.id),

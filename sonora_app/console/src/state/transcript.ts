@@ -1,4 +1,4 @@
-import type { CallState, Entry, LookedUp, Segment } from "./model";
+import type { CallState, Entry, LookedUp, Segment, ToolUse } from "./model";
 
 /*
  * The transcript, built from what the bot reports. Each function gives the state after one report.
@@ -25,6 +25,16 @@ export function lookedUp(state: CallState, found: LookedUp): CallState {
   const last = state.entries.at(-1);
   if (last?.role === "assistant" && !last.closed) return replace(state, { ...last, lookedUp: found });
   return { ...state, lookedUp: found };
+}
+
+/** A tool was called, or its call has ended. */
+export function toolUsed(state: CallState, use: Omit<ToolUse, "key">): CallState {
+  if (state.tools.some(({ id }) => id === use.id)) {
+    const tools = state.tools.map((each) => (each.id === use.id ? { ...each, ...use } : each));
+    return { ...state, tools };
+  }
+  const key = state.nextKey;
+  return { ...state, tools: [...state.tools, { ...use, key }], nextKey: key + 1 };
 }
 
 /** The user cut in: what was not said never will be. */

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { StoredMessage } from "../api";
-import type { CallState, Entry } from "../state/model";
+import type { CallState, Entry, ToolUse } from "../state/model";
 import { wordsOf } from "../state/transcript";
 import { useWords } from "../words";
 import { KeptMark } from "./kept";
@@ -70,9 +70,13 @@ export function TranscriptView({ state, past, pointed, supabase }: Props) {
         </p>
       )}
       <ol>
-        {state.entries.map((entry) => (
-          <Said key={entry.key} entry={entry} supabase={supabase} />
-        ))}
+        {inOrder(state.entries, state.tools).map((each) =>
+          "segments" in each ? (
+            <Said key={each.key} entry={each} supabase={supabase} />
+          ) : (
+            <Done key={each.key} use={each} />
+          ),
+        )}
       </ol>
       {/* Whole turns are read out; words as they come would be a stammer. */}
       <p class="hidden" aria-live="polite">
@@ -121,6 +125,27 @@ function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
       </p>
       {entry.refused && <p class="detail">{entry.refused}</p>}
       {entry.lookedUp && <SourcesView found={entry.lookedUp} />}
+    </li>
+  );
+}
+
+/** What was said and done, as it began. What was said keeps its own order. */
+function inOrder(entries: Entry[], tools: ToolUse[]): (Entry | ToolUse)[] {
+  const all: (Entry | ToolUse)[] = [...entries];
+  for (const tool of tools) {
+    const next = all.findIndex((each) => each.key > tool.key);
+    all.splice(next < 0 ? all.length : next, 0, tool);
+  }
+  return all;
+}
+
+function Done({ use }: { use: ToolUse }) {
+  const words = useWords();
+  return (
+    <li class="tool" data-state={use.state}>
+      <code>{use.name}</code>
+      <span>{words.tools[use.state]}</span>
+      {use.tookMs !== null && <span>{words.tools.took(use.tookMs)}</span>}
     </li>
   );
 }

@@ -119,6 +119,14 @@ export const en = {
     stored: "Stored in Supabase",
     empty: "Nothing was said in this conversation.",
   },
+  tools: {
+    started: "under way",
+    done: "done",
+    failed: "without success",
+    unknown: "not known whether it was done",
+    called_off: "called off",
+    took: (ms: number) => `${(ms / 1000).toFixed(1)} s`,
+  },
   sources: {
     from: (names: string) => `From ${names}`,
     searched: (question: string) => `Searched for “${question}”`,

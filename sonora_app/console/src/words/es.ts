@@ -123,6 +123,14 @@ export const es: Words = {
     stored: "Guardado en Supabase",
     empty: "En esta conversación no se dijo nada.",
   },
+  tools: {
+    started: "en curso",
+    done: "hecho",
+    failed: "sin éxito",
+    unknown: "no se sabe si se hizo",
+    called_off: "cancelado",
+    took: (ms: number) => `${(ms / 1000).toFixed(1).replace(".", ",")} s`,
+  },
   sources: {
     from: (names) => `De ${names}`,
     searched: (question) => `Se buscó «${question}»`,
