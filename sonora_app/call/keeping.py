@@ -10,7 +10,7 @@ from sonora_app.call.call import Call
 from sonora_app.call.metrics import CallMetrics
 from sonora_app.call.summary import LookBack, look_back
 from sonora_app.call.turn_recording import TurnWatcher
-from sonora_app.storage.records import EndReason
+from sonora_app.storage.records import EndReason, JsonObject, SessionUpdate, utc_now
 from sonora_app.storage.store import Store
 
 _WRITTEN_SECS = 1.0
@@ -76,7 +76,8 @@ class Keeping:
             self._is_kept.set()
             return
         # First the end itself: the summary takes a while, and the host may not wait for it.
-        recorder.end(reason, metrics=self._metrics.as_json())
+        ended_at, used = utc_now(), self._used()
+        recorder.end(reason, metrics=used, at=ended_at)
         await recorder.drain(timeout_secs=self._still(_WRITTEN_SECS))
         self._is_kept.set()
         if told := await self._look_back():
@@ -85,12 +86,20 @@ class Keeping:
                 recorder.describe(**told.description.model_dump())
             if told.review is not None and not self._erased:
                 call.memory.review(told.review)
+        if call.opened is not None and not self._erased and (by_now := self._used()) != used:
+            ended = SessionUpdate(
+                id=call.opened.session_id, ended_at=ended_at, end_reason=reason, metrics=by_now
+            )
+            recorder.keep([ended])
         await call.showing.attachments.settle(timeout_secs=self._still(settings.drain_secs))
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
         call.stop_reporting()
         if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):
             logger.warning(f"{left} records stay in the journal until Supabase takes them")
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
+
+    def _used(self) -> JsonObject:
+        return self._metrics.as_json() | self._call.services.tokens_aside()
 
     @property
     def _describes(self) -> bool:

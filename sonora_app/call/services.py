@@ -5,7 +5,7 @@ On a developer's machine, a stand-in replaces each vendor whose key is missing.
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pipecat.frames.frames import Frame
 from pipecat.pipeline.llm_switcher import LLMSwitcher
@@ -22,6 +22,7 @@ from pipecat.turns.user_turn_strategies import (
 
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language, Settings, Vendor
+from sonora_app.storage.records import JsonObject
 from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
 from sonora_app.turns.endings.grammar import Endings
 from sonora_app.turns.stop import ForeseeingTurnStop
@@ -62,6 +63,17 @@ class CallServices:
     lines: Lines
     stand_ins: frozenset[Vendor]
     settings: Settings
+
+    def tokens_aside(self) -> JsonObject:
+        """How many tokens the model took beside the talk: for summaries, and what is remembered."""
+        models: list[Any] = [self.llm]
+        if isinstance(self.llm, LLMSwitcher):
+            models = [*self.llm.llms]
+        counts = [each for llm in models if (each := getattr(llm, "aside", None)) is not None]
+        return {
+            "summary_prompt_tokens": sum(each.prompt for each in counts),
+            "summary_completion_tokens": sum(each.completion for each in counts),
+        }
 
     def speak_in(self, language: Language) -> list[Frame]:
         """Change the call's language: swap the lines, and give what tells the services."""

@@ -244,13 +244,13 @@ class Recorder:
             title=title or None, summary=summary or None, metadata=metadata or None
         )
 
-    def end(self, reason: EndReason, *, metrics: JsonObject) -> None:
-        """Record the end of the call, and what it leaves the conversation as."""
+    def end(self, reason: EndReason, *, metrics: JsonObject, at: datetime | None = None) -> None:
+        """Record the end of the call (None is now), and what it leaves the conversation as."""
         self._note(
             partial(
                 SessionUpdate,
                 id=self._call.session_id,
-                ended_at=utc_now(),
+                ended_at=at or utc_now(),
                 end_reason=reason,
                 metrics=metrics,
             )

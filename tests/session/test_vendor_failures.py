@@ -84,6 +84,7 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     await asyncio.wait_for(talk.client.closed.wait(), 20)
 
     transcript = await talk.transcript()
+    looked_back = openai.log.of("answered")[before + len(told) :]
     assert said(transcript) == [
         ("assistant", ES.text("greeting.new")),
         ("user", REQUEST),
@@ -115,6 +116,7 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     assert session.end_reason == EndReason.GOODBYE
     for name in ("prompt_tokens", "completion_tokens"):
         assert session.metrics[name] == sum(entry[name] for entry in told) > 0
+        assert session.metrics[f"summary_{name}"] == sum(entry[name] for entry in looked_back) > 0
     spoken = sum(len(text or "") for role, text in said(transcript) if role == "assistant")
     assert session.metrics["characters_spoken"] == pytest.approx(spoken, abs=10)
     assert session.metrics["turns_answered"] == 3

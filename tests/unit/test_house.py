@@ -1,9 +1,12 @@
 """The house: how large its files and functions may grow, and what stands at its root."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from sonora_app.storage.journal import schema
 
 pytestmark = pytest.mark.unit
 
@@ -42,3 +45,27 @@ def test_at_the_root_stands_only_what_everybody_uses() -> None:
         "errors.py",
         "llm.py",
     }
+
+
+def test_each_migration_of_the_project_has_a_version_of_its_own() -> None:
+    names = sorted(path.name for path in (PROJECT / "supabase" / "migrations").iterdir())
+    versions = [re.fullmatch(r"(\d{14})_sonora_[a-z_]+\.sql", name) for name in names]
+    assert [name for name, version in zip(names, versions, strict=True) if version is None] == []
+    assert len({version[1] for version in versions if version}) == len(names) > 10
+
+    scripts = [(PROJECT / "supabase" / "migrations" / name).read_text("utf-8") for name in names]
+    body = r"function public\.sonora_schema_version\(\)[^$]*\$\$ select (\d+) \$\$"
+    numbers = [int(number) for script in scripts for number in re.findall(body, script)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_each_migration_of_the_journal_is_listed_once_and_in_order() -> None:
+    written = [
+        statement
+        for part in vars(schema).values()
+        if isinstance(part, tuple) and part is not schema.MIGRATIONS
+        for statement in part
+    ]
+    listed = [statement for migration in schema.MIGRATIONS for statement in migration]
+    assert listed == written
+    assert len(set(listed)) == len(listed) > 40

@@ -389,6 +389,9 @@ async def test_the_summary_is_asked_for_with_its_schema(openai: OpenAIVendor) ->
     assert body["response_format"]["json_schema"]["schema"] == load_summary_request()["schema"]
     assert "Spanish" in body["messages"][0]["content"]
     assert [m["content"] for m in body["messages"][1:]] == [QUESTION, ANSWER]
+    (answered,) = openai.log.of("answered")
+    assert built.aside.prompt == answered["prompt_tokens"] > 0
+    assert built.aside.completion == answered["completion_tokens"] > 0
 
 
 @pytest.mark.parametrize(

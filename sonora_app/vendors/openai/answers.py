@@ -164,7 +164,7 @@ async def mended(
     async for chunk in chunks:
         model = _get(chunk, "model")
         envelope["model"] = model if isinstance(model, str) else envelope["model"]
-        if usage := _usage(_get(chunk, "usage")):
+        if usage := usage_of(_get(chunk, "usage")):
             yield _chunk(envelope, usage=usage)
         choice = _first(_get(chunk, "choices"))
         reason = _get(choice, "finish_reason")
@@ -224,7 +224,7 @@ def _pieces(delta: Any) -> list[Any]:  # noqa: ANN401
     return [piece for piece in pieces if _get(piece, "function") is not None]
 
 
-def _usage(usage: Any) -> Json | None:  # noqa: ANN401
+def usage_of(usage: Any) -> Json | None:  # noqa: ANN401
     """Tokens, if they are counted in a form that is known."""
     prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     if not prompt and not completion:

@@ -28,6 +28,7 @@ from sonora_app.vendors.openai.answers import (
     is_speakable,
     mended,
 )
+from sonora_app.vendors.openai.aside import TokensAside
 from sonora_app.vendors.openai.limits import (
     AnswerLimits,
     offered_in,
@@ -79,12 +80,14 @@ class BoundedOpenAILLMService(ForetellingLLMService):
 
     Attributes:
         begun: Whether the answer asked for last has begun.
+        aside: The tokens of what was asked beside the talk.
     """
 
     def __init__(self, *, limits: AnswerLimits, attempts: int = 2, **kwargs: Any) -> None:  # noqa: ANN401
         """Create the service, which asks nothing yet."""
         # Pipecat's constructor creates the client.
         self._limits = limits
+        self.aside = TokensAside()
         super().__init__(**kwargs)
         self._register_event_handler("on_late")
         self._register_event_handler("on_begun")
@@ -106,7 +109,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
             # As Pipecat's, which keeps connections for the whole call.
             http_client=DefaultAsyncHttpxClient(
                 limits=connection_limits(max_keepalive_connections=100, keepalive_expiry=None),
-                event_hooks={"response": [self._bound_wait]},
+                event_hooks={"response": [self._bound_wait, self.aside.count]},
             ),
         )
         return self._asks_by
