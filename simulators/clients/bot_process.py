@@ -87,18 +87,25 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    command: Sequence[str], folder: Path, *, env: Mapping[str, str], cwd: Path, warm: bool = True
+    command: Sequence[str],
+    folder: Path,
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    warm: bool = True,
+    port: int | None = None,
 ) -> Generator[BotProcess]:
     """Start a program on Pipecat's development runner, wait for it, and stop it at last.
 
     Args:
-        command: What to run; the runner's flags for a free port of loopback are added.
+        command: What to run; the runner's flags for a port of loopback are added.
         folder: Its log goes there.
         env: Its whole environment.
         cwd: Its working folder.
         warm: Whether to wait until it takes calls, or only until it serves.
+        port: Where it serves; None is anywhere that is free.
     """
-    port = free_port()
+    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"bot-{port}.log"
     with log.open("wb") as output:
@@ -121,7 +128,12 @@ def serving(
 
 @contextmanager
 def running_bot(
-    data_dir: Path, *, program: str = "bot.py", warm: bool = True, **environment: str
+    data_dir: Path,
+    *,
+    program: str = "bot.py",
+    warm: bool = True,
+    port: int | None = None,
+    **environment: str,
 ) -> Generator[BotProcess]:
     """Start a bot in rehearsal, wait for it, and stop it in the end.
 
@@ -129,6 +141,7 @@ def running_bot(
         data_dir: The folder of its journal; its log goes there too.
         program: What to run.
         warm: Whether to wait until it takes calls, or only until it serves.
+        port: Where it serves; None is anywhere that is free.
         **environment: Settings, by the names of their environment variables.
     """
     env = {name: value for name, value in os.environ.items() if name not in _CLEARED}
@@ -136,7 +149,7 @@ def running_bot(
     env |= {"PYTHONWARNINGS": "default::DeprecationWarning"}
     env |= {"SONORA_DATA_DIR": str(data_dir), "ENV": "local", **environment}
     command = [sys.executable, program, "--local"]
-    with serving(command, data_dir, env=env, cwd=PROJECT, warm=warm) as bot:
+    with serving(command, data_dir, env=env, cwd=PROJECT, warm=warm, port=port) as bot:
         yield bot
     deprecated = _OUR_DEPRECATIONS.findall(bot.logged())
     assert not deprecated, deprecated

@@ -38,7 +38,7 @@ from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.call.who_speaks import WhoSpeaks
-from sonora_app.errors import SonoraError
+from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.files.attachment import Keeper
 from sonora_app.page.protocol import Notice, SetConversationId
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
@@ -236,6 +236,16 @@ class Session:
         return opened is not None and (
             (opened.conversation_id, opened.owner_id) == (conversation_id, owner_id)
         )
+
+    def talks_in(self, conversation_id: UUID) -> bool:
+        """Whether the call talks in a conversation, or in what stands in for it."""
+        opened = self._call.opened
+        return opened is not None and conversation_id in (opened.conversation_id, opened.asked_for)
+
+    async def turn_away(self, message: str) -> None:
+        """End a call that has no conversation, since there is no place for it; say so."""
+        await self._call.page.tell(Notice(code=ErrorCode.AT_CAPACITY, message=message))
+        await self.end(within_secs=WAY_SECS, reason=EndReason.NO_CONVERSATION)
 
     async def give_way(self, *, within_secs: float) -> None:
         """End the call at once, since another one of its conversation began. Tell the page why.

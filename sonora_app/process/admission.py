@@ -2,16 +2,20 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonora_app.errors import ErrorCode
+from sonora_app.page.start_request import parse_start_request
 from sonora_app.process.calls import Calls, Refusal
 
 _START = re.compile(r"/start")
-_CALL = re.compile(r"(/sessions/[^/]+)?/api/offer|/ws(/.*)?")
+_CALL = re.compile(r"(?:/sessions/([^/]+))?/api/offer|/ws(/.*)?")
+_MOST_RETURNING = 100
+"""How many sessions of callers who come back are known, the latest."""
 _MOST_BYTES = 256 * 1024
 """Of an offer: the description of a session has some kilobytes."""
 
@@ -19,7 +23,9 @@ _MOST_BYTES = 256 * 1024
 class TakesSoManyCalls:
     """ASGI middleware that answers 503 to callers beyond the limit, and while the process stops.
 
-    `/start` is refused as the offer would be. A call that goes on may still renegotiate.
+    `/start` is refused as the offer would be. A call that goes on may still renegotiate. Whoever
+    names a conversation that a call talks in may come back to it, though all places are taken: by a
+    reload, of which the bot does not know yet. `Calls` sees that they do.
 
     Args:
         app: What holds the calls.
@@ -30,27 +36,60 @@ class TakesSoManyCalls:
         """Stand before `app`."""
         self._app = app
         self._calls = calls
+        self._returning: dict[str, UUID] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, or refuse it."""
         if scope["type"] == "http" and scope["method"] != "POST":
             await self._app(scope, receive, send)
         elif scope["type"] == "http" and _START.fullmatch(scope["path"]):
-            refusal = self._calls.refusal
-            await (self._app if refusal is None else _busy(refusal))(scope, receive, send)
-        elif scope["type"] in ("http", "websocket") and _CALL.fullmatch(scope["path"]):
-            await self._begin(scope, receive, send)
+            await self._start(scope, receive, send)
+        elif scope["type"] in ("http", "websocket") and (call := _CALL.fullmatch(scope["path"])):
+            await self._begin(call[1], scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _begin(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._calls.refusal() is not None:
+            asked, receive = await _json(receive)
+            returns_to = _conversation(asked.get("body"))
+            if refusal := self._calls.refusal(returns_to):
+                await _busy(refusal)(scope, receive, send)
+                return
+            send = self._noting(returns_to, send)
+        await self._app(scope, receive, send)
+
+    async def _begin(
+        self, session_id: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        offer: dict[str, Any] = {}
+        returns_to = self._returning.get(session_id or "")
+        if scope["type"] == "http" and self._calls.refusal(returns_to) is not None:
+            offer, receive = await _json(receive)
+            returns_to = _conversation(offer.get("request_data"))
         # The call runs inside this: as the request's background task, or as its socket's handler.
-        with self._calls.expecting() as refusal:
-            if refusal is not None and scope["type"] == "http":
-                body = await _read(receive)
-                if _renegotiates(body):
-                    refusal, receive = None, _replayed(body, receive)
+        with self._calls.expecting(returns_to) as refusal:
+            if offer.get("pc_id"):
+                # For a connection that there is, by what it says itself.
+                refusal = None
             await (self._app if refusal is None else _busy(refusal))(scope, receive, send)
+
+    def _noting(self, returns_to: UUID | None, send: Send) -> Send:
+        """Sends the answer to `/start`, and notes which session is for whom who comes back."""
+        answer = b""
+
+        async def noted(message: Message) -> None:
+            nonlocal answer
+            if message["type"] == "http.response.body":
+                answer += message.get("body", b"")
+                if not message.get("more_body") and returns_to is not None:
+                    session_id = _object(answer).get("sessionId")
+                    while len(self._returning) >= _MOST_RETURNING:
+                        del self._returning[next(iter(self._returning))]
+                    self._returning[str(session_id)] = returns_to
+            await send(message)
+
+        return noted
 
 
 def _busy(refusal: Refusal) -> JSONResponse:
@@ -66,13 +105,25 @@ def _busy(refusal: Refusal) -> JSONResponse:
     )
 
 
-def _renegotiates(body: bytes) -> bool:
-    """Whether an offer is for a connection that there is, by what it says itself."""
+def _conversation(asked: Any) -> UUID | None:  # noqa: ANN401  # JSON from outside
+    """The conversation that a caller asks for, or None."""
+    named = parse_start_request(asked)
+    return named.conversation_id if named else None
+
+
+async def _json(receive: Receive) -> tuple[dict[str, Any], Receive]:
+    """What a body says, and what gives it again."""
+    body = await _read(receive)
+    return _object(body), _replayed(body, receive)
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    """A JSON object; empty where there is none."""
     try:
-        offer: Any = json.loads(body)
+        value: Any = json.loads(text)
     except ValueError:
-        return False
-    return isinstance(offer, dict) and bool(offer.get("pc_id"))  # pyright: ignore
+        return {}
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 async def _read(receive: Receive) -> bytes:

@@ -21,6 +21,10 @@ _BUSY_SECS, _STOPPED_SECS = 15, 5
 """After how long another attempt may pass, in seconds: another caller may have hung up, or another
 process have taken over."""
 
+_RETURN_SECS = 8.0
+"""How long a call beyond the limit may take to go on with the conversation that it came back to, in
+seconds: it connects, says that it is ready, and proves who calls."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -35,6 +39,9 @@ class Refusal:
     retry_secs: int
 
 
+_BUSY = Refusal("All lines are busy. Try again in a moment.", _BUSY_SECS)
+
+
 class EndableCall(Protocol):
     """A call that can be told to end."""
 
@@ -45,6 +52,14 @@ class EndableCall(Protocol):
 
     def holds(self, conversation_id: UUID, owner_id: str | None) -> bool:
         """Whether it talks in a conversation, which is `owner_id`'s."""
+        ...
+
+    def talks_in(self, conversation_id: UUID) -> bool:
+        """Whether it talks in a conversation, or in what stands in for it."""
+        ...
+
+    async def turn_away(self, message: str) -> None:
+        """End a call that has no conversation, since there is no place for it; say so."""
         ...
 
     async def give_way(self, *, within_secs: float) -> None:
@@ -80,37 +95,46 @@ class Calls:
         self.limit = limit
         self.stopping = False
         self._held: dict[asyncio.Task[Any], EndableCall] = {}
-        self._expected: set[asyncio.Task[Any]] = set()
+        self._expected: dict[asyncio.Task[Any], UUID | None] = {}
 
     def __len__(self) -> int:
         """How many calls are in progress."""
         return len(self._held)
 
-    @property
-    def refusal(self) -> Refusal | None:
-        """Why no other call can be taken now, or None where one can."""
+    def refusal(self, returns_to: UUID | None = None) -> Refusal | None:
+        """Why no other call can be taken now, or None where one can.
+
+        Args:
+            returns_to: The conversation that it wants to go on with. Where one in progress talks in
+                that, it will end for this one, which may be one beyond the limit until then.
+        """
         if self.stopping:
             return Refusal("This bot is being stopped. Try again in a moment.", _STOPPED_SECS)
-        if len(self._held.keys() | self._expected) >= self.limit:
-            return Refusal("All lines are busy. Try again in a moment.", _BUSY_SECS)
-        return None
+        taken = len(self._held.keys() | self._expected.keys())
+        spare = returns_to is not None and any(
+            call.talks_in(returns_to) for call in self._held.values()
+        )
+        return None if taken < self.limit + spare else _BUSY
 
     @contextlib.contextmanager
-    def expecting(self) -> Generator[Refusal | None]:
+    def expecting(self, returns_to: UUID | None = None) -> Generator[Refusal | None]:
         """Keep a place for the call that this task is about to hold; gives why it cannot be.
 
         A call and the request that begins it are one task, for which one place is kept.
+
+        Args:
+            returns_to: See `refusal`.
         """
         task = _current_task()
         again = task in self._expected
-        refusal = self.refusal if self.stopping or not again else None
+        refusal = self.refusal(returns_to) if self.stopping or not again else None
         if refusal is None:
-            self._expected.add(task)
+            self._expected.setdefault(task, returns_to)
         try:
             yield refusal
         finally:
             if not again:
-                self._expected.discard(task)
+                self._expected.pop(task, None)
 
     @contextlib.asynccontextmanager
     async def holding(self, call: EndableCall) -> AsyncGenerator[None]:
@@ -120,9 +144,14 @@ class Calls:
         """
         task = _current_task()
         self._held[task] = call
+        returning = None
+        if len(self._held) > self.limit:
+            returning = asyncio.create_task(self._has_returned(call, self._expected.get(task)))
         try:
             yield
         finally:
+            if returning is not None:
+                returning.cancel()
             del self._held[task]
             await asyncio.to_thread(give_memory_back)
 
@@ -167,6 +196,13 @@ class Calls:
         """Wait until no call is in progress."""
         while self._held:
             await asyncio.wait(self._held, return_when=asyncio.ALL_COMPLETED)
+
+    async def _has_returned(self, call: EndableCall, returns_to: UUID | None) -> None:
+        """See that a call beyond the limit goes on with the conversation that it came back to."""
+        await asyncio.sleep(_RETURN_SECS)
+        if returns_to is None or not call.talks_in(returns_to):
+            logger.warning("A call beyond the limit went on with no conversation: it ends")
+            await call.turn_away(_BUSY.message)
 
     async def _cancel_after(self, secs: float) -> None:
         with contextlib.suppress(TimeoutError):

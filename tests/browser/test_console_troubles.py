@@ -1,6 +1,8 @@
 """What the console says when something is missing or fails, and to whom it says nothing."""
 
+import asyncio
 import functools
+import re
 import shutil
 import threading
 from collections.abc import AsyncGenerator, Generator
@@ -8,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from simulators.clients.bot_process import PROJECT, BotProcess, running_bot
 from simulators.clients.browser import running_chromium
@@ -87,18 +89,46 @@ async def test_a_mistake_in_the_flow_is_told_before_the_bot_is_ready_and_in_the_
     assert not any("Traceback" in line for line in lines), lines
 
 
-async def test_a_bot_that_is_stopped_says_so_before_it_goes(
+async def test_one_goes_on_after_a_reload_and_after_the_bot_was_stopped(
     tmp_path: Path, bare_browser: Browser
 ) -> None:
-    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as doomed:
-        async with visiting(bare_browser, address(doomed), locale="en-GB") as visit:
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as first:
+        async with visiting(bare_browser, address(first), locale="en-GB") as visit:
             page = visit.page
             await page.get_by_role("button", name="Type only").click()
-            await expect(page.locator(".node")).to_have_text("conversation")
-            doomed.stop()
-            await expect(page.locator(".why")).to_contain_text(
-                "The bot was stopped", timeout=20_000
-            )
+            now, said = page.locator(".status .node"), page.locator(".said.user .words")
+            await expect(now).to_have_text("conversation")
+            await typed(page, "One.")
+            await expect(page.locator('.said.user[data-kept="journalled"]')).to_have_count(1)
+
+            # The click that sound needs, and all is as it was.
+            await page.reload()
+            await expect(said).to_have_text(["One."])
+            await page.get_by_role("button", name="Type only").click()
+            await expect(now.last).to_have_text("goes on where it broke off")
+            await typed(page, "Two.")
+            await expect(said).to_have_text(["One.", "Two."])
+
+            await asyncio.to_thread(first.stop)
+            await expect(page.locator(".why")).to_contain_text("The bot was stopped")
+            with running_bot(tmp_path, port=first.port, SONORA_WAITING_SECS="60"):
+                # By itself.
+                await expect(now.last).to_have_text("goes on where it broke off")
+                await typed(page, "Three.")
+                await expect(said).to_have_text(["One.", "Two.", "Three."])
+                await expect(page.locator('.said.user[data-kept="journalled"]').last).to_have_text(
+                    re.compile("Three")
+                )
+                # Nothing is offered after one has left by one's own wish.
+                await page.get_by_role("button", name="Hang up").click()
+                await page.reload()
+                await expect(page.get_by_role("button", name="Start talking")).to_be_visible()
+                await expect(said).to_have_count(0)
+
+
+async def typed(page: Page, text: str) -> None:
+    await page.get_by_label("Write a message").fill(text)
+    await page.keyboard.press("Enter")
 
 
 async def test_a_page_from_elsewhere_reads_nothing(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -65,6 +66,52 @@ async def test_a_caller_too_many_is_told_that_all_lines_are_busy(bot: BotProcess
         await client.ready()
         opened = await client.action("set_conversation_id", user_id="later")
         assert opened["type"] == "server-response"
+
+
+async def test_who_comes_back_is_let_in_though_all_lines_are_busy(bot: BotProcess) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(page(bot.url)) for _ in range(LIMIT)]
+        for client in clients:
+            await client.ready()
+        old, other = [
+            (await client.action("set_conversation_id", user_id=user))["data"]["d"]
+            for client, user in zip(clients, ("ana", "eva"), strict=True)
+        ]
+        # As a reload: the bot does not know yet that the page is gone.
+        clients[0].vanish()
+        back = {"conversation_id": old["conversation_id"], "user_id": "ana"}
+
+        # Somebody else's conversation is no way in. It is found out, and makes room again.
+        async with page(bot.url, body=back | {"user_id": "eva"}) as stranger:
+            await stranger.ready()
+            await stranger.event("notice", code="conversation_refused", timeout_secs=20)
+            assert [answer.status_code for answer in await refusals(bot)] == [503, 503]
+            await stranger.event("notice", code="at_capacity", timeout_secs=20)
+            await stranger.event("conversation-ended", reason="no_conversation")
+        for named in (back | {"conversation_id": str(uuid4())}, {"user_id": "ana"}):
+            with pytest.raises(KeyError):
+                await stack.enter_async_context(page(bot.url, body=named))
+
+        async with asyncio.timeout(20):
+            while (await started(bot, back)).status_code == 503:
+                await asyncio.sleep(0.2)
+        new = await stack.enter_async_context(page(bot.url, body=back))
+        await new.ready()
+        opened = await new.event("conversation-opened", timeout_secs=20)
+        assert (opened["conversation_id"], opened["put_back"]) == (old["conversation_id"], True)
+        # Likewise where the offer says it.
+        clients[1].vanish()
+        named = {"conversation_id": other["conversation_id"], "user_id": "eva"}
+        again = await stack.enter_async_context(page(bot.url, offer={"request_data": named}))
+        await again.ready()
+        opened = await again.event("conversation-opened", timeout_secs=20)
+        assert opened["conversation_id"] == other["conversation_id"]
+        assert not new.closed.is_set()
+
+
+async def started(bot: BotProcess, body: dict[str, str]) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=bot.url) as http:
+        return await http.post("/start", json={"transport": "webrtc", "body": body})
 
 
 async def test_a_connection_that_there_is_not_makes_no_room(bot: BotProcess) -> None:

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { ApiError, type Asked, api, type Flow, type Health, type Listing, type Transcript } from "./api";
-import type { Call } from "./call/call";
+import { Call } from "./call/call";
 import { usePreference } from "./preferences";
 import { type CallState, isOn } from "./state/model";
 import type { Happened } from "./state/reduce";
@@ -100,6 +100,11 @@ export function App({ store, call }: Props) {
     await select(conversationId);
     setPointed(messageId);
   };
+  // After a reload one may go on where one was: that takes a click, before which no page may sound.
+  useEffect(() => {
+    const id = Call.brokenOff();
+    if (id) void select(id);
+  }, []);
   const fresh = (): void => {
     if (isOn(state.phase)) return;
     store.dispatch({ what: "cleared" });

@@ -9,7 +9,8 @@ import "./styles/index.css";
 const store = new Store(reduce, NO_CALL);
 const call = new Call(store);
 
-// Leaving the page is hanging up: the bot need not find out by itself.
-addEventListener("pagehide", () => void call.hangUp());
+// The bot need not find out by itself. It may be a reload, so one may go on.
+addEventListener("pagehide", () => void call.letGo());
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 render(<App store={store} call={call} />, document.body);

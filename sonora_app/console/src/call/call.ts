@@ -10,6 +10,13 @@ import { Speaker } from "./speaker";
 const CONNECT_MS = 15_000;
 /** How long the bot may take to be ready once connected. A bot that crashes never is. */
 const BOT_READY_MS = 12_000;
+/** A network that is gone is mostly back within that. The bot waits longer: SONORA_RETURN_SECS. */
+const RECONNECT_MS = 60_000;
+const LONGEST_PAUSE_MS = 5_000;
+/** What may be otherwise in a moment, while the connection is lost. */
+const PASSING = ["connect_failed", "connect_timeout", "bot_not_ready", "unanswered", "at_capacity"];
+/** Under which this tab remembers, over a reload, the conversation that it talks in. */
+const TALKS_IN = "sonora.talks-in";
 
 /** Whose conversation a call is to open, and how. */
 export interface CallOptions {
@@ -48,41 +55,34 @@ export class Call {
   readonly speaker = new Speaker();
   private client: ObservedClient | undefined;
   private started = 0;
+  private options: CallOptions | undefined;
 
-  constructor(private readonly store: Store<CallState, Happened>) {}
+  constructor(private readonly store: Store<CallState, Happened>) {
+    store.watch(() => {
+      const { phase, conversationId } = store.state;
+      if (phase === "live") remember(conversationId);
+      if (phase === "ended" || phase === "failed") remember(null);
+    });
+  }
+
+  /** The conversation that this tab was talking in when it was reloaded; null is none. */
+  static brokenOff(): string | null {
+    try {
+      return sessionStorage.getItem(TALKS_IN);
+    } catch {
+      return null;
+    }
+  }
 
   /** Connect, open the conversation, and talk. Every failure is told to the store. */
   async start(options: CallOptions): Promise<void> {
-    const { dispatch } = this.store;
     const run = ++this.started;
-    dispatch({ what: "started", conversationId: options.conversationId });
-    const problem = await this.microphone.open(options.microphoneId, options.withMicrophone);
-    if (run !== this.started) return;
-    dispatch({ what: "microphone", problem });
-    dispatch({ what: "phase", phase: "connecting" });
+    this.options = options;
+    this.store.dispatch({ what: "started", conversationId: options.conversationId });
     try {
-      const client = this.connectable();
-      await this.reach(client);
-      const answer = await client.sendClientRequest("action", {
-        action: "set_conversation_id",
-        arguments: {
-          conversation_id: options.conversationId,
-          user_id: options.userId,
-          access_token: options.accessToken,
-          language: options.language,
-        },
-      });
-      const ready = answer as { conversation_id: string; resumed: boolean; put_back: boolean };
-      dispatch({
-        what: "opened",
-        conversationId: ready.conversation_id,
-        resumed: ready.resumed,
-        putBack: ready.put_back,
-      });
+      await this.connect(run, options);
     } catch (error) {
-      if (run !== this.started) return;
-      dispatch({ what: "failed", problem: problemOf(error) });
-      await this.leave();
+      if (run === this.started) await this.fail(problemOf(error));
     }
   }
 
@@ -103,6 +103,13 @@ export class Call {
   /** Have the bot sum up and say goodbye. */
   windUp(): void {
     this.client?.sendClientMessage("action", { action: "end_conversation", arguments: {} });
+  }
+
+  /** The page is left, perhaps to be loaded anew: then one can go on with the talk. */
+  async letGo(): Promise<void> {
+    this.started++;
+    this.microphone.giveUp();
+    await this.leave();
   }
 
   /** Leave at once. */
@@ -136,7 +143,7 @@ export class Call {
         onDisconnected: () => {
           if (this.client !== client) return;
           this.speaker.stop();
-          this.store.dispatch({ what: "left", reason: "lost" });
+          this.lost();
         },
       },
     });
@@ -148,14 +155,90 @@ export class Call {
     return client;
   }
 
-  private async reach(client: ObservedClient): Promise<void> {
+  private async connect(run: number, options: CallOptions): Promise<void> {
+    const { dispatch } = this.store;
+    const back = this.store.state.phase === "reconnecting";
+    const muted = this.store.state.microphone === "muted";
+    const problem = await this.microphone.open(options.microphoneId, options.withMicrophone);
+    if (run !== this.started) return;
+    dispatch({ what: "microphone", problem });
+    if (muted && !problem) {
+      await this.microphone.enableMic(false);
+      dispatch({ what: "muted", muted });
+    }
+    if (!back) dispatch({ what: "phase", phase: "connecting" });
+    const asked = {
+      conversation_id: options.conversationId,
+      user_id: options.userId,
+      access_token: options.accessToken,
+      language: options.language,
+    };
+    const client = this.connectable();
+    // Who comes back is let in though all lines are busy.
+    await this.reach(client, back ? asked : {});
+    const answer = await client.sendClientRequest("action", {
+      action: "set_conversation_id",
+      arguments: asked,
+    });
+    const ready = answer as { conversation_id: string; resumed: boolean; put_back: boolean };
+    dispatch({
+      what: "opened",
+      conversationId: ready.conversation_id,
+      resumed: ready.resumed,
+      putBack: ready.put_back,
+    });
+  }
+
+  /** The connection is gone. */
+  private lost(): void {
+    const { phase, ended } = this.store.state;
+    if (phase === "reconnecting") return; // then connecting fails, and is tried again
+    // A bot that was stopped hands the talk over to another process.
+    if (phase === "live" && (!ended || ended.reason === "shutdown")) void this.comeBack();
+    else this.store.dispatch({ what: "left", reason: "lost" });
+  }
+
+  /** Go on with the conversation, as soon as there is a connection again. */
+  private async comeBack(): Promise<void> {
+    const run = ++this.started;
+    const lostAt = Date.now();
+    const { conversationId } = this.store.state;
+    for (let attempt = 0; this.options; attempt += 1) {
+      this.store.dispatch({ what: "reconnecting" });
+      await this.leave();
+      await new Promise((resolve) => setTimeout(resolve, Math.min(attempt * 1_000, LONGEST_PAUSE_MS)));
+      if (run !== this.started) return;
+      try {
+        await this.connect(run, { ...this.options, conversationId });
+        return;
+      } catch (error) {
+        if (run !== this.started) return;
+        const problem = problemOf(error);
+        if (PASSING.includes(problem.code) && Date.now() - lostAt < RECONNECT_MS) continue;
+        await this.fail(PASSING.includes(problem.code) ? { code: "lost", message: "" } : problem);
+        return;
+      }
+    }
+  }
+
+  private async fail(problem: Problem): Promise<void> {
+    this.store.dispatch({ what: "failed", problem });
+    await this.leave();
+  }
+
+  private async reach(
+    client: ObservedClient,
+    body: Record<string, string | null>,
+  ): Promise<void> {
     const request: APIRequest = {
       endpoint: new URL("/start", location.href).href,
-      requestData: { transport: "webrtc", body: {} },
+      requestData: { transport: "webrtc", body },
     };
     const connected = new Promise<void>((resolve) => {
       client.once("connected", () => {
-        this.store.dispatch({ what: "phase", phase: "waiting" });
+        if (this.store.state.phase === "connecting") {
+          this.store.dispatch({ what: "phase", phase: "waiting" });
+        }
         resolve();
       });
     });
@@ -170,6 +253,15 @@ export class Call {
     this.speaker.stop();
     await client?.disconnect().catch(() => undefined);
     await this.microphone.disconnect();
+  }
+}
+
+function remember(conversationId: string | null): void {
+  try {
+    if (conversationId) sessionStorage.setItem(TALKS_IN, conversationId);
+    else sessionStorage.removeItem(TALKS_IN);
+  } catch {
+    // A browser that keeps nothing does not offer to go on.
   }
 }
 

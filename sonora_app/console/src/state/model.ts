@@ -1,7 +1,15 @@
 import type { MicrophoneProblem } from "../call/microphone";
 
 /** Where a call stands. */
-export type Phase = "idle" | "microphone" | "connecting" | "waiting" | "live" | "ended" | "failed";
+export type Phase =
+  | "idle"
+  | "microphone"
+  | "connecting"
+  | "waiting"
+  | "live"
+  | "reconnecting"
+  | "ended"
+  | "failed";
 
 /** How far a message has come. */
 export type Kept = "heard" | "journalled" | "stored";
@@ -145,5 +153,5 @@ export const NO_CALL: CallState = {
 
 /** Whether a call is being set up or held. */
 export function isOn(phase: Phase): boolean {
-  return phase === "microphone" || phase === "connecting" || phase === "waiting" || phase === "live";
+  return !["idle", "ended", "failed"].includes(phase);
 }

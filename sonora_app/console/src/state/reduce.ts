@@ -1,6 +1,7 @@
 import type { MicrophoneProblem } from "../call/microphone";
 import { type CallState, type Logged, type LookedUp, NO_CALL, type Phase, type Problem, type ToolUse } from "./model";
 import {
+  brokenOff,
   botCutOff,
   botSaid,
   lookedUp,
@@ -20,6 +21,7 @@ export type Happened =
   | { what: "muted"; muted: boolean }
   | { what: "phase"; phase: Phase }
   | { what: "opened"; conversationId: string; resumed: boolean; putBack: boolean }
+  | { what: "reconnecting" }
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
   | { what: "typed"; key: number; text: string }
@@ -57,7 +59,10 @@ export function reduce(state: CallState, event: Happened): CallState {
         conversationId: event.conversationId,
         resumed: event.resumed,
         putBack: event.putBack,
+        ended: null,
       };
+    case "reconnecting":
+      return { ...brokenOff(quiet(state)), phase: "reconnecting", notice: null };
     case "failed":
       return { ...quiet(state), phase: "failed", problem: event.problem };
     case "left":
@@ -186,6 +191,7 @@ function told(state: CallState, data: Fields, at: number): CallState {
         conversationId: String(data.conversation_id),
         resumed: data.resumed === true,
         putBack: data.put_back === true,
+        ended: null,
       };
     case "memory-kept":
     case "memory-ended":

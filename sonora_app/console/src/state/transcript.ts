@@ -94,6 +94,18 @@ export function recorded(
   return replace(state, { ...entry, id, interrupted, closed: true, kept: "journalled" });
 }
 
+/** The connection is lost. What comes after it are turns of another call, which numbers its own. */
+export function brokenOff(state: CallState): CallState {
+  const cut = botCutOff(state);
+  const entries = cut.entries.map((entry) => ({
+    ...entry,
+    segments: entry.segments.map((segment) => ({ ...segment, id: -1 })),
+    closed: true,
+    id: entry.id ?? "",
+  }));
+  return { ...cut, entries, lookedUp: null };
+}
+
 /** A turn is in Supabase. */
 export function stored(state: CallState, id: string): CallState {
   const entry = state.entries.find((each) => each.id === id);

@@ -77,6 +77,9 @@ export function Talk(props: Props) {
       data-phase={state.phase}
     >
       {state.phase !== "idle" && <Status state={state} call={call} />}
+      {state.phase === "reconnecting" && state.ended && (
+        <p class="why">{words.ended[state.ended.reason] ?? ""}</p>
+      )}
       {state.notice && (
         <p class="notice" role="alert">
           <span>{state.notice.message}</span>

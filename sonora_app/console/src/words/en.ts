@@ -71,6 +71,7 @@ export const en = {
     thinking: "Sonora is thinking…",
     speaking: "Sonora is speaking",
     ending: "Sonora says goodbye",
+    reconnecting: "Cut off. Connecting again…",
     ended: "The call is over",
     failed: "The call did not work",
   },

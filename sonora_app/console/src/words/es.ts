@@ -71,6 +71,7 @@ export const es: Words = {
     thinking: "Sonora piensa…",
     speaking: "Sonora habla",
     ending: "Sonora se despide",
+    reconnecting: "Se cortó. Volviendo a conectar…",
     ended: "La llamada terminó",
     failed: "La llamada no funcionó",
   },
