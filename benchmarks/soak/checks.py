@@ -209,7 +209,7 @@ def _texts(case: Case) -> list[tuple[list[str], bool]]:
     texts = [(speech.text.split(), speech.broken) for speech in case.speeches]
     # Spoken ahead, once per process, perhaps in a round before.
     lines = Lines(Language(case.record.plan.language))
-    texts += ((line.split(), False) for line in lines.fixed_greetings())
+    texts += ((line.split(), False) for line in lines.spoken_ahead())
     for utterance in case.record.plan.utterances:
         texts.append((" ".join(utterance.answer).split(), bool(utterance.faults)))
         texts.append((utterance.summing_up.split(), bool(utterance.faults)))

@@ -165,4 +165,4 @@ def _tts(
         return RehearsalTTSService(lines.language)
     from sonora_app.vendors.build import build_tts
 
-    return build_tts(settings, lines.language, ahead=lines.fixed_greetings())
+    return build_tts(settings, lines.language, ahead=lines.spoken_ahead())

@@ -60,6 +60,10 @@ class Lines:
         entry = self._at(key)
         return (entry,) if isinstance(entry, str) else tuple(entry)
 
+    def spoken_ahead(self) -> tuple[str, ...]:
+        """What is said first, to who comes and to who comes back, the most wanted first."""
+        return (*self.fixed_greetings(), self.text("still_here"))
+
     def fixed_greetings(self) -> tuple[str, ...]:
         """What is said in greetings whoever is greeted: those without facts, and the sentences
         that the others begin with."""

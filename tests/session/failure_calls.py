@@ -103,7 +103,7 @@ class _Call:
         await client.ready()
         if case.when is When.GREETING:
             # What is made ahead is not what is to fail.
-            await self._vendors.cartesia.log.wait_for("spoken", len(_EN.fixed_greetings()))
+            await self._vendors.cartesia.log.wait_for("spoken", len(_EN.spoken_ahead()))
         since = time.monotonic()
         answer = await client.action(
             "set_conversation_id", user_id=f"user-{uuid4()}", language="es"

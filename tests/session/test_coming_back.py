@@ -106,6 +106,33 @@ async def test_who_was_being_seen_off_is_put_back_there(bot: BotProcess) -> None
         assert (again.ready["put_back"], again.ready["node"]) == (False, "greeting")
 
 
+async def test_a_network_that_is_gone_for_long_ends_the_call_and_one_comes_back_to_the_talk(
+    tmp_path: Path,
+) -> None:
+    """As 40 s without network do, and a browser that was killed. Here it takes a seventh."""
+    with running_bot(
+        tmp_path,
+        program="tests/session/hasty_bot.py",
+        SONORA_WAITING_SECS="60",
+        SONORA_IDLE_SECS="3",
+    ) as hasty:
+        async with page(hasty.url) as old:
+            first = await open_conversation(old)
+            await talking(old, first)
+            old.cut_off()
+            transcript = await ended(hasty, first.id, 1)
+            (session,) = transcript.sessions
+            assert session.end_reason == EndReason.CLIENT_LEFT
+            assert transcript.conversation.status is ConversationStatus.ABANDONED
+            assert transcript.messages[-1].interrupted
+            async with page(hasty.url) as new:
+                await put_back(new, first.id)
+                await new.event("message-recorded", role=Role.ASSISTANT)
+        said = check_one_talk(await ended(hasty, first.id, 2))
+    assert [role for role, _ in said] == ["assistant", "user", "assistant", "assistant"]
+    assert said[-1] == (Role.ASSISTANT, STILL_HERE)
+
+
 async def test_other_processes_take_over_and_take_on_after_a_crash_and_a_deployment(
     tmp_path: Path,
 ) -> None:
