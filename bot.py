@@ -112,6 +112,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.actions.conversation_handler import ConversationHandler
     from sonora_app.call.session import build_session
     from sonora_app.call.transports import hang_up
+    from sonora_app.files.keeper import StoreKeeper
     from sonora_app.process.calls import calls
     from sonora_app.process.knowledge import process_search
     from sonora_app.process.stopping import end_calls_when_stopped
@@ -136,6 +137,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
             handlers=handlers,
             actions=ConversationHandler,
             search=await process_search(settings),
+            keeper=StoreKeeper(store.files),
             others=calls,
         )
         if calls.stopping:

@@ -19,8 +19,17 @@ export interface StoredMessage {
   modality: "voice" | "text";
   interrupted: boolean;
   node: string | null;
+  /** What it names the files by that came with it, and what the text-chat API wrote. */
+  images: unknown[] | null;
   created_at: string;
   deleted_at: string | null;
+}
+
+/** Where a kept file is for the next minutes. */
+export interface FileLink {
+  url: string;
+  name: string;
+  media_type: string;
 }
 
 /** All that is kept of a conversation, as `sonora conversations show --json` gives it. */
@@ -142,6 +151,8 @@ export const api = {
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
   remove: (id: string): Promise<unknown> => request(`conversations/${id}`, "DELETE"),
+  file: (reference: string): Promise<FileLink> =>
+    request(`files?reference=${encodeURIComponent(reference)}`),
   memories: (userId: string, past: boolean): Promise<Remembered> =>
     request(`memories?user_id=${encodeURIComponent(userId)}&past=${past}`),
   correctMemory: (userId: string, id: string, content: string): Promise<unknown> =>

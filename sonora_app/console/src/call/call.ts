@@ -3,6 +3,7 @@ import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import type { CallState, Problem } from "../state/model";
 import type { Happened } from "../state/reduce";
 import type { Store } from "../state/store";
+import { ask, sendInParts } from "./files";
 import { Microphone } from "./microphone";
 import { Speaker } from "./speaker";
 
@@ -94,6 +95,30 @@ export class Call {
       await this.client?.sendClientRequest("action", {
         action: "user_text_message",
         arguments: { text },
+      });
+    } catch (error) {
+      this.store.dispatch({ what: "refused", key, reason: problemOf(error).message });
+    }
+  }
+
+  /** Show pictures or documents, with a text or without. */
+  async show(text: string, files: File[]): Promise<void> {
+    const key = this.store.state.nextKey;
+    const shown = files.map((file) => ({
+      key: crypto.randomUUID(),
+      name: file.name,
+      url: file.type.startsWith("image/") ? URL.createObjectURL(file) : null,
+    }));
+    this.store.dispatch({ what: "typed", key, text, files: shown });
+    const client = this.client;
+    if (!client) return;
+    try {
+      const sent: string[] = [];
+      for (const file of files) sent.push(await sendInParts(client, file));
+      await ask(client, "user_multimodal_message", {
+        text,
+        files: sent,
+        names: files.map((file) => file.name),
       });
     } catch (error) {
       this.store.dispatch({ what: "refused", key, reason: problemOf(error).message });
@@ -265,11 +290,18 @@ function remember(conversationId: string | null): void {
   }
 }
 
-/** A copy for the log, from which nobody can take a token. */
+/** Longer than anything in a message but a piece of a file. */
+const LOGGED_CHARS = 8_000;
+
+/** A copy for the log, from which nobody can take a token, and which no file fills. */
 function concealed(data: unknown): unknown {
   if (data === undefined) return undefined;
   return JSON.parse(
-    JSON.stringify(data, (name, value) => (name === "access_token" && value ? "…" : value)),
+    JSON.stringify(data, (name, value) => {
+      if (name === "access_token" && value) return "…";
+      const long = typeof value === "string" && value.length > LOGGED_CHARS;
+      return long ? `${value.slice(0, 40)}… (${value.length})` : value;
+    }),
   );
 }
 

@@ -48,6 +48,14 @@ export interface ToolUse {
   tookMs: number | null;
 }
 
+/** A file that is sent with a message. */
+export interface SentFile {
+  key: string;
+  name: string;
+  /** The address of a picture, within this page; null for a document. */
+  url: string | null;
+}
+
 /** One turn of one speaker. */
 export interface Entry {
   key: number;
@@ -65,6 +73,8 @@ export interface Entry {
   refused: string | null;
   /** What was looked up for it. */
   lookedUp: LookedUp | null;
+  /** What was sent with it. */
+  files: SentFile[];
 }
 
 /** A step of the flow. */

@@ -1,5 +1,14 @@
 import type { MicrophoneProblem } from "../call/microphone";
-import { type CallState, type Logged, type LookedUp, NO_CALL, type Phase, type Problem, type ToolUse } from "./model";
+import {
+  type CallState,
+  type Logged,
+  type LookedUp,
+  NO_CALL,
+  type Phase,
+  type Problem,
+  type SentFile,
+  type ToolUse,
+} from "./model";
 import {
   brokenOff,
   botCutOff,
@@ -24,7 +33,7 @@ export type Happened =
   | { what: "reconnecting" }
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
-  | { what: "typed"; key: number; text: string }
+  | { what: "typed"; key: number; text: string; files?: SentFile[] }
   | { what: "refused"; key: number; reason: string }
   | { what: "dismissed" }
   | { what: "cleared" }
@@ -68,7 +77,11 @@ export function reduce(state: CallState, event: Happened): CallState {
     case "left":
       return left(state, event.reason);
     case "typed":
-      return { ...userTyped(state, event.key, event.text), thinking: true, notice: null };
+      return {
+        ...userTyped(state, event.key, event.text, event.files ?? []),
+        thinking: true,
+        notice: null,
+      };
     case "refused":
       return { ...typedRefused(state, event.key, event.reason), thinking: false };
     case "dismissed":

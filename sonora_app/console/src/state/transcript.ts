@@ -1,4 +1,4 @@
-import type { CallState, Entry, LookedUp, Segment, ToolUse } from "./model";
+import type { CallState, Entry, LookedUp, Segment, SentFile, ToolUse } from "./model";
 
 /*
  * The transcript, built from what the bot reports. Each function gives the state after one report.
@@ -64,12 +64,18 @@ export function userTurn(state: CallState, text: string): CallState {
 }
 
 /** The user typed something. */
-export function userTyped(state: CallState, key: number, text: string): CallState {
+export function userTyped(
+  state: CallState,
+  key: number,
+  text: string,
+  files: SentFile[],
+): CallState {
   const entry: Entry = {
     ...blank(state, "user", "text"),
     key,
     segments: [{ id: 0, said: text, coming: "" }],
     closed: true,
+    files,
   };
   return { ...state, entries: [...state.entries, entry], nextKey: Math.max(state.nextKey, key + 1) };
 }
@@ -157,6 +163,7 @@ function blank(state: CallState, role: string, modality: Entry["modality"]): Ent
     id: null,
     refused: null,
     lookedUp: null,
+    files: [],
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
+import { ACCEPTED, MAX_FILE_BYTES, MAX_FILES } from "../call/files";
 import type { CallState } from "../state/model";
 import { useWords } from "../words";
 
@@ -14,16 +15,41 @@ interface Props {
 export function Composer({ state, call, pickers }: Props) {
   const words = useWords();
   const [text, setText] = useState("");
+  const [files, setFiles] = useState<File[]>([]);
+  const [problem, setProblem] = useState("");
+  const [over, setOver] = useState(false);
+  const picker = useRef<HTMLInputElement>(null);
   const live = state.phase === "live" && !state.ended;
   const send = (event: Event): void => {
     event.preventDefault();
     const typed = text.trim();
-    if (!typed || !live) return;
+    if (!live || (!typed && files.length === 0)) return;
     setText("");
-    void call.type(typed);
+    setFiles([]);
+    setProblem("");
+    void (files.length > 0 ? call.show(typed, files) : call.type(typed));
+  };
+  const add = (added: Iterable<File>): void => {
+    const { taken, refused } = checked([...files], [...added], words);
+    setFiles(taken);
+    setProblem(refused);
   };
   return (
-    <div class="composer">
+    <div
+      class={`composer${over ? " over" : ""}`}
+      onDragOver={(event) => {
+        if (!live || !event.dataTransfer?.types.includes("Files")) return;
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        setOver(false);
+        if (!live || !event.dataTransfer?.files.length) return;
+        event.preventDefault();
+        add(event.dataTransfer.files);
+      }}
+    >
       {state.phase === "microphone" && (
         <p class="hint">
           {words.phase.microphoneHint}{" "}
@@ -35,6 +61,15 @@ export function Composer({ state, call, pickers }: Props) {
       {state.microphoneProblem && state.phase !== "microphone" && (
         <p class="hint">{words.microphone[state.microphoneProblem]}</p>
       )}
+      {over && <p class="hint">{words.files.drop}</p>}
+      {problem && (
+        <p class="hint" role="alert">
+          {problem}
+        </p>
+      )}
+      {files.length > 0 && (
+        <Pending files={files} onRemove={(file) => setFiles(files.filter((each) => each !== file))} />
+      )}
       <form class="write" onSubmit={send}>
         <input
           value={text}
@@ -43,8 +78,40 @@ export function Composer({ state, call, pickers }: Props) {
           aria-label={words.talk.write}
           placeholder={words.talk.write}
           onInput={(event) => setText(event.currentTarget.value)}
+          onPaste={(event) => {
+            const pasted = event.clipboardData?.files;
+            if (!live || !pasted?.length) return;
+            event.preventDefault();
+            add(pasted);
+          }}
         />
-        <button type="submit" class="secondary" disabled={!live || !text.trim()}>
+        <input
+          ref={picker}
+          hidden
+          type="file"
+          multiple
+          accept={ACCEPTED}
+          tabIndex={-1}
+          aria-label={words.files.attach}
+          onChange={(event) => {
+            add(event.currentTarget.files ?? []);
+            event.currentTarget.value = "";
+          }}
+        />
+        <button
+          type="button"
+          class="secondary"
+          disabled={!live}
+          title={words.files.attach}
+          onClick={() => picker.current?.click()}
+        >
+          {words.files.attachShort}
+        </button>
+        <button
+          type="submit"
+          class="secondary"
+          disabled={!live || (!text.trim() && files.length === 0)}
+        >
           {words.talk.send}
         </button>
       </form>
@@ -80,4 +147,47 @@ export function Composer({ state, call, pickers }: Props) {
       </div>
     </div>
   );
+}
+
+/** What will be sent with the message that is being written. */
+function Pending({ files, onRemove }: { files: File[]; onRemove: (file: File) => void }) {
+  const words = useWords();
+  return (
+    <ul class="files pending" aria-label={words.files.pending}>
+      {files.map((file, index) => (
+        <li key={`${index}-${file.name}`}>
+          <span class="document">{file.name}</span>
+          <button
+            type="button"
+            class="plain"
+            aria-label={words.files.remove(file.name)}
+            onClick={() => onRemove(file)}
+          >
+            ×
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Those of the added files that can be sent, after the others, and why some cannot. */
+function checked(
+  taken: File[],
+  added: File[],
+  words: ReturnType<typeof useWords>,
+): { taken: File[]; refused: string } {
+  let refused = "";
+  for (const file of added) {
+    if (file.size > MAX_FILE_BYTES) {
+      refused = words.files.tooLarge(file.name, MAX_FILE_BYTES / 1_000_000);
+    } else if (file.size === 0) {
+      refused = words.files.empty(file.name);
+    } else if (taken.length >= MAX_FILES) {
+      refused = words.files.tooMany(MAX_FILES);
+    } else {
+      taken.push(file);
+    }
+  }
+  return { taken, refused };
 }

@@ -3,6 +3,7 @@ import type { StoredMessage } from "../api";
 import type { CallState, Entry, ToolUse } from "../state/model";
 import { wordsOf } from "../state/transcript";
 import { useWords } from "../words";
+import { KeptFiles, SentFiles } from "./attachments";
 import { KeptMark } from "./kept";
 import { SourcesView } from "./sources";
 
@@ -37,7 +38,9 @@ export function TranscriptView({ state, past, pointed, supabase }: Props) {
     message.scrollIntoView({ block: "center" });
     message.focus();
   }, [past, pointed]);
-  const shown = past.filter((message) => message.content && !message.deleted_at);
+  const shown = past.filter(
+    (message) => (message.content || message.images?.length) && !message.deleted_at,
+  );
   const finished = state.entries.findLast((entry) => entry.closed && entry.id);
   return (
     <div
@@ -97,7 +100,8 @@ function Past({ message }: { message: StoredMessage }) {
         )}
         {message.interrupted && <span class="mark cut">{words.transcript.interrupted}</span>}
       </p>
-      <p class="words">{message.content}</p>
+      {message.content && <p class="words">{message.content}</p>}
+      <KeptFiles references={message.images ?? []} />
     </li>
   );
 }
@@ -105,7 +109,7 @@ function Past({ message }: { message: StoredMessage }) {
 function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
   const words = useWords();
   const { said, coming } = wordsOf(entry);
-  if (!said && !coming) return null;
+  if (!said && !coming && entry.files.length === 0) return null;
   return (
     <li class={`said ${side(entry.role)}`} data-kept={entry.kept}>
       <p class="who">
@@ -118,11 +122,14 @@ function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
           <KeptMark kept={entry.kept} supabase={supabase} />
         )}
       </p>
-      <p class="words">
-        {said}
-        {said && coming && " "}
-        {coming && (entry.interrupted ? <s>{coming}</s> : <span class="coming">{coming}</span>)}
-      </p>
+      {(said || coming) && (
+        <p class="words">
+          {said}
+          {said && coming && " "}
+          {coming && (entry.interrupted ? <s>{coming}</s> : <span class="coming">{coming}</span>)}
+        </p>
+      )}
+      <SentFiles files={entry.files} />
       {entry.refused && <p class="detail">{entry.refused}</p>}
       {entry.lookedUp && <SourcesView found={entry.lookedUp} />}
     </li>

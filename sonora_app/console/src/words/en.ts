@@ -58,6 +58,20 @@ export const en = {
     changeToken: "Change the token",
     dismiss: "Dismiss",
   },
+  files: {
+    attach: "Send a picture or a document",
+    attachShort: "Attach",
+    drop: "Drop it here",
+    remove: (name: string) => `Do not send ${name}`,
+    pending: "To be sent",
+    picture: (name: string) => (name ? `Picture: ${name}` : "Picture"),
+    document: "Document",
+    gone: "Not kept any more",
+    tooLarge: (name: string, megabytes: number) =>
+      `${name} is too large: at most ${megabytes} MB are taken.`,
+    tooMany: (count: number) => `At most ${count} files go with one message.`,
+    empty: (name: string) => `${name} is empty.`,
+  },
   phase: {
     idle: "Not connected",
     microphone: "Asking for the microphone…",
