@@ -22,6 +22,10 @@ from tests.session.conftest import transcript_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
+# Larger than a message can be.
+SEND_FILES = """page.call.sendFiles('¿Qué dice?', [
+  new File(['Renta: 9500 pesos. '.repeat(9000)], 'recibo.txt', { type: 'text/plain' }),
+])"""
 PHASES = ["idle", "starting", "connecting", "opening", "open", "ended"]
 
 ADDRESS = "/the-test-of-the-example"
@@ -192,6 +196,12 @@ async def test_what_is_remembered_is_listed_corrected_and_forgotten(
     assert await code(page, f"page.call.forgetMemory('{kept['id']}')") == "not_found"
     await page.evaluate("page.call.setMemory(false)")
     assert (await state(page))["memory"]["remembers"] is False
+
+    await page.evaluate(SEND_FILES)
+    sent = "¿Qué dice? · recibo.txt"
+    assert sent in [line["text"] for line in (await state(page))["lines"]]
+    answered = "line.role === 'assistant' && line.text.includes('9500')"
+    await until(page, f"state.lines.some(line => {answered})")
 
 
 async def test_an_expired_token_is_replaced_once(example: Example, auth: AuthServer) -> None:

@@ -3,6 +3,7 @@
 import { RTVIEvent, type PipecatClient, type RTVIMessage } from "@pipecat-ai/client-js";
 
 import { asCallError, CallError, type CallErrorCode } from "./errors";
+import { MAX_FILE_BYTES, sendInParts } from "./files";
 import { withKept, withListed, withoutEnded, type Memory } from "./memory";
 import type {
   Actions,
@@ -128,6 +129,19 @@ export class SonoraCall {
   async sendText(text: string, { audioResponse = true } = {}): Promise<void> {
     await this.#request("user_text_message", { text, audio_response: audioResponse });
     this.#update({ lines: withTyped(this.#state.lines, text) });
+  }
+
+  /** Show pictures or documents, with what the user says of them. Without a text, send "". */
+  async sendFiles(text: string, files: readonly File[]): Promise<void> {
+    const tooLarge = files.find((file) => file.size > MAX_FILE_BYTES);
+    if (tooLarge) throw new CallError("file_too_large", `${tooLarge.name} is too large.`);
+    const ids: string[] = [];
+    for (const file of files) {
+      ids.push(await sendInParts(file, (part) => this.#request("file_part", part)));
+    }
+    const names = files.map((file) => file.name);
+    await this.#request("user_multimodal_message", { text, files: ids, names });
+    this.#update({ lines: withTyped(this.#state.lines, [text, ...names].filter(Boolean).join(" · ")) });
   }
 
   /** Have in the state what is remembered of the user: the latest, and what comes and goes. */

@@ -1,7 +1,7 @@
 "use client";
 
 import { PipecatClientAudio, PipecatClientProvider } from "@pipecat-ai/client-react";
-import { useEffect, useState, type FormEvent } from "react";
+import { useEffect, useState, type ChangeEvent, type FormEvent } from "react";
 
 import type { Remedy } from "@/sonora/errors";
 import { Remembered } from "./remembered";
@@ -55,6 +55,18 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
     }
   }
 
+  async function sendFiles(event: ChangeEvent<HTMLInputElement>) {
+    const files = [...(event.target.files ?? [])];
+    event.target.value = ""; // the same file may be chosen again
+    try {
+      await call.sendFiles(text, files);
+      setText("");
+      setRefused("");
+    } catch (error) {
+      setRefused((error as Error).message);
+    }
+  }
+
   return (
     <main>
       <p role="status">
@@ -96,6 +108,14 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
               aria-label="Message"
             />
             <button disabled={state.phase !== "open" || !text.trim()}>Send</button>
+            <input
+              type="file"
+              multiple
+              accept="image/jpeg,image/png,image/webp,application/pdf,.docx,.txt,.md"
+              disabled={state.phase !== "open"}
+              aria-label="Send pictures or documents"
+              onChange={(event) => void sendFiles(event)}
+            />
           </form>
           {refused && <p role="alert">{refused}</p>}
           {state.phase === "open" && <Remembered call={call} />}
