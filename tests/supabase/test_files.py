@@ -277,6 +277,14 @@ async def test_a_project_without_the_bucket_keeps_files_here_and_erases_the_rest
             await bucket.upload(KeptFile.of("ana", uuid7(), uuid7(), "image/jpeg"), b"quokka")
     finally:
         await api.aclose()
+    async with a_store(data) as store:
+        await sent(store, "ana", b"quokka")
+        began = time.monotonic()
+        assert await store.settle(timeout_secs=20) == 1
+        # A later call does not wait for what cannot be shipped.
+        assert await store.settle(timeout_secs=20) == 1
+        assert time.monotonic() - began < 15
+    assert here(data) == [b"quokka"]
 
 
 def test_other_applications_policies_open_nothing_of_it(database: Database) -> None:

@@ -64,10 +64,11 @@ class FileShipper:
     @property
     def is_failing(self) -> bool:
         """Whether Storage counts as dead, or somebody has to mend something."""
-        misconfigured = (
-            isinstance(self.last_error, SupabaseError) and self.last_error.is_misconfigured
-        )
-        return self._circuit.is_open or misconfigured
+        return self._circuit.is_open or self._is_misconfigured
+
+    @property
+    def _is_misconfigured(self) -> bool:
+        return isinstance(self.last_error, SupabaseError) and self.last_error.is_misconfigured
 
     async def run(self) -> None:
         """Ship whatever comes, until cancelled."""
@@ -87,6 +88,9 @@ class FileShipper:
     async def drain(self, timeout_secs: float) -> int:
         """Wait until the files that are here now are shipped. `run` must run.
 
+        Where the project has no bucket, or somebody has to mend something else, it waits no longer
+        than it takes to find that out.
+
         Args:
             timeout_secs: How long to wait at most.
 
@@ -102,7 +106,7 @@ class FileShipper:
                 self._circuit.hurry()
                 self._hurried.set()
                 self._folder.added.set()
-                while left:
+                while left and not self._is_misconfigured:
                     await _first_of(_LOOK_SECS / 4, self._progress.wait())
                     self._progress.clear()
                     left = waiting & await self._awaited()
