@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.doctor.project_checks import (
     examine_deployment,
     examine_flow,
@@ -93,6 +94,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         *_voice_stand_in(settings),
         _found(worded("Identity"), await examine_identity(settings)),
         _found("Supabase", await examine_project(settings)),
+        *_found_if_any(worded("Documents"), await examine_knowledge(settings)),
         *await _project(root),
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),

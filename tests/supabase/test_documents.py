@@ -16,6 +16,7 @@ from simulators.vendors.openai import OpenAIVendor, Reply
 from simulators.vendors.rig import rigged
 from sonora_app.call.grounding import Grounding
 from sonora_app.cli import app
+from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.errors import SettingsError, StorageError
 from sonora_app.flow.lines import Lines
 from sonora_app.knowledge.adding import add_files
@@ -266,7 +267,9 @@ async def test_a_slow_stalled_dead_or_refusing_supabase_costs_the_passages_alone
             assert sum(proxy.seen.values()) == asked
 
 
-async def test_what_another_model_made_is_named(project: KnowledgeProject, shelf: Shelf) -> None:
+async def test_what_another_model_made_is_named(
+    project: KnowledgeProject, shelf: Shelf, lite_with_vector: Lite
+) -> None:
     class Other(LocalEmbedder):
         model = "another-model"
 
@@ -274,6 +277,23 @@ async def test_what_another_model_made_is_named(project: KnowledgeProject, shelf
     with pytest.raises(ModelChangedError, match="another-model") as raised:
         await other.find(CLEANING)
     assert "sonora knowledge push" in raised.value.hint
+    with pytest.raises(ModelChangedError, match="another-model"):
+        await project.check("another-model")
+    settings = Settings.model_validate(
+        {
+            "ENV": "local",
+            "SUPABASE_URL": lite_with_vector.url,
+            "SUPABASE_SECRET_KEY": lite_with_vector.secret_key,
+            "SONORA_KNOWLEDGE": "supabase",
+        }
+    )
+    assert await examine_knowledge(settings) == ("ok", "4 documents are searched", "")
+
+
+async def test_the_doctor_looks_at_the_index_here(shelf: Shelf, tmp_path: Path) -> None:
+    for folder, found in ((tmp_path, None), (shelf.folder, ("ok", "4 documents are searched", ""))):
+        settings = Settings.model_validate({"ENV": "local", "SONORA_DATA_DIR": folder})
+        assert await examine_knowledge(settings) == found
 
 
 async def test_a_project_without_pgvector_or_with_other_tables_is_told_apart(

@@ -16,6 +16,7 @@ from sonora_app.knowledge.candidates import USUAL_COUNTS, USUAL_MEANING, Candida
 from sonora_app.knowledge.database import ModelChangedError
 from sonora_app.knowledge.ranking import GIVEN_FROM, WEIGHTS, fits, fitting, probability
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
+from sonora_app.knowledge.space import WIDTH
 from sonora_app.knowledge.supabase.vectors import apart, vector_text
 from sonora_app.knowledge.words import STOP_WORDS, key_of, keys_of, words_of
 from sonora_app.storage.supabase.api import SupabaseApi
@@ -161,6 +162,14 @@ class KnowledgeProject:
             return _findings(asked, answer)
         except (KeyError, TypeError, ValueError):
             raise garbled() from None
+
+    async def check(self, model: str) -> None:
+        """See that documents can be searched there by `model`, with the function of today.
+
+        Raises:
+            ModelChangedError: Another model made the vectors that are there.
+        """
+        await self.find("", vector_text(np.zeros(WIDTH)), model, None, 1)
 
     async def _remove(self, values: dict[str, object]) -> int:
         removed = await self.api.call("sonora_remove_documents", values)
