@@ -99,6 +99,9 @@ def add_files(
 def _add(
     index: Index, file: Path, embedder: Embedder, user_id: str | None, told: Progress
 ) -> AddedFile:
+    if not file.is_file():
+        # Opening a pipe would wait for whoever writes into it.
+        raise UnreadableError(worded("it is not a file"))
     source = str(file.resolve())
     known = index.document_from(source, user_id)
     try:

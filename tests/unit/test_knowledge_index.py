@@ -1,5 +1,6 @@
 """The index: what is added, changed and removed, and who finds it. With the real model."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,13 @@ def test_broken_files_are_named_and_the_rest_goes_on(index: Index, folder: Path)
         (folder / name).write_bytes(b"broken")
     (folder / "d.txt").write_bytes(b"\0")
     write_pdf(folder / "e.pdf", [[]])
-    added = add_files(index, [folder], LocalEmbedder())
+    os.mkfifo(folder / "f.txt")
+    added = add_files(index, [folder, folder / "f.txt"], LocalEmbedder())
     unreadable = [each for each in added if each.outcome is Outcome.UNREADABLE]
 
-    assert len(added) == 202
-    assert [each.path.name for each in unreadable] == ["a.pdf", "b.docx", "c.pdf", "d.txt", "e.pdf"]
+    assert len(added) == 203
+    broken = ["a.pdf", "b.docx", "c.pdf", "d.txt", "e.pdf", "f.txt"]
+    assert [each.path.name for each in unreadable] == broken
     assert all(each.reason for each in unreadable)
     assert len(index.documents()) == 197
 
