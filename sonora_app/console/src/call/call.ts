@@ -11,8 +11,9 @@ import { Speaker } from "./speaker";
 const CONNECT_MS = 15_000;
 /** How long the bot may take to be ready once connected. A bot that crashes never is. */
 const BOT_READY_MS = 12_000;
-/** A network that is gone is mostly back within that. The bot waits longer: SONORA_RETURN_SECS. */
-const RECONNECT_MS = 60_000;
+/** A network that is gone, or a bot that is started again, is mostly back within that. One is put
+ * back where one was for longer: SONORA_RETURN_SECS. */
+const RECONNECT_MS = 120_000;
 const LONGEST_PAUSE_MS = 5_000;
 /** What may be otherwise in a moment, while the connection is lost. */
 const PASSING = ["connect_failed", "connect_timeout", "bot_not_ready", "unanswered", "at_capacity"];
