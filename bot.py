@@ -117,6 +117,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.process.knowledge import process_search
     from sonora_app.process.stopping import end_calls_when_stopped
     from sonora_app.process.store import process_store
+    from sonora_app.process.tools import process_toolbox
     from sonora_app.settings import load_settings
 
     settings = _warm_up.settings or load_settings()
@@ -139,6 +140,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
             search=await process_search(settings),
             keeper=StoreKeeper(store.files),
             others=calls,
+            toolbox=await process_toolbox(settings),
         )
         if calls.stopping:
             logger.warning("The process was stopped before a call had begun")

@@ -31,6 +31,7 @@ from sonora_app.call.returning import kept_state
 from sonora_app.call.services import CallServices
 from sonora_app.call.showing import Showing
 from sonora_app.call.storage_reports import StorageReports
+from sonora_app.call.tool_calls import ToolCalls
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines
@@ -61,6 +62,7 @@ class Call:
         showing: Shows the model pictures, and has them kept.
         grounding: Has the model answer from documents; None where there are none.
         others: The other calls of this process; None knows of none.
+        tools: What the model can have done.
     """
 
     def __init__(
@@ -78,20 +80,20 @@ class Call:
         showing: Showing,
         grounding: Grounding | None = None,
         others: OtherCalls | None = None,
+        tools: ToolCalls,
     ) -> None:
         """Follow the flow from here on; `start` enters its first node."""
         self.settings = settings
         self.page = page
-        self.services = services
-        self.worker, self.presence, self.driver = worker, presence, driver
-        self.showing, self.grounding = showing, grounding
+        self.services, self.worker = services, worker
+        self.presence, self.driver, self.showing = presence, driver, showing
+        self.grounding, self.tools = grounding, tools
         self.opened: OpenedConversation | None = None
         self.user_id: str | None = None
         self.recorder: Recorder | None = None
         self.end_reason: EndReason | None = None
         self.summary: str | None = None
-        self.reply_by_voice = True
-        self.undescribed = False
+        self.reply_by_voice, self.undescribed = True, False
         self._lookup = ConversationLookup(settings, store, services, driver, transport, others)
         self.reading = self._lookup.reading
         self.memory = Remembering(self, store)
@@ -100,6 +102,7 @@ class Call:
         self._reports = StorageReports(page, store)
         self._late: asyncio.Task[None] | None = None
         self._hung_up = False
+        tools.follow(self)
         driver.moved.add(self._moved)
         mute.spoken_while_muted.add(self._spoke_too_early)
         page.disconnect_asked.add(self._asked_to_disconnect)
@@ -193,9 +196,9 @@ class Call:
 
     def prompt_facts(self) -> dict[str, str]:
         """What the prompts' placeholders stand for in this call."""
-        knows = self.grounding is not None
-        sees = self.showing.sees
-        known = fitting_lines.prompt_facts(self.lines, self.opened, knows=knows, sees=sees)
+        knows, acts, sees = self.grounding is not None, self.tools.any, self.showing.sees
+        facts = fitting_lines.prompt_facts
+        known = facts(self.lines, self.opened, knows=knows, acts=acts, sees=sees)
         return {**known, "memory": self.memory.prompt()}
 
     async def speak(self, line: str) -> None:
@@ -230,8 +233,7 @@ class Call:
             What the model was told of earlier ones.
         """
         told = self.prompt_facts()["history"]
-        self.summary = None
-        self.undescribed = True
+        self.summary, self.undescribed = None, True
         if self.opened is not None:
             self.opened = replace(self.opened, summary=None)
         return told
@@ -243,11 +245,8 @@ class Call:
     async def wind_up(self, cause: EndReason) -> bool:
         """Wind the conversation up because of an event, if it is at a point where it can be."""
         await self.driver.fire_if_possible("greeting_finished", cause=cause)
-        return await self.driver.fire_if_possible(
-            "wrap_up",
-            cause=cause,
-            arguments={"title": "", "summary": "", "topics": [], "outcome": ""},
-        )
+        nothing: dict[str, Any] = {"title": "", "summary": "", "topics": [], "outcome": ""}
+        return await self.driver.fire_if_possible("wrap_up", cause=cause, arguments=nothing)
 
     async def hang_up(self) -> None:
         """Tell the page that the call is over, and end it once all before it was heard."""
@@ -270,6 +269,7 @@ class Call:
         """The call is over: what was said earlier is of no use any more."""
         self.reading.close()
         self.memory.close()
+        self.tools.stop()
         if self._late is not None:
             self._late.cancel()
 

@@ -40,7 +40,12 @@ def farewell(lines: Lines, reason: EndReason | None) -> str:
 
 
 def prompt_facts(
-    lines: Lines, opened: OpenedConversation | None, *, knows: bool = False, sees: bool = False
+    lines: Lines,
+    opened: OpenedConversation | None,
+    *,
+    knows: bool = False,
+    acts: bool = False,
+    sees: bool = False,
 ) -> dict[str, str]:
     """What the prompts' placeholders stand for.
 
@@ -48,6 +53,7 @@ def prompt_facts(
         lines: The fixed lines, in the call's language.
         opened: The call's conversation, once it is open.
         knows: Whether there are documents to answer from.
+        acts: Whether there are tools to act with.
         sees: Whether the model takes pictures.
     """
     facts = {
@@ -59,6 +65,7 @@ def prompt_facts(
         "user": _text_if_known(lines, "prompt.user", facts),
         "history": _text_if_known(lines, "prompt.history", facts),
         "knowledge": lines.text(f"prompt.knowledge.{'documents' if knows else 'none'}"),
+        "acting": lines.text(f"prompt.acting.{'tools' if acts else 'none'}"),
         "sight": lines.text(f"prompt.sight.{'sees' if sees else 'blind'}"),
         "wrap_up_reason": "",
     }

@@ -91,6 +91,7 @@ class Keeping:
                 id=call.opened.session_id, ended_at=ended_at, end_reason=reason, metrics=by_now
             )
             recorder.keep([ended])
+        await call.tools.finish(self._still(call.tools.longest_secs))
         await call.showing.attachments.settle(timeout_secs=self._still(settings.drain_secs))
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
         call.stop_reporting()

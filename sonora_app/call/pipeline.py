@@ -1,9 +1,9 @@
 """The call's processors, in the order that audio flows through them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 
-from pipecat.flows import FlowManager
+from pipecat.flows import FlowManager, FlowsFunctionSchema
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -22,7 +22,7 @@ from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
 from sonora_app.call.services import CallServices
 from sonora_app.call.showing import Showing
-from sonora_app.flow.driver import FlowDriver
+from sonora_app.flow.driver import NO_TOOLS, FlowDriver
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
 _NOTHING_HEARD_SECS = 2.5
@@ -124,6 +124,7 @@ def build_driver(
     handlers: ModuleType,
     *,
     without: Collection[str],
+    tools: Mapping[str, Sequence[FlowsFunctionSchema]] = NO_TOOLS,
 ) -> FlowDriver:
     """What moves the call through its flow; where there is nothing to do, nothing is offered."""
     manager = FlowManager(
@@ -133,4 +134,4 @@ def build_driver(
         context_aggregator=aggregators,
         transport=transport,
     )
-    return FlowDriver(manager, handlers, without=without)
+    return FlowDriver(manager, handlers, without=without, tools=tools)

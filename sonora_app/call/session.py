@@ -1,6 +1,4 @@
-"""One call, from transport to farewell: puts its parts together, runs them, and waits, within a
-limit, for its last records to be stored.
-"""
+"""One call, from transport to farewell: puts its parts together, runs them, has them kept."""
 
 import asyncio
 import contextlib
@@ -11,6 +9,7 @@ from uuid import UUID
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -35,6 +34,7 @@ from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import build_services
 from sonora_app.call.showing import build_showing
 from sonora_app.call.time_limits import CallLimits
+from sonora_app.call.tool_calls import build_tools
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.call.who_speaks import WhoSpeaks
@@ -47,6 +47,7 @@ from sonora_app.runtime.background import running_beside
 from sonora_app.settings import Settings
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
+from sonora_app.tools.toolbox import NO_TOOLBOX, Toolbox
 
 _CLIENT_READY_SECS = 3.0
 """How long after connecting a page that named its conversation in the `/start` request may take
@@ -88,6 +89,7 @@ async def build_session(
     search: KnowledgeSearch | None = None,
     keeper: Keeper | None = None,
     others: OtherCalls | None = None,
+    toolbox: Toolbox = NO_TOOLBOX,
 ) -> "Session":
     """Put the parts of one call together, each complete when it is made.
 
@@ -101,19 +103,22 @@ async def build_session(
         search: Finds what the documents say; None where there are none.
         keeper: Keeps the pictures and documents that are shown; None keeps none.
         others: The other calls of this process; None knows of none.
+        toolbox: What the model can have done.
     """
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
     who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
     peer = Presence(getattr(runner_args, "webrtc_connection", None))
     grounding = build_grounding(search, services, settings)
-    showing = build_showing(keeper, services, settings)
-    watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding))
+    showing, tools = build_showing(keeper, services, settings), build_tools(toolbox)
+    watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding), *tools.watch)
     page = ScreenedRTVIProcessor(observers=watching)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
     pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
     worker = build_worker(pipeline, page)
     without = withheld_functions(settings, knows=grounding is not None)
+    parts = (worker, services, aggregators, transport, handlers)
+    driver = build_driver(*parts, without=without, tools=tools.functions())
     call = Call(
         settings=settings,
         store=store,
@@ -123,18 +128,32 @@ async def build_session(
         mute=mute,
         worker=worker,
         presence=peer,
-        driver=build_driver(worker, services, aggregators, transport, handlers, without=without),
+        driver=driver,
         showing=showing,
         grounding=grounding,
+        tools=tools,
         others=others,
     )
     acts = actions(call, start)
     limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
-    failures = Failures(call)
+    watched = (limits, aggregators, waits, metrics)
+    return _watched_session(transport, call, store, acts, watched, opens_itself=start is not None)
+
+
+def _watched_session(
+    transport: BaseTransport,
+    call: Call,
+    store: Store,
+    acts: PageActions,
+    watched: tuple[CallLimits, LLMContextAggregatorPair, WaitObserver, CallMetrics],
+    *,
+    opens_itself: bool,
+) -> "Session":
+    """A call with what follows its turns and keeps them."""
+    (limits, aggregators, waits, metrics), failures = watched, Failures(call)
     turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
     keeping = Keeping(call, store, turns, metrics, aggregators.user().context)
     earlier = EarlierTalk(call, aggregators)
-    opens_itself = start is not None
     return Session(transport, call, store, acts, limits, failures, keeping, earlier, opens_itself)
 
 

@@ -153,6 +153,7 @@ class TurnWatcher:
             return
         node = self._call.driver.node
         self._call.user_spoke(node)
+        self._call.tools.user_said(typed=modality is Modality.TEXT)
         self._limits.user_said()
         heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
         message_id = self._call.recorder.message(
@@ -172,6 +173,7 @@ class TurnWatcher:
         sources, self._sources = self._sources, []
         if self._call.recorder is None or not turn.content.strip():
             return
+        tools = self._call.tools.take_trace()
         self._call.recorder.message(
             Role.ASSISTANT,
             turn.content.strip(),
@@ -180,7 +182,7 @@ class TurnWatcher:
             interrupted=turn.interrupted,
             started_at=_moment(turn.timestamp),
             metadata=self._stand_ins(_SPEAKING) | ({"sources": sources} if sources else {}),
-            metrics={"latency": latency} if latency else {},
+            metrics=({"latency": latency} if latency else {}) | ({"tools": tools} if tools else {}),
         )
 
     def _looked_up(self) -> Sources | None:

@@ -25,6 +25,7 @@ from sonora_app.doctor.project_checks import (
     examine_flow,
     examine_lines,
     examine_lock,
+    examine_tools,
 )
 from sonora_app.doctor.supabase_checks import examine_outbox, examine_project
 from sonora_app.errors import SettingsError, SonoraError
@@ -96,6 +97,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         _found("Supabase", await examine_project(settings)),
         *_found_if_any(worded("Documents"), await examine_knowledge(settings)),
         *await _project(root),
+        _found(worded("Tools"), await asyncio.to_thread(examine_tools, settings)),
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),
         *_found_if_any(worded("Outbox"), await examine_outbox(settings)),

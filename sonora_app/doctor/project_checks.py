@@ -9,6 +9,7 @@ from sonora_app.errors import SonoraError
 from sonora_app.flow.check import check_flows, line_keys
 from sonora_app.identity.callers import Finding
 from sonora_app.settings import Language, Settings
+from sonora_app.tools.declared import declared_tools
 from sonora_app.wording.translation import worded
 
 
@@ -27,6 +28,17 @@ def examine_flow() -> Finding:
         return "problem", found, worded("Run `uv sync`.")
     nodes, ways = len(graph.nodes), len(graph.edges)
     return "ok", worded("{nodes} nodes, {ways} ways", nodes=nodes, ways=ways), ""
+
+
+def examine_tools(settings: Settings) -> Finding:
+    """Whether the tools that are declared can be used, and which they are."""
+    try:
+        names = [each.tool.name for each in declared_tools(settings)]
+    except SonoraError as error:
+        return "problem", error.message, error.hint
+    if not names:
+        return "ok", worded("none declared"), ""
+    return "ok", worded("{count}: {names}", count=len(names), names=", ".join(names)), ""
 
 
 def examine_lines(folder: Path) -> Finding:

@@ -32,6 +32,7 @@ from pipecat.flows import (
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.errors import ErrorCode, MessageError
+from sonora_app.flow.abreast import FunctionsAbreast
 from sonora_app.flow.arguments import add_choices, usable
 from sonora_app.flow.check import as_flow_error, check_flows
 from sonora_app.flow.lines import FLOWS_DIR
@@ -48,6 +49,8 @@ ANSWER_ON_ARRIVAL = "answer_on_arrival"
 
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 """What Flows fills in on entering a node."""
+
+NO_TOOLS: Mapping[str, Sequence[FlowsFunctionSchema]] = {}
 
 _Handler = Callable[[FlowArgs, FlowManager], Awaitable[ConsolidatedFunctionResult]]
 
@@ -109,6 +112,7 @@ class FlowDriver:
         handlers: What the functions and actions of the flow do, by their names.
         without: Functions that this call cannot do, which the model is not offered.
         config: The flow, if it is not the one of `FLOW_FILE`.
+        tools: More functions for the model, by the nodes that have them. They lead nowhere.
 
     Attributes:
         moved: Told each step on entering the node, before the node's own actions run.
@@ -121,6 +125,7 @@ class FlowDriver:
         *,
         without: Collection[str] = (),
         config: FlowConfig | None = None,
+        tools: Mapping[str, Sequence[FlowsFunctionSchema]] = NO_TOOLS,
     ) -> None:
         """Join the flow to its handlers, for this call."""
         self._without = without
@@ -131,10 +136,13 @@ class FlowDriver:
         self._taken: Move | None = None
         self._event: str | None = None
         self._firing = asyncio.Lock()
+        self._abreast = FunctionsAbreast()
         for schema in self._everywhere:
             self._watch_function(schema, handlers)
         for name in self._flow.config.nodes:
             self._watch(self._flow.node(name), handlers)
+            offered = self.offered_to_model(name)
+            offered += map(self._abreast.beside, tools.get(name, ()))
 
     @property
     def node(self) -> str:
@@ -270,14 +278,18 @@ class FlowDriver:
             cause = self.cause
             if self._event is None:
                 args = usable(args, schema.properties)
+            by_model = self._event is None
             try:
-                result, node = await handler(args, manager)
+                with self._abreast.running():
+                    result, node = await handler(args, manager)
             except Exception as error:
-                if self._event is not None:
+                if not by_model:
                     raise
                 # Pipecat would tell the model, and the log, what is in the error.
                 logger.error(f"{schema.name} failed: {type(error).__name__}")
                 return {"status": "failed"}, None
+            if by_model and isinstance(node, dict):
+                await self._abreast.others_are_done()
             if isinstance(node, dict):
                 self._taken = Move(self.node, node.get("name", ""), schema.name, cause, dict(args))
                 answers = manager.state.pop(ANSWER_ON_ARRIVAL, None)

@@ -217,6 +217,20 @@ class Sources(Event):
     waited_ms: float
 
 
+class ToolCallEvent(Event):
+    """A tool was called, or its call has ended. `took_ms` is there once it has.
+
+    `unknown`: nobody can say whether it was done. `called_off`: the person did not want it any
+    more. The same `id` comes again with what came of it.
+    """
+
+    event: Literal["tool-call"] = "tool-call"
+    id: UUID
+    name: str
+    state: Literal["started", "done", "failed", "unknown", "called_off"]
+    took_ms: float | None = None
+
+
 class ConversationEnded(Event):
     """The call is over; nothing follows."""
 
@@ -261,6 +275,7 @@ EVENTS: tuple[type[Event], ...] = (
     MemoryEnded,
     Notice,
     Sources,
+    ToolCallEvent,
     ConversationEnded,
 )
 """The server-messages."""

@@ -71,6 +71,17 @@ def file_variables(file: Path) -> list[Variable]:
     return variables
 
 
+def named_variables(file: Path) -> dict[str, str]:
+    """Every variable of the environment and of `file`, by its name; the environment wins.
+
+    For the files of a deployment that name variables of their own, such as the secrets of tools.
+
+    Raises:
+        SettingsError: The file cannot be read, is not in UTF-8, or has a line that sets nothing.
+    """
+    return {each.name: each.value for each in file_variables(file)} | dict(os.environ)
+
+
 def _text(file: Path) -> str:
     try:
         data = file.read_bytes()

@@ -1,5 +1,7 @@
 """The settings of a call: its language, when a turn is over, and how long everything may take."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from sonora_app.settings.choices import Language, Seconds
@@ -90,6 +92,12 @@ class TalkSettings(EnvironmentSettings):
         validation_alias="SONORA_KNOWLEDGE_SECS",
         description="How long an answer waits for what the documents say. After that it is given "
         "without them.",
+    )
+    tools_file: Path | None = Field(
+        None,
+        validation_alias="SONORA_TOOLS_FILE",
+        description="The file that declares what the bot can do besides talking (docs/tools.md). "
+        "Empty: `flows/tools.yaml`.",
     )
     drain_secs: Seconds = Field(
         5.0,

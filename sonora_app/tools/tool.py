@@ -1,17 +1,14 @@
-"""A tool that the model can call, what comes of a call, and who does and records it.
+"""A tool that the model can call, what comes of a call, and who does it.
 
 A tool is data. What does it is a `ToolRunner`: one for what `flows/tools.yaml` declares, one for
 each MCP server. What happens around it (the person who waits, the model that is told, the record)
-is the same for all of them, and is in `call/tool_running.py`.
+is the same for all of them, and is in `call/tool_calls.py`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
-from uuid import UUID
-
-JsonObject: TypeAlias = dict[str, Any]
+from typing import Any, Protocol
 
 HTTP = "http"
 """The source of the tools that are HTTP requests."""
@@ -80,10 +77,10 @@ class ToolRunner(Protocol):
     """Does the tools of one source. One for the process; any number of calls at a time."""
 
     async def run(self, tool: Tool, arguments: Mapping[str, Any], *, key: str) -> Outcome:
-        """Do it, once.
+        """Do it, once; where it is repeatable, again after an answer that was lost.
 
-        The caller has checked the arguments against the tool's schema. It sees to repeating, and
-        cancels a run only when the process ends.
+        The caller has checked the arguments against the tool's schema, and cancels a run only when
+        the process ends.
 
         Args:
             tool: One of this source.
@@ -96,56 +93,6 @@ class ToolRunner(Protocol):
         ...
 
 
-class ToolCallState(StrEnum):
-    """Where a call of a tool stands, as it is kept and as a page is told."""
-
-    STARTED = "started"
-    DONE = "done"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    REFUSED = "refused"
-    CALLED_OFF = "called_off"
-
-
-@dataclass(frozen=True)
-class BegunToolCall:
-    """A call of a tool that is about to be done.
-
-    Parameters:
-        id: Names it from now on (UUIDv7).
-        name: The tool's name.
-        source: The tool's source.
-        arguments: What the model gave.
-        key: Its idempotency key.
-        node: The node of the flow in which the model asked for it.
-    """
-
-    id: UUID
-    name: str
-    source: str
-    arguments: Mapping[str, Any]
-    key: str
-    node: str
-
-
-class ToolRecords(Protocol):
-    """Keeps the calls of tools of one conversation."""
-
-    async def began(self, call: BegunToolCall) -> None:
-        """Keep that `call` is about to be done.
-
-        Returns once that survives a crash, or when it takes too long. Nothing is raised.
-        """
-        ...
-
-    def ended(self, call_id: UUID, *, state: ToolCallState, result: str, told: bool) -> None:
-        """Keep what came of a call. A later one of the same call replaces an earlier one.
-
-        Args:
-            call_id: Which.
-            state: What came of it.
-            result: What the model is told of it, bounded.
-            told: Whether the model was told. Where it was not, it is told when the conversation
-                goes on.
-        """
-        ...
+def bounded(text: str, max_chars: int) -> str:
+    """`text`, of which the model is told no more than `max_chars` characters."""
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

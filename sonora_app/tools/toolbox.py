@@ -39,3 +39,7 @@ class Toolbox:
     async def run(self, tool: Tool, arguments: Mapping[str, Any], *, key: str) -> Outcome:
         """Have a tool done, once. See `ToolRunner.run`."""
         return await self._runners[tool.source].run(tool, arguments, key=key)
+
+
+NO_TOOLBOX = Toolbox((), {})
+"""That of a bot that can do nothing besides talking."""

@@ -312,6 +312,21 @@ export interface StorageState {
   pending: number;
 }
 
+/**
+ * A tool was called, or its call has ended. `took_ms` is there once it has.
+ *
+ * `unknown`: nobody can say whether it was done. `called_off`: the person did not want it any
+ * more. The same `id` comes again with what came of it.
+ */
+export interface ToolCallEvent {
+  type: "sonora";
+  event: "tool-call";
+  id: string; // a UUID
+  name: string;
+  state: "started" | "done" | "failed" | "unknown" | "called_off";
+  took_ms?: number;
+}
+
 /** How long the answer to one turn took to be heard, and its parts, in milliseconds. */
 export interface TurnLatency {
   type: "sonora";
@@ -383,4 +398,5 @@ export type SonoraEvent =
   | MemoryEnded
   | Notice
   | Sources
+  | ToolCallEvent
   | ConversationEnded;

@@ -45,6 +45,13 @@ class ShorteningLLMService(SeeingLLMService):
     _refused_chars: int | None = None
     _taken_chars = 0
 
+    def _has_async_tools(self) -> bool:
+        """No function of Sonora's outlasts its call: tools that take long are told of otherwise.
+
+        With True, 690 characters about them would join every request.
+        """
+        return False
+
     async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
         """Ask for an answer, to less and less of the talk while that is refused as too long.
 

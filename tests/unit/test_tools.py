@@ -1,0 +1,279 @@
+"""Tools: their declaration, their requests, and that each call is done at most once."""
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulators.vendors.tool_api import Answer, ToolApi
+from sonora_app.call.silence import Silence
+from sonora_app.call.tool_calls import ToolCalls
+from sonora_app.errors import SettingsError
+from sonora_app.flow.lines import Lines
+from sonora_app.settings import Language
+from sonora_app.tools.answers import AnswerPart, told
+from sonora_app.tools.arguments import argument_mistakes
+from sonora_app.tools.declaration import load_tools
+from sonora_app.tools.http import MAX_BYTES, HttpTools
+from sonora_app.tools.templates import UnusableArgumentError, filled_address, filled_body
+from sonora_app.tools.tool import HTTP, OutcomeStatus, Tool
+from sonora_app.tools.toolbox import Toolbox
+
+pytestmark = pytest.mark.unit
+
+_TOOL = """
+tools:
+  - name: book
+    description: Book a table somewhere.
+    parameters:
+      type: object
+      properties: {table: {type: string}}
+      required: [table]
+    request: {method: POST, url: "URL/tables/{{ table }}?q={{ table }}"}
+    time_limit_secs: 0.3
+"""
+
+
+def _declared(folder: Path, text: str, **variables: str) -> Any:
+    file = folder / "tools.yaml"
+    file.write_text(text)
+    return load_tools(file, variables, nodes={"conversation"}, taken={"wrap_up"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("name: book", "name: wrap_up", ("wrap_up", "name")),
+        ("name: book", "name: a b", ("a b", "name")),
+        ("time_limit_secs: 0.3", "time_limit_secs: 0", ("book", "time_limit_secs")),
+        ("time_limit_secs: 0.3", "nodes: [nowhere]", ("book", "nowhere")),
+        ("time_limit_secs: 0.3", "times: 3", ("book", "times")),
+        ("{type: string}", "{type: strin}", ("book", "parameters")),
+        ("method: POST", "method: POTS", ("book", "request.method")),
+        ("URL/tables", "http://{{ table }}/x", ("book", "request.url")),
+        ("URL/tables", "ftp://x/", ("book", "request.url")),
+        ("URL/tables", "${NOWHERE}/x", ("book", "NOWHERE")),
+        ("?q={{ table }}", "?q={{ tabel }}", ("book", "tabel")),
+        ("tools:", "tolls:", ("tolls",)),
+    ],
+)
+def test_a_mistake_is_named_by_tool_and_field(
+    tmp_path: Path, old: str, new: str, named: tuple[str, ...]
+) -> None:
+    text = _TOOL.replace(old, new, 1).replace("URL", "http://x")
+    with pytest.raises(SettingsError) as caught:
+        _declared(tmp_path, text)
+    for part in ("tools.yaml", *named):
+        assert part in str(caught.value)
+
+
+def test_the_tools_that_come_with_sonora_are_none() -> None:
+    assert load_tools(Path("flows/tools.yaml"), {}) == ()
+
+
+@settings(max_examples=60)
+@given(value=st.text(max_size=20))
+def test_an_argument_never_leaves_its_place(value: str) -> None:
+    template = "https://api.example.com:8443/a/{{ x }}/b?q={{ x }}"
+    try:
+        address = filled_address(template, {"x": value})
+    except (UnusableArgumentError, UnicodeEncodeError):
+        return
+    parts = urlsplit(address)
+    assert parts.netloc == "api.example.com:8443"
+    assert parts.path.count("/") == 3
+    assert parts.path.startswith("/a/")
+    assert parts.path.endswith("/b")
+    assert ".." not in parts.path.split("/")
+    assert parts.fragment == ""
+
+
+def test_a_body_keeps_types_and_leaves_out_what_was_not_given() -> None:
+    body = {"people": "{{ people }}", "note": "{{ note }}", "text": "for {{ people }}"}
+    assert filled_body(body, {"people": 4}) == {"people": 4, "text": "for 4"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "part", "expected"),
+    [
+        (b"[]", AnswerPart(), "[]"),
+        (b"0", AnswerPart(), "0"),
+        (b"false", AnswerPart(), "false"),
+        (b"", AnswerPart(), ""),
+        (b'{"a": [{"b": "c"}]}', AnswerPart("a.0.b"), "c"),
+        (b'{"a": {"b": 2}}', AnswerPart("a", "At {{ b }}, {{ c }}."), "At 2, ."),
+        (b"{oops", AnswerPart("a"), None),
+        (b"plain", AnswerPart(), "plain"),
+    ],
+)
+def test_what_is_told_of_an_answer(answer: bytes, part: AnswerPart, expected: str | None) -> None:
+    assert told(answer, part, max_chars=100) == expected
+
+
+def test_arguments_are_held_against_the_schema() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    assert argument_mistakes({"n": 1}, schema) == []
+    assert "required" in argument_mistakes({}, schema)[0]
+    assert "integer" in argument_mistakes({"n": "1"}, schema)[0]
+    assert "extra" in argument_mistakes({"n": 1, "extra": 2}, schema)[0]
+
+
+async def test_what_comes_of_each_fault(tmp_path: Path) -> None:
+    async with ToolApi().serving() as api:
+        (tool,) = _declared(tmp_path, _TOOL.replace("URL", api.url))
+        runner = HttpTools([tool])
+        cases = {
+            OutcomeStatus.DONE: [
+                Answer({"ok": 1}),
+                Answer(raw=b"x" * (MAX_BYTES + 1)),
+                Answer(status=204, raw=b""),
+            ],
+            OutcomeStatus.FAILED: [
+                Answer({"error": "taken"}, status=409),
+                Answer(status=503),
+                Answer(status=302, headers={"Location": "http://127.0.0.1:1/"}),
+            ],
+            OutcomeStatus.UNKNOWN: [
+                Answer(status=500),
+                Answer(resets=True),
+                Answer(hangs=True),
+                Answer("slow" * 40, drips=True),
+            ],
+        }
+        for status, answers in cases.items():
+            for answer in answers:
+                api.answer = lambda _, answer=answer: answer
+                before = len(api.done)
+                outcome = await runner.run(tool.tool, {"table": "4"}, key="k")
+                assert outcome.status is status, (answer, outcome)
+                assert len(outcome.text) <= tool.tool.max_chars
+                assert len(api.done) == before + 1
+        refused = await runner.run(tool.tool, {"table": ".."}, key="k")
+        assert refused.status is OutcomeStatus.REFUSED
+        again = _TOOL.replace("URL", api.url).replace("time_limit_secs: 0.3", "repeatable: true")
+        (repeatable,) = _declared(tmp_path, again)
+        answers = iter([Answer(resets=True), Answer({"ok": 2})])
+        api.answer = lambda _: next(answers)
+        before = len(api.done)
+        outcome = await HttpTools([repeatable]).run(repeatable.tool, {"table": "4"}, key="same")
+        assert outcome.status is OutcomeStatus.DONE
+        assert [done.key for done in api.done[before:]] == ["same", "same"]
+        await runner.aclose()
+    gone = await HttpTools([tool]).run(tool.tool, {"table": "4"}, key="k")
+    assert gone.status is OutcomeStatus.FAILED
+
+
+class _Records:
+    def __init__(self) -> None:
+        self.kept: dict[Any, Any] = {}
+
+    def tool_started(self, name: str, arguments: Any, *, idempotency_key: str) -> Any:
+        self.kept[idempotency_key] = "started"
+        return idempotency_key
+
+    def tool_ended(self, call_id: Any, status: Any, *, result: str | None = None) -> None:
+        self.kept[call_id] = status.value
+
+    async def drain(self, *, timeout_secs: float) -> None:
+        await asyncio.sleep(0)
+
+
+class _Call:
+    def __init__(self) -> None:
+        self.recorder = _Records()
+        self.frames: list[Any] = []
+        self.events: list[Any] = []
+        self.lines = Lines(Language.EN)
+        self.driver = SimpleNamespace(node="conversation")
+        self.reply_by_voice = False
+        self.user_muted = False
+        self.worker = SimpleNamespace(queue_frame=self._queue)
+        self.page = SimpleNamespace(tell=self._tell, tell_soon=self.events.append)
+
+    async def _queue(self, frame: Any) -> None:
+        self.frames.append(frame)
+
+    async def _tell(self, event: Any) -> None:
+        self.events.append(event)
+
+
+async def test_hundreds_of_calls_under_faults_are_each_done_at_most_once_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handlers are cut off as by a barge-in, and the model asks for the same again."""
+    monkeypatch.setattr("sonora_app.call.tool_calls.PATIENCE_SECS", 0.02)
+    monkeypatch.setattr("sonora_app.call.tool_calls._LEAST_PATIENCE_SECS", 0.005)
+    chance = Random(5)
+    faults = [
+        *(Answer({"ok": 1}, after_secs=secs) for secs in (0.0, 0.01, 0.03, 0.06)),
+        *(Answer(status=500), Answer(resets=True), Answer(raw=b"{"), Answer(raw=b"x" * 300_000)),
+        *(Answer(hangs=True), Answer({"ok": 1}, status=409)),
+    ]
+    async with ToolApi().serving() as api:
+        api.answer = lambda _: chance.choice(faults)
+        (tool,) = _declared(tmp_path, _TOOL.replace("URL", api.url))
+        call = _Call()
+        calls = ToolCalls(Toolbox([tool.tool], {HTTP: HttpTools([tool])}), Silence())
+        calls.follow(call)  # type: ignore[arg-type]
+        handler: Any = calls.functions()["conversation"][0].handler
+        results: list[Any] = []
+
+        async def one() -> None:
+            arguments = {"table": uuid4().hex}
+            asked = asyncio.create_task(handler(arguments, None))
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.random() * 0.05)
+                asked.cancel()
+            again = handler(arguments, None) if chance.random() < 0.3 else asyncio.sleep(0)
+            results.extend(await asyncio.gather(asked, again, return_exceptions=True))
+
+        for _ in range(20):
+            await asyncio.gather(*(one() for _ in range(15)))
+        await calls.finish(5.0)
+        calls.stop()
+        done = Counter(each.path for each in api.done)
+        kept = call.recorder.kept
+        # A call that was cut off before it began is not done at all.
+        assert len(kept) > 200
+        assert set(done.values()) == {1}
+        assert {each.key for each in api.done} <= kept.keys()
+        assert "started" not in kept.values()
+        assert sum(state == "done" for state in kept.values()) <= len(done)
+        late = [json.dumps(f.messages) for f in call.frames if hasattr(f, "messages")]
+        assert len(late) == len(set(late))
+        assert {each.id for each in call.events} == {e.id for e in call.events if e.took_ms}
+
+
+async def test_what_must_be_confirmed_waits_for_another_turn() -> None:
+    ran: list[dict[str, Any]] = []
+
+    class Runner:
+        async def run(self, tool: Tool, arguments: Any, *, key: str) -> Any:
+            ran.append(dict(arguments))
+            return SimpleNamespace(status=OutcomeStatus.DONE, text="ok", duration_secs=0.0)
+
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    tool = Tool("pay", "Pay something.", schema, source="own", confirm=True)
+    calls = ToolCalls(Toolbox([tool], {"own": Runner()}), Silence())
+    calls.follow(_Call())  # type: ignore[arg-type]
+    handler: Any = calls.functions()["conversation"][0].handler
+    for _ in range(2):
+        result, _answer = await handler({"n": 1}, None)
+        assert result["status"] == "to_be_confirmed"
+    calls.user_said(typed=False)
+    result, _answer = await handler({"n": 2}, None)
+    assert result["status"] == "to_be_confirmed"
+    result, _answer = await handler({"n": 1}, None)
+    assert result["status"] == "done"
+    assert ran == [{"n": 1}]
+    result, _answer = await handler({"n": "1"}, None)
+    assert result["status"] == "refused"
