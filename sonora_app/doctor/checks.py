@@ -1,7 +1,7 @@
 """Checks, without making a call, that this installation has everything that a call needs.
 
 The checks change nothing, and what they report contains no secret. They ask no vendor. They ask the
-Supabase project for its public keys and its schema.
+Supabase project for its public keys and its schema, and MCP servers for their tools.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sonora_app.doctor.knowledge_checks import examine_knowledge
+from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.doctor.project_checks import (
     examine_deployment,
     examine_flow,
@@ -98,6 +99,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         *_found_if_any(worded("Documents"), await examine_knowledge(settings)),
         *await _project(root),
         _found(worded("Tools"), await asyncio.to_thread(examine_tools, settings)),
+        *[_found(f"MCP {name}".strip(), found) for name, found in await examine_servers(settings)],
         _data_folder(settings.data_dir),
         await _journal(settings.journal_path),
         *_found_if_any(worded("Outbox"), await examine_outbox(settings)),

@@ -20,6 +20,7 @@ from sonora_app.flow.check import check_flows
 from sonora_app.process.admission import TakesSoManyCalls
 from sonora_app.process.calls import calls
 from sonora_app.process.knowledge import close_process_search, process_search
+from sonora_app.process.mcp import close_servers
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
 from sonora_app.runtime.logging import configure_logs
@@ -163,5 +164,6 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
             yield
         await close_process_store(settings)
         await close_process_search()
+        await close_servers()
 
     app.router.lifespan_context = lifespan

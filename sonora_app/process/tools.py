@@ -1,5 +1,6 @@
 """The tools of a process: read once, and shared by its calls."""
 
+from sonora_app.process.mcp import with_servers
 from sonora_app.settings import Settings
 from sonora_app.tools.declared import declared_tools
 from sonora_app.tools.http import HttpTools
@@ -23,4 +24,4 @@ async def process_toolbox(settings: Settings) -> Toolbox:
             if declared
             else NO_TOOLBOX
         )
-    return _toolbox
+    return await with_servers(_toolbox, settings)

@@ -39,11 +39,14 @@ def warm_up(settings: Settings) -> float:
     from sonora_app.call.summary import load_summary_request
     from sonora_app.flow.driver import load_flow
     from sonora_app.flow.lines import Lines
-    from sonora_app.tools.declared import declared_tools
+    from sonora_app.tools.declared import declared_servers, declared_tools
 
     load_flow(handlers)
     if declared_tools(settings):
         importlib.import_module("sonora_app.tools.arguments")
+    if declared_servers(settings):
+        importlib.import_module("sonora_app.tools.arguments")
+        importlib.import_module("mcp")
     for language in Language:
         Lines(language)
     load_summary_request()

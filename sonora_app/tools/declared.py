@@ -9,6 +9,8 @@ from sonora_app.settings.env_file import named_variables
 from sonora_app.settings.environment import ENV_FILE
 from sonora_app.tools.declaration import load_tools
 from sonora_app.tools.http import HttpTool
+from sonora_app.tools.mcp.declaration import load_servers
+from sonora_app.tools.mcp.servers import McpServer
 
 
 def declared_tools(settings: Settings) -> tuple[HttpTool, ...]:
@@ -20,12 +22,30 @@ def declared_tools(settings: Settings) -> tuple[HttpTool, ...]:
     path = tools_path(settings)
     if not path.exists():
         return ()
+    nodes, taken = _of_flow()
+    return load_tools(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
+
+
+def declared_servers(settings: Settings) -> tuple[McpServer, ...]:
+    """The MCP servers of the file; none where it declares none.
+
+    Raises:
+        SettingsError: They cannot be used as they are declared.
+    """
+    path = tools_path(settings)
+    if not path.exists():
+        return ()
+    nodes, taken = _of_flow()
+    taken |= {each.tool.name for each in declared_tools(settings)}
+    return load_servers(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
+
+
+def _of_flow() -> tuple[set[str], set[str]]:
+    """The nodes of the flow, and the names of its functions."""
     config = load_flow_config()
     functions = [each for node in config.nodes.values() for each in node.functions or ()]
     functions += config.global_functions or ()
-    taken = {function.name for function in functions}
-    variables = named_variables(ENV_FILE)
-    return load_tools(path, variables, nodes=config.nodes, taken=taken)
+    return set(config.nodes), {function.name for function in functions}
 
 
 def tools_path(settings: Settings) -> Path:

@@ -11,7 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from simulators.vendors.mcp import Hotel, McpServerThread
+from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.errors import SettingsError
+from sonora_app.settings import Settings
 from sonora_app.tools.mcp.connection import McpConnection
 from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.faults import McpUnavailableError
@@ -291,3 +293,27 @@ def test_mistakes_name_the_server_and_the_field(
         load_servers(file, variables, nodes=["conversation"], taken=["hotel_remember"])
     assert told in caught.value.message
     assert "s3cret" not in str(caught.value)
+
+
+async def test_the_doctor_names_a_server_that_is_away_or_has_other_tools(
+    running: McpServerThread, tmp_path: Path
+) -> None:
+    file = tmp_path / "tools.yaml"
+    settings = Settings.model_validate({"ENV": "local", "SONORA_TOOLS_FILE": str(file)})
+    assert await examine_servers(settings) == []
+    servers: list[dict[str, Any]] = [
+        {"name": "hotel", "url": running.url, "tools": ["book", "rooms"]},
+        {"name": "inn", "url": running.url, "tools": ["spa"]},
+        {"name": "nowhere", "url": "http://127.0.0.1:9/mcp", "tools": ["spa"]},
+    ]
+    # JSON is YAML.
+    file.write_text(json.dumps({"mcp": servers}), "utf-8")
+    found = {name: (state, told) for name, (state, told, _) in await examine_servers(settings)}
+    assert found == {
+        "hotel": ("ok", "connected, 2: hotel_book, hotel_rooms"),
+        "inn": ("problem", "it does not have spa"),
+        "nowhere": ("problem", "away: no connection"),
+    }
+    file.write_text("mcp: hotel", "utf-8")
+    ((_, (state, told, _)),) = await examine_servers(settings)
+    assert (state, "mcp: is a list of servers" in told) == ("problem", True)
