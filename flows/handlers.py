@@ -84,7 +84,15 @@ async def look_up(flow_manager: FlowManager, question: str) -> Result:
     call = _call(flow_manager)
     found = await call.grounding.look_up(question) if call.grounding else ""
     result = {"status": "found" if found else "nothing_found", "passages": found}
-    return result, None
+    return result, TRANSITION_IN_YAML
+
+
+async def look(flow_manager: FlowManager) -> Result:
+    """Look through the person's camera, when they want you to see something they show you there.
+    Say in a few words that you are looking before you call it. If the camera is off, or gave no
+    picture, tell them so: only they can switch it on, in their page.
+    """
+    return await _call(flow_manager).camera.look(), TRANSITION_IN_YAML
 
 
 async def remember(

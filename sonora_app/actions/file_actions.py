@@ -1,12 +1,10 @@
 """Does what a page asks with pictures and documents: takes them, reads them, and shows them."""
 
 import asyncio
-import base64
-import binascii
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from pipecat.frames.frames import LLMMessagesAppendFrame
@@ -16,11 +14,14 @@ from pydantic import ValidationError
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.files.attachment import Attachment, AttachmentKind
+from sonora_app.files.base64_text import decoded
 from sonora_app.files.links import fetch_picture
 from sonora_app.files.reading import MAX_FILE_BYTES, is_picture, read_attachment
 from sonora_app.page.envelopes import PageRequest
 from sonora_app.page.file_messages import (
     MAX_FILES,
+    Camera,
+    CameraFrame,
     FilePart,
     Shown,
     ShownFile,
@@ -75,6 +76,8 @@ class FileActions:
             "user_image": self._user_image,
             "user_multimodal_message": self._user_multimodal_message,
             "user_file_message": self._user_file_message,
+            "camera": self._camera,
+            "camera_frame": self._camera_frame,
         }
 
     async def send_file(self, request: PageRequest) -> None:
@@ -95,7 +98,7 @@ class FileActions:
         if isinstance(source, rtvi.FileUrl):
             read = await _read(name, await _linked(source.url))
         else:
-            read = await asyncio.to_thread(_read_content, name, source.bytes)
+            read = await asyncio.to_thread(_read_content, name, [source.bytes])
         spoken = data.options.audio_response if data.options else True
         await self._show((data.content or "")[:MAX_TEXT_CHARS], [read], audio_response=spoken)
 
@@ -123,7 +126,7 @@ class FileActions:
 
     async def _user_image(self, message: UserImage) -> Outbound:
         self._check()
-        read = await asyncio.to_thread(_read_content, message.name, message.image, picture=True)
+        read = await asyncio.to_thread(_read_content, message.name, [message.image], picture=True)
         return await self._show(message.text, [read], audio_response=message.audio_response)
 
     async def _user_file_message(self, message: UserFileMessage) -> Outbound:
@@ -151,12 +154,28 @@ class FileActions:
             self._coming.pop(id, None)
         for name, link in zip(names[len(whole) :], message.image_urls, strict=False):
             if link.startswith("data:"):
-                read.append(await asyncio.to_thread(_read_content, name, link))
+                read.append(await asyncio.to_thread(_read_content, name, [link]))
             else:
                 read.append(await _read(name or link.rpartition("/")[2], await _linked(link)))
         return await self._show(message.text, read, audio_response=message.audio_response)
 
-    def _whole(self, id: UUID) -> str:
+    async def _camera(self, camera: Camera) -> Outbound:
+        self._call.camera.switch(camera.on)
+        return Accepted()
+
+    async def _camera_frame(self, frame: CameraFrame) -> Outbound:
+        if not self._call.camera.wants(frame.id):
+            raise MessageError(ErrorCode.NOT_FOUND, "No frame is waited for by this id.")
+        if (frame.image is None) == (frame.file is None):
+            raise MessageError(ErrorCode.INVALID_MESSAGE, "A frame is either an image or a file.")
+        content = [frame.image] if frame.image else self._whole(cast(UUID, frame.file))
+        read = await asyncio.to_thread(_read_content, "camera.jpg", content, picture=True)
+        if frame.file is not None:
+            self._coming.pop(frame.file, None)
+        self._call.camera.came(frame.id, read)
+        return Accepted()
+
+    def _whole(self, id: UUID) -> list[str]:
         coming = self._coming.get(id)
         if coming is None or len(coming.parts) < coming.total:
             raise MessageError(
@@ -164,7 +183,7 @@ class FileActions:
                 "The file has not come whole.",
                 hint="Send all its parts as file_part first.",
             )
-        return "".join(coming.parts[index] for index in range(coming.total))
+        return [coming.parts[index] for index in range(coming.total)]
 
     def _forget_late(self) -> None:
         now = time.monotonic()
@@ -211,9 +230,9 @@ async def _read(name: str, data: bytes) -> Attachment:
     return await asyncio.to_thread(read_attachment, name, data)
 
 
-def _read_content(name: str, content: str, *, picture: bool = False) -> Attachment:
+def _read_content(name: str, content: Sequence[str], *, picture: bool = False) -> Attachment:
     """Read base64 or a data URL."""
-    data = _decoded(content)
+    data = decoded(content)
     if data is None:
         raise MessageError(
             ErrorCode.INVALID_MESSAGE, "The file is neither base64 nor a data URL in base64."
@@ -225,20 +244,8 @@ def _read_content(name: str, content: str, *, picture: bool = False) -> Attachme
 
 def _read_text_or_file(name: str, content: str) -> Attachment:
     """Read base64 or a data URL, or take the content for the text that it is."""
-    data = _decoded(content)
+    data = decoded([content])
     return read_attachment(name, content.encode() if data is None else data)
-
-
-def _decoded(content: str) -> bytes | None:
-    head, comma, rest = content.partition(",")
-    if head.startswith("data:"):
-        if not comma or not head.endswith(";base64"):
-            return None
-        content = rest
-    try:
-        return base64.b64decode("".join(content.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _shown(attachment: Attachment) -> ShownFile:

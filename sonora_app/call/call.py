@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app.call import fitting_lines
+from sonora_app.call.camera import Camera
 from sonora_app.call.conversation_lookup import ConversationLookup
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.holding import OtherCalls
@@ -83,15 +84,14 @@ class Call:
         tools: ToolCalls,
     ) -> None:
         """Follow the flow from here on; `start` enters its first node."""
-        self.settings = settings
-        self.page = page
-        self.services, self.worker = services, worker
-        self.presence, self.driver, self.showing = presence, driver, showing
-        self.grounding, self.tools = grounding, tools
+        self.settings, self.page, self.services = settings, page, services
+        self.worker, self.presence, self.driver = worker, presence, driver
+        self.showing, self.grounding, self.tools = showing, grounding, tools
+        self.camera = Camera(page, showing)
         self.opened: OpenedConversation | None = None
-        self.user_id: str | None = None
         self.recorder: Recorder | None = None
         self.end_reason: EndReason | None = None
+        self.user_id: str | None = None
         self.summary: str | None = None
         self.reply_by_voice, self.undescribed = True, False
         self._lookup = ConversationLookup(settings, store, services, driver, transport, others)

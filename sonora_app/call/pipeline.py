@@ -21,7 +21,7 @@ from sonora_app.call.grounding import Grounding
 from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
 from sonora_app.call.services import CallServices
-from sonora_app.call.showing import Showing
+from sonora_app.call.showing import Showing, ShowingResults
 from sonora_app.flow.driver import NO_TOOLS, FlowDriver
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
@@ -96,6 +96,7 @@ def build_pipeline(
             *([grounding] if grounding is not None else []),
             showing,
             services.llm,
+            ShowingResults(showing),
             services.tts,
             transport.output(),
             HeardWords(presence),

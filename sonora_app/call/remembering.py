@@ -41,7 +41,8 @@ def opening_recall(settings: Settings) -> Recall:
 def withheld_functions(settings: Settings, *, knows: bool) -> frozenset[str]:
     """The functions of the flow that the model is not offered; `knows`: there are documents."""
     memory = MEMORY_FUNCTIONS if settings.memory is MemoryMode.OFF else frozenset[str]()
-    return memory if knows else memory | {"look_up"}
+    unseen = frozenset[str]() if settings.sees_pictures else {"look"}
+    return memory | unseen if knows else memory | unseen | {"look_up"}
 
 
 def known_to(request: OpeningRequest, found: Found) -> Found:

@@ -119,29 +119,56 @@ class Showing(FrameProcessor):
                 self.user_speaks = False
             case LLMContextFrame() if direction is FrameDirection.DOWNSTREAM and self._fresh:
                 # The same frame: its id tells the model which guess was withdrawn.
-                frame.context = self._with_pictures(frame.context)
+                frame.context = self.with_pictures(frame.context)
             case _:
                 pass
         await self.push_frame(frame, direction)
 
-    def _with_pictures(self, context: LLMContext) -> LLMContext:
+    def with_pictures(self, context: LLMContext) -> LLMContext:
+        """A context for one request, with the pictures that it is to be shown."""
         seen = list(context.get_messages())
         unseen = list(seen)
         shown = False
-        for index, message in enumerate(seen):
-            text = _user_text(message)
+        # From the end, so that what is put in moves nothing that is still to be looked at.
+        for index in reversed(range(len(seen))):
+            role, text = _role_and_text(seen[index])
             here = [each for each in self._fresh if each.mark in text]
             if not here:
                 continue
             shown = True
             for each in here:
                 each.asked = True
-                text = text.replace(each.mark, each.unseen)
-            seen[index] = _with_parts(message, here)
-            unseen[index] = cast(LLMContextMessage, {"role": "user", "content": text})
+            if role == "user":
+                seen[index] = _with_parts(text, here)
+                unseen[index] = _user(_unseen(text, here))
+            else:
+                # The result of a function, which can hold no picture: after all the results.
+                after = _end_of_results(seen, index)
+                seen.insert(after, _with_parts("\n".join(each.mark for each in here), here))
+                unseen.insert(after, _user("\n".join(each.unseen for each in here)))
         if not shown:
             return context
         return ContextWithPictures(seen, unseen, context.tools, context.tool_choice)
+
+
+class ShowingResults(FrameProcessor):
+    """Stands after the model. A request with a function's result comes to the model from there.
+
+    Args:
+        showing: What puts the pictures into it.
+    """
+
+    def __init__(self, showing: Showing) -> None:
+        """Create the processor, which sees to frames at once and has no queue of its own."""
+        super().__init__(enable_direct_mode=True)
+        self._showing = showing
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Put pictures into a request, and pass everything on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.UPSTREAM:
+            frame.context = self._showing.with_pictures(frame.context)
+        await self.push_frame(frame, direction)
 
 
 def build_showing(keeper: Keeper | None, services: CallServices, settings: Settings) -> Showing:
@@ -150,14 +177,33 @@ def build_showing(keeper: Keeper | None, services: CallServices, settings: Setti
     return Showing(attachments, lines=lambda: services.lines, sees=settings.sees_pictures)
 
 
-def _user_text(message: LLMContextMessage) -> str:
-    if not isinstance(message, dict) or message.get("role") != "user":
-        return ""
-    content: Any = message.get("content")
-    return content if isinstance(content, str) else ""
+def _role_and_text(message: LLMContextMessage) -> tuple[str, str]:
+    """Who says what; nothing for what cannot have brought a picture."""
+    if not isinstance(message, dict):
+        return "", ""
+    role, content = str(message.get("role")), cast(Any, message.get("content"))
+    brings = role in ("user", "tool", "developer") and isinstance(content, str)
+    return (role, content) if brings else (role, "")
 
 
-def _with_parts(message: LLMContextMessage, shown: Sequence[_Fresh]) -> LLMContextMessage:
+def _end_of_results(messages: Sequence[LLMContextMessage], index: int) -> int:
+    """Where the results of functions end that the one at `index` is among."""
+    index += 1
+    while index < len(messages) and _role_and_text(messages[index])[0] == "tool":
+        index += 1
+    return index
+
+
+def _unseen(text: str, shown: Sequence[_Fresh]) -> str:
+    for each in shown:
+        text = text.replace(each.mark, each.unseen)
+    return text
+
+
+def _user(content: Any) -> LLMContextMessage:  # noqa: ANN401  # a text, or parts
+    return cast(LLMContextMessage, {"role": "user", "content": content})
+
+
+def _with_parts(text: str, shown: Sequence[_Fresh]) -> LLMContextMessage:
     pictures = [{"type": "image_url", "image_url": {"url": each.url}} for each in shown]
-    parts = [{"type": "text", "text": _user_text(message)}, *pictures]
-    return cast(LLMContextMessage, {"role": "user", "content": parts})
+    return _user([{"type": "text", "text": text}, *pictures])

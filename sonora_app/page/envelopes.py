@@ -12,7 +12,12 @@ from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.page.file_messages import MAX_FILE_MESSAGE_BYTES
 from sonora_app.page.protocol import MAX_MESSAGE_BYTES, MAX_TEXT_CHARS, UserTextMessage
 
-FILE_TYPES = frozenset({"user_image", "user_multimodal_message", "user_file_message", "file_part"})
+FILE_TYPES = frozenset(
+    {
+        *("user_image", "user_multimodal_message", "user_file_message"),
+        *("file_part", "camera_frame"),
+    }
+)
 """The actions that carry files; they are messages of these types as well."""
 
 _MAX_ID_CHARS = 200

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from sonora_app.page.messages import Inbound, Outbound
+from sonora_app.page.messages import Event, Inbound, Outbound
 
 MAX_FILE_MESSAGE_BYTES = 65_536
 """The largest message that carries a file or a part of one, as JSON in UTF-8: what a data channel
@@ -65,6 +65,30 @@ class UserFileMessage(Inbound):
     file_name: FileName = ""
     text: ShownText = ""
     audio_response: bool = True
+
+
+class Camera(Inbound):
+    """The person switched their camera on or off. While it is on, the bot may ask for a frame."""
+
+    on: bool
+
+
+class CameraFrame(Inbound):
+    """The newest frame of the camera, which a `frame-wanted` asked for by its `id`.
+
+    It is base64 or a data URL, or the `file` that was sent in parts.
+    """
+
+    id: UUID
+    image: Content | None = None
+    file: UUID | None = None
+
+
+class FrameWanted(Event):
+    """The bot looks: give it the newest frame of the camera, as `camera_frame`, within 5 s."""
+
+    event: Literal["frame-wanted"] = "frame-wanted"
+    id: UUID
 
 
 class ShownFile(Outbound):

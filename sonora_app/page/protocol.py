@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from sonora_app.errors import ErrorCode
 from sonora_app.page.file_messages import (
+    Camera,
+    CameraFrame,
     FilePart,
+    FrameWanted,
     Shown,
     UserFileMessage,
     UserImage,
@@ -256,6 +259,8 @@ ACTIONS: Mapping[str, Action] = {
     "user_image": Action(UserImage, Shown),
     "user_multimodal_message": Action(UserMultimodalMessage, Shown),
     "user_file_message": Action(UserFileMessage, Shown),
+    "camera": Action(Camera, Accepted),
+    "camera_frame": Action(CameraFrame, Accepted),
     "list_memories": Action(ListMemories, Memories),
     "correct_memory": Action(CorrectMemory, Accepted),
     "forget_memory": Action(ForgetMemory, Accepted),
@@ -273,6 +278,7 @@ EVENTS: tuple[type[Event], ...] = (
     HistoryLoaded,
     MemoryKept,
     MemoryEnded,
+    FrameWanted,
     Notice,
     Sources,
     ToolCallEvent,

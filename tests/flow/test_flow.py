@@ -133,10 +133,10 @@ def test_the_model_is_not_offered_what_only_events_take() -> None:
                 assert (function.name in offered) is not event_only
     memory = {"remember", "forget", "allow_memory"}
     offered = {schema.name for schema in driver.offered_to_model("conversation")}
-    assert offered == {"look_up", "wrap_up", *memory}
+    assert offered == {"look_up", "look", "wrap_up", *memory}
     without = FlowDriver(unused, handlers, without=memory)
     offered = {schema.name for schema in without.offered_to_model("conversation")}
-    assert offered == {"look_up", "wrap_up"}
+    assert offered == {"look_up", "look", "wrap_up"}
     assert {schema.name for schema in driver.offered_to_model("wrap_up")} == {
         "resume_conversation",
         "say_goodbye",

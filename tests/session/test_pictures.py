@@ -17,7 +17,7 @@ from PIL import Image
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.webrtc import Page, page
-from simulators.vendors.openai import ChatRequest, Reply
+from simulators.vendors.openai import ChatRequest, Reply, ToolCall
 from sonora_app.files.pictures import LONGEST_EDGE
 from tests.session.conftest import transcript_of
 from tests.session.talking import Vendors, bot_with_keys, guide, serving_vendors
@@ -213,3 +213,48 @@ async def test_without_a_key_the_rehearsal_says_what_came(bot: BotProcess) -> No
     said = [m.content or "" for m in (await transcript_of(bot, conversation_id)).messages]
     assert any("300 por 200" in text and "JPEG" in text for text in said)
     assert any("cita.txt" in text and "lunes" in text for text in said)
+
+
+async def test_the_bot_looks_through_the_camera_when_it_is_on(tmp_path: Path) -> None:
+    frame = photo(640, 480, quality=60)
+
+    def model(request: ChatRequest) -> Reply:
+        if not request.body["stream"]:
+            return guide(request)
+        newest = request.messages[-1]
+        if request.pictures:
+            return Reply("Veo una llave roja.")
+        if newest["role"] == "tool" or "camera_off" in str(newest):
+            return Reply("Tu cámara está apagada.")
+        if "mira" in request.last_said:
+            return Reply(calls=(ToolCall("look", {}),))
+        return Reply("Claro.")
+
+    async with serving_vendors() as vendors:
+        vendors.openai.model = model
+        with bot_with_keys(tmp_path, vendors) as bot:
+            async with calling(bot) as (client, conversation_id):
+                await typed(client, "mira esto")
+                await client.action("camera", on=True)
+                before = len(client.messages)
+                await client.action("user_text_message", text="Ahora mira")
+                wanted = await client.event("frame-wanted", after=before)
+                unasked = await client.action("camera_frame", id=str(uuid4()), image="AAAA")
+                file = await send_parts(client, frame)
+                given = await client.action("camera_frame", id=wanted["id"], file=file)
+                await answered(client, before)
+                await typed(client, "Gracias")
+            transcript = await transcript_of(bot, conversation_id)
+    assert unasked["data"]["code"] == "not_found"
+    assert given["type"] == "server-response"
+    asked_with = [len(request.pictures) for request in asked(vendors)]
+    assert asked_with == [0, 0, 0, 1, 0]
+    looked = asked(vendors)[3]
+    with Image.open(io.BytesIO(looked.pictures[0])) as picture:
+        assert picture.size == (640, 480)
+    assert {"look"} <= set(looked.tools)
+    assert [m.content for m in transcript.messages[1:]] == [
+        *("mira esto", "Tu cámara está apagada."),
+        *("Ahora mira", "", "Veo una llave roja."),
+        *("Gracias", "Claro."),
+    ]

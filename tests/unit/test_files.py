@@ -1,5 +1,6 @@
 """Pictures and documents that a person sends, of real bytes."""
 
+import base64
 import io
 import struct
 import zipfile
@@ -13,6 +14,7 @@ from PIL import Image, ImageCms
 from simulators.clients.documents import write_pdf, write_word
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import AttachmentKind, FileError
+from sonora_app.files.base64_text import decoded
 from sonora_app.files.documents import MAX_TEXT_CHARS
 from sonora_app.files.pictures import LONGEST_EDGE, make_small
 from sonora_app.files.reading import clean_name, read_attachment
@@ -223,3 +225,28 @@ def test_damaged_documents_are_told_with_their_reason() -> None:
     ):
         with pytest.raises(FileError, match=words):
             read_attachment(name, data)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "meant"),
+    [
+        (["aG9sYQ=="], b"hola"),
+        (["data:image/png;base64,aG9", "sYQ", "=="], b"hola"),
+        (["aG9s\n YQ"], b"hola"),
+        (["aG9sYQ=", "="], b"hola"),
+        (["aG9sYQ==", "aG9s"], None),
+        (["no es base64!"], None),
+        (["data:text/plain,hola"], None),
+        (["data:"], None),
+        (["a"], None),
+    ],
+)
+def test_base64_in_pieces_is_what_it_is_whole(pieces: list[str], meant: bytes | None) -> None:
+    assert decoded(pieces) == meant
+
+
+def test_much_base64_is_decoded_in_slices() -> None:
+    data = bytes(range(256)) * 2_000
+    text = base64.b64encode(data).decode()
+    assert decoded([text]) == data
+    assert decoded([text[at : at + 999] for at in range(0, len(text), 999)]) == data

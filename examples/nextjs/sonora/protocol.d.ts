@@ -12,6 +12,22 @@ export interface ActionMessage {
   arguments?: Record<string, unknown>;
 }
 
+/** The person switched their camera on or off. While it is on, the bot may ask for a frame. */
+export interface Camera {
+  on: boolean;
+}
+
+/**
+ * The newest frame of the camera, which a `frame-wanted` asked for by its `id`.
+ *
+ * It is base64 or a data URL, or the `file` that was sent in parts.
+ */
+export interface CameraFrame {
+  id: string; // a UUID
+  image?: string | null; // 1 to 65536 characters
+  file?: string | null; // a UUID
+}
+
 /** The call is over; nothing follows. */
 export interface ConversationEnded {
   type: "sonora";
@@ -106,6 +122,13 @@ export interface FilePart {
 
 /** Forget what is remembered, for good. */
 export interface ForgetMemory {
+  id: string; // a UUID
+}
+
+/** The bot looks: give it the newest frame of the camera, as `camera_frame`, within 5 s. */
+export interface FrameWanted {
+  type: "sonora";
+  event: "frame-wanted";
   id: string; // a UUID
 }
 
@@ -379,6 +402,8 @@ export interface Actions {
   user_image: { arguments: UserImage; answer: Shown };
   user_multimodal_message: { arguments: UserMultimodalMessage; answer: Shown };
   user_file_message: { arguments: UserFileMessage; answer: Shown };
+  camera: { arguments: Camera; answer: Accepted };
+  camera_frame: { arguments: CameraFrame; answer: Accepted };
   list_memories: { arguments: ListMemories; answer: Memories };
   correct_memory: { arguments: CorrectMemory; answer: Accepted };
   forget_memory: { arguments: ForgetMemory; answer: Accepted };
@@ -396,6 +421,7 @@ export type SonoraEvent =
   | HistoryLoaded
   | MemoryKept
   | MemoryEnded
+  | FrameWanted
   | Notice
   | Sources
   | ToolCallEvent
