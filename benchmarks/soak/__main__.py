@@ -25,6 +25,10 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="that share a journal (2)")
     parser.add_argument("--output", type=Path, help="a folder (artifacts/soak/<time>)")
     arguments = parser.parse_args()
+    if arguments.output is not None and arguments.output.exists():
+        parser.error(
+            f"{arguments.output} is there already; the database would not know its journal"
+        )
     logger.remove()
     logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
     report = asyncio.run(

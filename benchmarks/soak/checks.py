@@ -205,7 +205,7 @@ def _what_had_time_is_answered(case: Case) -> Iterator[str]:
 
 
 def _texts(case: Case) -> list[tuple[list[str], bool]]:
-    """What may have been heard in this call, word for word, and whether it may be cut short."""
+    """What may have been heard or read in this call, and whether it may be cut short."""
     texts = [(speech.text.split(), speech.broken) for speech in case.speeches]
     # Spoken ahead, once per process, perhaps in a round before.
     lines = Lines(Language(case.record.plan.language))
@@ -213,6 +213,12 @@ def _texts(case: Case) -> list[tuple[list[str], bool]]:
     for utterance in case.record.plan.utterances:
         texts.append((" ".join(utterance.answer).split(), bool(utterance.faults)))
         texts.append((utterance.summing_up.split(), bool(utterance.faults)))
+    # A voice never gets what is answered in writing; of a model that answers at random, only the
+    # page knows what that was.
+    for message in case.record.messages:
+        shown = message.get("data") or {}
+        if message["type"] == "bot-output" and shown["will_be_spoken"] is False:
+            texts.append((shown["text"].split(), False))
     return texts
 
 
