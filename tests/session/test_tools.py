@@ -95,10 +95,12 @@ async def test_a_quick_tool_is_answered_and_one_may_talk_on_while_a_slow_one_run
             await talk.say(BOOK)
             await asyncio.sleep(2.0)
             await talk.say(WEATHER)
-            async with asyncio.timeout(20):
-                while not vendors.told() or vendors.told()[-1][0] != "user" or len(api.done) < 2:
-                    await asyncio.sleep(0.1)
-            await talk.client.silence(3.0)
+            asked_at = len(talk.client.messages)
+            # What came of the tool is told with this answer if it is there by then, else after it.
+            await talk.is_recorded()
+            if len(talk.client.events("tool-call")) < 4:
+                await talk.client.event("tool-call", state="done", after=asked_at)
+                await talk.is_recorded()
         transcript = await talk.transcript()
         assert "ASYNC TOOLS" not in json.dumps(vendors.openai.bodies)
         assert SECRET not in bot.logged()
@@ -107,7 +109,7 @@ async def test_a_quick_tool_is_answered_and_one_may_talk_on_while_a_slow_one_run
     assert len({done.key for done in api.done}) == 2
     said = [message.content for message in transcript.messages]
     assert said[1:5] == [BOOK, BOOKED, BOOK, WEATHER]
-    assert SUNNY in said[5]
+    assert " ".join(filter(None, said[5:])) == f"{SUNNY} {BOOKED}"
     assert [call.status for call in transcript.tool_calls] == [ToolStatus.DONE] * 2
 
 
