@@ -56,8 +56,10 @@ class RecordMaker:
         return transition
 
     def position(self, moment: datetime, **fields: Any) -> Position:  # noqa: ANN401
-        """Where the talk is since `moment`, or since just after the position before."""
-        self._position_at = updated_at = _after(self._position_at, moment)
+        """Where the talk is since `moment`, or since the step that led there."""
+        # A later call goes by it, and has to come after that step.
+        stepped_at = max(moment, self._transition_at or moment)
+        self._position_at = updated_at = _after(self._position_at, stepped_at)
         return Position(
             conversation_id=self.call.conversation_id,
             session_id=self.call.session_id,

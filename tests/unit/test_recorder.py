@@ -60,12 +60,26 @@ async def test_a_call_comes_after_the_last_step_of_the_one_before(
     recorder = Recorder(journal, later)
     recorder.transition("waiting", "greeting", trigger="set_conversation_id", arguments={})
     recorder.message(Role.ASSISTANT, "Hola", node="greeting")
+    recorder.transition("greeting", "conversation", trigger="greeting_finished", arguments={})
+    recorder.transition("conversation", "farewell", trigger="service_failed", arguments={})
+    recorder.end(EndReason.ERROR, metrics={})
     await recorder.aclose(timeout_secs=5)
 
-    transcript = await kept(journal, later)
-    assert [step.to_node for step in transcript.transitions] == ["farewell", "greeting"]
+    latest = await opened(journal, conversation_id=earlier.conversation_id)
+    recorder = Recorder(journal, latest)
+    recorder.transition("waiting", "greeting", trigger="set_conversation_id", arguments={})
+    await recorder.aclose(timeout_secs=5)
+
+    transcript = await kept(journal, latest)
+    assert [step.to_node for step in transcript.transitions] == [
+        "farewell",
+        *("greeting", "conversation", "farewell"),
+        "greeting",
+    ]
     assert [message.content for message in transcript.messages] == ["Adiós", "Hola"]
-    assert [step.seq for step in transcript.transitions] == [1, 2]
+    assert [step.seq for step in transcript.transitions] == [1, 2, 3, 4, 5]
+    times = [step.created_at for step in transcript.transitions]
+    assert times == sorted(set(times))
     await journal.aclose()
 
 
