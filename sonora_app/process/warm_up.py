@@ -31,6 +31,8 @@ def warm_up(settings: Settings) -> float:
     check_flows()
     importlib.import_module("sonora_app.call.session")
     importlib.import_module("sonora_app.actions.conversation_handler")
+    importlib.import_module("sonora_app.files.keeper")
+    importlib.import_module("sonora_app.process.tools")
     handlers = importlib.import_module("flows.handlers")
     if settings.uses_supabase:
         importlib.import_module("supabase")

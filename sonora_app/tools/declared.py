@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from sonora_app.flow.driver import load_flow_config
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.settings import Settings
 from sonora_app.settings.env_file import named_variables
@@ -42,6 +41,9 @@ def declared_servers(settings: Settings) -> tuple[McpServer, ...]:
 
 def _of_flow() -> tuple[set[str], set[str]]:
     """The nodes of the flow, and the names of its functions."""
+    # Pipecat, which commands need not load.
+    from sonora_app.flow.driver import load_flow_config
+
     config = load_flow_config()
     functions = [each for node in config.nodes.values() for each in node.functions or ()]
     functions += config.global_functions or ()

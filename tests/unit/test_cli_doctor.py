@@ -65,6 +65,7 @@ def test_a_fresh_machine_has_no_problem() -> None:
         "Supabase",
         "Flow",
         "Lines",
+        "Tools",
         "Data folder",
         "Journal",
         "Deployment",

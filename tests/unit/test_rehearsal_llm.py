@@ -155,6 +155,7 @@ class StubCall:
             "user": "",
             "history": "",
             "knowledge": "",
+            "acting": "",
             "sight": "",
             "memory": "",
             "wrap_up_reason": "",

@@ -332,7 +332,9 @@ export class SonoraCall {
       case "history-loaded":
       case "turn-latency":
       case "sources":
-        return; // this page does not show them
+      case "tool-call":
+      case "frame-wanted":
+        return; // this page does not show them, and has no camera
       default:
         message satisfies never; // an event that is missing above does not compile
     }
