@@ -7,8 +7,10 @@ from pydantic import Field, field_validator
 from sonora_app.settings.environment import EnvironmentSettings
 
 _CALLS, _CALLS_OF_ONE_PROCESSOR = 8, 4
-"""How many calls one process holds with answers as quick as those of a single call. More processors
-help little, since Python runs one thread at a time. Measured by `python -m benchmarks calls`."""
+"""How many calls one process holds with every turn answered. With 8, the slowest twentieth of the
+answers took 1.8 times what one call's did, on two processors that the callers took as well
+(`python -m benchmarks calls`). `sonora doctor --calls` finds how many a machine holds with less.
+More processors help little, since Python runs one thread at a time."""
 
 
 class ProcessSettings(EnvironmentSettings):

@@ -59,8 +59,9 @@ async def test_a_caller_too_many_is_told_that_all_lines_are_busy(bot: BotProcess
             client.type_text("¿Me oyes?")
             await client.event("message-recorded", after=so_far, timeout_secs=20)
 
-    async with asyncio.timeout(20):
-        while (await refusals(bot))[0].status_code == 503:
+    # An offer would take the place that is looked for.
+    async with asyncio.timeout(20), httpx.AsyncClient(base_url=bot.url) as http:
+        while (await http.post("/start", json={"transport": "webrtc"})).status_code == 503:
             await asyncio.sleep(0.2)
     async with page(bot.url) as client:
         await client.ready()

@@ -12,7 +12,8 @@ from tests.session.failure_calls import SILENCE_SECS, failing_bot, started
 from tests.session.failure_cases import CASES, Case, Outcome
 from tests.session.failure_table import TABLE, cells, read
 
-pytestmark = [pytest.mark.session, pytest.mark.slow]
+# Four calls at a time, each judged by how long it is silent, are what two processors can hold.
+pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 Calls = dict[str, "asyncio.Task[Outcome]"]
 
