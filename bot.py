@@ -110,7 +110,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
 
     from flows import handlers
     from sonora_app.actions.conversation_handler import ConversationHandler
-    from sonora_app.call.session import build_session
+    from sonora_app.call.building import build_session
     from sonora_app.call.transports import hang_up
     from sonora_app.files.keeper import StoreKeeper
     from sonora_app.process.calls import calls

@@ -1,10 +1,9 @@
 """One call's state and the few things that can be done to it, for the flow's handlers.
 
-`session.py` builds it; `flows/handlers.py` and the event sources (`time_limits.py`,
+`building.py` builds it; `flows/handlers.py` and the event sources (`time_limits.py`,
 `actions/conversation_handler.py`) act on the call through it and nothing else.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,11 +22,11 @@ from sonora_app.call.camera import Camera
 from sonora_app.call.conversation_lookup import ConversationLookup
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.holding import OtherCalls
-from sonora_app.call.late_history import LateHistory
+from sonora_app.call.late_loading import LateLoading
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.opening import OpenedConversation, OpeningRequest
 from sonora_app.call.presence import Presence
-from sonora_app.call.remembering import Remembering, known_to
+from sonora_app.call.remembering import Remembering
 from sonora_app.call.returning import kept_state
 from sonora_app.call.services import CallServices
 from sonora_app.call.showing import Showing
@@ -97,10 +96,10 @@ class Call:
         self._lookup = ConversationLookup(settings, store, services, driver, transport, others)
         self.reading = self._lookup.reading
         self.memory = Remembering(self, store)
+        self._late = LateLoading(self, self.reading)
         self._store = store
         self._mute = mute
         self._reports = StorageReports(page, store)
-        self._late: asyncio.Task[None] | None = None
         self._hung_up = False
         tools.follow(self)
         driver.moved.add(self._moved)
@@ -173,24 +172,7 @@ class Call:
                 LLMMessagesAppendFrame(messages=list[Any](told), run_llm=False)
             )
         if not opened.complete:
-            late = self._load_late(opened, request)
-            self._late = asyncio.create_task(late, name="sonora-late-history")
-
-    async def _load_late(self, opened: OpenedConversation, request: OpeningRequest) -> None:
-        """Wait for what was said earlier, and put it before what was said in this call."""
-        found = known_to(request, await self.reading.late(request.conversation_id, request.user_id))
-        late = LateHistory.of(
-            opened,
-            found,
-            max_messages=self.settings.history_messages,
-            max_chars=self.settings.history_chars,
-        )
-        self.opened = late.opened
-        self.memory.learn(found.known)
-        if frame := late.frame(self.prompt_facts()["history"]):
-            await self.worker.queue_frame(frame)
-        for event in late.events():
-            await self.page.tell(event)
+            self._late.begin(opened, request)
 
     # --- For the flow's handlers
 
@@ -267,11 +249,9 @@ class Call:
 
     def stop_reading(self) -> None:
         """The call is over: what was said earlier is of no use any more."""
-        self.reading.close()
+        self._late.close()
         self.memory.close()
         self.tools.stop()
-        if self._late is not None:
-            self._late.cancel()
 
     def stop_reporting(self) -> None:
         """The page is gone: it is told no more of storage."""

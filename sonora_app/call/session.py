@@ -1,53 +1,27 @@
-"""One call, from transport to farewell: puts its parts together, runs them, has them kept."""
+"""One call, from transport to farewell: runs its parts, ends it, and has it kept."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from types import ModuleType
 from typing import Protocol
 from uuid import UUID
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame
-from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
-from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
 from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
-from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
-from sonora_app.call.holding import WAY_SECS, Holding, OtherCalls
+from sonora_app.call.holding import WAY_SECS, Holding
 from sonora_app.call.keeping import Keeping
-from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
-from sonora_app.call.muting import FlowMute
-from sonora_app.call.pipeline import (
-    build_aggregators,
-    build_driver,
-    build_pipeline,
-    build_worker,
-)
-from sonora_app.call.presence import Presence
 from sonora_app.call.reconnecting import Reconnections
-from sonora_app.call.remembering import withheld_functions
-from sonora_app.call.services import build_services
-from sonora_app.call.showing import build_showing
 from sonora_app.call.time_limits import CallLimits
-from sonora_app.call.tool_calls import build_tools
-from sonora_app.call.transports import transport_name
-from sonora_app.call.turn_recording import TurnWatcher
-from sonora_app.call.who_speaks import WhoSpeaks
 from sonora_app.errors import ErrorCode, SonoraError
-from sonora_app.files.attachment import Keeper
-from sonora_app.page.protocol import Notice, SetConversationId
-from sonora_app.page.rtvi import ScreenedRTVIProcessor
-from sonora_app.page.start_request import parse_start_request
+from sonora_app.page.protocol import Notice
 from sonora_app.runtime.background import running_beside
-from sonora_app.settings import Settings
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
-from sonora_app.tools.toolbox import NO_TOOLBOX, Toolbox
 
 _CLIENT_READY_SECS = 3.0
 """How long after connecting a page that named its conversation in the `/start` request may take
@@ -78,87 +52,8 @@ class PageActions(Protocol):
         ...
 
 
-async def build_session(
-    transport: BaseTransport,
-    runner_args: RunnerArguments,
-    *,
-    settings: Settings,
-    store: Store,
-    handlers: ModuleType,
-    actions: Callable[[Call, SetConversationId | None], PageActions],
-    search: KnowledgeSearch | None = None,
-    keeper: Keeper | None = None,
-    others: OtherCalls | None = None,
-    toolbox: Toolbox = NO_TOOLBOX,
-) -> "Session":
-    """Put the parts of one call together, each complete when it is made.
-
-    Args:
-        transport: What the call comes in by.
-        runner_args: What the runner knows of it.
-        settings: The settings.
-        store: Where conversations are kept.
-        handlers: What the functions and actions of the flow do.
-        actions: Makes what does what the page asks, of the call and its `/start` request.
-        search: Finds what the documents say; None where there are none.
-        keeper: Keeps the pictures and documents that are shown; None keeps none.
-        others: The other calls of this process; None knows of none.
-        toolbox: What the model can have done.
-    """
-    start = parse_start_request(runner_args.body)
-    services = await build_services(settings, (start and start.language) or settings.language)
-    who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
-    peer = Presence(getattr(runner_args, "webrtc_connection", None))
-    grounding = build_grounding(search, services, settings)
-    showing, tools = build_showing(keeper, services, settings), build_tools(toolbox)
-    watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding), *tools.watch)
-    page = ScreenedRTVIProcessor(observers=watching)
-    aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
-    worker = build_worker(pipeline, page)
-    without = withheld_functions(settings, knows=grounding is not None)
-    parts = (worker, services, aggregators, transport, handlers)
-    driver = build_driver(*parts, without=without, tools=tools.functions())
-    call = Call(
-        settings=settings,
-        store=store,
-        services=services,
-        page=page,
-        transport=transport_name(transport),
-        mute=mute,
-        worker=worker,
-        presence=peer,
-        driver=driver,
-        showing=showing,
-        grounding=grounding,
-        tools=tools,
-        others=others,
-    )
-    acts = actions(call, start)
-    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
-    watched = (limits, aggregators, waits, metrics)
-    return _watched_session(transport, call, store, acts, watched, opens_itself=start is not None)
-
-
-def _watched_session(
-    transport: BaseTransport,
-    call: Call,
-    store: Store,
-    acts: PageActions,
-    watched: tuple[CallLimits, LLMContextAggregatorPair, WaitObserver, CallMetrics],
-    *,
-    opens_itself: bool,
-) -> "Session":
-    """A call with what follows its turns and keeps them."""
-    (limits, aggregators, waits, metrics), failures = watched, Failures(call)
-    turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
-    keeping = Keeping(call, store, turns, metrics, aggregators.user().context)
-    earlier = EarlierTalk(call, aggregators)
-    return Session(transport, call, store, acts, limits, failures, keeping, earlier, opens_itself)
-
-
 class Session:
-    """One call that is held from here on. Made by `build_session`.
+    """One call that is held from here on. `building.py` makes it.
 
     Args:
         transport: What the call comes in by.

@@ -29,7 +29,7 @@ def warm_up(settings: Settings) -> float:
     """
     started = time.monotonic()
     check_flows()
-    importlib.import_module("sonora_app.call.session")
+    importlib.import_module("sonora_app.call.building")
     importlib.import_module("sonora_app.actions.conversation_handler")
     importlib.import_module("sonora_app.files.keeper")
     importlib.import_module("sonora_app.process.tools")

@@ -26,7 +26,7 @@ async def bot(runner_args: Any) -> None:
 
     from flows import handlers
     from sonora_app.actions.conversation_handler import ConversationHandler
-    from sonora_app.call.session import build_session
+    from sonora_app.call.building import build_session
     from sonora_app.call.transports import build_transport
     from sonora_app.process.calls import calls
     from sonora_app.process.store import process_store
