@@ -110,6 +110,7 @@ async def _talk(
 
 
 async def _greeted(client: Page) -> None:
+    client.save_processor_time()
     await client.ready()
     await client.action("set_conversation_id", user_id=str(uuid4()))
     await client.event("node-changed", node="conversation", timeout_secs=60)
