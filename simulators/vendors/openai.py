@@ -124,9 +124,13 @@ class OpenAIVendor:
     """A model that does what it is told to.
 
     Args:
-        key: What a client has to show; without it, it is answered 401.
+        key: What a client has to show; without it, it is answered 401. Empty: nothing, as a server
+            on one's own machine asks for nothing.
 
     Attributes:
+        models: The names of the models that it lists; it has no others, if it has these.
+        owner: Whose they are said to be: `llamacpp` serves one model under any name.
+        loading: Whether its model is still being loaded.
         model: Decides each reply.
         embeddings: Gives the vectors of texts, in whatever order and number it likes.
         embedding_status: The HTTP status of embeddings.
@@ -137,9 +141,12 @@ class OpenAIVendor:
             asked for).
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str = "") -> None:
         """Create a model that has been asked nothing yet."""
         self.key = key
+        self.models: Sequence[str] = ()
+        self.owner = "library"
+        self.loading = False
         self.model: Model = lambda _: Reply("…")
         self.embeddings: Embeddings = lambda texts: [[1.0] + [0.0] * 1535 for _ in texts]
         self.embedding_status = 200
@@ -197,7 +204,10 @@ class OpenAIVendor:
         if self._site is None:
             _abort(request)
         self.log.add("listed", peer=_peer(request))
-        return web.json_response({"object": "list", "data": []})
+        if self.loading:
+            return _refusal(503, "Loading model", None)
+        data = [{"id": name, "object": "model", "owned_by": self.owner} for name in self.models]
+        return web.json_response({"object": "list", "data": data})
 
     async def _embed(self, request: web.Request) -> web.Response:
         if self._site is None:
@@ -233,7 +243,11 @@ class OpenAIVendor:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.log.add("request", headers=headers, body=body, peer=_peer(request))
         shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if shown != self.key:
+        if self.loading:
+            return _refusal(503, "Loading model", None)
+        if self.models and self.owner != "llamacpp" and body["model"] not in self.models:
+            return _refusal(404, f"model '{body['model']}' not found", "model_not_found")
+        if self.key and shown != self.key:
             masked = f"{shown[:3]}****{shown[-4:]}"
             return _refusal(401, f"Incorrect API key provided: {masked}.", "invalid_api_key")
         reply = self.model(ChatRequest(body))

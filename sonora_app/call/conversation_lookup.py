@@ -63,6 +63,6 @@ class ConversationLookup:
             settings=self.settings,
             transport=self.transport,
             app_version=__version__,
-            stand_ins=frozenset(self.services.stand_ins),
+            played=self.services.played(),
             returnable=self.driver.cases("set_conversation_id", prefix=CASE),
         )

@@ -17,6 +17,7 @@ from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
+    JsonObject,
     ProvisionalConversation,
     Record,
     RecordedCall,
@@ -103,7 +104,7 @@ def open_conversation(
     settings: Settings,
     transport: str,
     app_version: str,
-    stand_ins: frozenset[str] = frozenset(),
+    played: JsonObject | None = None,
     returnable: Collection[str] = (),
 ) -> OpenedConversation:
     """Open the conversation that is asked for, or a new one.
@@ -116,7 +117,7 @@ def open_conversation(
         settings: The settings.
         transport: The name of the transport, kept with the call.
         app_version: The version of Sonora, kept with the call.
-        stand_ins: The vendors that are stood in for, kept with a new conversation.
+        played: Which parts are no vendor's, kept with a new conversation.
         returnable: The nodes of the flow that one can come back to.
 
     Raises:
@@ -124,7 +125,7 @@ def open_conversation(
         NotFoundError: They deleted it.
     """
     if found.opening is None:
-        begun = _begin_new(request, found, settings.language, stand_ins)
+        begun = _begin_new(request, found, settings.language, played or {})
     else:
         begun = _resume(request, found, found.opening, settings)
     opening, previous = begun.opening, begun.previous
@@ -201,7 +202,7 @@ class _Begun:
 
 
 def _begin_new(
-    request: OpeningRequest, found: Found, default: Language, stand_ins: frozenset[str]
+    request: OpeningRequest, found: Found, default: Language, played: JsonObject
 ) -> _Begun:
     now, asked_for = utc_now(), request.conversation_id
     language = request.language or default
@@ -219,7 +220,7 @@ def _begin_new(
         id=conversation_id,
         user_id=request.user_id,
         language=language,
-        metadata={"stand_ins": sorted(stand_ins)} if stand_ins else {},
+        metadata=dict(played),
         created_at=now,
         updated_at=now,
     )

@@ -4,6 +4,7 @@ On a developer's machine, a stand-in replaces each vendor whose key is missing.
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -51,6 +52,7 @@ class CallServices:
         turns: Decide when the user's turn starts and ends.
         lines: The fixed lines, in the call's language.
         stand_ins: The vendors that are stood in for.
+        local: The vendors whose part a model on this machine does.
         speak_in: Changes the call's language: swaps the lines, and gives the frames that tell
             the services.
     """
@@ -62,7 +64,17 @@ class CallServices:
     turns: UserTurnStrategies
     lines: Lines
     stand_ins: frozenset[Vendor]
+    local: frozenset[Vendor]
     settings: Settings
+
+    def played(self, vendors: Iterable[Vendor] = Vendor) -> JsonObject:
+        """Which of the parts are no vendor's, as it is kept with what they did.
+
+        Args:
+            vendors: The parts that were used.
+        """
+        parts = {"stand_ins": self.stand_ins, "local": self.local}
+        return {kind: sorted(those) for kind, of in parts.items() if (those := of & {*vendors})}
 
     def tokens_aside(self) -> JsonObject:
         """How many tokens the model took beside the talk: for summaries, and what is remembered."""
@@ -114,6 +126,7 @@ def _build(settings: Settings, language: Language) -> CallServices:
         turns=turns,
         lines=lines,
         stand_ins=stand_ins,
+        local=settings.local_parts(),
         settings=settings,
     )
 

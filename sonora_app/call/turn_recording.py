@@ -163,7 +163,7 @@ class TurnWatcher:
             modality=modality,
             started_at=started_at,
             images=images,
-            metadata=self._stand_ins(heard_by),
+            metadata=self._call.services.played(heard_by),
         )
         if text:
             self._call.memory.user_said(message_id, text)
@@ -174,6 +174,7 @@ class TurnWatcher:
         if self._call.recorder is None or not turn.content.strip():
             return
         tools = self._call.tools.take_trace()
+        played = self._call.services.played(_SPEAKING)
         self._call.recorder.message(
             Role.ASSISTANT,
             turn.content.strip(),
@@ -181,7 +182,7 @@ class TurnWatcher:
             modality=self._reply_modality,
             interrupted=turn.interrupted,
             started_at=_moment(turn.timestamp),
-            metadata=self._stand_ins(_SPEAKING) | ({"sources": sources} if sources else {}),
+            metadata=played | ({"sources": sources} if sources else {}),
             metrics=({"latency": latency} if latency else {}) | ({"tools": tools} if tools else {}),
         )
 
@@ -194,10 +195,6 @@ class TurnWatcher:
         kept = {"passage_id", "document_id", "document", "heading", "page", "link"}
         self._sources = [each.model_dump(mode="json", include=kept) for each in event.sources]
         return event
-
-    def _stand_ins(self, vendors: tuple[Vendor, ...]) -> JsonObject:
-        standing_in = sorted(set(vendors) & self._call.services.stand_ins)
-        return {"stand_ins": standing_in} if standing_in else {}
 
 
 def _moment(timestamp: str) -> datetime | None:

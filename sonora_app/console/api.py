@@ -129,6 +129,7 @@ async def _health(settings: Settings, language: Language) -> JsonObject:
         "identity": settings.identity.value,
         "supabase": settings.uses_supabase,
         "stand_ins": sorted(settings.stand_ins()),
+        "local": sorted(settings.local_parts()),
         "checks": [
             {
                 "state": check.state,

@@ -1,7 +1,8 @@
 """Checks, without making a call, that this installation has everything that a call needs.
 
 The checks change nothing, and what they report contains no secret. They ask no vendor. They ask the
-Supabase project for its public keys and its schema, and MCP servers for their tools.
+Supabase project for its public keys and its schema, MCP servers for their tools, and servers on
+this machine for their language models.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 
 from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.doctor.mcp_checks import examine_servers
+from sonora_app.doctor.model_checks import examine_local_model, find_local_models
 from sonora_app.doctor.project_checks import (
     examine_deployment,
     examine_flow,
@@ -91,7 +93,9 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
     return [
         *checks,
         Check(worded("Settings"), CheckState.OK, worded("ENV is {env}", env=settings.env)),
-        *(_key(settings, vendor) for vendor in Vendor),
+        *(_key(settings, vendor) for vendor in Vendor if vendor not in settings.local_parts()),
+        *_found_if_any(_VENDORS[Vendor.LLM][0], await examine_local_model(settings)),
+        *[_found(worded("Local model"), found) for found in await find_local_models(settings)],
         *_base_urls(settings),
         *_voice_stand_in(settings),
         _found(worded("Identity"), await examine_identity(settings)),

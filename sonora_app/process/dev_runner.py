@@ -25,6 +25,7 @@ from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
 from sonora_app.runtime.logging import configure_logs
 from sonora_app.settings import Settings, Vendor, load_settings
+from sonora_app.settings.addresses import host_and_port
 from sonora_app.wording.translation import say, worded
 
 _TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
@@ -124,8 +125,8 @@ class WaitsForWarmUp:
 
 
 def stand_in_table(settings: Settings) -> Table:
-    """What is real and what is a stand-in in this run."""
-    stand_ins = settings.stand_ins()
+    """What is a vendor's, what is local and what is a stand-in in this run."""
+    stand_ins, local = settings.stand_ins(), settings.local_parts()
     title = say("Rehearsal: not every part is real") if stand_ins else "Sonora"
     table = Table(title=title, title_style="bold", show_header=True)
     for heading in (say("Part"), "", say("Played by")):
@@ -135,11 +136,22 @@ def stand_in_table(settings: Settings) -> Table:
         if vendor in stand_ins:
             played_by = say("{stand_in} (no {key})", stand_in=say(stand_in), key=next(missing))
             table.add_row(say(part), f"[yellow]{say('stand-in')}[/yellow]", played_by)
+        elif vendor in local:
+            table.add_row(say(part), f"[cyan]{say('local')}[/cyan]", _local_part(settings, vendor))
         else:
             table.add_row(say(part), f"[green]{say('real')}[/green]", real)
     where = say("SQLite in {folder}", folder=settings.data_dir)
     table.add_row(say("Storage"), f"[green]{say('real')}[/green]", where)
     return table
+
+
+def _local_part(settings: Settings, vendor: Vendor) -> str:
+    """What does a part on this machine."""
+    where = host_and_port(settings.openai_base_url)
+    names = {
+        Vendor.LLM: say("{model} at {where}", model=settings.openai_model, where=where),
+    }
+    return names[vendor]
 
 
 def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) -> None:

@@ -5,6 +5,7 @@ import re
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from sonora_app.settings.addresses import is_local_model
 from sonora_app.settings.choices import Vendor
 from sonora_app.settings.environment import EnvironmentSettings
 
@@ -74,6 +75,7 @@ class VendorSettings(EnvironmentSettings):
         "",
         validation_alias="OPENAI_BASE_URL",
         description="The address of another chat completions API, up to and including `/v1`. "
+        "A model on this machine needs no key; `sonora doctor` finds it at the usual ports. "
         "Empty: OpenAI's own.",
     )
     cartesia_base_url: str = Field(
@@ -150,10 +152,17 @@ class VendorSettings(EnvironmentSettings):
             ),
         }[vendor]
 
+    def local_parts(self) -> frozenset[Vendor]:
+        """The vendors whose part a model on this machine does: it needs no key."""
+        local = is_local_model(self.openai_base_url, self.openai_api_key)
+        return frozenset({Vendor.LLM} if local else ())
+
     def stand_ins(self) -> frozenset[Vendor]:
         """The vendors that have no key, and so are replaced by stand-ins."""
-        return frozenset(vendor for vendor in Vendor if self.key(vendor) is None)
+        vendors = frozenset(vendor for vendor in Vendor if self.key(vendor) is None)
+        return vendors - self.local_parts()
 
     def missing_keys(self) -> list[str]:
         """The names of the environment variables whose keys are missing, in a fixed order."""
-        return [_KEYS[vendor][1] for vendor in Vendor if self.key(vendor) is None]
+        stand_ins = self.stand_ins()
+        return [_KEYS[vendor][1] for vendor in Vendor if vendor in stand_ins]

@@ -135,6 +135,8 @@ export interface Health {
   identity: "claimed" | "verified";
   supabase: boolean;
   stand_ins: string[];
+  /** The parts that a model on this machine does. */
+  local: string[];
   checks: { name: string; state: "ok" | "note" | "problem"; found: string; advice: string }[];
 }
 

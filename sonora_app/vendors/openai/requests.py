@@ -51,7 +51,6 @@ _REPEATED: tuple[type[Exception], ...] = (
     *(error.__mro__[1] for error in TIMEOUT_EXCEPTIONS),
     EmptyAnswerError,
 )
-"""What a request is repeated after, where no other model is quicker."""
 
 _OWN_ERRORS = (TimeoutError, EmptyAnswerError, CutShortError)
 """What is told of these holds nothing of the answer."""
@@ -81,7 +80,10 @@ class BoundedOpenAILLMService(ForetellingLLMService):
     Attributes:
         begun: Whether the answer asked for last has begun.
         aside: The tokens of what was asked beside the talk.
+        repeated_after: What a request is repeated after, where no other model is quicker.
     """
+
+    repeated_after: tuple[type[Exception], ...] = _REPEATED
 
     def __init__(self, *, limits: AnswerLimits, attempts: int = 2, **kwargs: Any) -> None:  # noqa: ANN401
         """Create the service, which asks nothing yet."""
@@ -150,11 +152,17 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         force_treat_as_permanent: bool = False,
     ) -> None:
         """Report an error, without what the vendor says of it, which may quote what people say."""
-        if isinstance(exception, APIStatusError):
+        if exception is not None and (told := self.in_words(exception)):
+            error_msg = told
+        elif isinstance(exception, APIStatusError):
             error_msg = f"the model refused the request ({exception.status_code})"
         elif exception is not None and not isinstance(exception, _OWN_ERRORS):
             error_msg = f"the model's answer was lost ({type(exception).__name__})"
         await super().push_error(error_msg, exception, fatal, category, force_treat_as_permanent)
+
+    def in_words(self, exception: Exception) -> str | None:
+        """What is wrong, and what whoever runs the bot can do; None where they can do nothing."""
+        return None
 
     async def push_error_frame(
         self, error: ErrorFrame, force_treat_as_permanent: bool = False
@@ -215,7 +223,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         await self._call_event_handler("on_late")
 
     async def _attempt(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk]:
-        repeated = _REPEATED if self._attempts > 1 else ()
+        repeated = self.repeated_after if self._attempts > 1 else ()
         try:
             return await self._begin(context, self._limits.first_token_secs)
         except repeated:

@@ -1,7 +1,7 @@
 import type { Asked, Health } from "../api";
 import { useWords } from "../words";
 
-/** What is real and what is a stand-in in this run. */
+/** What is real, what is local and what is a stand-in in this run. */
 export function HealthView({ health, onAgain }: { health: Asked<Health>; onAgain: () => void }) {
   const words = useWords();
   return (
@@ -35,10 +35,11 @@ function Cast({ health }: { health: Health }) {
     <dl class="cast">
       {Object.entries(words.health.parts).map(([part, { name, real }]) => {
         const standIn = health.stand_ins.includes(part);
+        const local = health.local.includes(part);
         return (
           <div key={part} class={standIn ? "stand-in" : ""}>
             <dt>{name}</dt>
-            <dd>{standIn ? words.health.standIn : real}</dd>
+            <dd>{standIn ? words.health.standIn : local ? words.health.local : real}</dd>
           </div>
         );
       })}

@@ -288,6 +288,7 @@ export const en = {
       tts: { name: "Voice", real: "Cartesia" },
     } as Record<string, { name: string; real: string }>,
     standIn: "stand-in",
+    local: "on this machine",
     storage: "Storage",
     journal: "Journal",
     pipecat: "Pipecat’s own page",

@@ -292,6 +292,7 @@ export const es: Words = {
       tts: { name: "Voz", real: "Cartesia" },
     },
     standIn: "sustituto",
+    local: "en esta máquina",
     storage: "Almacén",
     journal: "Diario",
     pipecat: "La página de Pipecat",

@@ -1,0 +1,111 @@
+"""A model on this machine, behind a server that speaks OpenAI's chat completions API.
+
+Ollama, llama.cpp, vLLM and LM Studio serve so. They differ from OpenAI in what matters to a call:
+
+- Their chat templates know no role `developer`, and some refuse two messages of one role in a row.
+- They compute one answer at a time. A second attempt at a slow answer only makes it slower.
+- What is wrong with them, whoever runs the bot can mend: so errors say what to do.
+"""
+
+from typing import Any, cast
+
+from openai import APIConnectionError, APIStatusError, APITimeoutError, NotFoundError
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
+
+from sonora_app.settings.addresses import host_and_port
+from sonora_app.vendors.openai.requests import BoundedOpenAILLMService, EmptyAnswerError
+
+_INSTRUCTIONS = "# Instructions\n"
+_PERSON = "# The person says\n"
+
+
+class LocalLLMService(BoundedOpenAILLMService):
+    """A model on this machine, whose errors say what to do.
+
+    Args:
+        base_url: The server's address, up to and including `/v1`.
+        model: The name that the server has for it.
+        **kwargs: As for `BoundedOpenAILLMService`.
+    """
+
+    # Whoever asks again while the first answer is computed waits for both.
+    repeated_after = (EmptyAnswerError,)
+
+    def __init__(self, *, base_url: str, model: str, **kwargs: Any) -> None:  # noqa: ANN401
+        """Create the service, which asks nothing yet."""
+        settings = BoundedOpenAILLMService.Settings(model=model)
+        super().__init__(base_url=base_url, settings=settings, **kwargs)
+        self._where = host_and_port(base_url)
+        self._asked_for = model
+
+    def build_chat_completion_params(
+        self, params_from_context: OpenAILLMInvocationParams
+    ) -> dict[str, Any]:
+        """Build a request in which no two messages of a role follow one another."""
+        params = super().build_chat_completion_params(params_from_context)
+        params["messages"] = alternating(cast(list[dict[str, Any]], params["messages"]))
+        return params
+
+    def in_words(self, exception: Exception) -> str | None:
+        """What is wrong with the server, and what to do; None where that is not known.
+
+        Args:
+            exception: What a request ended with.
+        """
+        model, where = self._asked_for, self._where
+        match exception:
+            case NotFoundError():
+                return (
+                    f"the server at {where} has no model {model}: set OPENAI_MODEL to one that it "
+                    "has, which `uv run sonora doctor` lists"
+                )
+            case APIStatusError(status_code=503):
+                return f"the server at {where} has not loaded {model} yet: wait, or look at its log"
+            case APITimeoutError() | TimeoutError():
+                return (
+                    f"{model} at {where} is too slow ({exception or 'no answer in time'}): take a "
+                    "smaller model, or a machine with a graphics processor"
+                )
+            case APIConnectionError():
+                return f"nothing answers at {where}: start the server, or set OPENAI_BASE_URL"
+            case _:
+                return None
+
+
+def alternating(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`messages` in the roles that every server knows, none of which follows itself.
+
+    Instructions go to the model as messages of the user's, under a heading that tells them from
+    what the person says. A message that follows one of the same role is appended to it: so what a
+    server has read of a conversation stays as it was, whatever is said next.
+
+    Args:
+        messages: As OpenAI takes them.
+    """
+    sent: list[dict[str, Any]] = []
+    for message in messages:
+        role, content = message.get("role"), message.get("content")
+        if role == "developer":
+            message = {**message, "role": "user", "content": f"{_INSTRUCTIONS}{content}"}
+        last = sent[-1] if sent else {}
+        if last.get("role") == message["role"] and message["role"] in ("user", "assistant"):
+            if role == "user" and isinstance(content, str):
+                message = {**message, "content": f"{_PERSON}{content}"}
+            sent[-1:] = _as_one(last, message)
+        else:
+            sent.append(message)
+    return sent
+
+
+def _as_one(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two messages of one role as one, where both are text; where one has calls, both."""
+    texts = first.get("content"), second.get("content")
+    if "tool_calls" in first or "tool_calls" in second:
+        return [first, second]
+    if all(isinstance(text, str) for text in texts):
+        return [{**first, "content": f"{texts[0]}\n\n{texts[1]}"}]
+    return [{**first, "content": [*_parts(texts[0]), *_parts(texts[1])]}]
+
+
+def _parts(content: Any) -> list[Any]:  # noqa: ANN401  # as OpenAI's client takes it
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
