@@ -30,6 +30,7 @@ from benchmarks import (
     remembered,
     resources,
     start,
+    tools,
     voice_to_voice,
 )
 from benchmarks.contenders import Rival, rival
@@ -84,6 +85,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     "remembered": lambda run: remembered.measure(
         repetitions=40 if run.quick else 100, checkout=run.checkout
     ),
+    "tools": lambda run: tools.measure(calls=1 if run.quick else 4, checkout=run.checkout),
     "barge-in": lambda run: barge_in.measure(rounds=1 if run.quick else 2, beside=run.beside),
     "voice-to-voice-lossy": lambda run: voice_to_voice.measure(
         REALISTIC, rounds=1 if run.quick else 2, target=0.65, network=_LOSSY, beside=run.beside

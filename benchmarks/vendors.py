@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.dictation import DictatedDeepgram
 from simulators.vendors.cartesia import CartesiaVendor
-from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 
 KEY = "benchmark-key"
 
@@ -52,6 +52,7 @@ class Vendors:
     Attributes:
         answers: What the model answers, by what the user said last, without full stops.
         otherwise: What it answers to anything else.
+        calls: The function that it calls first, by what the user said last, likewise.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class Vendors:
         self.cartesia.char_secs = 0.02
         self.answers: Mapping[str, str] = {}
         self.otherwise = GREETING
+        self.calls: Mapping[str, ToolCall] = {}
         self.openai.model = self._answer
         self._delays = NONE
 
@@ -75,8 +77,11 @@ class Vendors:
     def _answer(self, request: ChatRequest) -> Reply:
         if not request.body.get("stream"):
             return Reply(_DESCRIPTION, first_token_secs=self._delays.first_token)
+        said = request.last_said.replace(".", "")
+        called = self.calls.get(said) if request.messages[-1]["role"] == "user" else None
         return Reply(
-            self.answers.get(request.last_said.replace(".", ""), self.otherwise),
+            "" if called else self.answers.get(said, self.otherwise),
+            calls=(called,) if called else (),
             first_token_secs=self._delays.first_token,
             token_secs=self._delays.token,
         )
