@@ -27,6 +27,7 @@ from benchmarks import (
     endpointing,
     joining,
     load,
+    pictures,
     remembered,
     resources,
     start,
@@ -86,6 +87,9 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
         repetitions=40 if run.quick else 100, checkout=run.checkout
     ),
     "tools": lambda run: tools.measure(calls=1 if run.quick else 4, checkout=run.checkout),
+    "pictures": lambda run: pictures.measure(
+        repetitions=2 if run.quick else 6, checkout=run.checkout
+    ),
     "barge-in": lambda run: barge_in.measure(rounds=1 if run.quick else 2, beside=run.beside),
     "voice-to-voice-lossy": lambda run: voice_to_voice.measure(
         REALISTIC, rounds=1 if run.quick else 2, target=0.65, network=_LOSSY, beside=run.beside

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -32,13 +32,16 @@ class Contender(ABC):
 
     Args:
         folder: Its working folder.
+
+    Attributes:
+        folder: Its working folder.
     """
 
     name: str
 
     def __init__(self, folder: Path) -> None:
         """Set up; `running` starts it."""
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -72,20 +75,28 @@ class Contender(ABC):
         return heard_at - asked_at
 
     @asynccontextmanager
-    async def running(self, vendors: Vendors, **settings: str) -> AsyncGenerator[BotProcess]:
+    async def running(
+        self, vendors: Vendors, *, command: Sequence[str] | None = None, **settings: str
+    ) -> AsyncGenerator[BotProcess]:
         """Run it until the block ends.
 
         Args:
             vendors: Whom it talks to.
+            command: What to run in place of `command`.
             **settings: More of its environment.
         """
-        async with self._served({**self.environment(vendors), **settings}) as bot:
+        async with self._served({**self.environment(vendors), **settings}, command) as bot:
             yield bot
 
     @asynccontextmanager
-    async def _served(self, env: Mapping[str, str]) -> AsyncGenerator[BotProcess]:
+    async def _served(
+        self, env: Mapping[str, str], command: Sequence[str] | None = None
+    ) -> AsyncGenerator[BotProcess]:
         process = serving(
-            self.command, self._folder, env={**clean_environment(), **env}, cwd=self._folder
+            command or self.command,
+            self.folder,
+            env={**clean_environment(), **env},
+            cwd=self.folder,
         )
         # In a thread, since the vendors serve on this one.
         bot = await asyncio.to_thread(process.__enter__)
@@ -128,7 +139,7 @@ class Sonora(Contender):
             "DEEPGRAM_BASE_URL": vendors.deepgram.url,
             "OPENAI_BASE_URL": vendors.openai.url,
             "CARTESIA_BASE_URL": vendors.cartesia.url,
-            "SONORA_DATA_DIR": str(self._folder),
+            "SONORA_DATA_DIR": str(self.folder),
             "SONORA_WAITING_SECS": "60",
             **self._extra,
         }
@@ -142,7 +153,7 @@ class Sonora(Contender):
         """
         env = {
             "ENV": "local",
-            "SONORA_DATA_DIR": str(self._folder),
+            "SONORA_DATA_DIR": str(self.folder),
             "SONORA_WAITING_SECS": "60",
             **settings,
         }

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.files.attachment import Attachment, AttachmentKind
-from sonora_app.files.base64_text import decoded
 from sonora_app.files.links import fetch_picture
-from sonora_app.files.reading import MAX_FILE_BYTES, is_picture, read_attachment
+from sonora_app.files.reading import MAX_FILE_BYTES, is_picture
+from sonora_app.files.reading_child import Content
+from sonora_app.files.reading_process import READING
 from sonora_app.page.envelopes import PageRequest
 from sonora_app.page.file_messages import (
     MAX_FILES,
@@ -96,9 +97,9 @@ class FileActions:
         self._check()
         source, name = data.file.source, data.file.name or ""
         if isinstance(source, rtvi.FileUrl):
-            read = await _read(name, await _linked(source.url))
+            read = await _read(name, await _linked(source.url), Content.BYTES)
         else:
-            read = await asyncio.to_thread(_read_content, name, [source.bytes])
+            read = await _read(name, [source.bytes])
         spoken = data.options.audio_response if data.options else True
         await self._show((data.content or "")[:MAX_TEXT_CHARS], [read], audio_response=spoken)
 
@@ -113,6 +114,7 @@ class FileActions:
                     hint="Show those that were sent first.",
                 )
             coming = self._coming[part.id] = _Coming(part.total)
+            _make_ready()
         if part.total != coming.total or part.index >= coming.total:
             raise MessageError(ErrorCode.INVALID_MESSAGE, "The parts of a file have one total.")
         coming.parts[part.index] = part.data
@@ -126,12 +128,13 @@ class FileActions:
 
     async def _user_image(self, message: UserImage) -> Outbound:
         self._check()
-        read = await asyncio.to_thread(_read_content, message.name, [message.image], picture=True)
+        read = await _read(message.name, [message.image], Content.BASE64_PICTURE)
         return await self._show(message.text, [read], audio_response=message.audio_response)
 
     async def _user_file_message(self, message: UserFileMessage) -> Outbound:
         self._check()
-        read = await asyncio.to_thread(_read_text_or_file, message.file_name, message.file_content)
+        content = [message.file_content]
+        read = await _read(message.file_name, content, Content.BASE64_OR_TEXT)
         return await self._show(message.text, [read], audio_response=message.audio_response)
 
     async def _user_multimodal_message(self, message: UserMultimodalMessage) -> Outbound:
@@ -149,18 +152,21 @@ class FileActions:
         whole = [self._whole(each) for each in message.files]
         read: list[Attachment] = []
         for name, content in zip(names, whole, strict=False):
-            read.append(await asyncio.to_thread(_read_content, name, content))
+            read.append(await _read(name, content))
         for id in message.files:
             self._coming.pop(id, None)
         for name, link in zip(names[len(whole) :], message.image_urls, strict=False):
             if link.startswith("data:"):
-                read.append(await asyncio.to_thread(_read_content, name, [link]))
+                read.append(await _read(name, [link]))
             else:
-                read.append(await _read(name or link.rpartition("/")[2], await _linked(link)))
+                data = await _linked(link)
+                read.append(await _read(name or link.rpartition("/")[2], data, Content.BYTES))
         return await self._show(message.text, read, audio_response=message.audio_response)
 
     async def _camera(self, camera: Camera) -> Outbound:
         self._call.camera.switch(camera.on)
+        if camera.on:
+            _make_ready()
         return Accepted()
 
     async def _camera_frame(self, frame: CameraFrame) -> Outbound:
@@ -169,7 +175,7 @@ class FileActions:
         if (frame.image is None) == (frame.file is None):
             raise MessageError(ErrorCode.INVALID_MESSAGE, "A frame is either an image or a file.")
         content = [frame.image] if frame.image else self._whole(cast(UUID, frame.file))
-        read = await asyncio.to_thread(_read_content, "camera.jpg", content, picture=True)
+        read = await _read("camera.jpg", content, Content.BASE64_PICTURE)
         if frame.file is not None:
             self._coming.pop(frame.file, None)
         self._call.camera.came(frame.id, read)
@@ -226,26 +232,15 @@ async def _linked(link: str) -> bytes:
     return data
 
 
-async def _read(name: str, data: bytes) -> Attachment:
-    return await asyncio.to_thread(read_attachment, name, data)
+async def _read(
+    name: str, content: Sequence[str] | bytes, how: Content = Content.BASE64
+) -> Attachment:
+    return await asyncio.to_thread(READING.read, name, content, how)
 
 
-def _read_content(name: str, content: Sequence[str], *, picture: bool = False) -> Attachment:
-    """Read base64 or a data URL."""
-    data = decoded(content)
-    if data is None:
-        raise MessageError(
-            ErrorCode.INVALID_MESSAGE, "The file is neither base64 nor a data URL in base64."
-        )
-    if picture and data[:5] == b"%PDF-":
-        raise MessageError(ErrorCode.FILE_UNSUPPORTED, "This is a document, not a picture.")
-    return read_attachment(name, data)
-
-
-def _read_text_or_file(name: str, content: str) -> Attachment:
-    """Read base64 or a data URL, or take the content for the text that it is."""
-    data = decoded([content])
-    return read_attachment(name, content.encode() if data is None else data)
+def _make_ready() -> None:
+    """Have what reads files started, and wait for nothing."""
+    asyncio.get_running_loop().run_in_executor(None, READING.make_ready)
 
 
 def _shown(attachment: Attachment) -> ShownFile:

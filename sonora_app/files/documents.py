@@ -4,7 +4,6 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import PurePath
-from threading import Lock
 
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import FileError
@@ -25,9 +24,6 @@ _MAX_PAGES = 60
 """Pages of a PDF that are read. Pdfium reads one in some 6 ms."""
 
 DOCUMENT_KINDS = "PDF, DOCX, TXT, Markdown"
-
-_ONE_AT_A_TIME = Lock()
-"""Pdfium may not be used by two threads at once."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def kind_of_document(name: str, data: bytes) -> DocumentKind | None:
 
 
 def read_text(kind: DocumentKind, data: bytes) -> DocumentText:
-    """What a document says. Not on the event loop: it takes up to some seconds.
+    """What a document says. Takes up to some seconds, and is for one thread at a time (Pdfium).
 
     Raises:
         FileError: It is damaged, too large, wants a password, or holds no text.
@@ -109,8 +105,7 @@ def _plain(data: bytes) -> str:
 
 def _converted(kind: DocumentKind, data: bytes) -> str:
     try:
-        with _ONE_AT_A_TIME:
-            document = read_bytes(kind.suffix, data, max_pages=_MAX_PAGES)
+        document = read_bytes(kind.suffix, data, max_pages=_MAX_PAGES)
     except UnreadableError as error:
         raise FileError(
             ErrorCode.FILE_UNREADABLE, f"The document cannot be read: {error.message}."

@@ -6,7 +6,6 @@ A phone writes into a picture where and when it was taken. None of that is kept.
 import io
 import warnings
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import cast
 
 from PIL import Image, ImageCms, ImageOps
@@ -24,9 +23,6 @@ megapixels; a file of some kilobytes can claim thousands of them."""
 
 _QUALITY = 85
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-
-_ONE_AT_A_TIME = Lock()
-"""Several calls of one process may get pictures at once, and each is large while it is decoded."""
 
 _BRANDS = {
     b"heic": "HEIC",
@@ -65,22 +61,21 @@ def make_small(data: bytes) -> SmallPicture:
     Raises:
         FileError: It is damaged, or has too many pixels.
     """
-    with _ONE_AT_A_TIME:
-        try:
-            with warnings.catch_warnings():
-                # Pillow warns of large pictures; here they are refused, by a limit of our own.
-                warnings.simplefilter("ignore")
-                return _made_small(data)
-        except FileError:
-            raise
-        except Image.DecompressionBombError:
-            raise _too_many_pixels("so many") from None
-        except MemoryError:
-            raise FileError(
-                ErrorCode.FILE_TOO_LARGE, "There is no memory for a picture of this size."
-            ) from None
-        except Exception:  # noqa: BLE001  # Pillow's readers raise whatever damaged bytes lead to
-            raise _unreadable() from None
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures; here they are refused, by a limit of our own.
+            warnings.simplefilter("ignore")
+            return _made_small(data)
+    except FileError:
+        raise
+    except Image.DecompressionBombError:
+        raise _too_many_pixels("so many") from None
+    except MemoryError:
+        raise FileError(
+            ErrorCode.FILE_TOO_LARGE, "There is no memory for a picture of this size."
+        ) from None
+    except Exception:  # noqa: BLE001  # Pillow's readers raise whatever damaged bytes lead to
+        raise _unreadable() from None
 
 
 def name_of_unread(data: bytes) -> str | None:
