@@ -3,8 +3,8 @@
 `turns` times answers from documents in calls, beside the same Sonora without and a bot with a tool.
 `costs` is what documents cost a process: the loop, memory, and adding so many pages.
 `found` is the table of docs/knowledge.md; `fit` gives the weights of `ranking.py`; `speed` asks an
-index of so many passages; `common` writes what `space.py` reads, from other texts. The first run
-fetches the manuals (apt-get) and indexes them, which takes some five minutes of one core.
+index of so many passages; `common` makes what `space.py` reads, from other texts, into FOLDER. The
+first run fetches the manuals (apt-get) and indexes them, which takes some five minutes of one core.
 """
 
 import argparse
@@ -36,10 +36,9 @@ def main() -> None:
     from benchmarks.knowledge.fit import fit
     from benchmarks.knowledge.found import Asked, build, report
     from benchmarks.knowledge.speed import grown, measure
-    from sonora_app.knowledge.space import COMMON_FILE
 
     if arguments.what == "common":
-        write_common(arguments.folder, COMMON_FILE)
+        print(write_common(arguments.folder, arguments.folder / "common.npy"))
         return
     path = build(arguments.folder)
     if arguments.what in ("speed", "costs"):

@@ -16,6 +16,7 @@ from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.passages import cut, windows
 from sonora_app.knowledge.reading.files import read_file
 from sonora_app.knowledge.records import heading_text
+from sonora_app.knowledge.space import COMMON_FILE
 
 TEXTS = (
     (Manual("gimp-es", "gimp-help-es", "usr/share/gimp/2.0/help/es/*.html"), 150),
@@ -31,8 +32,14 @@ _DIRECTIONS = 32
 """How many of the widest directions are kept: the narrower ones are never left out."""
 
 
-def write_common(folder: Path, target: Path) -> None:
-    """Embed the texts, and write their mean and widest directions to `target`."""
+def write_common(folder: Path, target: Path) -> str:
+    """Embed the texts, and write their mean and widest directions to `target`.
+
+    A second time gives the same file, byte for byte. Another choice of texts gives another; then
+    the three widest directions stay as they are, and the fourth, which is hardly wider than those
+    that follow, does not. Tells how like it is to the file that `space.py` reads. That one is only
+    replaced on purpose, since documents that were pushed to Supabase were compared by it.
+    """
     chance = random.Random(5)
     embedder = LocalEmbedder()
     vectors: list[np.ndarray] = []
@@ -47,6 +54,7 @@ def write_common(folder: Path, target: Path) -> None:
         print(f"{manual.name} …", flush=True)
         vectors += [embedder.passage(text) for text in found[:count]]
     save(np.array(vectors), target)
+    return _alike(np.load(target), np.load(COMMON_FILE))
 
 
 def save(vectors: np.ndarray, target: Path) -> None:
@@ -55,6 +63,14 @@ def save(vectors: np.ndarray, target: Path) -> None:
     width, directions = np.linalg.eigh(np.cov((vectors - mean).T))
     widest = directions[:, -_DIRECTIONS:] * np.sqrt(width[-_DIRECTIONS:])
     np.save(target, np.vstack([mean, widest.T]).astype("<f2"))
+
+
+def _alike(made: np.ndarray, kept: np.ndarray) -> str:
+    """How like the means and the four widest directions of two files are, as cosines."""
+    rows = [0, *range(-1, -5, -1)]
+    pairs = [(made[row].astype(float), kept[row].astype(float)) for row in rows]
+    cosines = [abs(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in pairs]
+    return f"the mean and four directions, like those kept: {np.round(cosines, 3).tolist()}"
 
 
 def _windows(files: list[Path]) -> list[str]:

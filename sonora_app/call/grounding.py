@@ -9,8 +9,8 @@ After that it is sent without passages. The passages are not stored in the conte
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, cast
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -24,6 +24,7 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from sonora_app.call.question import question_of, role_of
 from sonora_app.call.services import CallServices
 from sonora_app.errors import SonoraError
 from sonora_app.flow.lines import Lines
@@ -100,6 +101,7 @@ class Grounding(FrameProcessor):
         self._awaited: set[asyncio.Task[Findings]] = set()
         self._failed = False
         self._grounded: Grounded | None = None
+        self._looked_up: Grounded | None = None
 
     def called_by(self, user_id: str | None) -> None:
         """The conversation was opened for this user: their own documents are searched as well."""
@@ -128,13 +130,14 @@ class Grounding(FrameProcessor):
 
     def take(self) -> Grounded | None:
         """What the answer that begins now was given; each is told once."""
-        grounded, self._grounded = self._grounded, None
+        grounded, self._grounded, self._looked_up = self._grounded, None, None
         return grounded
 
     async def look_up(self, question: str) -> str:
         """The passages for a question that the model asks itself, delimited; empty if none fits."""
-        self._grounded = await self._ground(question)
-        given = self._grounded.given if self._grounded is not None else ()
+        found = await self._ground(question)
+        given = found.given if found is not None else ()
+        self._looked_up = found if given else self._looked_up
         return "\n".join(_quoted(each) for each in given)
 
     # --- What is asked of the model
@@ -144,10 +147,12 @@ class Grounding(FrameProcessor):
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
             question = question_of(frame.context.get_messages())
-            self._grounded = await self._ground(question) if question else None
-            if self._grounded is not None and self._grounded.given:
+            grounded = await self._ground(question) if question else None
+            if grounded is not None and grounded.given:
                 # The same frame: its id tells the model which guess was withdrawn.
-                frame.context = self._with_passages(frame.context, self._grounded.given)
+                frame.context = self._with_passages(frame.context, grounded.given)
+            # What the model looked up itself is in the result of its function.
+            self._grounded = _together(self._looked_up, grounded)
         await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
@@ -212,7 +217,7 @@ class Grounding(FrameProcessor):
         told = self._lines().text(
             "prompt.passages", {"passages": "\n".join(_quoted(each) for each in given)}
         )
-        last = max(i for i, message in enumerate(messages) if _role(message) == "user")
+        last = max(i for i, message in enumerate(messages) if role_of(message) == "user")
         messages.insert(last, cast(LLMContextMessage, {"role": "developer", "content": told}))
         return LLMContext(messages=messages, tools=context.tools, tool_choice=context.tool_choice)
 
@@ -282,32 +287,14 @@ def observers_of(grounding: Grounding | None) -> list[BaseObserver]:
     return [WordsObserver(grounding)] if grounding is not None else []
 
 
-def question_of(messages: Sequence[LLMContextMessage]) -> str:
-    """What the person said since they were last answered."""
-    said: list[str] = []
-    for message in reversed(messages):
-        match _role(message):
-            case "user":
-                said.append(_text(message))
-            case "assistant" if _text(message):
-                break
-            case _:
-                pass
-    return " ".join(reversed(said)).strip()
-
-
-def _role(message: LLMContextMessage) -> str:
-    return str(message.get("role", "")) if isinstance(message, dict) else ""
-
-
-def _text(message: LLMContextMessage) -> str:
-    if not isinstance(message, dict):
-        return ""
-    content: Any = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = cast(list[dict[str, Any]], content) if isinstance(content, list) else []
-    return " ".join(str(part["text"]) for part in parts if "text" in part)
+def _together(looked_up: Grounded | None, grounded: Grounded | None) -> Grounded | None:
+    """What an answer was given by its request, and before that by what the model looked up."""
+    if looked_up is None or looked_up.findings is None:
+        return grounded
+    known = {found.passage.id for found in looked_up.given}
+    more = [found for found in grounded.given if found.passage.id not in known] if grounded else []
+    findings = replace(looked_up.findings, given=(*looked_up.given, *more))
+    return replace(looked_up, findings=findings)
 
 
 def _quoted(found: Found) -> str:

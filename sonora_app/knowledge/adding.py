@@ -16,6 +16,8 @@ from sonora_app.knowledge.records import Document
 from sonora_app.storage.records import utc_now, uuid7
 from sonora_app.wording.translation import worded
 
+_LONGEST_TITLE = 300
+
 
 class Outcome(StrEnum):
     """What became of a file."""
@@ -118,7 +120,7 @@ def _add(
     document = Document(
         id=known.id if known else uuid7(),
         user_id=user_id,
-        title=read.title,
+        title=read.title[:_LONGEST_TITLE],
         source=source,
         hash=digest,
         language=read.language,

@@ -11,7 +11,7 @@ from sonora_app.wording.translation import worded
 BUSY_TIMEOUT_SECS = 10.0
 """How long to wait for another process that adds a document."""
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE documents (
     id TEXT PRIMARY KEY,
@@ -37,7 +37,6 @@ CREATE TABLE passages (
     language TEXT NOT NULL,
     -- A vector for each of its windows, one after the other.
     embeddings BLOB NOT NULL,
-    heading_embedding BLOB NOT NULL,
     UNIQUE (document_id, seq)
 );
 
@@ -48,6 +47,10 @@ CREATE VIRTUAL TABLE passage_vocabulary USING fts5vocab (passage_keys, 'row');
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 INSERT INTO facts VALUES ('revision', '0');
 """
+
+
+_CHANGES = {2: "ALTER TABLE passages DROP COLUMN heading_embedding"}
+"""What brings an index to each later version."""
 
 
 class ModelChangedError(StorageError):
@@ -104,12 +107,15 @@ def open_index(path: Path) -> sqlite3.Connection:
         if version == 0:
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
         elif version > _VERSION:
             raise StorageError(
                 worded("A newer Sonora made the index of documents {file}.", file=path),
                 hint=worded("Update Sonora, or move the file aside."),
             )
+        for later in range(version + 1, _VERSION + 1) if version else ():
+            connection.execute(_CHANGES[later])
+        if version != _VERSION:
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
     return connection
 
 

@@ -22,6 +22,7 @@ from sonora_app.knowledge.embedding import Embedder
 from sonora_app.knowledge.passages import CutPassage, windows
 from sonora_app.knowledge.records import Document, Passage, heading_text
 from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, packed, passage_of, unpacked
+from sonora_app.knowledge.space import WIDTH
 from sonora_app.knowledge.words import keys_of, language_of
 from sonora_app.storage.journal.scrub import empty_log
 from sonora_app.storage.records import uuid7
@@ -100,8 +101,6 @@ class Index:
             rows: list[tuple[Any, ...]] = []
             for seq, cut in enumerate(passages):
                 place = heading_text(document.title, cut.headings)
-                if place not in known:
-                    known[place] = packed(embedder.passage(place))
                 key = f"{place}\n{cut.content}"
                 if key not in known:
                     known[key] = _windows(place, cut.content, embedder)
@@ -116,7 +115,6 @@ class Index:
                         cut.content,
                         language_of(cut.content),
                         known[key],
-                        known[place],
                     )
                 )
                 on_passage(seq + 1)
@@ -167,14 +165,13 @@ class Index:
         """
         with index_errors(self.path):
             rows = self._connection.execute(
-                f"{PASSAGE.replace('FROM', ', p.embeddings, p.heading_embedding FROM', 1)} "
+                f"{PASSAGE.replace('FROM', ', p.embeddings FROM', 1)} "
                 "WHERE p.document_id = ? ORDER BY p.seq",
                 (str(document_id),),
             ).fetchall()
         if not rows:
             raise NotFoundError(worded("There is no document {id}.", id=document_id))
-        width = len(unpacked(rows[0][-1]))
-        return [(passage_of(row), unpacked(row[-2]).reshape(-1, width)) for row in rows]
+        return [(passage_of(row), unpacked(row[-1]).reshape(-1, WIDTH)) for row in rows]
 
     def rebuild(
         self, embedder: Embedder, *, on_passage: Callable[[int, int], None] = lambda done, of: None
@@ -189,18 +186,14 @@ class Index:
                 "SELECT p.number, d.title, p.headings, p.content "
                 "FROM passages p JOIN documents d ON d.id = p.document_id"
             ).fetchall()
-            made: list[tuple[bytes, bytes, int]] = []
-            places: dict[str, bytes] = {}
+            made: list[tuple[bytes, int]] = []
             for done, (number, title, headings, content) in enumerate(rows):
                 place = heading_text(title, tuple(json.loads(headings)))
-                if place not in places:
-                    places[place] = packed(embedder.passage(place))
-                made.append((_windows(place, content, embedder), places[place], number))
+                made.append((_windows(place, content, embedder), number))
                 on_passage(done + 1, len(rows))
             with writing(self._connection):
                 self._connection.executemany(
-                    "UPDATE passages SET embeddings = ?, heading_embedding = ? WHERE number = ?",
-                    made,
+                    "UPDATE passages SET embeddings = ? WHERE number = ?", made
                 )
                 set_fact(self._connection, "model", embedder.model)
                 changed(self._connection)
@@ -213,15 +206,14 @@ class Index:
 
     def _known_vectors(self, document: Document) -> dict[str, bytes]:
         known: dict[str, bytes] = {}
-        for headings, content, text, place in self._connection.execute(
-            "SELECT p.headings, p.content, p.embeddings, p.heading_embedding FROM passages p "
+        for headings, content, vectors in self._connection.execute(
+            "SELECT p.headings, p.content, p.embeddings FROM passages p "
             "JOIN documents d ON d.id = p.document_id "
             "WHERE d.source = ? AND d.user_id IS ? AND d.title = ?",
             (document.source, document.user_id, document.title),
         ):
             at = heading_text(document.title, tuple(json.loads(headings)))
-            known[f"{at}\n{content}"] = text
-            known[at] = place
+            known[f"{at}\n{content}"] = vectors
         return known
 
     def _sources(self, source: str, user_id: str | None) -> list[str]:
@@ -258,7 +250,7 @@ class Index:
         for row in rows:
             number = self._connection.execute(
                 "INSERT INTO passages (id, document_id, seq, headings, page, anchor, content, "
-                "language, embeddings, heading_embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "language, embeddings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             ).lastrowid
             headings = heading_text(document.title, tuple(json.loads(row[3])))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sonora_app.knowledge.reading.blocks import Block, BlockKind, ReadDocument
 
@@ -19,6 +19,17 @@ _SHORTEST_WINDOW = 15
 
 _LONGEST_SENTENCE = 160
 """Words of what has no full stop, such as a table or code, before it is cut all the same."""
+
+_LONGEST_WORD = 200
+"""Characters of what has no space in it, from which it is no word and not to be read aloud."""
+
+_KEPT_OF_IT = 40
+_LONGEST_HEADING = 300
+_WORD_LETTERS = 25
+"""Letters that count as a word where words are longer: links, code, figures."""
+
+_STOPS = re.compile(r"(?<=[。！？；，、])(?=\S)")
+"""Where texts that are written without spaces have a stop."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])['\"»”)\]]*\s+(?=[¿¡\"«“(\[]*[A-ZÁÉÍÓÚÜÑ0-9])")
 _ABBREVIATED = re.compile(
@@ -59,7 +70,7 @@ def cut(document: ReadDocument) -> list[CutPassage]:
         section = []
         while headings and headings[-1].level >= block.level:
             headings.pop()
-        headings.append(block)
+        headings.append(replace(block, text=block.text[:_LONGEST_HEADING]))
     passages += _of_section(section, headings, title)
     return passages
 
@@ -77,13 +88,18 @@ def sentences(text: str) -> list[str]:
     return [*found, rest] if rest else found
 
 
+def _length(text: str) -> int:
+    """How many words a text counts as."""
+    return max(len(text.split()), len(text) // _WORD_LETTERS)
+
+
 def windows(content: str) -> list[str]:
     """What of a passage is compared with a question, each by itself: a few sentences."""
     found: list[str] = []
     held: list[str] = []
     words = 0
     for sentence in sentences(content):
-        length = len(sentence.split())
+        length = _length(sentence)
         if held and words + length > _WINDOW_WORDS:
             found.append(" ".join(held))
             held, words = [], 0
@@ -102,7 +118,7 @@ def _of_section(blocks: list[Block], headings: list[Block], title: str) -> Itera
     held: list[tuple[str, Block]] = []
     words = 0
     for piece, block in _pieces(blocks):
-        length = len(piece.split())
+        length = _length(piece)
         if held and (
             words + length > MAX_WORDS
             or (words >= ENOUGH_WORDS and not _continues(held[-1][0], held[-1][1], block))
@@ -124,10 +140,22 @@ def _pieces(blocks: list[Block]) -> Iterator[tuple[str, Block]]:
     for block in blocks:
         whole = [block.text] if block.kind is BlockKind.CODE else sentences(block.text)
         for sentence in whole:
-            words = sentence.split()
-            for start in range(0, len(words), _LONGEST_SENTENCE):
-                piece = " ".join(words[start : start + _LONGEST_SENTENCE])
-                yield piece, block
+            held: list[str] = []
+            letters = 0
+            for word in _words(sentence):
+                if max(len(held), letters // _WORD_LETTERS) >= _LONGEST_SENTENCE:
+                    yield " ".join(held), block
+                    held, letters = [], 0
+                held.append(word)
+                letters += len(word) + 1
+            if held:
+                yield " ".join(held), block
+
+
+def _words(text: str) -> Iterator[str]:
+    """The words of a text; of what is no word, such as data in letters, only the beginning."""
+    for word in _STOPS.sub(" ", text).split():
+        yield word if len(word) <= _LONGEST_WORD else f"{word[:_KEPT_OF_IT]}…"
 
 
 def _passage(

@@ -38,6 +38,9 @@ _LETTERS = {
 _ONLY_LETTERS = frozenset(
     "ce efe ge hache jota ka ele eme ene pe cu erre ese uve equis ye zeta".split()  # noqa: SIM905
 )
+_LONGEST = 1_000
+"""Characters of what was said that are looked for: the last ones, since a question comes last."""
+
 _UNITS = {
     "cero": 0, "un": 1, "uno": 1, "una": 1, "dos": 2, "tres": 3, "cuatro": 4, "cinco": 5,
     "seis": 6, "siete": 7, "ocho": 8, "nueve": 9, "diez": 10, "once": 11, "doce": 12, "trece": 13,
@@ -64,7 +67,7 @@ def cleaned(question: str) -> str:
         question: What was recognised. What is left of pure hesitation is empty.
     """
     kept: list[str] = []
-    for piece in _PIECES.split(question):
+    for piece in _PIECES.split(question[-_LONGEST:]):
         words = [w for w in piece.split() if folded(w).strip("'\"") not in _ALWAYS_FILLERS]
         if not words or "-".join(folded(word) for word in words) in _FILLERS:
             continue

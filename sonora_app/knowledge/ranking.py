@@ -5,12 +5,13 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sonora_app.knowledge.candidates import FEATURES, Candidates
+from sonora_app.knowledge.records import Found
 
 _Array = np.ndarray[Any, Any]
 
@@ -32,6 +33,13 @@ SCORE_MIDDLE = 12.0
 
 GIVEN_FROM = 0.4
 """What passages must fit at least to be given in a turn."""
+
+GIVEN = 3
+"""How many passages a turn is given at most."""
+
+GIVEN_SCORE = 0.02
+"""The score that each of them needs by itself. Among the benchmark's manuals no answer that a turn
+is given falls below it; in an index of a few passages nearly all that does not fit falls below."""
 
 FITTING = ("bias", "best", "similarity", "words", "known", "length")
 
@@ -72,3 +80,10 @@ def fits(numbers: dict[str, float], weights: Mapping[str, float] = FIT_WEIGHTS) 
 def probability(score: float, middle: float = SCORE_MIDDLE) -> float:
     """A passage's score as 0 to 1, to be read by people: 0.5 is where it begins to be likely."""
     return 1 / (1 + math.exp(-max(min(score - middle, 30.0), -30.0)))
+
+
+def given_of(found: Sequence[Found], likely: float) -> tuple[Found, ...]:
+    """What a turn is given of what was found, the likeliest first; `likely` is from `fits`."""
+    if likely < GIVEN_FROM:
+        return ()
+    return tuple(each for each in found[:GIVEN] if each.score >= GIVEN_SCORE)

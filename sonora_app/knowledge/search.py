@@ -21,14 +21,11 @@ from sonora_app.knowledge.database import (
 )
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
 from sonora_app.knowledge.questions import as_written, cleaned, with_names
-from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order, probability
+from sonora_app.knowledge.ranking import GIVEN, fits, fitting, given_of, order, probability
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
 from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, passage_of
 from sonora_app.knowledge.snapshot import Snapshot, load
 from sonora_app.knowledge.unanswered import RemembersUnanswered
-
-GIVEN = 3
-"""How many passages a turn is given at most."""
 
 _LOOKED_AGAIN_SECS = 2.0
 """How often it is looked whether another process changed the index."""
@@ -90,9 +87,8 @@ class Search(RemembersUnanswered):
         with self._using, index_errors(self._path):
             snapshot = self._prepare()
             found, likely = self._found(snapshot, asked, user_id, limit)
-        given = tuple(found[:GIVEN]) if likely >= GIVEN_FROM else ()
         took = (time.perf_counter() - began) * 1000
-        return Findings(asked, tuple(found), likely, given, took)
+        return Findings(asked, tuple(found), likely, given_of(found, likely), took)
 
     async def documents(self) -> list[Document]:
         """All documents that are searched, by title.

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 from pipecat.frames.frames import LLMContextFrame, LLMFullResponseEndFrame
+from pipecat.processors.aggregators.async_tool_messages import (
+    build_final_result_message,
+    build_started_message,
+)
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from simulators.clients.bot_process import running_bot
@@ -18,6 +22,7 @@ from simulators.clients.webrtc import page
 from simulators.vendors.openai import OpenAIVendor, Reply
 from simulators.vendors.rig import Rig, rigged
 from sonora_app.call.grounding import Grounding
+from sonora_app.call.question import question_of
 from sonora_app.flow.lines import Lines
 from sonora_app.knowledge.adding import add_files
 from sonora_app.knowledge.embedding import LocalEmbedder
@@ -214,6 +219,37 @@ async def test_only_what_was_not_answered_yet_is_looked_for(path: Path) -> None:
             ("user", CLEANING), ("assistant", "Con bicarbonato."), ("user", "Muchas gracias")
         )
         assert "<passage" not in told
+
+
+async def test_every_request_of_a_turn_has_its_passages(path: Path) -> None:
+    calling: dict[str, Any] = {
+        "role": "assistant",
+        "content": "Un momento, lo miro.",
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "mirar", "arguments": "{}"}}
+        ],
+    }
+    result: Any = {"role": "tool", "tool_call_id": "c1", "content": "{}"}
+    began: Any = build_started_message("c1")
+    late: Any = build_final_result_message("c1", "{}")
+    answer: Any = {"role": "assistant", "content": "Con bicarbonato."}
+    question: Any = {"role": "user", "content": CLEANING}
+
+    assert question_of([question, calling, result]) == CLEANING
+    assert question_of([question, calling, began, late]) == CLEANING
+    assert question_of([question, calling, result, answer]) == ""
+    async with grounded(path) as model:
+        context = LLMContext(messages=[question, calling, result])
+        await model.rig.send(LLMContextFrame(context=context))
+        await model.rig.get(LLMFullResponseEndFrame)
+        told = [str(message["content"]) for message in model.openai.bodies[-1]["messages"]]
+        assert PASSAGE in "".join(told)
+        # What the model looked up itself is told with the answer, though its request had nothing.
+        assert "llame al servicio" in await model.grounding.look_up("qué hago si parpadea la luz")
+        await model.request(("user", "Muchas gracias"))
+        taken = model.grounding.take()
+        assert taken is not None
+        assert taken.given[0].passage.headings == ("Averías",)
 
 
 async def test_a_search_that_is_late_costs_the_passages_and_not_the_answer(path: Path) -> None:

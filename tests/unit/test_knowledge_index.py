@@ -1,7 +1,9 @@
 """The index: what is added, changed and removed, and who finds it. With the real model."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,45 @@ def test_a_question_finds_its_passage_however_it_is_said(index: Index, folder: P
     search.close()
 
     assert found == [("Limpieza",), ("Limpieza",), ("Averías",), ("Batería",)]
+
+
+def test_of_a_few_passages_only_those_that_fit_are_given(index: Index, folder: Path) -> None:
+    add_files(index, [folder], LocalEmbedder())
+    search = Search(index.path)
+    fits = search.find_now("¿Cuánto tarda en cargarse la batería?")
+    other = search.find_now("¿Cuánto cuesta un boleto de avión a Bogotá?")
+    search.close()
+
+    assert [each.passage.headings for each in fits.given] == [("Batería",)]
+    assert len(fits.found) == 3
+    assert other.given == ()
+
+
+def test_what_has_no_spaces_costs_no_more_than_words(index: Index, folder: Path) -> None:
+    data = "QUJDREVGR0hJ+/" * 4_300
+    (folder / "datos.md").write_text(f"# {data}\n\n{data}\n\nLa clave es verde.\n", "utf-8")
+    embedder = CountingEmbedder()
+    add_files(index, [folder / "datos.md"], embedder)
+    search = Search(index.path, lambda: embedder)
+    found = search.find_now(f"{data}. ¿De qué color es la clave?").found
+    search.close()
+
+    assert max(map(len, embedder.passages)) < 1_000
+    assert "La clave es verde." in found[0].passage.content
+
+
+def test_an_index_of_an_earlier_version_goes_on(index: Index, folder: Path) -> None:
+    add_files(index, [folder], LocalEmbedder())
+    index.close()
+    with closing(sqlite3.connect(index.path)) as earlier:
+        earlier.execute("ALTER TABLE passages ADD heading_embedding BLOB NOT NULL DEFAULT x'00'")
+        earlier.execute("PRAGMA user_version = 1")
+    search = Search(index.path)
+    assert search.find_now("cargar la batería").found[0].passage.title == "Teléfono"
+    search.close()
+    reopened = Index(index.path)
+    assert add_files(reopened, [folder], LocalEmbedder())[0].outcome is Outcome.UNCHANGED
+    reopened.close()
 
 
 def test_one_users_documents_are_found_by_nobody_else(index: Index, folder: Path) -> None:

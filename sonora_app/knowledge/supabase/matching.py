@@ -15,8 +15,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sonora_app.errors import SettingsError, StorageError
 from sonora_app.knowledge.questions import cleaned
+from sonora_app.knowledge.ranking import GIVEN
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
-from sonora_app.knowledge.search import GIVEN
 from sonora_app.knowledge.supabase.search import DEADLINE_SECS
 from sonora_app.knowledge.unanswered import RemembersUnanswered
 from sonora_app.settings import Settings, Vendor

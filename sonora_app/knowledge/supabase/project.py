@@ -14,7 +14,7 @@ import numpy as np
 from sonora_app.errors import StorageError
 from sonora_app.knowledge.candidates import USUAL_COUNTS, USUAL_MEANING, Candidates, Term
 from sonora_app.knowledge.database import ModelChangedError
-from sonora_app.knowledge.ranking import GIVEN_FROM, WEIGHTS, fits, fitting, probability
+from sonora_app.knowledge.ranking import WEIGHTS, fits, fitting, given_of, probability
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
 from sonora_app.knowledge.space import WIDTH
 from sonora_app.knowledge.supabase.vectors import apart, vector_text
@@ -263,7 +263,7 @@ def _findings(asked: str, answer: Mapping[str, Any]) -> Findings:
     judged = Candidates([], np.zeros(0), words, tuple(terms), float(answer["similarity"]))
     likely = fits(fitting(judged, 0, float(rows[0]["score"])))
     found = tuple(Found(_passage(row), probability(float(row["score"]))) for row in rows)
-    return Findings(asked, found, likely, found if likely >= GIVEN_FROM else ())
+    return Findings(asked, found, likely, given_of(found, likely))
 
 
 def _passage(row: Mapping[str, Any]) -> Passage:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from sonora_app.errors import StorageError
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
 from sonora_app.knowledge.questions import as_written, cleaned
+from sonora_app.knowledge.ranking import GIVEN
 from sonora_app.knowledge.records import Document, Findings
-from sonora_app.knowledge.search import GIVEN
 from sonora_app.knowledge.supabase.project import KnowledgeProject
 from sonora_app.knowledge.supabase.vectors import apart, model_there, vector_text
 from sonora_app.knowledge.unanswered import RemembersUnanswered
@@ -87,11 +87,7 @@ class SupabaseSearch(RemembersUnanswered):
             self._circuit.failed(error.retry_after_secs)
             raise
         self._circuit.succeeded()
-        return replace(
-            findings,
-            given=findings.given[:GIVEN],
-            took_ms=(time.perf_counter() - began) * 1000,
-        )
+        return replace(findings, took_ms=(time.perf_counter() - began) * 1000)
 
     async def documents(self) -> list[Document]:
         """All documents that are there, by title.
