@@ -61,6 +61,7 @@ window.say = async (file) => {
 const devices = navigator.mediaDevices;
 const ask = devices?.getUserMedia.bind(devices);
 if (devices) devices.getUserMedia = async (wanted) => {
+  if (!wanted.audio) return ask(wanted);
   window.asked.push(wanted.audio?.deviceId?.exact ?? "");
   const context = new AudioContext();
   const gate = new GainNode(context, { gain: volume });

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +13,9 @@ from playwright.async_api import Browser, Page, expect
 
 from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.visit import visiting
+from simulators.vendors.openai import ChatRequest, Reply, ToolCall
 from tests.browser.conftest import CONSOLE, address
+from tests.session.talking import bot_with_keys, guide, serving_vendors
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -125,6 +128,29 @@ async def test_a_picture_and_a_document_are_answered_kept_and_erased(
         await page.keyboard.press("Enter")
         await expect(page.locator(".said.bot").last).to_contain_text("recibo.pdf")
         await expect(page.locator(".said.bot").last).to_contain_text("9500")
+        # What is dropped goes together.
+        await page.evaluate(
+            """(files) => {
+              const data = new DataTransfer();
+              for (const [bytes, name, type] of files) {
+                data.items.add(new File([new Uint8Array(bytes)], name, { type }));
+              }
+              const zone = document.querySelector(".composer");
+              for (const kind of ["dragover", "drop"]) {
+                const event = { dataTransfer: data, bubbles: true, cancelable: true };
+                if (zone.dispatchEvent(new DragEvent(kind, event))) throw new Error(kind);
+              }
+            }""",
+            [
+                [list(picture(200, 100)), "plano.jpg", "image/jpeg"],
+                [list(pdf("Luz de agosto: 120 pesos")), "luz.pdf", "application/pdf"],
+            ],
+        )
+        await expect(page.locator(".files.pending li")).to_have_count(2)
+        await page.get_by_role("button", name="Enviar", exact=True).click()
+        dropped = page.locator(".said.user").last
+        await expect(dropped.get_by_role("img", name="Imagen: plano.jpg")).to_be_visible()
+        await expect(page.locator(".said.bot").last).to_contain_text("luz.pdf")
         await expect(page.locator('.said[data-kept="heard"]')).to_have_count(0)
 
         await page.get_by_role("button", name="Colgar").click()
@@ -135,7 +161,7 @@ async def test_a_picture_and_a_document_are_answered_kept_and_erased(
             "() => document.querySelector('.transcript .files img')?.naturalWidth > 0"
         )
         await expect(page.get_by_role("link", name="recibo.pdf")).to_be_visible()
-        assert len(kept(data)) == 2
+        assert len(kept(data)) == 4
         assert b"base64" not in await asyncio.to_thread(_journal_bytes, data)
 
         await page.get_by_role("button", name="Borrar").click()
@@ -144,6 +170,66 @@ async def test_a_picture_and_a_document_are_answered_kept_and_erased(
         assert kept(data) == []
         assert visit.errors == []
         assert visit.outside() == []
+
+
+async def test_the_bot_looks_through_the_camera_and_what_it_saw_is_kept_and_erased(
+    browser: Browser, tmp_path: Path
+) -> None:
+    def model(request: ChatRequest) -> Reply:
+        if not request.body["stream"]:
+            return guide(request)
+        if request.pictures:
+            return Reply("Veo un reloj de colores.")
+        if request.messages[-1]["role"] == "tool" or "camera_off" in str(request.messages[-1]):
+            return Reply("Tu cámara está apagada.")
+        return Reply(calls=(ToolCall("look", {}),))
+
+    async with serving_vendors() as vendors:
+        vendors.openai.model = model
+        with bot_with_keys(tmp_path, vendors) as bot:
+            async with visiting(browser, address(bot), locale="es-ES", viewport=WIDE) as visit:
+                page = visit.page
+                await begin(page, f"ana-{uuid4().hex[:8]}")
+                write = page.get_by_label("Escribe un mensaje")
+                await write.fill("¿Qué ves?")
+                await page.keyboard.press("Enter")
+                await expect(page.locator(".said.bot").last).to_have_text(re.compile("apagada"))
+
+                switch = page.get_by_role("button", name="Encender la cámara")
+                await switch.focus()
+                await page.keyboard.press("Enter")
+                off = page.get_by_role("button", name="Apagar la cámara")
+                await expect(off).to_have_attribute("aria-pressed", "true")
+                await expect(page.get_by_text("Cámara encendida")).to_be_visible()
+                await page.wait_for_function(
+                    "() => document.querySelector('.seen video')?.videoWidth > 0"
+                )
+                await write.fill("¿Y ahora?")
+                await page.keyboard.press("Enter")
+                await expect(page.locator(".said.bot").last).to_have_text(re.compile("reloj"))
+                sent = page.locator(".said.user").last.get_by_role("img", name="camera.jpg")
+                await expect(sent).to_be_visible()
+
+                await off.click()
+                await expect(page.locator(".seen")).to_have_count(0)
+                await write.fill("¿Y sin cámara?")
+                await page.keyboard.press("Enter")
+                await expect(page.locator(".said.bot").last).to_have_text(re.compile("apagada"))
+
+                await page.get_by_role("button", name="Colgar").click()
+                await page.locator(".listing").first.click()
+                await expect(page.get_by_role("img", name="camera.jpg")).to_be_visible()
+                (frame,) = kept(tmp_path)
+                await page.get_by_role("button", name="Borrar").click()
+                await page.locator(".asking .leave").click()
+                await expect(page.locator(".listing")).to_have_count(0)
+                assert not frame.exists()
+                assert visit.errors == []
+    (looked,) = [one for body in vendors.openai.bodies if (one := ChatRequest(body)).pictures]
+    with Image.open(io.BytesIO(looked.pictures[0])) as seen:
+        assert min(seen.size) >= 240
+        # Chromium's camera shows a clock on green.
+        assert len(seen.convert("RGB").resize((64, 48)).getcolors(64 * 48) or []) > 20
 
 
 def _axe() -> Path:

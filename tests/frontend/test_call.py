@@ -203,6 +203,12 @@ async def test_what_is_remembered_is_listed_corrected_and_forgotten(
     answered = "line.role === 'assistant' && line.text.includes('9500')"
     await until(page, f"state.lines.some(line => {answered})")
 
+    frame = "async () => (await page.call.camera.frame())?.type ?? null"
+    await page.evaluate("page.call.useCamera(true)")
+    assert ((await state(page))["camera"], await page.evaluate(frame)) == ("on", "image/jpeg")
+    await page.evaluate("page.call.useCamera(false)")
+    assert ((await state(page))["camera"], await page.evaluate(frame)) == ("off", None)
+
 
 async def test_an_expired_token_is_replaced_once(example: Example, auth: AuthServer) -> None:
     user = str(uuid4())

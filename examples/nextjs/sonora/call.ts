@@ -2,6 +2,7 @@
 
 import { RTVIEvent, type PipecatClient, type RTVIMessage } from "@pipecat-ai/client-js";
 
+import { Camera } from "./camera";
 import { asCallError, CallError, type CallErrorCode } from "./errors";
 import { MAX_FILE_BYTES, sendInParts } from "./files";
 import { withKept, withListed, withoutEnded, type Memory } from "./memory";
@@ -59,6 +60,8 @@ export interface CallState {
   readonly lines: Lines;
   /** What is remembered of the user; null while nobody has asked. */
   readonly memory: Memory | null;
+  /** Whether the bot may look through the camera; `blocked` where the browser gives none. */
+  readonly camera: "off" | "on" | "blocked";
   readonly storage: StorageState["state"];
   readonly notice: Notice | null;
   readonly end: ConversationEnded | null;
@@ -73,6 +76,7 @@ const IDLE: CallState = {
   node: null,
   lines: [],
   memory: null,
+  camera: "off",
   storage: "ok",
   notice: null,
   end: null,
@@ -80,6 +84,7 @@ const IDLE: CallState = {
 };
 
 export class SonoraCall {
+  readonly camera = new Camera();
   #state = IDLE;
   #listeners = new Set<() => void>();
   #calls = 0;
@@ -144,6 +149,25 @@ export class SonoraCall {
     this.#update({ lines: withTyped(this.#state.lines, [text, ...names].filter(Boolean).join(" · ")) });
   }
 
+  /** Let the bot look through the camera when it is asked to, or not any more. */
+  async useCamera(on: boolean): Promise<void> {
+    try {
+      if (!on) this.camera.close();
+      else if (!(await this.camera.open(() => void this.useCamera(false)))) return;
+    } catch {
+      this.camera.close();
+      this.#update({ camera: "blocked" });
+      return;
+    }
+    this.#update({ camera: on ? "on" : "off" });
+    try {
+      await this.#request("camera", { on });
+    } catch (thrown) {
+      this.#closeCamera();
+      if (on) throw thrown;
+    }
+  }
+
   /** Have in the state what is remembered of the user: the latest, and what comes and goes. */
   async listMemories(): Promise<void> {
     const answer = await this.#request("list_memories", {});
@@ -182,6 +206,7 @@ export class SonoraCall {
   async hangUp(): Promise<void> {
     if (["idle", "ended", "failed"].includes(this.#state.phase)) return;
     this.#connection.abort(new CallError("hung_up", "You hung up."));
+    this.#closeCamera();
     this.#update({ phase: "ended" });
     // Told so, the bot greets in the next call; after a lost connection it would not.
     if (this.client.state === "ready") this.client.disconnectBot();
@@ -265,6 +290,7 @@ export class SonoraCall {
 
   #onGone(): void {
     const wasOpen = this.#state.phase === "open";
+    this.#closeCamera();
     this.#connection.abort(new CallError("call_dropped", "The connection was lost."));
     if (!wasOpen) return; // still connecting, which fails now, or ended
     // A bot that was stopped hands the talk over to another process. One that was taken over by
@@ -291,6 +317,19 @@ export class SonoraCall {
         return;
       }
     }
+  }
+
+  #closeCamera(): void {
+    this.camera.close();
+    this.#update({ camera: "off" });
+  }
+
+  /** Send what the camera sees now. The bot waits 5 s for it, and says else that it sees nothing. */
+  async #giveFrame(id: string): Promise<void> {
+    const frame = await this.camera.frame();
+    if (!frame) return;
+    const file = await sendInParts(frame, (part) => this.#request("file_part", part));
+    await this.#request("camera_frame", { id, file });
   }
 
   #failed(thrown: unknown): CallError {
@@ -328,13 +367,14 @@ export class SonoraCall {
         });
       case "conversation-ended":
         return this.#update({ end: message });
+      case "frame-wanted":
+        return void this.#giveFrame(message.id).catch(() => undefined);
       case "message-stored":
       case "history-loaded":
       case "turn-latency":
       case "sources":
       case "tool-call":
-      case "frame-wanted":
-        return; // this page does not show them, and has no camera
+        return; // this page does not show them
       default:
         message satisfies never; // an event that is missing above does not compile
     }

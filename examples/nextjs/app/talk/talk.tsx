@@ -1,7 +1,7 @@
 "use client";
 
 import { PipecatClientAudio, PipecatClientProvider } from "@pipecat-ai/client-react";
-import { useEffect, useState, type ChangeEvent, type FormEvent } from "react";
+import { useEffect, useRef, useState, type ChangeEvent, type FormEvent } from "react";
 
 import type { Remedy } from "@/sonora/errors";
 import { Remembered } from "./remembered";
@@ -118,11 +118,30 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
             />
           </form>
           {refused && <p role="alert">{refused}</p>}
+          {state.phase === "open" && <CameraSwitch sonora={sonora} />}
           {state.phase === "open" && <Remembered call={call} />}
           <button onClick={() => void call.end().catch(() => undefined)}>Say goodbye</button>
           <button onClick={() => void call.hangUp()}>Hang up</button>
         </>
       )}
     </main>
+  );
+}
+
+function CameraSwitch({ sonora: { call } }: { sonora: Sonora }) {
+  const { camera } = useCall(call);
+  const seen = useRef<HTMLVideoElement>(null);
+  const on = camera === "on";
+  useEffect(() => {
+    if (seen.current) seen.current.srcObject = call.camera.stream;
+  }, [call, on]);
+  return (
+    <>
+      <button aria-pressed={on} onClick={() => void call.useCamera(!on).catch(() => undefined)}>
+        {on ? "Switch camera off" : "Switch camera on"}
+      </button>
+      {on && <video ref={seen} autoPlay muted playsInline width={160} aria-label="What the bot may see" />}
+      {camera === "blocked" && <p role="alert">The browser gives no camera. Send a picture.</p>}
+    </>
   );
 }

@@ -3,6 +3,7 @@ import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import type { CallState, Problem } from "../state/model";
 import type { Happened } from "../state/reduce";
 import type { Store } from "../state/store";
+import { Camera } from "./camera";
 import { ask, sendInParts } from "./files";
 import { Microphone } from "./microphone";
 import { Speaker } from "./speaker";
@@ -55,6 +56,7 @@ class ObservedTransport extends SmallWebRTCTransport {
 export class Call {
   readonly microphone = new Microphone();
   readonly speaker = new Speaker();
+  readonly camera = new Camera();
   private client: ObservedClient | undefined;
   private started = 0;
   private options: CallOptions | undefined;
@@ -126,6 +128,43 @@ export class Call {
     }
   }
 
+  /** Let the bot look through the camera, or not any more. */
+  async useCamera(on: boolean): Promise<void> {
+    const client = this.client;
+    if (!client) return;
+    const { dispatch } = this.store;
+    try {
+      if (!on) this.camera.close();
+      else if (!(await this.camera.open(() => void this.useCamera(false)))) return;
+    } catch {
+      this.camera.close();
+      dispatch({ what: "camera", camera: "blocked" });
+      return;
+    }
+    dispatch({ what: "camera", camera: on ? "on" : "off" });
+    try {
+      await ask(client, "camera", { on });
+    } catch {
+      // A bot that does not know of it never asks for a frame.
+      if (on && client === this.client) void this.useCamera(false);
+    }
+  }
+
+  /** Send what the camera sees now, and show the person that it was sent. */
+  private async giveFrame(client: ObservedClient, id: string): Promise<void> {
+    const frame = await this.camera.frame();
+    if (!frame || client !== this.client) return;
+    const key = this.store.state.nextKey;
+    const shown = { key: id, name: "camera.jpg", url: URL.createObjectURL(frame) };
+    this.store.dispatch({ what: "typed", key, text: "", files: [shown] });
+    try {
+      const file = await sendInParts(client, frame);
+      await ask(client, "camera_frame", { id, file });
+    } catch (error) {
+      this.store.dispatch({ what: "refused", key, reason: problemOf(error).message });
+    }
+  }
+
   /** Have the bot sum up and say goodbye. */
   windUp(): void {
     this.client?.sendClientMessage("action", { action: "end_conversation", arguments: {} });
@@ -169,6 +208,7 @@ export class Call {
         onDisconnected: () => {
           if (this.client !== client) return;
           this.speaker.stop();
+          this.camera.close();
           this.lost();
         },
       },
@@ -176,7 +216,13 @@ export class Call {
     const show = (out: boolean, { type, data }: RTVIMessage): void =>
       this.store.dispatch({ what: "message", out, type, data: concealed(data), at: Date.now() });
     transport.onSent = (message) => show(true, message);
-    client.onTraffic = show;
+    client.onTraffic = (out, message) => {
+      show(out, message);
+      const data = message.data as { event?: string; id?: string } | undefined;
+      if (message.type === "server-message" && data?.event === "frame-wanted" && data.id) {
+        void this.giveFrame(client, data.id);
+      }
+    };
     this.client = client;
     return client;
   }
@@ -277,6 +323,7 @@ export class Call {
     const client = this.client;
     this.client = undefined;
     this.speaker.stop();
+    this.camera.close();
     await client?.disconnect().catch(() => undefined);
     await this.microphone.disconnect();
   }

@@ -113,6 +113,8 @@ export interface CallState {
   notice: Problem | null;
   microphone: "off" | "on" | "muted";
   microphoneProblem: MicrophoneProblem | null;
+  /** Whether the bot may look through the camera. */
+  camera: "off" | "on" | "blocked";
   conversationId: string | null;
   resumed: boolean;
   /** Whether the talk goes on where it broke off, without a greeting. */
@@ -142,6 +144,7 @@ export const NO_CALL: CallState = {
   notice: null,
   microphone: "off",
   microphoneProblem: null,
+  camera: "off",
   conversationId: null,
   resumed: false,
   putBack: false,

@@ -34,6 +34,7 @@ export type Happened =
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
   | { what: "typed"; key: number; text: string; files?: SentFile[] }
+  | { what: "camera"; camera: CallState["camera"] }
   | { what: "refused"; key: number; reason: string }
   | { what: "dismissed" }
   | { what: "cleared" }
@@ -82,6 +83,8 @@ export function reduce(state: CallState, event: Happened): CallState {
         thinking: true,
         notice: null,
       };
+    case "camera":
+      return { ...state, camera: event.camera };
     case "refused":
       return { ...typedRefused(state, event.key, event.reason), thinking: false };
     case "dismissed":
@@ -113,7 +116,7 @@ function left(state: CallState, reason: "hung_up" | "lost"): CallState {
 }
 
 function quiet(state: CallState): CallState {
-  return { ...state, userSpeaking: false, botSpeaking: false, thinking: false };
+  return { ...state, userSpeaking: false, botSpeaking: false, thinking: false, camera: "off" };
 }
 
 /** One message from the bot. */

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
 import { ACCEPTED, MAX_FILE_BYTES, MAX_FILES } from "../call/files";
 import type { CallState } from "../state/model";
@@ -67,6 +67,11 @@ export function Composer({ state, call, pickers }: Props) {
           {problem}
         </p>
       )}
+      {state.camera === "blocked" && (
+        <p class="hint" role="alert">
+          {words.files.cameraBlocked}
+        </p>
+      )}
       {files.length > 0 && (
         <Pending files={files} onRemove={(file) => setFiles(files.filter((each) => each !== file))} />
       )}
@@ -126,6 +131,18 @@ export function Composer({ state, call, pickers }: Props) {
             {state.microphone === "muted" ? words.talk.unmute : words.talk.mute}
           </button>
         )}
+        {live && (
+          <button
+            type="button"
+            class="secondary"
+            aria-pressed={state.camera === "on"}
+            title={words.files.cameraHint}
+            onClick={() => void call.useCamera(state.camera !== "on")}
+          >
+            {state.camera === "on" ? words.files.cameraOff : words.files.cameraOn}
+          </button>
+        )}
+        {state.camera === "on" && <Seen call={call} />}
         <details class="devices">
           <summary class="secondary">{words.talk.devices}</summary>
           <div class="fields">{pickers}</div>
@@ -168,6 +185,25 @@ function Pending({ files, onRemove }: { files: File[]; onRemove: (file: File) =>
         </li>
       ))}
     </ul>
+  );
+}
+
+/** What the bot may see, for the person to see it too. */
+function Seen({ call }: { call: Call }) {
+  const words = useWords();
+  const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    if (!video.current) return;
+    video.current.srcObject = call.camera.seen ?? null;
+    void video.current.play().catch(() => undefined);
+  }, [call]);
+  return (
+    <figure class="seen">
+      <video ref={video} muted playsInline aria-label={words.files.seen} />
+      <figcaption>
+        <span role="status">{words.files.cameraIsOn}</span>
+      </figcaption>
+    </figure>
   );
 }
 

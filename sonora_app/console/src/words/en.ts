@@ -71,6 +71,12 @@ export const en = {
       `${name} is too large: at most ${megabytes} MB are taken.`,
     tooMany: (count: number) => `At most ${count} files go with one message.`,
     empty: (name: string) => `${name} is empty.`,
+    cameraOn: "Switch camera on",
+    cameraOff: "Switch camera off",
+    cameraHint: "While it is on, Sonora may look when you ask it to.",
+    cameraBlocked: "The browser gives no camera. Allow it, or send a picture.",
+    cameraIsOn: "Camera on",
+    seen: "What Sonora may see",
   },
   phase: {
     idle: "Not connected",

@@ -70,6 +70,12 @@ export const es: Words = {
     tooLarge: (name, megabytes) => `${name} es demasiado grande: se aceptan ${megabytes} MB como máximo.`,
     tooMany: (count) => `Con un mensaje van ${count} archivos como máximo.`,
     empty: (name) => `${name} está vacío.`,
+    cameraOn: "Encender la cámara",
+    cameraOff: "Apagar la cámara",
+    cameraHint: "Mientras está encendida, Sonora puede mirar cuando se lo pidas.",
+    cameraBlocked: "El navegador no da ninguna cámara. Permítela o envía una imagen.",
+    cameraIsOn: "Cámara encendida",
+    seen: "Lo que Sonora puede ver",
   },
   phase: {
     idle: "Sin conexión",
