@@ -8,8 +8,9 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from sonora_app.call.call import Call
 from sonora_app.call.metrics import CallMetrics
-from sonora_app.call.summary import LookBack, look_back
+from sonora_app.call.summary import Description, LookBack, described_in_words, look_back
 from sonora_app.call.turn_recording import TurnWatcher
+from sonora_app.settings import Vendor
 from sonora_app.storage.records import EndReason, JsonObject, SessionUpdate, utc_now
 from sonora_app.storage.store import Store
 
@@ -81,9 +82,10 @@ class Keeping:
         await recorder.drain(timeout_secs=self._still(_WRITTEN_SECS))
         self._is_kept.set()
         if told := await self._look_back():
+            description = told.description or self._in_their_words()
             # Whoever is being erased may be so since it was asked for.
-            if told.description is not None and self._describes and not self._erased:
-                recorder.describe(**told.description.model_dump())
+            if description is not None and self._describes and not self._erased:
+                recorder.describe(**description.model_dump())
             if told.review is not None and not self._erased:
                 call.memory.review(told.review)
         if call.opened is not None and not self._erased and (by_now := self._used()) != used:
@@ -120,6 +122,18 @@ class Keeping:
             person=call.memory.person if call.memory.reviews else None,
             turns=call.memory.turns,
         )
+
+    def _in_their_words(self) -> Description | None:
+        """What was talked about, where a weak model cannot tell. A vendor's can in a later call."""
+        call = self._call
+        if Vendor.LLM not in call.services.local:
+            return None
+        said = [
+            str(message.get("content"))
+            for message in self._context.get_messages()
+            if isinstance(message, dict) and message.get("role") == "user"
+        ]
+        return described_in_words(said, call.lines)
 
     def _still(self, secs: float, *, share: float = 1.0) -> float:
         """How much of `secs` a step of closing may take, where the process does not wait for it."""

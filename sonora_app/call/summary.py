@@ -14,11 +14,12 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMes
 from pipecat.services.openai.llm import OpenAILLMService
 from pydantic import BaseModel, Field, ValidationError
 
-from sonora_app.flow.lines import FLOWS_DIR
+from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.flow.quoted import quotations
 from sonora_app.memories.person import Person
 from sonora_app.memories.prompt import told_facts, without_facts
 from sonora_app.memories.review import Review, SaidTurn, numbered
+from sonora_app.rehearsal.wording import topics_of
 from sonora_app.storage.records import utc_now
 
 _MAX_TOKENS = 500
@@ -85,7 +86,7 @@ async def look_back(
                 system_instruction=instruction,
                 response_schema=schema,
             )
-        told = json.loads(answer or "")
+        told = json.loads(_without_fence(answer or ""))
     except TimeoutError:
         logger.warning(f"No summary of the conversation within {timeout_secs:g} s")
     except json.JSONDecodeError:
@@ -97,6 +98,27 @@ async def look_back(
             _of_use(Description, told), _of_use(Review, told) if person is not None else None
         )
     return LookBack()
+
+
+def described_in_words(said: Sequence[str], lines: Lines) -> Description | None:
+    """What a conversation was about by the person's own words, where no model told it.
+
+    Args:
+        said: What the person said, oldest first.
+        lines: In the language that they speak.
+    """
+    topics = topics_of(said, lines)
+    if not topics:
+        return None
+    title = f"{topics[0][0].upper()}{topics[0][1:200]}"
+    summary = lines.text("described.summary", {"topics": lines.text("described.and").join(topics)})
+    return Description(title=title, summary=summary[:4_000], topics=topics[::-1], outcome="")
+
+
+def _without_fence(answer: str) -> str:
+    """The JSON object of an answer, which weak models put into a block of code, or into words."""
+    first, last = answer.find("{"), answer.rfind("}")
+    return answer[first : last + 1] if 0 <= first < last else answer
 
 
 def _of_use(model: type[_Part], told: object) -> _Part | None:

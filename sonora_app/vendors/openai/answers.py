@@ -2,8 +2,8 @@
 
 OpenAI's client checks nothing of a chunk, and Pipecat relies on what OpenAI itself sends. Other
 models omit fields, or send null or another type. They put several tool calls into one chunk, and
-number them differently or not at all. They send their thoughts as text, and stop in the middle of
-arguments.
+number them differently or not at all. They send their thoughts and their calls as text, and stop in
+the middle of arguments.
 
 Text is passed on as it comes, without thoughts. Tool calls are collected and passed on at the end,
 one per chunk, each with its own id. A call is dropped if its function is not offered or its
@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from openai.types.chat import ChatCompletionChunk
+
+from sonora_app.vendors.openai.written_calls import WrittenCalls
 
 Json: TypeAlias = dict[str, Any]
 
@@ -158,7 +160,7 @@ async def mended(
     Raises:
         CutShortError: The answer ended in mid-sentence, or in the middle of a call.
     """
-    spoken, calls = Spoken(), _Calls()
+    spoken, calls, written_calls = Spoken(), _Calls(), WrittenCalls(offered)
     said, why, chars = "", "", 0
     envelope: Json = {"id": "", "created": 0, "model": "", "object": "chat.completion.chunk"}
     async for chunk in chunks:
@@ -175,18 +177,20 @@ async def mended(
             calls.add(piece)
         written = _text(delta)
         chars += len(written)
-        text = spoken.add(written)
+        text = written_calls.add(spoken.add(written))
         said += text
         if text:
             yield _chunk(envelope, delta={"content": text})
-        if pieces:
+        if pieces or written_calls.holding:
             yield Progress()
         if chars + calls.size > MAX_CHARS:
             why = "length"
             break
-    if rest := spoken.end():
+    rest, read = written_calls.end(spoken.end())
+    if rest:
         said += rest
         yield _chunk(envelope, delta={"content": rest})
+    calls.calls += [_Call(name=name, arguments=arguments) for name, arguments in read]
     whole = calls.whole(offered)
     for number, call in enumerate(whole):
         function = {"name": call.name, "arguments": call.arguments}

@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from openai import APIConnectionError, APIStatusError, APITimeoutError, NotFoundError
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
+from pipecat.processors.aggregators.llm_context import LLMContext
 
 from sonora_app.settings.addresses import host_and_port
-from sonora_app.vendors.openai.requests import BoundedOpenAILLMService, EmptyAnswerError
+from sonora_app.vendors.openai.guards import Chunks, EmptyAnswerError, unechoed
+from sonora_app.vendors.openai.requests import BoundedOpenAILLMService
 
 _INSTRUCTIONS = "# Instructions\n"
 _PERSON = "# The person says\n"
@@ -30,6 +32,8 @@ class LocalLLMService(BoundedOpenAILLMService):
 
     # Whoever asks again while the first answer is computed waits for both.
     repeated_after = (EmptyAnswerError,)
+    # A weak model often forgets to call anything.
+    goodbyes_heeded = 1
 
     def __init__(self, *, base_url: str, model: str, **kwargs: Any) -> None:  # noqa: ANN401
         """Create the service, which asks nothing yet."""
@@ -37,14 +41,22 @@ class LocalLLMService(BoundedOpenAILLMService):
         super().__init__(base_url=base_url, settings=settings, **kwargs)
         self._where = host_and_port(base_url)
         self._asked_for = model
+        self._instructions: list[str] = []
 
     def build_chat_completion_params(
         self, params_from_context: OpenAILLMInvocationParams
     ) -> dict[str, Any]:
         """Build a request in which no two messages of a role follow one another."""
         params = super().build_chat_completion_params(params_from_context)
-        params["messages"] = alternating(cast(list[dict[str, Any]], params["messages"]))
+        messages = cast(list[dict[str, Any]], params["messages"])
+        told = [each["content"] for each in messages if each["role"] in ("system", "developer")]
+        self._instructions = [each for each in told if isinstance(each, str)]
+        params["messages"] = alternating(messages)
         return params
+
+    def guarded(self, chunks: Chunks, context: LLMContext) -> Chunks:
+        """An answer that does not repeat the instructions either."""
+        return unechoed(super().guarded(chunks, context), self._instructions)
 
     def in_words(self, exception: Exception) -> str | None:
         """What is wrong with the server, and what to do; None where that is not known.

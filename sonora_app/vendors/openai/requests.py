@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from itertools import takewhile
 from typing import Any, cast
 
 import httpx
@@ -22,6 +23,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.http import TIMEOUT_EXCEPTIONS, connection_limits
 
+from sonora_app.flow.goodbyes import way_out
 from sonora_app.vendors.openai.answers import (
     CutShortError,
     Progress,
@@ -29,6 +31,12 @@ from sonora_app.vendors.openai.answers import (
     mended,
 )
 from sonora_app.vendors.openai.aside import TokensAside
+from sonora_app.vendors.openai.guards import (
+    Chunks,
+    EmptyAnswerError,
+    unheeded,
+    wound_up,
+)
 from sonora_app.vendors.openai.limits import (
     AnswerLimits,
     offered_in,
@@ -37,11 +45,6 @@ from sonora_app.vendors.openai.limits import (
 )
 from sonora_app.vendors.openai.pace import Paced, rejoined
 from sonora_app.vendors.openai.speculation import ForetellingLLMService
-
-
-class EmptyAnswerError(Exception):
-    """The model's answer ended without a word that can be said or a call that can be done."""
-
 
 _REPEATED: tuple[type[Exception], ...] = (
     TimeoutError,
@@ -81,9 +84,15 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         begun: Whether the answer asked for last has begun.
         aside: The tokens of what was asked beside the talk.
         repeated_after: What a request is repeated after, where no other model is quicker.
+        goodbyes_heeded: After how many plain goodbyes in a row the call is wound up, though the
+            model calls nothing.
     """
 
     repeated_after: tuple[type[Exception], ...] = _REPEATED
+
+    # A strong model that answers a goodbye with words may know more of it than the words tell: it
+    # asked for one, say. Twice in a row it is mistaken.
+    goodbyes_heeded = 2
 
     def __init__(self, *, limits: AnswerLimits, attempts: int = 2, **kwargs: Any) -> None:  # noqa: ANN401
         """Create the service, which asks nothing yet."""
@@ -241,7 +250,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         try:
             async with asyncio.timeout(timeout_secs) as limit:
                 paced = Paced(await super().get_chat_completions(context))
-                chunks = mended(paced, offered)
+                chunks = self.guarded(mended(paced, offered), context)
                 try:
                     first = await self._first_of(chunks, limit)
                 except BaseException:
@@ -253,9 +262,21 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         paced.next_secs = self._limits.next_token_secs
         return rejoined(first, chunks, paced)
 
-    async def _first_of(
-        self, chunks: AsyncGenerator[ChatCompletionChunk | Progress], limit: asyncio.Timeout
-    ) -> list[ChatCompletionChunk]:
+    def guarded(self, chunks: Chunks, context: LLMContext) -> Chunks:
+        """An answer of which a plain goodbye winds the call up, also where it calls nothing.
+
+        Args:
+            chunks: What the model answers.
+            context: What it was asked.
+        """
+        said = unheeded(context.get_messages())
+        offered = () if self._wants_words else offered_in(context)
+        goodbyes = [*takewhile(bool, (way_out(turn, offered) for turn in said))]
+        if len(goodbyes) < self.goodbyes_heeded or not goodbyes[0]:
+            return chunks
+        return wound_up(chunks, goodbyes[0])
+
+    async def _first_of(self, chunks: Chunks, limit: asyncio.Timeout) -> list[ChatCompletionChunk]:
         """What comes of an answer until it can be begun: some words, or all of its calls."""
         first: list[ChatCompletionChunk] = []
         words, until = "", None

@@ -1,0 +1,84 @@
+"""A whole call with a weak model on this machine: it only talks, and the call comes to its end."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from simulators.clients.bot_process import running_bot
+from simulators.clients.webrtc import page
+from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply
+from sonora_app.flow.lines import Lines
+from sonora_app.settings import Language
+from tests.session.conftest import transcript_of
+
+pytestmark = pytest.mark.session
+
+ES = Lines(Language.ES)
+MODEL = "qwen2.5:1.5b"
+ANSWER = "Oaxaca es preciosa en abril."
+SUMMED_UP = "Hablamos de Oaxaca. ¿Algo más?"
+
+
+def weak(request: ChatRequest) -> Reply:
+    """Talks whatever it is asked, in lists of JSON or not, and calls nothing."""
+    return Reply(ANSWER if "wrap_up" in request.tools else SUMMED_UP)
+
+
+def prefixes_grow(bodies: Sequence[Any]) -> None:
+    """Each request of a step begins with the one before it: a server reads only what is new."""
+    asked = [body for body in bodies if body["stream"]]
+    for before, after in pairwise(asked):
+        if before.get("tools") != after.get("tools"):
+            # Another step of the flow.
+            continue
+        assert _as_text(after).startswith(_as_text(before))
+
+
+def _as_text(body: Any) -> str:
+    """What a server reads, as far as it can go on: the last message is still open."""
+    return "\n".join(f"{each['role']} {each.get('content')}" for each in body["messages"])
+
+
+async def test_a_call_with_a_weak_model_goes_from_greeting_to_farewell(tmp_path: Path) -> None:
+    server = OpenAIVendor()
+    server.models, server.model = [MODEL], weak
+    async with server.serving():
+        with running_bot(tmp_path, OPENAI_BASE_URL=server.url, OPENAI_MODEL=MODEL) as bot:
+            async with page(bot.url) as client:
+                await client.ready()
+                opened = await client.action("set_conversation_id", user_id=f"user-{uuid4()}")
+                opened_id = opened["data"]["d"]["conversation_id"]
+                await client.event("node-changed", node="conversation", timeout_secs=30)
+                client.type_text("Quiero planear un viaje a Oaxaca.")
+                await client.event("message-recorded", seq=3, timeout_secs=20)
+                client.type_text("Gracias, chau.")
+                await client.event("node-changed", node="wrap_up", timeout_secs=20)
+                await client.event("message-recorded", seq=5, timeout_secs=20)
+                client.type_text("No, gracias.")
+                await client.event("conversation-ended", reason="goodbye", timeout_secs=30)
+            async with asyncio.timeout(20):
+                while not (transcript := await transcript_of(bot, opened_id)).conversation.title:
+                    await asyncio.sleep(0.2)
+
+    said = [one.content for one in transcript.messages]
+    assert said == [
+        ES.text("greeting.new"),
+        "Quiero planear un viaje a Oaxaca.",
+        ANSWER,
+        "Gracias, chau.",
+        SUMMED_UP,
+        "No, gracias.",
+        ES.text("farewell.goodbye"),
+    ]
+    assert transcript.conversation.title == "Planear un viaje"
+    assert transcript.conversation.summary == "La persona habló de: planear un viaje."
+    assert [move.trigger for move in transcript.transitions][-2:] == ["wrap_up", "say_goodbye"]
+    played: Any = transcript.messages[2].metadata
+    assert (played["local"], played["stand_ins"]) == (["llm"], ["tts"])
+    assert transcript.conversation.metadata["local"] == ["llm"]
+    prefixes_grow(server.bodies)
