@@ -53,10 +53,12 @@ class ConversationLookup:
         if await make_way(opened, self.store, self.others):
             by_now = await self.reading.by_now(found, opened.conversation_id, request.user_id)
             found = known_to(request, by_now)
-            opened = self._opened_from(request, found)
+            opened = self._opened_from(request, found, made_way=True)
         return opened, found
 
-    def _opened_from(self, request: OpeningRequest, found: Found) -> OpenedConversation:
+    def _opened_from(
+        self, request: OpeningRequest, found: Found, *, made_way: bool = False
+    ) -> OpenedConversation:
         return open_conversation(
             request,
             found,
@@ -65,4 +67,5 @@ class ConversationLookup:
             app_version=__version__,
             played=self.services.played(),
             returnable=self.driver.cases("set_conversation_id", prefix=CASE),
+            made_way=made_way,
         )

@@ -106,6 +106,7 @@ def open_conversation(
     app_version: str,
     played: JsonObject | None = None,
     returnable: Collection[str] = (),
+    made_way: bool = False,
 ) -> OpenedConversation:
     """Open the conversation that is asked for, or a new one.
 
@@ -119,6 +120,7 @@ def open_conversation(
         app_version: The version of Sonora, kept with the call.
         played: Which parts are no vendor's, kept with a new conversation.
         returnable: The nodes of the flow that one can come back to.
+        made_way: Whether the last call was just asked to end, since the person is here.
 
     Raises:
         ConversationRefusedError: This user may not open the conversation.
@@ -131,9 +133,10 @@ def open_conversation(
     opening, previous = begun.opening, begun.previous
     standing, conversation_id = opening.standing, opening.conversation.id
     session_id = uuid7(after=standing.position.session_id if standing else None)
-    back = place_of_return(opening, returnable, within_secs=settings.return_secs, now=utc_now())
+    back = place_of_return(opening, returnable, settings.return_secs, made_way=made_way)
     unsettled = opening.incomplete or (standing is not None and standing.ended_at is None)
     room = _ROOM if unsettled else 0
+    call = _call_records(conversation_id, session_id, back, transport, app_version)
     return OpenedConversation(
         conversation_id=conversation_id,
         asked_for=request.conversation_id if request.conversation_id != conversation_id else None,
@@ -151,10 +154,7 @@ def open_conversation(
         last_message_seq=opening.last_message_seq + room,
         last_transition_seq=opening.last_transition_seq + room,
         last_at=_last_at(opening, unsettled),
-        records=(
-            *begun.records,
-            *_call_records(conversation_id, session_id, back, transport, app_version),
-        ),
+        records=(*begun.records, *call),
     )
 
 

@@ -1,8 +1,9 @@
 """Decides whether a person who comes back is put back where the talk broke off, or greeted.
 
 They are put back when the last call of the conversation did not come to its end, and was there a
-short while ago (SONORA_RETURN_SECS). Where they are put the flow says: its
-`set_conversation_id` has a case `back_in_<node>` for each node that one can come back to.
+short while ago (SONORA_RETURN_SECS), or still now. Whether it was there still now is not asked of
+the clock: it may have been on another machine, whose clock differs. Where they are put the flow
+says: its `set_conversation_id` has a case `back_in_<node>` for each node that one can come back to.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sonora_app.storage.positions import STATE_CHARS, Standing
-from sonora_app.storage.records import EndReason, Role
+from sonora_app.storage.records import EndReason, Role, utc_now
 from sonora_app.storage.store import Opening
 
 CASE = "back_in_"
@@ -46,7 +47,7 @@ class Return:
 
 
 def place_of_return(
-    opening: Opening, nodes: Collection[str], *, within_secs: float, now: datetime
+    opening: Opening, nodes: Collection[str], within_secs: float, *, made_way: bool
 ) -> Return | None:
     """Where to put a person back in a conversation; None where they are to be greeted.
 
@@ -54,7 +55,7 @@ def place_of_return(
         opening: What is known of the conversation.
         nodes: The nodes that one can come back to.
         within_secs: How long ago the last call may have given a sign of life, in seconds.
-        now: The time.
+        made_way: Whether the last call was just asked to end, since the person is here.
     """
     standing = opening.standing
     if standing is None or standing.position.node not in nodes:
@@ -62,7 +63,10 @@ def place_of_return(
     if standing.end_reason not in (None, *_BROKEN_OFF):
         return None
     last_sign_at = max(standing.last_sign_at, _last_message_at(opening, standing))
-    if within_secs <= 0 or now - last_sign_at > timedelta(seconds=within_secs):
+    went_on = made_way and standing.end_reason is not EndReason.CRASHED
+    if within_secs <= 0 or not (
+        went_on or utc_now() - last_sign_at <= timedelta(seconds=within_secs)
+    ):
         return None
     position = standing.position
     heard = _was_heard(opening, standing)
