@@ -139,11 +139,12 @@ class Call:
             "language": request.language or "",
         }
         try:
-            opened, found = await self._lookup.find(request)
+            async with self._lookup.alone(request):
+                opened, found = await self._lookup.find(request)
+                await self._begin(opened, request, found)
         except SonoraError:
             await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
             raise
-        await self._begin(opened, request, found)
         await self.driver.fire("set_conversation_id", cause=cause, arguments=arguments)
         if opened.back is not None:
             await self.say(self.lines.text("still_here"))

@@ -1,5 +1,6 @@
 """Finds the conversation that a call is to go on with, and has the calls end that talk in it."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from sonora_app import __version__
@@ -37,6 +38,16 @@ class ConversationLookup:
     def __post_init__(self) -> None:
         """Read nothing yet."""
         self.reading = Reading(self.store, self.settings, recall=opening_recall(self.settings))
+
+    def alone(self, request: OpeningRequest) -> AbstractAsyncContextManager[object]:
+        """Be the only call of this process that is about to open what is asked for.
+
+        Two that opened it at once would each go on from where the one before both of them ended,
+        and so give the same numbers to what is said in them.
+        """
+        if self.others is None or request.conversation_id is None:
+            return nullcontext()
+        return self.others.opening(request.conversation_id)
 
     async def find(self, request: OpeningRequest) -> tuple[OpenedConversation, Found]:
         """Find what is asked for. The calls that talk in it have ended then.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
@@ -24,6 +25,11 @@ _CLAIM_SECS = 1.5
 
 class OtherCalls(Protocol):
     """The other calls of this process."""
+
+    def opening(self, conversation_id: UUID) -> AbstractAsyncContextManager[object]:
+        """Be the only call that is about to open a conversation: another one waits until the block
+        ends, and then finds this call among those that make way."""
+        ...
 
     async def make_way(
         self, conversation_id: UUID, owner_id: str | None, *, within_secs: float

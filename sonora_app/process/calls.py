@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from loguru import logger
 
@@ -96,6 +97,8 @@ class Calls:
         self.stopping = False
         self._held: dict[asyncio.Task[Any], EndableCall] = {}
         self._expected: dict[asyncio.Task[Any], UUID | None] = {}
+        # Each stays as long as a call holds it or waits for it.
+        self._opening: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     def __len__(self) -> int:
         """How many calls are in progress."""
@@ -179,6 +182,12 @@ class Calls:
             if isinstance(outcome, Exception):
                 logger.opt(exception=outcome).error("A call cannot be ended")
         await self._cancel_after(within_secs)
+
+    @contextlib.asynccontextmanager
+    async def opening(self, conversation_id: UUID) -> AsyncGenerator[None]:
+        """See `OtherCalls.opening`."""
+        async with self._opening.setdefault(conversation_id, asyncio.Lock()):
+            yield
 
     async def make_way(
         self, conversation_id: UUID, owner_id: str | None, *, within_secs: float

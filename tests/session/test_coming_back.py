@@ -70,6 +70,29 @@ async def test_a_second_tab_takes_over_and_the_first_is_told(bot: BotProcess) ->
     assert transcript.conversation.status is ConversationStatus.ABANDONED
 
 
+async def test_of_two_tabs_that_come_at_once_one_holds_the_talk(bot: BotProcess) -> None:
+    async with page(bot.url) as old:
+        first = await open_conversation(old)
+        await old.event("node-changed", node="conversation", timeout_secs=30)
+        async with page(bot.url) as one, page(bot.url) as other:
+            await asyncio.gather(*(open_conversation(tab, first.id) for tab in (one, other)))
+            await told_of_taking_over(old, within_secs=2)
+            over = [asyncio.create_task(tab.closed.wait()) for tab in (one, other)]
+            done, (left,) = await asyncio.wait(over, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            assert len(done) == 1
+            left.cancel()
+            holder = other if one.closed.is_set() else one
+            holder.type_text("Sigamos.")
+            await holder.event("message-recorded", role=Role.USER)
+    transcript = await ended(bot, first.id, 3)
+    check_one_talk(transcript)
+    assert [session.end_reason for session in transcript.sessions] == [
+        EndReason.TAKEN_OVER,
+        EndReason.TAKEN_OVER,
+        EndReason.CLIENT_LEFT,
+    ]
+
+
 async def test_nobody_elses_call_is_taken_over(bot: BotProcess) -> None:
     async with page(bot.url) as old:
         first = await open_conversation(old)
