@@ -12,6 +12,7 @@ from sonora_app.commands import (
     flow,
     knowledge,
     memories,
+    models,
     protocol,
     settings,
     sync,
@@ -37,6 +38,7 @@ app.add_typer(memories.app, name="memories")
 app.add_typer(users.app, name="users")
 app.add_typer(sync.app, name="sync")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(models.app, name="models")
 app.command(help=say("Check what a call needs, and say what to do. Exits with 1 on a problem."))(
     doctor.doctor
 )

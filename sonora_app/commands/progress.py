@@ -5,7 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
 from sonora_app.commands.output import plain
 
@@ -43,3 +50,23 @@ def progress_bar() -> Generator[Bar]:
 
     with shown:
         yield Bar(begin, reached)
+
+
+@contextmanager
+def fetching_bar(name: str) -> Generator[Callable[[int, int], None]]:
+    """What shows on a terminal's stderr how much of something has come, in bytes of how many."""
+    shown = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True, markup=False),
+        transient=True,
+    )
+    task = shown.add_task(plain(name), total=None)
+
+    def reached(done: int, size: int) -> None:
+        shown.update(task, completed=done, total=size)
+
+    with shown:
+        yield reached

@@ -1,5 +1,6 @@
 """The settings written out: as the page `docs/settings.md` and as the file `.env.example`."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sonora_app.settings.environment import names
+from sonora_app.settings.local import LocalSettings
 from sonora_app.settings.process import ProcessSettings
 from sonora_app.settings.settings import Settings
 from sonora_app.settings.storage import StorageSettings
@@ -15,6 +17,7 @@ from sonora_app.settings.vendors import VendorSettings
 
 SECTIONS: tuple[type[BaseModel], ...] = (
     VendorSettings,
+    LocalSettings,
     StorageSettings,
     TalkSettings,
     ProcessSettings,
@@ -24,6 +27,8 @@ SECTIONS: tuple[type[BaseModel], ...] = (
 _TO_FILL_IN = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
 
 _WIDTH = 100
+
+_LINK = re.compile(r"\[([a-z]+\.md)\]\(\1\)")
 
 _MARKDOWN_HEAD = """\
 # Settings
@@ -105,4 +110,4 @@ def _are(others: list[str]) -> str:
 
 
 def _without_markup(text: str) -> str:
-    return text.replace("`", "").replace("[security.md](security.md)", "docs/security.md")
+    return _LINK.sub(r"docs/\1", text.replace("`", ""))

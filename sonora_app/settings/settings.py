@@ -20,15 +20,15 @@ from sonora_app.settings.env_file import (
     file_variables,
 )
 from sonora_app.settings.environment import ENV_FILE, names
+from sonora_app.settings.local import LocalSettings
 from sonora_app.settings.mistakes import Mistake, bare_name, find_mistake
 from sonora_app.settings.process import ProcessSettings
 from sonora_app.settings.storage import StorageSettings
 from sonora_app.settings.talk import TalkSettings
-from sonora_app.settings.vendors import VendorSettings
 from sonora_app.wording.translation import Worded, joined, worded
 
 
-class Settings(VendorSettings, StorageSettings, TalkSettings, ProcessSettings):
+class Settings(LocalSettings, StorageSettings, TalkSettings, ProcessSettings):
     """Everything that can be set from outside, with its default. Durations are in seconds."""
 
     @property

@@ -127,6 +127,11 @@ class StorageSettings(EnvironmentSettings):
         return self.data_dir / "knowledge.db"
 
     @property
+    def models_path(self) -> Path:
+        """The folder of the models that were fetched."""
+        return self.data_dir / "models"
+
+    @property
     def auth_url(self) -> str:
         """The address of the project's auth server, which is also the issuer of its tokens.
 

@@ -45,7 +45,8 @@ class VendorSettings(EnvironmentSettings):
         "nova-3",
         validation_alias=AliasChoices("SONORA_STT", "DEEPGRAM_MODEL"),
         description="Deepgram's model. With `flux`, or a model whose name begins so, Deepgram "
-        "decides when a turn ends; with any other, Sonora does.",
+        "decides when a turn ends; with any other, Sonora does. With `whisper`, no Deepgram: what "
+        "is said is recognised on this machine ([local.md](local.md)).",
     )
     openai_model: str = Field(
         "gpt-4.1", validation_alias="OPENAI_MODEL", description="The language model."

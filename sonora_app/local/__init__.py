@@ -1,0 +1,1 @@
+"""Parts of a call that run on this machine: their models, and the services that use them."""
