@@ -51,7 +51,9 @@ def model_hub(files: Mapping[str, bytes]) -> Generator[ModelHub]:
             self.send_response(206 if begin else 200)
             self.send_header("Content-Length", str(len(content) - begin))
             if begin:
-                self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+                self.send_header(
+                    "Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}"
+                )
             self.end_headers()
             self.wfile.write(content[begin:][: hub.breaks_off_after])
 

@@ -35,7 +35,6 @@ _WAIT_SECS = 1.0
 """Before the second try; twice as long before each further one."""
 _TIMEOUT_SECS = 20.0
 """How long a server may say nothing."""
-_CHUNK = 1 << 18
 _SPARE = 50_000_000
 """What must be left on the disk, in bytes, so that the journal can still be written."""
 _LOCK_POLL_SECS = 0.2
@@ -163,7 +162,7 @@ def _continue(
         continues = answer.status_code == HTTPStatus.PARTIAL_CONTENT
         with path.open("ab" if continues else "wb") as out:
             size = have if continues else 0
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in answer.iter_raw():
                 size += len(chunk)
                 if size > file.size:
                     break

@@ -9,6 +9,7 @@ from sonora_app.settings.choices import Vendor
 from sonora_app.settings.vendors import VendorSettings
 
 _WHISPER = "whisper"
+_NONE = "none"
 
 
 class LocalSettings(VendorSettings):
@@ -19,7 +20,8 @@ class LocalSettings(VendorSettings):
         validation_alias="SONORA_WHISPER_MODEL",
         description="The model that recognises speech on this machine: `tiny`, `base`, `small` or "
         "`large-v3-turbo`, which is fetched once, or the folder of another one that was converted "
-        "for CTranslate2. See [local.md](local.md).",
+        "for CTranslate2. With `none`, what is said is recognised here only where `SONORA_STT` "
+        "asks for it. See [local.md](local.md).",
     )
     models_url: str = Field(
         "",
@@ -43,19 +45,12 @@ class LocalSettings(VendorSettings):
     def hears_locally(self) -> bool:
         """Whether what is said is recognised on this machine.
 
-        It is where the settings ask for it, and where there is no key, no word about it, and the
-        package for it.
+        It is where the settings ask for it; and where they say nothing, there is no key, and the
+        package for it is installed.
         """
         if "speech_model" in self.written_as:
             # Deepgram has models of this name too.
             named = self.written_as["speech_model"] == "SONORA_STT"
             return named and self.speech_model.lower() == _WHISPER
-        return self.key(Vendor.STT) is None and find_spec("faster_whisper") is not None
-
-    def local_parts(self) -> frozenset[Vendor]:
-        """The parts of a call that run on this machine, and need no key."""
-        return frozenset([Vendor.STT] if self.hears_locally else [])
-
-    def stand_ins(self) -> frozenset[Vendor]:
-        """The vendors that have no key, and whose part does not run here either: stood in for."""
-        return super().stand_ins() - self.local_parts()
+        unasked = self.key(Vendor.STT) is None and self.whisper_model != _NONE
+        return unasked and find_spec("faster_whisper") is not None

@@ -48,9 +48,7 @@ def ignore(done: int, size: int) -> None:
 
 def test_a_model_is_fetched_once(hub: ModelHub, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    folder = fetch(
-        MODEL, tmp_path / "m", mirror=hub.url, progress=lambda *done: told.append(done)
-    )
+    folder = fetch(MODEL, tmp_path / "m", mirror=hub.url, progress=lambda *done: told.append(done))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENTS
     assert told[-1] == (MODEL.size, MODEL.size)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
