@@ -174,6 +174,7 @@ class Call:
             )
         if not opened.complete:
             self._late.begin(opened, request)
+        self.tools.recall(self._store, opened)
 
     # --- For the flow's handlers
 

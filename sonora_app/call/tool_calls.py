@@ -9,21 +9,24 @@ is there (`tool_waiting.py`).
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 from loguru import logger
-from pipecat.flows import NO_RESPONSE, FlowArgs, FlowManager, FlowsFunctionSchema
+from pipecat.flows import NO_RESPONSE, FlowsFunctionSchema
 
+from sonora_app.call.earlier_tools import EarlierTools
+from sonora_app.call.opening import OpenedConversation
 from sonora_app.call.silence import Silence
+from sonora_app.call.tool_agreement import Agreements
+from sonora_app.call.tool_offers import CONFIRMED_BY, Result, cancel_function, function_of
 from sonora_app.call.tool_running import STATUS, RunningTool, event_of, outcome_of
 from sonora_app.call.tool_waiting import SILENCE_SECS, ToolWaiting, WaitingCall
 from sonora_app.flow.quoted import quoted
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import JsonObject
+from sonora_app.storage.store import Store
 from sonora_app.storage.tool_calls import ToolStatus
-from sonora_app.tools.declaration import CANCEL
 from sonora_app.tools.tool import Outcome, OutcomeStatus, Tool
 from sonora_app.tools.toolbox import Toolbox
 
@@ -36,8 +39,6 @@ _RECORDED_SECS = 0.25
 """How long a tool that must not be done twice waits for its record."""
 
 _GRACE_SECS = 1.0
-
-Result = tuple[JsonObject, Any]
 
 
 class ToolsCall(WaitingCall, Protocol):
@@ -61,9 +62,10 @@ class ToolCalls:
         self._silence = silence
         self._call: ToolsCall | None = None
         self._waiting: ToolWaiting | None = None
+        self._earlier = EarlierTools()
         self._calls: list[RunningTool] = []
-        self._asked_for: dict[str, int] = {}
         self._turn = 0
+        self._agreements = Agreements(lambda wanted: self._earlier.unsure(wanted))
         self._trace: list[JsonObject] = []
         self._open = 0
         self._unanswered = False
@@ -84,6 +86,14 @@ class ToolCalls:
         self._call = call
         self._waiting = ToolWaiting(call, self._silence, self._is_waited_for)
 
+    def recall(self, store: Store, opened: OpenedConversation) -> None:
+        """Have the model told what was done in earlier calls of the conversation, beside the call.
+
+        So nothing is done twice that the person, or the model, does not know to have been done.
+        """
+        if self._call is not None and self._waiting is not None and opened.resumed and self.any:
+            self._earlier.begin(self._call, self._waiting, store, opened)
+
     # --- For the flow
 
     def functions(self) -> dict[str, list[FlowsFunctionSchema]]:
@@ -91,40 +101,21 @@ class ToolCalls:
         offered: dict[str, list[FlowsFunctionSchema]] = {}
         for tool in self._toolbox.tools:
             for node in tool.nodes:
-                offered.setdefault(node, []).append(self._function(tool))
+                offered.setdefault(node, []).append(function_of(tool, self._asked))
         for functions in offered.values():
-            functions.append(self._cancel_function())
+            functions.append(cancel_function(self._call_off))
         return offered
 
-    def _function(self, tool: Tool) -> FlowsFunctionSchema:
-        async def handler(args: FlowArgs, _: FlowManager) -> Result:
-            return await self._asked(tool, args)
-
-        return FlowsFunctionSchema(
-            name=tool.name,
-            description=tool.description,
-            properties=dict(cast(JsonObject, tool.parameters.get("properties") or {})),
-            required=list(cast(list[str], tool.parameters.get("required") or [])),
-            handler=handler,
-        )
-
-    def _cancel_function(self) -> FlowsFunctionSchema:
-        async def handler(args: FlowArgs, _: FlowManager) -> Result:
-            return self._call_off(str(args.get("name") or "")), None
-
-        return FlowsFunctionSchema(
-            name=CANCEL,
-            description="Call off a tool that is still running, because the person asks for it.",
-            properties={"name": {"type": "string", "description": "Which; empty for all."}},
-            required=[],
-            handler=handler,
-        )
-
     # --- What the call tells
+
+    def bot_said(self, text: str) -> None:
+        """The bot said something of its own, as the person heard it."""
+        self._agreements.bot_said(text)
 
     def user_said(self, *, typed: bool) -> None:
         """The user said something: a turn begins."""
         self._turn += 1
+        self._agreements.user_said()
         if typed:
             self._silence.typed()
 
@@ -136,6 +127,7 @@ class ToolCalls:
     def stop(self) -> None:
         """The talk is over. What is being done goes on."""
         self._over = True
+        self._earlier.close()
         if self._waiting is not None:
             self._waiting.close()
 
@@ -158,18 +150,19 @@ class ToolCalls:
 
     # --- One call of a tool
 
-    async def _asked(self, tool: Tool, arguments: Mapping[str, Any]) -> Result:
+    async def _asked(self, tool: Tool, arguments: JsonObject) -> Result:
         from sonora_app.tools.arguments import argument_mistakes
 
-        if mistakes := argument_mistakes(arguments, tool.parameters):
-            return {"status": "refused", "mistakes": mistakes, "note": self._note("mistakes")}, None
         given = dict(arguments)
+        asked = str(given.pop(CONFIRMED_BY, "")) if tool.confirm else ""
+        if mistakes := argument_mistakes(given, tool.parameters):
+            return {"status": "refused", "mistakes": mistakes, "note": self._note("mistakes")}, None
         fingerprint = json.dumps([tool.name, given], sort_keys=True, ensure_ascii=False)
         same = self._same(fingerprint)
         if same is None:
-            if tool.confirm and not self._agreed(fingerprint):
-                return {"status": "to_be_confirmed", "note": self._note("confirm")}, None
             same = RunningTool(tool, given, fingerprint, self._turn)
+            if note := self._agreements.missing(same, self._calls, asked):
+                return {"status": "to_be_confirmed", "note": self._note(note)}, None
             self._calls.append(same)
             same.task = asyncio.create_task(self._do(same), name=f"sonora-tool-{tool.name}")
         return await self._result_of(same)
@@ -180,14 +173,6 @@ class ToolCalls:
             if each.fingerprint == fingerprint and (not each.ended or each.turn == self._turn):
                 return each
         return None
-
-    def _agreed(self, fingerprint: str) -> bool:
-        """Whether the person said something since they were to be asked for this."""
-        asked_in = self._asked_for.pop(fingerprint, None)
-        if asked_in is not None and asked_in < self._turn:
-            return True
-        self._asked_for[fingerprint] = self._turn if asked_in is None else asked_in
-        return False
 
     async def _result_of(self, running: RunningTool) -> Result:
         """What the function call gives. Of several in one answer, the last has them answered."""
@@ -214,7 +199,7 @@ class ToolCalls:
             running.late = True
             raise
         if task.done():
-            return self._told(running.tool, outcome_of(task)), True
+            return self._told(running, outcome_of(task)), True
         running.late = True
         if self._waiting is not None:
             self._waiting.bridge()
@@ -270,7 +255,7 @@ class ToolCalls:
     async def _tell_late(self, running: RunningTool, outcome: Outcome) -> None:
         if self._call is None or self._waiting is None or self._over:
             return
-        told, tool = self._told(running.tool, outcome), running.tool
+        told, tool = self._told(running, outcome), running.tool
         facts = {
             "name": tool.name,
             "arguments": quoted(json.dumps(running.arguments, ensure_ascii=False)),
@@ -278,10 +263,12 @@ class ToolCalls:
         }
         await self._waiting.tell(self._call.lines.text("prompt.tool.late", facts))
 
-    def _told(self, tool: Tool, outcome: Outcome) -> JsonObject:
+    def _told(self, running: RunningTool, outcome: Outcome) -> JsonObject:
         """What the model is told of an outcome."""
+        tool = running.tool
         told: JsonObject = {"status": outcome.status.value, "result": outcome.text}
         if outcome.status is OutcomeStatus.UNKNOWN:
+            running.unknown_in = self._turn
             told["note"] = self._note("unknown_repeatable" if tool.repeatable else "unknown")
         elif outcome.status is not OutcomeStatus.DONE:
             told["note"] = self._note("failed")

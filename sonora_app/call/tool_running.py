@@ -36,6 +36,7 @@ class RunningTool:
         task: Does it.
         late: Whether its function call was over before it.
         called_off: Whether the person does not want it any more.
+        unknown_in: In which turn the model was told that it is not known whether it was done.
     """
 
     tool: Tool
@@ -47,6 +48,7 @@ class RunningTool:
     task: "asyncio.Task[Outcome] | None" = None
     late: bool = False
     called_off: bool = False
+    unknown_in: int | None = None
 
     @property
     def kept_arguments(self) -> JsonObject:

@@ -174,6 +174,7 @@ class TurnWatcher:
         if self._call.recorder is None or not turn.content.strip():
             return
         tools = self._call.tools.take_trace()
+        self._call.tools.bot_said(turn.content)
         played = self._call.services.played(_SPEAKING)
         self._call.recorder.message(
             Role.ASSISTANT,

@@ -10,6 +10,7 @@ from sonora_app.storage.records import Message, Session, Transition
 from sonora_app.storage.store import Listing, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.supabase.rows import readable, to_tool_call
 from sonora_app.storage.tool_calls import ToolCall
 
 OnPartial = Callable[[SupabaseError], None]
@@ -72,6 +73,40 @@ async def read_transcript(
             )
         ),
     )
+
+
+async def read_tool_calls(
+    journal: Journal,
+    api: SupabaseApi,
+    conversation_id: UUID,
+    *,
+    limit: int,
+    on_partial: OnPartial,
+) -> tuple[ToolCall, ...]:
+    """The newest calls of tools that either store has of a conversation, oldest first.
+
+    Raises:
+        StorageError: The journal cannot be read.
+    """
+    here = await journal.tool_calls(conversation_id, limit=limit)
+    try:
+        rows = await api.rows(
+            lambda client: (
+                client.table("tool_calls")
+                .select("*")
+                .eq("conversation_id", str(conversation_id))
+                .order("started_at", desc=True)
+                .limit(limit)
+            )
+        )
+    except SupabaseError as error:
+        on_partial(error)
+        return here
+    there = readable(rows, to_tool_call)
+    # Of a call that one of them knows the end of, that one is right.
+    ordered = sorted((*there, *here), key=lambda each: each.ended_at is not None)
+    calls = {each.id: each for each in ordered}.values()
+    return tuple(sorted(calls, key=lambda each: (each.started_at, each.id))[-limit:])
 
 
 async def read_listings(

@@ -280,6 +280,14 @@ class Store(Protocol):
         """
         ...
 
+    async def tool_calls(self, conversation_id: UUID, *, limit: int) -> tuple[ToolCall, ...]:
+        """The newest calls of tools of a conversation, oldest first.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        ...
+
     async def conversations(
         self, *, user_id: str | None = None, limit: int = 50
     ) -> tuple[Listing, ...]:

@@ -20,7 +20,7 @@ from loguru import logger
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import joined_known, read_known
-from sonora_app.storage.merged_reads import read_listings, read_transcript
+from sonora_app.storage.merged_reads import read_listings, read_tool_calls, read_transcript
 from sonora_app.storage.positions import later_standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Message, Record, RecordedCall, StorageHealth
@@ -43,6 +43,7 @@ from sonora_app.storage.supabase.mirrored_files import MirroredFiles
 from sonora_app.storage.supabase.past import apply_past
 from sonora_app.storage.supabase.shipper import Shipper
 from sonora_app.storage.supabase.unshipped import UnshippedLog
+from sonora_app.storage.tool_calls import ToolCall
 
 OnStored = Callable[[Sequence[UUID]], None]
 OnHealth = Callable[[StorageHealth, int], None]
@@ -192,6 +193,14 @@ class MirroredStore:
         """See `Store.transcript`: from both, or the journal when Supabase does not answer."""
         return await self._aside.run(
             read_transcript(self._journal, self._api, conversation_id, on_partial=_warn_partial)
+        )
+
+    async def tool_calls(self, conversation_id: UUID, *, limit: int) -> tuple[ToolCall, ...]:
+        """See `Store.tool_calls`: from both, or the journal when Supabase does not answer."""
+        return await self._aside.run(
+            read_tool_calls(
+                self._journal, self._api, conversation_id, limit=limit, on_partial=_warn_partial
+            )
         )
 
     async def conversations(

@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.session, pytest.mark.slow]
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "booking"
 DAY = "2026-12-04"
 KEY = "a-key-of-the-test"
+CANCELLING = "¿Cancelo la de las nueve y media?"
 
 
 def example() -> ModuleType:
@@ -106,7 +107,8 @@ class Guest:
             case "Mejor a las ocho.":
                 return Reply(calls=(self._booking("20:00"),))
             case "Sí, cancela la de las nueve y media.":
-                return Reply(calls=(ToolCall("cancel_booking", {"code": self.codes[0]}),))
+                sure = {"code": self.codes[0], "confirmed_by": CANCELLING}
+                return Reply(calls=(ToolCall("cancel_booking", sure),))
             case "Al final no vamos.":
                 return Reply(calls=(ToolCall("cancel_booking", {"code": self.codes[1]}),))
             case "Sí, seguro.":
@@ -135,7 +137,8 @@ class Guest:
             return Reply(f"Hay mesa a estas horas: {', '.join(json.loads(text))}.")
         if name == "book_table":
             self.codes.append(text.split()[2].rstrip(","))
-            return Reply(f"Reservado. Su código es {self.codes[-1]}.")
+            booked = f"Reservado. Su código es {self.codes[-1]}."
+            return Reply(booked if len(self.codes) == 1 else f"{booked} {CANCELLING}")
         return Reply("Cancelada.")
 
 
@@ -159,14 +162,19 @@ async def test_somebody_books_changes_their_mind_and_cancels(tmp_path: Path) -> 
             assert free == "Hay mesa a estas horas: 13:00, 14:30, 20:00, 21:30."
             booked = await call.replies("A las nueve y media, a nombre de Ana.")
             assert booked == f"Reservado. Su código es {guest.codes[0]}."
+            seen = len(call.page.messages)
             await call.replies("Mejor a las ocho.")
+            # What the bot asks counts once it was said to the end.
+            await call.page.event(
+                "message-recorded", after=seen, role="assistant", interrupted=False
+            )
             assert sorted(each.hour for each in restaurant.bookings.values()) == ["20:00", "21:30"]
 
-            # It is not cancelled before they have said yes, however clear they were.
-            assert await call.replies("Sí, cancela la de las nueve y media.")
-            assert len(restaurant.bookings) == 2
+            # They were asked whether to, and are not asked again.
             assert await call.replies("Sí, cancela la de las nueve y media.") == "Cancelada."
-            await call.replies("Al final no vamos.")
+            # It is not cancelled before they have said yes, however clear they were.
+            assert await call.replies("Al final no vamos.") == "¿La cancelo, entonces?"
+            assert len(restaurant.bookings) == 1
             assert await call.replies("Sí, seguro.") == "Cancelada."
             events = [
                 message["data"]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sonora_app.storage.journal.journal import Journal
-from sonora_app.storage.records import Message, utc_now
+from sonora_app.storage.records import Message, Session, utc_now, uuid7
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus
 from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import FaultProxy
@@ -27,6 +28,26 @@ async def mirrored(path: Path, api: SupabaseApi) -> AsyncGenerator[MirroredStore
         await store.aclose()
 
 
+def _tool_call(talk: Talk, session: Session, name: str, *, later: int) -> ToolCall:
+    return ToolCall(
+        id=uuid7(),
+        conversation_id=talk.conversation.id,
+        session_id=session.id,
+        name=name,
+        idempotency_key=name,
+        started_at=talk.conversation.created_at + timedelta(seconds=later),
+    )
+
+
+def _ended(call: ToolCall) -> ToolCallUpdate:
+    return ToolCallUpdate(
+        id=call.id,
+        conversation_id=call.conversation_id,
+        status=ToolStatus.DONE,
+        ended_at=utc_now(),
+    )
+
+
 async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None:
     talk = Talk()
     first, *rest = talk.call(2)
@@ -37,11 +58,18 @@ async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None
         "created_at": (utc_now() + timedelta(hours=1)).isoformat(),
     }
     path = tmp_path / "journal.db"
+    session = first[1]
+    begun = _tool_call(talk, session, "begun", later=1)
     async with connected(lite.url, lite) as api, mirrored(path, api) as store:
-        await store.write(first)
+        await store.write([*first, begun])
         assert await store.settle(timeout_secs=10) == 0
     async with connected(lite.url, lite) as api:
         await api.rows(lambda client: client.table("messages").insert(chat))
+        elsewhere = _tool_call(talk, session, "elsewhere", later=0).model_copy(
+            update={"status": ToolStatus.DONE}
+        )
+        row = elsewhere.model_dump(mode="json")
+        await api.rows(lambda client: client.table("tool_calls").insert(row))
 
     holding = await Journal.connect(path, outbox=True)
     assert holding.outbox.claim(), "so that nothing more is shipped"
@@ -51,8 +79,11 @@ async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None
         mirrored(path, api) as store,
     ):
         await store.write([record for batch in rest for record in batch])
+        await store.write([_ended(begun), _tool_call(talk, session, "here", later=2)])
         whole = await store.transcript(talk.conversation.id)
+        calls = await store.tool_calls(talk.conversation.id, limit=3)
         await proxy.stop()
+        of_journal = await store.tool_calls(talk.conversation.id, limit=3)
         here = await store.transcript(talk.conversation.id)
         listed = await store.conversations(user_id=talk.conversation.user_id)
     await holding.aclose()
@@ -62,6 +93,10 @@ async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None
     said = [message.content for message in here.messages]
     assert len(said) == 2
     assert [message.content for message in whole.messages] == [*said, "Por escrito"]
+    # Each store has one of the three alone, and the end of the one that both have.
+    of_both = [(each.name, each.status) for each in calls]
+    assert of_both == [("elsewhere", "done"), ("begun", "done"), ("here", "started")]
+    assert [each.name for each in of_journal] == ["begun", "here"]
     assert [each.conversation.id for each in listed] == [talk.conversation.id]
 
 

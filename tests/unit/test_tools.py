@@ -17,15 +17,19 @@ from hypothesis import strategies as st
 from simulators.vendors.tool_api import Answer, ToolApi
 from sonora_app.call.silence import Silence
 from sonora_app.call.tool_calls import ToolCalls
+from sonora_app.call.tool_offers import CONFIRMED_BY, function_of
 from sonora_app.errors import SettingsError
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
+from sonora_app.storage.records import utc_now, uuid7
+from sonora_app.storage.tool_calls import ToolCall as KeptCall
+from sonora_app.storage.tool_calls import ToolStatus
 from sonora_app.tools.answers import AnswerPart, told
 from sonora_app.tools.arguments import argument_mistakes
 from sonora_app.tools.declaration import load_tools
 from sonora_app.tools.http import MAX_BYTES, HttpTools
 from sonora_app.tools.templates import UnusableArgumentError, filled_address, filled_body
-from sonora_app.tools.tool import HTTP, OutcomeStatus, Tool
+from sonora_app.tools.tool import HTTP, Outcome, OutcomeStatus, Tool
 from sonora_app.tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.unit
@@ -253,19 +257,27 @@ async def test_hundreds_of_calls_under_faults_are_each_done_at_most_once_and_tol
         assert {each.id for each in call.events} == {e.id for e in call.events if e.took_ms}
 
 
-async def test_what_must_be_confirmed_waits_for_another_turn() -> None:
-    ran: list[dict[str, Any]] = []
+_NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+def _calls_of(
+    tool: Tool, ran: list[dict[str, Any]], call: _Call | None = None
+) -> tuple[ToolCalls, Any]:
+    """A call's tools, of which there is one, and its function."""
 
     class Runner:
-        async def run(self, tool: Tool, arguments: Any, *, key: str) -> Any:
+        async def run(self, tool: Tool, arguments: Any, *, key: str) -> Outcome:
             ran.append(dict(arguments))
-            return SimpleNamespace(status=OutcomeStatus.DONE, text="ok", duration_secs=0.0)
+            return Outcome(OutcomeStatus.DONE, "ok")
 
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
-    tool = Tool("pay", "Pay something.", schema, source="own", confirm=True)
     calls = ToolCalls(Toolbox([tool], {"own": Runner()}), Silence())
-    calls.follow(_Call())  # type: ignore[arg-type]
-    handler: Any = calls.functions()["conversation"][0].handler
+    calls.follow(call or _Call())  # type: ignore[arg-type]
+    return calls, calls.functions()["conversation"][0].handler
+
+
+async def test_what_must_be_confirmed_waits_for_another_turn() -> None:
+    ran: list[dict[str, Any]] = []
+    calls, handler = _calls_of(Tool("pay", "Pay it.", _NUMBER, source="own", confirm=True), ran)
     for _ in range(2):
         result, _answer = await handler({"n": 1}, None)
         assert result["status"] == "to_be_confirmed"
@@ -277,3 +289,96 @@ async def test_what_must_be_confirmed_waits_for_another_turn() -> None:
     assert ran == [{"n": 1}]
     result, _answer = await handler({"n": "1"}, None)
     assert result["status"] == "refused"
+
+
+async def test_a_question_that_was_just_said_yes_to_is_not_asked_again() -> None:
+    ran: list[dict[str, Any]] = []
+    calls, handler = _calls_of(Tool("pay", "Pay it.", _NUMBER, source="own", confirm=True), ran)
+    question = "¿Le pago los tres pesos?"
+    arguments = {"n": 3, CONFIRMED_BY: question}
+    calls.bot_said(f"Muy bien. {question}")
+    result, _answer = await handler(arguments, None)
+    assert result["status"] == "to_be_confirmed", "they have not answered yet"
+    calls.user_said(typed=True)
+    calls.bot_said("¿Cómo dice?")
+    calls.user_said(typed=True)
+    result, _answer = await handler({"n": 4, CONFIRMED_BY: "¿Le pago los cuatro?"}, None)
+    assert result["status"] == "to_be_confirmed", "nobody asked that"
+    calls.bot_said(f"Muy bien. {question}")
+    calls.user_said(typed=True)
+    result, _answer = await handler(arguments, None)
+    assert result["status"] == "done"
+    assert ran == [{"n": 3}]
+
+
+async def test_what_was_perhaps_done_in_an_earlier_call_is_told_and_not_done_again_unasked() -> (
+    None
+):
+    ran: list[dict[str, Any]] = []
+    call = _Call()
+    calls, handler = _calls_of(Tool("pay", "Pay something.", _NUMBER, source="own"), ran, call)
+    now = utc_now()
+
+    def kept(number: int, status: ToolStatus, result: str | None) -> KeptCall:
+        return KeptCall(
+            id=uuid7(),
+            conversation_id=uuid7(),
+            session_id=uuid7(),
+            name="pay",
+            arguments={"n": number},
+            status=status,
+            result=result,
+            idempotency_key=str(number),
+            started_at=now,
+        )
+
+    begun = kept(3, ToolStatus.STARTED, None)
+    reads = [
+        [kept(1, ToolStatus.DONE, "Paid."), kept(2, ToolStatus.UNKNOWN, None), begun],
+        [begun.model_copy(update={"status": ToolStatus.DONE, "result": "Paid late."})],
+    ]
+
+    class Kept:
+        async def tool_calls(self, _: Any, *, limit: int) -> Any:
+            return reads.pop(0)
+
+    opened = SimpleNamespace(resumed=True, conversation_id=uuid7(), session_id=uuid7())
+    calls.recall(Kept(), opened)  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while reads:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
+    told = [f.messages[0]["content"] for f in call.frames if hasattr(f, "messages")]
+    assert 'pay <quoted>{"n": 1}</quoted>: done <quoted>Paid.</quoted>' in told[0]
+    assert 'pay <quoted>{"n": 2}</quoted>: unknown' in told[0]
+    assert 'pay <quoted>{"n": 3}</quoted>: unknown' in told[0]
+    assert "Paid late." in told[1]
+    calls.user_said(typed=True)
+    result, _answer = await handler({"n": 2}, None)
+    assert result["status"] == "to_be_confirmed"
+    assert "not known whether it was done" in result["note"]
+    calls.user_said(typed=True)
+    result, _answer = await handler({"n": 2}, None)
+    assert result["status"] == "done"
+    assert ran == [{"n": 2}]
+    calls.stop()
+
+
+def test_references_in_parameters_reach_the_model_and_are_held_against() -> None:
+    place = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    place["properties"]["near"] = {"$ref": "#/$defs/Place"}  # type: ignore[index]
+    schema = {
+        "type": "object",
+        "properties": {"to": {"$ref": "#/$defs/Place", "description": "Where to."}},
+        "required": ["to"],
+        "$defs": {"Place": place},
+    }
+    function: Any = function_of(Tool("go", "Go there.", schema), asked=None)  # type: ignore[arg-type]
+    to = function.properties["to"]
+    assert (to["description"], to["required"]) == ("Where to.", ["city"])
+    assert to["properties"]["near"]["properties"]["city"] == {"type": "string"}
+    assert "$ref" not in json.dumps(function.properties)
+    assert argument_mistakes({"to": {"city": "León", "near": {"city": "Lagos"}}}, schema) == []
+    assert argument_mistakes({"to": {"city": "León", "near": {}}}, schema) == [
+        "to.near: 'city' is a required property"
+    ]

@@ -27,6 +27,7 @@ from sonora_app.storage.journal.outbox import Outbox
 from sonora_app.storage.journal.queries import (
     read_found,
     read_listings,
+    read_tool_calls,
     read_transcript,
     read_unshipped,
 )
@@ -35,6 +36,7 @@ from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
+from sonora_app.storage.tool_calls import ToolCall
 from sonora_app.storage.unwritten import Unwritten
 
 _LOOK_SECS = 0.05
@@ -221,6 +223,12 @@ class Journal:
             lambda connection: read_transcript(connection, conversation_id), write=False
         )
 
+    async def tool_calls(self, conversation_id: UUID, *, limit: int) -> tuple[ToolCall, ...]:
+        """See `Store.tool_calls`."""
+        return await self._connection.transact(
+            lambda connection: read_tool_calls(connection, conversation_id, limit), write=False
+        )
+
     async def unshipped(self, conversation_id: UUID) -> frozenset[UUID]:
         """The ids of a conversation's rows that are kept nowhere else for sure.
 
@@ -234,15 +242,7 @@ class Journal:
     async def conversations(
         self, *, user_id: str | None = None, limit: int = 50
     ) -> tuple[Listing, ...]:
-        """List conversations, the one talked in last first.
-
-        Args:
-            user_id: Only this user's; None lists everyone's.
-            limit: How many at most.
-
-        Raises:
-            StorageError: They cannot be read.
-        """
+        """See `Store.conversations`."""
         return await self._connection.transact(
             lambda connection: read_listings(connection, user_id=user_id, limit=limit),
             write=False,

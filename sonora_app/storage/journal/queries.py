@@ -19,6 +19,11 @@ _NEWEST_MESSAGES = """
     ORDER BY created_at DESC, seq DESC, messages.id DESC LIMIT :limit
 """
 
+_NEWEST_TOOL_CALLS = """
+    SELECT * FROM tool_calls WHERE conversation_id = :id
+    ORDER BY started_at DESC, tool_calls.id DESC LIMIT :limit
+"""
+
 # Conversations that nobody has talked in yet come last.
 _CONVERSATIONS = """
     SELECT * FROM conversations
@@ -99,6 +104,14 @@ def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Tr
         transitions=to_records(Transition, transitions),
         tool_calls=to_records(ToolCall, tool_calls),
     )
+
+
+def read_tool_calls(
+    connection: sqlite3.Connection, conversation_id: UUID, limit: int
+) -> tuple[ToolCall, ...]:
+    """What `Store.tool_calls` gives, within the caller's transaction."""
+    rows = connection.execute(_NEWEST_TOOL_CALLS, {"id": str(conversation_id), "limit": limit})
+    return to_records(ToolCall, rows.fetchall()[::-1])
 
 
 def read_unshipped(connection: sqlite3.Connection, conversation_id: UUID) -> frozenset[UUID]:

@@ -1,0 +1,49 @@
+"""JSON Schemas without `$ref`: what is referred to stands in its place."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import unquote
+
+_MAX_DEPTH = 8
+"""How deep a schema may refer to itself before the rest may be anything."""
+
+_DEFINITIONS = ("$defs", "definitions")
+
+
+def without_references(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same schema with what its `$ref`s name in their place, and without `$defs`.
+
+    What refers to itself does so a few times, and may be anything from there on. So may what a
+    reference to elsewhere would name.
+    """
+    whole = cast(dict[str, Any], _resolved(schema, schema, 0))
+    return {name: value for name, value in whole.items() if name not in _DEFINITIONS}
+
+
+def _resolved(part: Any, root: Mapping[str, Any], depth: int) -> Any:  # noqa: ANN401  # JSON
+    if isinstance(part, list):
+        return [_resolved(each, root, depth) for each in cast(list[Any], part)]
+    if not isinstance(part, Mapping):
+        return part
+    given = cast(Mapping[str, Any], part)
+    named: Any = given.get("$ref")
+    beside = {
+        name: _resolved(value, root, depth)
+        for name, value in given.items()
+        if name not in _DEFINITIONS and (name != "$ref" or not isinstance(named, str))
+    }
+    if not isinstance(named, str):
+        return beside
+    found = _at(root, named) if depth < _MAX_DEPTH else None
+    return {**_resolved(found, root, depth + 1), **beside} if found is not None else beside
+
+
+def _at(root: Mapping[str, Any], reference: str) -> Mapping[str, Any] | None:
+    """What a reference within the schema names (`#/$defs/Place`), if it is a schema."""
+    if not reference.startswith("#"):
+        return None
+    found: Any = root
+    for name in filter(None, unquote(reference[1:]).split("/")):
+        key = name.replace("~1", "/").replace("~0", "~")
+        found = cast(Mapping[str, Any], found).get(key) if isinstance(found, Mapping) else None
+    return cast(Mapping[str, Any], found) if isinstance(found, Mapping) else None
