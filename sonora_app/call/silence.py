@@ -18,6 +18,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
+from pipecat.processors.aggregators.llm_response_universal import LLMAssistantAggregator
+from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.vendors.frames import UserPausedFrame
 
@@ -100,7 +102,7 @@ class Silence(BaseObserver):
                 self._sound_at = now - frame.quiet_secs
             case VADUserStoppedSpeakingFrame():
                 self._sound_at = min(now - frame.stop_secs, max(self._sound_at, now - 1.0))
-            case LLMContextFrame():
+            case LLMContextFrame() if _asks(data):
                 self._asking, self._request_due_at = True, 0.0
                 told = frame.context.get_messages()
                 self._awaited = [m for m in self._awaited if not any(m is each for each in told)]
@@ -111,3 +113,13 @@ class Silence(BaseObserver):
             case _:
                 return
         self._changed.set()
+
+
+def _asks(data: FramePushed) -> bool:
+    """Whether a context goes to the model.
+
+    After each answer Pipecat's assistant aggregator also sends it on downstream, where nobody
+    answers it.
+    """
+    downstream = data.direction is FrameDirection.DOWNSTREAM
+    return not (downstream and isinstance(data.source, LLMAssistantAggregator))
