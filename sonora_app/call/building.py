@@ -22,6 +22,7 @@ from sonora_app.call.pipeline import (
     build_worker,
 )
 from sonora_app.call.presence import Presence
+from sonora_app.call.reading_ahead import read_ahead
 from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import build_services
 from sonora_app.call.session import PageActions, Session
@@ -112,6 +113,7 @@ def _watched_session(
     opens_itself: bool,
 ) -> Session:
     """A call with what follows its turns and keeps them."""
+    read_ahead(call)
     (limits, aggregators, waits, metrics), failures = watched, Failures(call)
     turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
     keeping = Keeping(call, store, turns, metrics, aggregators.user().context)

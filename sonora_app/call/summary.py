@@ -14,6 +14,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMes
 from pipecat.services.openai.llm import OpenAILLMService
 from pydantic import BaseModel, Field, ValidationError
 
+from sonora_app.flow.goodbyes import way_out
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.flow.quoted import quotations
 from sonora_app.memories.person import Person
@@ -107,11 +108,13 @@ def described_in_words(said: Sequence[str], lines: Lines) -> Description | None:
         said: What the person said, oldest first.
         lines: In the language that they speak.
     """
-    topics = topics_of(said, lines)
+    told = [text for text in said if way_out(text, ("say_goodbye",)) is None]
+    topics = topics_of(told, lines)
     if not topics:
         return None
     title = f"{topics[0][0].upper()}{topics[0][1:200]}"
-    summary = lines.text("described.summary", {"topics": lines.text("described.and").join(topics)})
+    listed = lines.text("described.and").join(filter(None, [", ".join(topics[:-1]), topics[-1]]))
+    summary = lines.text("described.summary", {"topics": listed})
     return Description(title=title, summary=summary[:4_000], topics=topics[::-1], outcome="")
 
 

@@ -1,7 +1,6 @@
 """A whole call with a weak model on this machine: it only talks, and the call comes to its end."""
 
 import asyncio
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,21 +28,6 @@ def weak(request: ChatRequest) -> Reply:
     return Reply(ANSWER if "wrap_up" in request.tools else SUMMED_UP)
 
 
-def prefixes_grow(bodies: Sequence[Any]) -> None:
-    """Each request of a step begins with the one before it: a server reads only what is new."""
-    asked = [body for body in bodies if body["stream"]]
-    for before, after in pairwise(asked):
-        if before.get("tools") != after.get("tools"):
-            # Another step of the flow.
-            continue
-        assert _as_text(after).startswith(_as_text(before))
-
-
-def _as_text(body: Any) -> str:
-    """What a server reads, as far as it can go on: the last message is still open."""
-    return "\n".join(f"{each['role']} {each.get('content')}" for each in body["messages"])
-
-
 async def test_a_call_with_a_weak_model_goes_from_greeting_to_farewell(tmp_path: Path) -> None:
     server = OpenAIVendor()
     server.models, server.model = [MODEL], weak
@@ -56,9 +40,11 @@ async def test_a_call_with_a_weak_model_goes_from_greeting_to_farewell(tmp_path:
                 await client.event("node-changed", node="conversation", timeout_secs=30)
                 client.type_text("Quiero planear un viaje a Oaxaca.")
                 await client.event("message-recorded", seq=3, timeout_secs=20)
+                client.type_text("¿Y en mayo?")
+                await client.event("message-recorded", seq=5, timeout_secs=20)
                 client.type_text("Gracias, chau.")
                 await client.event("node-changed", node="wrap_up", timeout_secs=20)
-                await client.event("message-recorded", seq=5, timeout_secs=20)
+                await client.event("message-recorded", seq=7, timeout_secs=20)
                 client.type_text("No, gracias.")
                 await client.event("conversation-ended", reason="goodbye", timeout_secs=30)
             async with asyncio.timeout(20):
@@ -70,15 +56,37 @@ async def test_a_call_with_a_weak_model_goes_from_greeting_to_farewell(tmp_path:
         ES.text("greeting.new"),
         "Quiero planear un viaje a Oaxaca.",
         ANSWER,
+        "¿Y en mayo?",
+        ANSWER,
         "Gracias, chau.",
         SUMMED_UP,
         "No, gracias.",
         ES.text("farewell.goodbye"),
     ]
     assert transcript.conversation.title == "Planear un viaje"
-    assert transcript.conversation.summary == "La persona habló de: planear un viaje."
+    assert transcript.conversation.summary == "La persona habló de: planear un viaje y mayo."
     assert [move.trigger for move in transcript.transitions][-2:] == ["wrap_up", "say_goodbye"]
     played: Any = transcript.messages[2].metadata
     assert (played["local"], played["stand_ins"]) == (["llm"], ["tts"])
     assert transcript.conversation.metadata["local"] == ["llm"]
-    prefixes_grow(server.bodies)
+
+    # What the model reads while it greets is what its first request begins with.
+    ahead, first = server.bodies[:2]
+    assert (ahead["max_tokens"], ahead["stream"], first["stream"]) == (1, False, True)
+    begins_with(first, ahead)
+    # And each request of a step begins with the one before it.
+    asked = [body for body in server.bodies if body["stream"]]
+    steps = [body for body in asked if body["tools"] == first["tools"]]
+    assert len(steps) == 3
+    for before, after in pairwise(steps):
+        begins_with(after, before)
+
+
+def begins_with(request: Any, earlier: Any) -> None:
+    """A server that has read `earlier` reads of `request` only what is new at its end."""
+    assert request["tools"] == earlier["tools"]
+    assert _as_text(request).startswith(_as_text(earlier))
+
+
+def _as_text(request: Any) -> str:
+    return "\n".join(f"{each['role']} {each['content']}" for each in request["messages"])

@@ -7,9 +7,11 @@ Ollama, llama.cpp, vLLM and LM Studio serve so. They differ from OpenAI in what 
 - What is wrong with them, whoever runs the bot can mend: so errors say what to do.
 """
 
+import asyncio
 from typing import Any, cast
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, NotFoundError
+from loguru import logger
+from openai import APIConnectionError, APIStatusError, APITimeoutError, NotFoundError, OpenAIError
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.processors.aggregators.llm_context import LLMContext
 
@@ -42,6 +44,37 @@ class LocalLLMService(BoundedOpenAILLMService):
         self._where = host_and_port(base_url)
         self._asked_for = model
         self._instructions: list[str] = []
+        self._ahead: asyncio.Task[None] | None = None
+
+    def read_ahead(self, context: LLMContext, instruction: str | None) -> None:
+        """Have the server read a prompt that the next request will begin with.
+
+        Args:
+            context: The beginning of its messages, and its tools.
+            instruction: Its system instruction.
+        """
+        reading = self._read(context, instruction)
+        self._ahead = self.create_task(reading, f"{self}::read_ahead")
+
+    async def is_free(self) -> None:
+        """Wait until the server has read what it reads ahead: it would read it twice."""
+        if self._ahead is not None:
+            await asyncio.wait([self._ahead])
+
+    async def cleanup(self) -> None:
+        """Clean up, and read ahead no longer."""
+        if self._ahead is not None:
+            await self.cancel_task(self._ahead)
+            self._ahead = None
+        await super().cleanup()
+
+    async def _read(self, context: LLMContext, instruction: str | None) -> None:
+        try:
+            await self.run_inference(context, max_tokens=1, system_instruction=instruction)
+        except OpenAIError as error:
+            # The request for an answer will meet the same error, and the person is told then.
+            told = self.in_words(error) or type(error).__name__
+            logger.warning(f"The model could not read ahead: {told}")
 
     def build_chat_completion_params(
         self, params_from_context: OpenAILLMInvocationParams
@@ -52,6 +85,8 @@ class LocalLLMService(BoundedOpenAILLMService):
         told = [each["content"] for each in messages if each["role"] in ("system", "developer")]
         self._instructions = [each for each in told if isinstance(each, str)]
         params["messages"] = alternating(messages)
+        # Without it, Pipecat bounds an answer by the older name, which every server knows.
+        params.pop("max_completion_tokens", None)
         return params
 
     def guarded(self, chunks: Chunks, context: LLMContext) -> Chunks:

@@ -249,6 +249,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         offered = () if self._wants_words else offered_in(context)
         try:
             async with asyncio.timeout(timeout_secs) as limit:
+                await self.is_free()
                 paced = Paced(await super().get_chat_completions(context))
                 chunks = self.guarded(mended(paced, offered), context)
                 try:
@@ -261,6 +262,9 @@ class BoundedOpenAILLMService(ForetellingLLMService):
             raise TimeoutError(f"no token within {timeout_secs:g} s") from None
         paced.next_secs = self._limits.next_token_secs
         return rejoined(first, chunks, paced)
+
+    async def is_free(self) -> None:
+        """Wait until the model can be asked."""
 
     def guarded(self, chunks: Chunks, context: LLMContext) -> Chunks:
         """An answer of which a plain goodbye winds the call up, also where it calls nothing.
