@@ -195,7 +195,7 @@ def prune(
     """Delete old conversations for good, from the journal and from Supabase."""
     before = utc_now() - timedelta(days=older_than)
 
-    async def pruning() -> int:
+    async def pruning() -> tuple[int, int]:
         async with removable(load_settings()) as stores:
             _confirm(
                 say(
@@ -206,13 +206,15 @@ def prune(
                 yes,
             )
             with waiting(say("Deleting")):
-                return await removal.prune(stores, before)
+                return await removal.prune(stores, before), await removal.sweep_files(stores)
 
-    removed = asyncio.run(pruning())
+    removed, files = asyncio.run(pruning())
     if json_output:
-        print_json({"deleted": removed})
+        print_json({"deleted": removed, "files_without_message": files})
     else:
         typer.echo(say("Deleted: {count}.", count=removed))
+        if files:
+            typer.echo(say("Files that no message names, deleted: {count}.", count=files))
 
 
 def transcript_data(transcript: Transcript) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Removes kept files of this machine whose conversation is gone, where there is no other store."""
+"""Removes kept files of this machine that no message names, where there is no other store."""
 
 from sonora_app.storage.files.folder import ORPHANED_SECS
 from sonora_app.storage.journal.journal import Journal
@@ -15,14 +15,17 @@ async def remove_orphans(journal: Journal) -> int:
     """
     folder = journal.files.folder
     files = await folder.files()
-    known = await journal.outbox.whereabouts({file.conversation_id for file in files})
+    conversation_ids = {file.conversation_id for file in files}
+    named = await journal.outbox.named_files(conversation_ids)
+    known = await journal.outbox.whereabouts(conversation_ids)
     async with folder.in_turn():
         await folder.tidy()
         return await folder.remove(
             [
                 file
                 for file in files
-                if not known[file.conversation_id].is_here
+                if file.id not in named
+                and not known[file.conversation_id].stood_in
                 and (await folder.age_secs(file) or 0) > ORPHANED_SECS
             ]
         )

@@ -16,12 +16,14 @@ from uuid import UUID
 
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.orphaned_files import remove_orphans
 from sonora_app.storage.records import utc_now
 from sonora_app.storage.store import Found
 from sonora_app.storage.supabase import erasure as supabase_erasure
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.errors import SupabaseError
+from sonora_app.storage.supabase.unnamed_files import remove_unnamed
 from sonora_app.wording.translation import worded
 
 _BATCH = 50
@@ -128,6 +130,17 @@ async def prune(
         if removed:
             await _leave_no_byte(stores)
     return removed
+
+
+async def sweep_files(stores: Stores) -> int:
+    """Remove kept files that no message names. Gives how many there were.
+
+    Raises:
+        StorageError: A store failed. Some of them may be gone.
+    """
+    if stores.api is not None:
+        return await remove_unnamed(stores.api, stores.journal)
+    return 0 if stores.journal is None else await remove_orphans(stores.journal)
 
 
 async def _prune_batch(stores: Stores, ids: Collection[UUID], before: datetime) -> int:

@@ -1,9 +1,11 @@
 """What people send comes to Storage, is read by its owner alone, and is erased there."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -20,6 +22,7 @@ from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import Conversation, Message, utc_now, uuid7
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.bucket import Bucket
+from sonora_app.storage.supabase.unnamed_files import remove_unnamed
 from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite
 from tests.supabase.postgres import Database, run_script, scalar
@@ -222,6 +225,30 @@ def test_a_conversations_files_go_with_it_and_a_persons_with_them(
     assert there(storage_project, marks[ana]) == 0
     assert there(storage_project, marks[eva]) == 1
     assert not any(marks[ana] in path.read_bytes() for path in data.rglob("*") if path.is_file())
+
+
+async def test_a_file_that_no_message_names_is_removed_by_prune(
+    data: Path, storage_project: Project
+) -> None:
+    user = str(uuid4())
+    marks = {what: f"quokka-{what}-{user}".encode() for what in ("named", "unnamed", "gone")}
+    api = await SupabaseApi.connect(load_settings())
+    async with a_store(data) as store:
+        conversation_id, (file,) = await sent(store, user, marks["named"])
+        # Its call was killed before it recorded the message, or a row was removed by hand.
+        for what, place in (("unnamed", conversation_id), ("gone", uuid7())):
+            left = KeptFile.of(user, place, uuid7(), "image/jpeg")
+            await Bucket(api).upload(left, marks[what])
+        assert await store.settle(timeout_secs=30) == 0
+        assert await remove_unnamed(api, None) == 0, "it may be on its way"
+        assert await remove_unnamed(api, None, left_for=timedelta(seconds=-1)) >= 2
+        assert await store.files.find(file) is not None
+    await api.aclose()
+    assert [there(storage_project, mark) for mark in marks.values()] == [1, 0, 0]
+    pruned = await asyncio.to_thread(
+        run, "conversations", "prune", "--older-than", "400", "--yes", "--json"
+    )
+    assert json.loads(pruned.output) == {"deleted": 0, "files_without_message": 0}
 
 
 def test_without_storage_nothing_is_erased_and_sync_ships_what_waits(

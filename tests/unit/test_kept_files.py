@@ -157,14 +157,15 @@ def test_what_is_not_ours_names_no_file(entry: object) -> None:
     assert KeptFile.referred_to(entry) is None
 
 
-async def test_a_file_whose_conversation_is_gone_goes(
+async def test_a_file_that_no_message_names_goes(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sent(journal, "ana", b"wombat")
-    await StoreKeeper(journal.files).keep(an_attachment(b"quokka"), uuid7(), "ana")
+    conversation_id, _ = await sent(journal, "ana", b"wombat")
+    for place in (uuid7(), conversation_id):
+        await StoreKeeper(journal.files).keep(an_attachment(b"quokka"), place, "ana")
     assert await remove_orphans(journal) == 0, "its call may not be recorded yet"
     monkeypatch.setattr("sonora_app.storage.orphaned_files.ORPHANED_SECS", -1.0)
-    assert await remove_orphans(journal) == 1
+    assert await remove_orphans(journal) == 2
     # The other is the lock.
     assert sorted(kept(tmp_path / "data")) == [b"", b"wombat"]
 

@@ -1,10 +1,12 @@
-"""What the journal knows of the conversations that kept files were sent in."""
+"""What the journal knows of kept files: their conversations, and the messages that name them."""
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from uuid import UUID
+
+from sonora_app.storage.files.kept_file import KeptFile
 
 _LOOK = """
     SELECT given.value AS id, conversations.id IS NOT NULL AS is_here,
@@ -13,6 +15,13 @@ _LOOK = """
     FROM json_each(:ids) AS given
     LEFT JOIN conversations ON conversations.id = given.value
     LEFT JOIN provisional ON provisional.conversation_id = given.value
+"""
+
+_NAMED = """
+    SELECT image.value AS reference
+    FROM messages, json_each(messages.images) AS image
+    WHERE messages.conversation_id IN (SELECT value FROM json_each(:ids))
+    AND messages.images IS NOT NULL
 """
 
 
@@ -30,6 +39,11 @@ class Whereabouts:
     is_here: bool
     is_unplaced: bool
     moved_to: UUID | None
+
+    @property
+    def stood_in(self) -> bool:
+        """Whether its messages are those of another conversation now, or will be."""
+        return self.is_unplaced or self.moved_to is not None
 
 
 def whereabouts(
@@ -49,3 +63,15 @@ def whereabouts(
         )
         for row in connection.execute(_LOOK, {"ids": ids})
     }
+
+
+def named_files(connection: sqlite3.Connection, conversation_ids: Collection[UUID]) -> Set[UUID]:
+    """The ids of the files that messages of these conversations name.
+
+    Raises:
+        sqlite3.Error: The journal cannot be read.
+    """
+    ids = json.dumps([str(each) for each in conversation_ids])
+    rows = connection.execute(_NAMED, {"ids": ids})
+    found = (KeptFile.referred_to(row["reference"]) for row in rows)
+    return frozenset(file.id for file in found if file is not None)

@@ -7,14 +7,14 @@ Only a bounded number of records is read at a time, however many wait.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from sonora_app.storage.journal import provisional
 from sonora_app.storage.journal.database import Transact, storage_errors
-from sonora_app.storage.journal.file_rows import Whereabouts, whereabouts
+from sonora_app.storage.journal.file_rows import Whereabouts, named_files, whereabouts
 from sonora_app.storage.journal.outbox_rows import (
     COLUMNS,
     SHIPPED_KEPT,
@@ -133,6 +133,12 @@ class Outbox:
         """What the journal knows of conversations."""
         return await self._transact(
             lambda connection: whereabouts(connection, conversation_ids), write=False
+        )
+
+    async def named_files(self, conversation_ids: Collection[UUID]) -> Set[UUID]:
+        """The ids of the kept files that messages of these conversations name."""
+        return await self._transact(
+            lambda connection: named_files(connection, conversation_ids), write=False
         )
 
     async def counts(self) -> Counts:

@@ -1,8 +1,8 @@
 """Kept files in Supabase Storage: a private bucket, in which each user has a folder."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Collection, Iterable, Sequence, Set
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from sonora_app.storage.files.kept_file import BUCKET, KeptFile, folder_of
@@ -95,6 +95,22 @@ class Bucket:
             return await self._nothing_without_bucket(error)
         return tuple(sorted({*in_folder, *await self.of_conversations(conversation_ids)}))
 
+    async def folders(self) -> tuple[str, ...]:
+        """The names of the people's folders."""
+        try:
+            return tuple([row["name"] for row in await self._level("") if row.get("id") is None])
+        except SupabaseError as error:
+            return await self._nothing_without_bucket(error)
+
+    async def in_folder(self, folder: str) -> tuple[KeptFile, ...]:
+        """The files in a person's folder."""
+        found = map(KeptFile.at, await self._under(folder))
+        return tuple(file for file in found if file is not None)
+
+    async def named(self, conversation_ids: Collection[UUID]) -> Set[UUID]:
+        """The ids of the files that messages of these conversations name."""
+        return {file.id for file in await self._named(sorted(map(str, conversation_ids)))}
+
     async def remove(self, paths: Sequence[str]) -> int:
         """Remove files. Those that are not there are passed over. Gives how many there were."""
         removed = 0
@@ -157,18 +173,22 @@ class Bucket:
         folders = [folder]
         while folders:
             within = folders.pop()
-            read = 0
-            while True:
-                rows = await self._api.ask(
-                    lambda client, within=within, first=read: client.storage.from_(BUCKET).list(
-                        within, {"limit": _LISTED, "offset": first}
-                    )
-                )
-                for row in rows:
-                    # A folder is no object of its own, and has no id.
-                    below = folders if row.get("id") is None else paths
-                    below.append(f"{within}/{row['name']}")
-                read += len(rows)
-                if len(rows) < _LISTED:
-                    break
+            for row in await self._level(within):
+                # A folder is no object of its own, and has no id.
+                below = folders if row.get("id") is None else paths
+                below.append(f"{within}/{row['name']}")
         return paths
+
+    async def _level(self, within: str) -> list[dict[str, Any]]:
+        """What is in a folder, of which some are folders."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            read = len(rows)
+            some = await self._api.ask(
+                lambda client, first=read: client.storage.from_(BUCKET).list(
+                    within, {"limit": _LISTED, "offset": first}
+                )
+            )
+            rows += some
+            if len(some) < _LISTED:
+                return rows
