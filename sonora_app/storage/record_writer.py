@@ -143,9 +143,9 @@ class RecordWriter:
 
     # What `Unwritten` asks for
 
-    async def try_now(self) -> None:
+    async def try_now(self, *, past: bool = True) -> bool:
         """See `Holder.try_now`."""
-        await self._attempt(past=True)
+        return await self._attempt(past=past)
 
     def drop(self, *, safe: bool) -> int:
         """See `Holder.drop`."""
@@ -170,6 +170,10 @@ class RecordWriter:
         """
         async with self._attempting:
             self._take_waiting()
+            if self._held and not await self._earlier_calls_written(past=past):
+                if past:
+                    await self._go_past()
+                return False
             while batch := self._next_batch():
                 try:
                     await self._write_batch(batch)
@@ -184,6 +188,18 @@ class RecordWriter:
             self._store.unwritten.left(self)
             self._report("ok")
             return True
+
+    async def _earlier_calls_written(self, *, past: bool) -> bool:
+        """Whether the journal has all of the conversation's earlier calls, after an attempt.
+
+        What they describe is refused once it is known that another call holds the conversation.
+        """
+        return all(
+            [
+                await earlier.try_now(past=past)
+                for earlier in self._store.unwritten.before(self.call)
+            ]
+        )
 
     def _next_batch(self) -> dict[int, _Held]:
         held = iter(self._held.items())

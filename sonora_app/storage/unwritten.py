@@ -32,8 +32,15 @@ class Holder(Protocol):
 
     call: RecordedCall
 
-    async def try_now(self) -> None:
-        """Make one attempt, past the journal too. What it fails by is logged."""
+    async def try_now(self, *, past: bool = True) -> bool:
+        """Make one attempt. What it fails by is logged.
+
+        Args:
+            past: Whether what the journal does not take goes to the store behind it.
+
+        Returns:
+            Whether the journal has all of it now.
+        """
         ...
 
     def drop(self, *, safe: bool) -> int:
@@ -83,6 +90,16 @@ class Unwritten:
     def conversations(self) -> frozenset[UUID]:
         """The conversations of which something is held. May be asked on any thread."""
         return frozenset(holder.call.conversation_id for holder in [*self._holders])
+
+    def before(self, call: RecordedCall) -> list[Holder]:
+        """Who holds records of earlier calls of the same conversation, the earliest first."""
+        earlier = [
+            holder
+            for holder in self._holders
+            if holder.call.conversation_id == call.conversation_id
+            and holder.call.session_id < call.session_id
+        ]
+        return sorted(earlier, key=lambda holder: holder.call.session_id)
 
     def left(self, holder: Holder) -> None:
         """Note that `holder` holds nothing any more."""

@@ -121,6 +121,30 @@ async def test_the_next_call_comes_after_what_waits_in_memory(journal: Journal):
     await recorder.aclose(timeout_secs=5)
 
 
+async def test_what_a_call_describes_is_kept_also_where_the_next_holds_the_conversation(
+    journal: Journal,
+):
+    conversation = await opened(journal)
+    earlier = Recorder(journal, conversation)
+    earlier.message(Role.USER, "uno", node="conversation")
+    await earlier.drain(timeout_secs=5)
+    await fill_up(journal)
+    earlier.describe(title="Una charla", summary=LONG)
+    earlier.end(EndReason.TAKEN_OVER, metrics={})
+    assert await earlier.aclose(timeout_secs=0.2)
+
+    next_call = await opened(journal, conversation_id=conversation.conversation_id)
+    recorder = Recorder(journal, next_call)
+    recorder.transition("waiting", "conversation", trigger="set_conversation_id", arguments={})
+    await free_space(journal)
+    await recorder.drain(timeout_secs=5)
+    transcript = await journal.transcript(conversation.conversation_id)
+    assert transcript is not None
+    assert [step.to_node for step in transcript.transitions] == ["conversation"]
+    assert transcript.conversation.summary == LONG
+    await recorder.aclose(timeout_secs=5)
+
+
 async def test_a_disk_that_is_really_full(tmp_path: Path):
     with small_disk(tmp_path / "disk", 1_024) as mounted:
         if not mounted:
