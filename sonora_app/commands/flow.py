@@ -32,11 +32,13 @@ def flow(
 
         check_flows()
         from flows import handlers
-        from sonora_app.flow.picture.diagram import as_json, as_mermaid, load_graph
+        from sonora_app.flow.picture.diagram import as_json, as_mermaid, load_graph, with_tools
         from sonora_app.flow.picture.svg import as_svg
         from sonora_app.flow.text import as_text
+        from sonora_app.settings import load_settings
+        from sonora_app.tools.declared import tools_of_nodes
 
-        graph = load_graph(handlers)
+        graph = with_tools(load_graph(handlers), tools_of_nodes(load_settings()))
     if json_output or diagram_format is DiagramFormat.JSON:
         text = as_json(graph)
     elif diagram_format is DiagramFormat.SVG:

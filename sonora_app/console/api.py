@@ -26,11 +26,12 @@ from sonora_app.console.memories import add_memories
 from sonora_app.doctor.checks import CheckState, run_checks
 from sonora_app.errors import ErrorCode, NotFoundError, SettingsError, SonoraError, StorageError
 from sonora_app.flow.check import check_flows
-from sonora_app.flow.picture.diagram import load_graph
+from sonora_app.flow.picture.diagram import load_graph, with_tools
 from sonora_app.settings import Language, Settings
 from sonora_app.storage import removal
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store, Transcript
+from sonora_app.tools.declared import tools_of_nodes
 from sonora_app.wording.translation import in_language
 
 # A folder and what is in it, anywhere in a sentence; not the path of a URL.
@@ -81,7 +82,7 @@ def build_api(
             check_flows()
             from flows import handlers
 
-            graph = load_graph(handlers)
+            graph = with_tools(load_graph(handlers), tools_of_nodes(settings))
         except SettingsError as error:
             message = f"{in_language(error.message, language)} {in_language(error.hint, language)}"
             return _answer({"code": error.code, "message": without_paths(message)}, 500)

@@ -9,7 +9,7 @@ from sonora_app.settings.environment import ENV_FILE
 from sonora_app.tools.declaration import load_tools
 from sonora_app.tools.http import HttpTool
 from sonora_app.tools.mcp.declaration import load_servers
-from sonora_app.tools.mcp.servers import McpServer
+from sonora_app.tools.mcp.servers import McpServer, offered_name
 
 
 def declared_tools(settings: Settings) -> tuple[HttpTool, ...]:
@@ -37,6 +37,23 @@ def declared_servers(settings: Settings) -> tuple[McpServer, ...]:
     nodes, taken = _of_flow()
     taken |= {each.tool.name for each in declared_tools(settings)}
     return load_servers(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
+
+
+def tools_of_nodes(settings: Settings) -> dict[str, list[str]]:
+    """The names of the tools that are declared, by the node of the flow that offers them.
+
+    Raises:
+        SettingsError: The file has mistakes.
+    """
+    offered = [(each.tool.name, each.tool.nodes) for each in declared_tools(settings)]
+    for server in declared_servers(settings):
+        for name, how in server.tools.items():
+            offered.append((offered_name(server.name, name), how.nodes or server.nodes))
+    of_nodes: dict[str, list[str]] = {}
+    for name, nodes in offered:
+        for node in nodes:
+            of_nodes.setdefault(node, []).append(name)
+    return of_nodes
 
 
 def _of_flow() -> tuple[set[str], set[str]]:

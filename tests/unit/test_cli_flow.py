@@ -35,6 +35,31 @@ def test_each_format_on_stdout_is_clean() -> None:
     assert ElementTree.fromstring(svg.stdout).tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_the_tools_are_shown_in_the_nodes_that_offer_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tools.yaml"
+    file.write_text(
+        "tools:\n- {name: find_table, description: Find a free table., nodes: [wrap_up], "
+        "request: {url: 'http://localhost'}}\n"
+        "mcp: [{name: hotel, url: 'http://localhost/mcp', tools: [rooms]}]\n"
+    )
+    monkeypatch.setenv("SONORA_TOOLS_FILE", str(file))
+    nodes = json.loads(CliRunner().invoke(app, ["flow", "--json"]).stdout)["nodes"]
+    offered = {node["name"]: node["stays"] for node in nodes}
+    assert "hotel_rooms" in offered["conversation"]
+    assert "find_table" in offered["wrap_up"]
+    assert "find_table" not in offered["conversation"]
+    assert "↺ hotel_rooms" in CliRunner().invoke(app, ["flow"]).stdout
+    assert "find_table" in CliRunner().invoke(app, ["flow", "--format", "svg"]).stdout
+    file.write_text(file.read_text().replace("[wrap_up]", "[nowhere]"))
+    wrong = CliRunner().invoke(app, ["flow"])
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "tool find_table, nodes: nowhere is no node of the flow" in " ".join(
+        wrong.stderr.split()
+    )
+
+
 def test_output_goes_to_the_file_as_it_would_to_stdout(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["flow", "--format", "svg"])
     result = CliRunner().invoke(app, ["flow", "--format", "svg", "--output", "flow.svg"])

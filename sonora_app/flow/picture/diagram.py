@@ -8,8 +8,8 @@ to the model. An event may also take a function that is offered to the model.
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import ModuleType
 from typing import Any, cast
@@ -40,7 +40,7 @@ class Node:
         final: Whether no way leads to another node, so that the call ends here.
         model: Whether the model is offered a function here, and so holds the talk.
         actions: What is done on entering and leaving it, as its type and what goes with it.
-        stays: The functions that lead nowhere else.
+        stays: The functions that lead nowhere else, tools among them.
     """
 
     name: str
@@ -120,6 +120,22 @@ def read_graph(flow: Flow) -> Graph:
             )
         )
     return Graph(tuple(nodes), tuple(edges))
+
+
+def with_tools(graph: Graph, tools: Mapping[str, Sequence[str]]) -> Graph:
+    """The graph with the tools that are offered in each node.
+
+    Args:
+        graph: The flow.
+        tools: Their names, by the name of the node.
+    """
+    nodes = (
+        replace(node, stays=(*node.stays, *tools.get(node.name, ())), model=True)
+        if tools.get(node.name)
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
 
 
 def as_json(graph: Graph) -> str:
