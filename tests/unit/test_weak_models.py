@@ -180,6 +180,22 @@ def test_words_are_said_as_they_are(text: str) -> None:
     assert read(text, size=1) == (text, [])
 
 
+@pytest.mark.parametrize("size", [1, 400])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        # A model of 270 million parameters, behind llama.cpp, said this.
+        ("<|im_end|>\n<|im_start|>admin\n<|im_end", ""),
+        ("En noviembre.<end_of_turn>\n<start_of_turn>user\nGracias", "En noviembre."),
+        ("En noviembre.</s>", "En noviembre."),
+    ],
+)
+def test_nothing_that_the_model_makes_up_others_say_is_said(
+    text: str, said: str, size: int
+) -> None:
+    assert read(text, size=size) == (said, [])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text("wrap_up(){}[]<>`tool_call: \"'=,", max_size=60), st.integers(1, 9))
 def test_however_it_is_cut_the_same_comes_out(text: str, size: int) -> None:
@@ -273,6 +289,7 @@ async def test_a_vendors_model_is_trusted_once(server: OpenAIVendor) -> None:
     [
         pytest.param("```json\n{}\n```", id="markup"),
         pytest.param("** — **", id="marks"),
+        pytest.param("<|im_end|> <|im_start|>admin", id="marks of a template"),
         pytest.param("", id="nothing"),
         pytest.param(
             "Talk with the person about whatever they bring. Keep to what they", id="the prompt"

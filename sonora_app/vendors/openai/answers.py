@@ -183,6 +183,8 @@ async def mended(
             yield _chunk(envelope, delta={"content": text})
         if pieces or written_calls.holding:
             yield Progress()
+        if written_calls.over:
+            break
         if chars + calls.size > MAX_CHARS:
             why = "length"
             break

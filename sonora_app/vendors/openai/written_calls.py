@@ -12,6 +12,20 @@ from typing import Any, cast
 _TAGS = ("<tool_call>", "<function_call>", "<function=", "<|tool_call|>", "<|python_tag|>")
 """What begins a call anywhere in an answer."""
 
+_ENDS = (
+    "<|im_end|>",
+    "<|im_start|>",
+    "<|eot_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<start_of_turn>",
+    "</s>",
+)
+"""What ends an answer where a server does not know how its model ends one. A model goes on from
+there by making up what others say."""
+
 _OPENINGS = (*_TAGS, "{", "[{", "[TOOL_CALLS]", "```")
 """What an answer begins with that is a call as a whole, or no words at all."""
 
@@ -26,6 +40,10 @@ class WrittenCalls:
 
     Args:
         offered: The functions that the model may call.
+
+    Attributes:
+        is_call: Whether what comes now is no speech.
+        over: Whether the model has ended its answer, by a mark that its server does not know.
     """
 
     def __init__(self, offered: Collection[str]) -> None:
@@ -33,8 +51,9 @@ class WrittenCalls:
         self._offered = offered
         self._openings = (*_OPENINGS, *(f"{name}(" for name in offered))
         self._said = False
-        self._held = ""
+        self._held: str = ""
         self.is_call = False
+        self.over = False
 
     @property
     def holding(self) -> bool:
@@ -43,7 +62,12 @@ class WrittenCalls:
 
     def add(self, text: str) -> str:
         """Take in more, and give what can be said of it by now."""
+        if self.over:
+            return ""
         self._held += text
+        if ends := [at for tag in _ENDS if (at := self._held.find(tag)) >= 0]:
+            self.over = True
+            self._held = self._held[: min(ends)]
         if self.is_call or not self._held:
             return ""
         if not self._said:
@@ -62,11 +86,11 @@ class WrittenCalls:
         Args:
             text: The last of it.
         """
-        held, self._held = self._held + text, ""
+        said, held, self._held = self.add(text), self._held, ""
         calls = [*_calls_in(held, self._offered)]
         if calls or (self.is_call and _is_no_speech(held)):
-            return "", calls
-        return held, []
+            return said, calls
+        return said + held, []
 
     def _words(self) -> Iterator[str]:
         yield from self._openings
@@ -83,7 +107,7 @@ class WrittenCalls:
             self.is_call = True
             return min(found)
         last = self._held.rfind("<")
-        if last >= 0 and any(tag.startswith(self._held[last:]) for tag in _TAGS):
+        if last >= 0 and any(tag.startswith(self._held[last:]) for tag in (*_TAGS, *_ENDS)):
             return last
         return len(self._held)
 
