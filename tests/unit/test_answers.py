@@ -155,6 +155,15 @@ async def test_an_answer_that_is_cut_short_says_so(why: str) -> None:
     assert said == "Oaxaca es bonita. "
 
 
+@pytest.mark.parametrize("end", [[], [ending("length")]])
+async def test_an_answer_that_breaks_off_in_a_sentence_or_a_call_says_so(end: list[Any]) -> None:
+    for pieces in ([words("Oaxaca tiene monta")], [words("Lo miro."), call("wrap_up", '{"a')]):
+        with pytest.raises(CutShortError):
+            await _read(*pieces, *end)
+    said, _, _ = await _read(words("Oaxaca es bonita."), *end)
+    assert said == "Oaxaca es bonita."
+
+
 async def test_an_answer_without_an_end_has_one() -> None:
     with pytest.raises(CutShortError):
         await _read(*[words("palabra ")] * 6_000)

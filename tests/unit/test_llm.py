@@ -25,6 +25,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.llm import OpenAILLMService
 
+from simulators.vendors.odd_answers import call, words
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from simulators.vendors.rig import Rig, rigged
 from sonora_app import llm
@@ -176,6 +177,7 @@ async def test_tool_calls_and_usage_come_through_the_stream(openai: OpenAIVendor
 LATE = [
     pytest.param(Reply(ANSWER, headers_secs=20), id="nothing comes"),
     pytest.param(Reply(ANSWER, first_token_secs=20), id="the response begins without a token"),
+    pytest.param(Reply(chunks=[words(" ")] * 50, token_secs=0.1), id="nothing but spaces come"),
 ]
 
 
@@ -212,6 +214,29 @@ async def test_an_answer_that_does_not_begin_is_given_up(openai: OpenAIVendor, l
     assert waited == pytest.approx(3 * LATE_SECS, abs=0.6)
     assert said(rig) == ""
     assert built.is_usable
+
+
+async def test_a_call_that_comes_without_end_is_given_up_as_late_as_no_answer(
+    openai: OpenAIVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = dataclasses.replace(
+        llm.LIMITS, first_token_secs=0.5, second_attempt_secs=1.0, hold_on_secs=0.3
+    )
+    monkeypatch.setattr(llm, "LIMITS", limits)
+    pieces = [call("wrap_up", '{"title": "'), *[call(None, "a")] * 100]
+    openai.model = lambda _: Reply(chunks=pieces, token_secs=0.05)
+    built, late = service(openai), asyncio.Event()
+
+    async def hold_on(*_: object) -> None:
+        late.set()
+
+    built.add_event_handler("on_late", hold_on)
+    async with rigged(built) as rig:
+        await rig.send(asked())
+        await rig.get(ErrorFrame)
+        waited = asyncio.get_running_loop().time() - openai.log.of("request")[0].at_secs
+    assert waited == pytest.approx(1.5, abs=0.6)
+    assert late.is_set()
 
 
 async def test_an_empty_answer_is_asked_for_once_more(openai: OpenAIVendor) -> None:

@@ -158,10 +158,11 @@ async def mended(
         offered: The functions that the model may call.
 
     Raises:
-        CutShortError: The answer ended in mid-sentence, or in the middle of a call.
+        CutShortError: The answer was cut off in mid-sentence, or in the middle of a call, as it
+            says or by having no end.
     """
     spoken, calls, written_calls = Spoken(), _Calls(), WrittenCalls(offered)
-    said, why, chars = "", "", 0
+    said, why, ended, chars = "", "", False, 0
     envelope: Json = {"id": "", "created": 0, "model": "", "object": "chat.completion.chunk"}
     async for chunk in chunks:
         model = _get(chunk, "model")
@@ -171,6 +172,7 @@ async def mended(
         choice = _first(_get(chunk, "choices"))
         reason = _get(choice, "finish_reason")
         why = reason if isinstance(reason, str) else why
+        ended = ended or reason is not None
         delta = _get(choice, "delta")
         pieces = _pieces(delta)
         for piece in pieces:
@@ -198,8 +200,9 @@ async def mended(
         function = {"name": call.name, "arguments": call.arguments}
         named = {"index": number, "id": call.id, "type": "function", "function": function}
         yield _chunk(envelope, delta={"tool_calls": [named]})
-    if why in _CUT_SHORT and not whole and not _ENDS_SENTENCE.search(said):
-        raise CutShortError(f"the answer was cut short ({why})")
+    cut_short = why in _CUT_SHORT or not ended
+    if cut_short and not whole and (calls.calls or not _ENDS_SENTENCE.search(said)):
+        raise CutShortError(f"the answer was cut short ({why or 'it has no end'})")
 
 
 def _get(thing: Any, name: str) -> Any:  # noqa: ANN401  # whatever a model sends

@@ -27,7 +27,8 @@ class AnswerLimits:
             409, 429 or 5xx, or that could not connect.
         retry_after_secs: How long a refusal may ask to wait before the client repeats a request;
             one that asks for longer is told at once, to a fallback or to the user.
-        calls_secs: How long calls may go on coming, once they have begun to, with nothing said.
+        calls_secs: How long calls may go on coming, once they have begun to, with nothing said;
+            both attempts together take no longer than theirs for a first token.
         steps_a_turn: How many answers in a row may be calls and no words. After that the model is
             asked for words.
         max_lost: How many answers in a row may be lost before the model counts as out of order.

@@ -106,7 +106,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         self._attempts = attempts
         self._lost_in_a_row = 0
         self._wants_words = False
-        self._late: asyncio.Task[None] | None = None
+        self._give_up_at = 0.0
         self._connecting: asyncio.Task[None] | None = None
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:  # noqa: ANN401  # Pipecat's signature
@@ -212,11 +212,11 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         """
         self.begun = False
         self._wants_words = steps_since_user(context) >= self._limits.steps_a_turn
-        self._late = asyncio.create_task(self._say_when_late(), name="sonora-say-when-late")
+        late = asyncio.create_task(self._say_when_late(), name="sonora-say-when-late")
         try:
             chunks = await self._attempt(context)
         finally:
-            self._late.cancel()
+            late.cancel()
         self.begun = True
         await self._call_event_handler("on_begun")
         return chunks
@@ -233,6 +233,10 @@ class BoundedOpenAILLMService(ForetellingLLMService):
 
     async def _attempt(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk]:
         repeated = self.repeated_after if self._attempts > 1 else ()
+        limits = self._limits
+        # However long calls go on coming: whoever waits hears nothing of them.
+        longest = limits.first_token_secs + limits.second_attempt_secs
+        self._give_up_at = asyncio.get_running_loop().time() + longest
         try:
             return await self._begin(context, self._limits.first_token_secs)
         except repeated:
@@ -288,9 +292,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         try:
             async for chunk in chunks:
                 if isinstance(chunk, Progress):
-                    if self._late is not None:
-                        self._late.cancel()
-                    until = until or now() + self._limits.calls_secs
+                    until = until or min(now() + self._limits.calls_secs, self._give_up_at)
                     limit.reschedule(min(until, now() + self._limits.next_token_secs))
                     continue
                 first.append(chunk)

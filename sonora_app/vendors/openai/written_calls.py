@@ -58,7 +58,7 @@ class WrittenCalls:
     @property
     def holding(self) -> bool:
         """Whether some text is held back that may be a call."""
-        return bool(self._held)
+        return bool(self._held.strip())
 
     def add(self, text: str) -> str:
         """Take in more, and give what can be said of it by now."""
