@@ -7,12 +7,16 @@ from typing import Any, cast
 
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.turns import CallTool, Kind, Say, Turn
-from sonora_app.rehearsal.wording import rest_after, topics_of
+from sonora_app.rehearsal.wording import consists_of, rest_after, topics_of
 
 _FACTS = re.compile(r"<facts>\n(.*?)\n *</facts>", re.DOTALL)
 _FACT = re.compile(r"^ *(\d+)\. <quoted>(.+)</quoted>$", re.MULTILINE)
 _NUMBERED = re.compile(r"^\[(\d+)\] ")
 _NAME_WORDS = 2
+MEMORY_TOOLS = frozenset({"remember", "forget", "allow_memory"})
+"""The functions of the flow that remember and forget."""
+
+_ABOUT_MEMORY = ("forget_words", "recall_words", "remember_words", "off_words", "on_words")
 
 
 def memory_move(
@@ -35,8 +39,12 @@ def memory_move(
     if _is_which(before, lines):
         numbers = [n for n, _ in _facts(turns)] if _has(text, "all_words", lines) else []
         return CallTool("forget", {"about": text, "numbers": numbers})
+    for allowed, key in ((False, "off_words"), (True, "on_words")):
+        if _has(text, key, lines):
+            return CallTool("allow_memory", {"allowed": allowed})
     if (about := rest_after(text, "rehearsal.memory.forget_words", lines)) is not None:
-        return CallTool("forget", {"about": about, "numbers": []})
+        numbers = [n for n, _ in _facts(turns)] if _is_everything(about, lines) else []
+        return CallTool("forget", {"about": about, "numbers": numbers})
     if _has(text, "recall_words", lines):
         told = " ".join(fact for _, fact in _facts(turns))
         key = "told" if told else "nothing"
@@ -49,6 +57,14 @@ def memory_move(
     return None
 
 
+def is_about_memory(text: str, lines: Lines) -> bool:
+    """Whether the person talks of what is remembered of them: it is no topic of the talk.
+
+    Nor must what sums up the talk tell what they want forgotten.
+    """
+    return any(_has(text, key, lines) for key in _ABOUT_MEMORY) or _name(text, lines) is not None
+
+
 def review(turns: Sequence[Turn], lines: Lines) -> dict[str, Any]:
     """What the call told of the person, as the request after it wants it: what it was about."""
     for turn in reversed(turns):
@@ -57,7 +73,7 @@ def review(turns: Sequence[Turn], lines: Lines) -> dict[str, Any]:
             continue
         text = _NUMBERED.sub("", turn.text)
         topics = topics_of([text], lines)
-        if topics and memory_move([Turn(Kind.USER, text)], 0, text, lines) is None:
+        if topics and not is_about_memory(text, lines):
             fact = lines.text("rehearsal.memory.talked_fact", {"topic": topics[0]})
             new = {"fact": fact, "said_in": int(number[1]), "until": "", "replaces": 0, "name": ""}
             return {"facts": [new], "ended": []}
@@ -104,6 +120,13 @@ def _name(text: str, lines: Lines) -> str | None:
 
 def _has(text: str, key: str, lines: Lines) -> bool:
     return rest_after(text, f"rehearsal.memory.{key}", lines) is not None
+
+
+def _is_everything(about: str, lines: Lines) -> bool:
+    """Whether somebody who says this has all in mind that is remembered of them."""
+    wide = ("rehearsal.memory.all_words", "rehearsal.memory.self_words")
+    named = any(rest_after(about, key, lines) is not None for key in wide)
+    return named and consists_of(about, (*wide, "rehearsal.small_words"), lines)
 
 
 def _is_which(said: str, lines: Lines) -> bool:

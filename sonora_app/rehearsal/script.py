@@ -10,7 +10,7 @@ from typing import Any
 
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
-from sonora_app.rehearsal.recall import memory_move
+from sonora_app.rehearsal.recall import MEMORY_TOOLS, is_about_memory, memory_move
 from sonora_app.rehearsal.shown import shown_in, spoken_of
 from sonora_app.rehearsal.turns import PASSAGE, CallTool, Kind, Say, Turn
 from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
@@ -57,8 +57,9 @@ def describe(turns: Iterable[Turn], lines: Lines, *, outcome: str) -> dict[str, 
         lines: The fixed lines, in the language to describe it in.
         outcome: What came of it.
     """
+    turns = tuple(turns)
     topics, secs = _said(turns, lines)
-    kind = _described_by(topics, secs)
+    kind = _described_by(turns, topics, secs)
     return {
         "title": lines.text(
             f"rehearsal.{kind.format('title')}", {"topic": topics[-1] if topics else None}
@@ -82,7 +83,7 @@ def _winding_up(turns: Sequence[Turn], lines: Lines) -> Say | CallTool:
 
 def _sum_up(turns: Sequence[Turn], lines: Lines) -> str:
     topics, secs = _said(turns, lines)
-    kind = _described_by(topics, secs)
+    kind = _described_by(turns, topics, secs)
     return lines.text(f"rehearsal.{kind.format('wrap_up')}", _facts(topics, secs, lines))
 
 
@@ -129,7 +130,8 @@ def _replies_given(turns: Sequence[Turn]) -> int:
 def _said(turns: Iterable[Turn], lines: Lines) -> tuple[list[str], float]:
     """What the person talked about, the first said first, and the untranscribed seconds."""
     heard = [read_heard(spoken_of(turn.text)) for turn in turns if turn.kind is Kind.USER]
-    return topics_of((part.text for part in heard), lines), sum(part.secs for part in heard)
+    texts = (part.text for part in heard if not is_about_memory(part.text, lines))
+    return topics_of(texts, lines), sum(part.secs for part in heard)
 
 
 def _facts(topics: Sequence[str], secs: float, lines: Lines) -> dict[str, str | None]:
@@ -138,11 +140,12 @@ def _facts(topics: Sequence[str], secs: float, lines: Lines) -> dict[str, str | 
     return {"topics": listed, "secs": write_secs(secs, lines)}
 
 
-def _described_by(topics: Sequence[str], secs: float) -> str:
+def _described_by(turns: Sequence[Turn], topics: Sequence[str], secs: float) -> str:
     """How the key of a line is written, by what is known of the conversation."""
     if topics:
         return "{}"
-    return "{}_speech" if secs else "{}_empty"
+    remembers = any(turn.kind is Kind.TOOL_CALL and turn.text in MEMORY_TOOLS for turn in turns)
+    return "{}_memory" if remembers else "{}_speech" if secs else "{}_empty"
 
 
 def _last(turns: Sequence[Turn], kind: Kind) -> int:

@@ -33,6 +33,13 @@ def means_done(text: str, lines: Lines) -> bool:
     return only_done or means_finishing(text, lines)
 
 
+def consists_of(text: str, keys: Iterable[str], lines: Lines) -> bool:
+    """Whether `text` consists of nothing but phrases that stand at `keys`, and not of none."""
+    words = _plain_words(text)
+    phrases = (phrase for key in keys for phrase in lines.all(key))
+    return bool(words) and not _without(words, phrases)
+
+
 def rest_after(text: str, key: str, lines: Lines) -> str | None:
     """What follows the first of the phrases at `key` in `text`; None where there is none of them.
 

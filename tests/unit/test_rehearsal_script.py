@@ -276,3 +276,44 @@ def test_no_line_is_anything_but_words() -> None:
             assert means_finishing(word, Lines(language))
         for word in tree["rehearsal"]["done_words"]:
             assert means_done(word, Lines(language))
+
+
+# --- Memory
+
+TOLD = task(
+    "<facts>\n1. <quoted>Se llama Ana.</quoted>\n2. <quoted>Vive en Lima.</quoted>\n</facts>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "tool", "arguments", "lines"),
+    [
+        ("olvídalo todo", "forget", {"about": "todo", "numbers": [1, 2]}, ES),
+        ("Olvida todo lo que sabes de mí.", "forget", {"numbers": [1, 2]}, ES),
+        ("olvida todo lo de Lima", "forget", {"about": "todo lo de Lima", "numbers": []}, ES),
+        ("Quiero que olvides lo de Lima", "forget", {"about": "lo de Lima", "numbers": []}, ES),
+        ("No quiero que recuerdes nada.", "allow_memory", {"allowed": False}, ES),
+        ("Quiero que me recuerdes.", "allow_memory", {"allowed": True}, ES),
+        ("Forget everything about me", "forget", {"numbers": [1, 2]}, EN),
+        ("forget it", "forget", {"about": "it", "numbers": []}, EN),
+        ("I don’t want you to remember that", "allow_memory", {"allowed": False}, EN),
+    ],
+)
+def test_what_is_said_of_remembering_is_done(
+    text: str, tool: str, arguments: Mapping[str, Any], lines: Lines
+) -> None:
+    what = move([TOLD, user(text)], CONVERSATION | {"remember", "forget", "allow_memory"}, lines)
+    assert isinstance(what, CallTool)
+    assert (what.name, {**what.arguments, **arguments}) == (tool, what.arguments)
+
+
+def test_what_is_remembered_and_forgotten_is_no_topic() -> None:
+    said_of_memory = ["Me llamo Ana.", "Olvida lo de las nueces.", "¿Qué sabes de mí?"]
+    talk = [each for text in said_of_memory for each in (user(text), *called("remember"))]
+    told = describe(read_turns(LLMContext(messages=talk).get_messages()), ES, outcome="resolved")
+    assert told["topics"] == []
+    assert "no llegó a decir nada" not in told["summary"]
+    talk.insert(0, user("Quiero ir a Oaxaca."))
+    told = describe(read_turns(LLMContext(messages=talk).get_messages()), ES, outcome="resolved")
+    assert told["topics"] == ["ir a Oaxaca"]
+    assert "nueces" not in str(told)
