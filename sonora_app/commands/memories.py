@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from sonora_app.commands.output import (
 from sonora_app.commands.readable import local_time
 from sonora_app.commands.stores import opened, warn_partial
 from sonora_app.memories import owner
-from sonora_app.memories.facts import MAX_CONTENT_CHARS, end_of_day
+from sonora_app.memories.facts import MAX_CONTENT_CHARS, end_of_day, last_day
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import read_known
@@ -221,7 +222,13 @@ def _table(memories: tuple[Memory, ...]) -> Table:
             str(memory.id),
             memory.content,
             local_time(memory.created_at),
-            local_time(memory.valid_until) if memory.valid_until else "–",
+            _until(memory.valid_until) if memory.valid_until else "–",
         )
         table.add_row(*(Text(plain(cell)) for cell in cells))
     return table
+
+
+def _until(moment: datetime) -> str:
+    """The last day on which a fact holds, as it was named; or the time at which it ended."""
+    day = last_day(moment)
+    return day.isoformat() if day else local_time(moment)

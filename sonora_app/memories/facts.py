@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sonora_app.flow.quoted import quoted
 from sonora_app.storage.records import Memory
-from sonora_app.storage.similar_words import folded, likeness, telling_words
+from sonora_app.storage.similar_words import asked_words, folded, likeness
 
 MAX_FACTS = 50
 """How many facts of a person a call starts with: the latest ones."""
@@ -79,6 +79,11 @@ class Facts:
         """The fact of this number, or None."""
         return self._by_number.get(number)
 
+    def of_id(self, memory_id: UUID) -> Memory | None:
+        """The fact of this id, or None."""
+        number = self._numbers.get(memory_id)
+        return None if number is None else self._by_number[number]
+
     def drop(self, memory: Memory) -> None:
         """Know this fact no more."""
         number = self._numbers.pop(memory.id, None)
@@ -96,7 +101,7 @@ class Facts:
 
     def about(self, text: str) -> list[Memory]:
         """The facts that share most of the telling words of `text`, the best first."""
-        words = telling_words(text)
+        words = asked_words(text)
         scored = [(likeness(memory.content, words), memory) for _, memory in self]
         best = max((score for score, _ in scored), default=0)
         return [memory for score, memory in scored if score == best] if best else []
@@ -116,6 +121,12 @@ class Facts:
         return sorted(told)
 
 
+def one_sentence(text: str) -> str:
+    """`text` on one line, without what is no text, and no longer than a fact may be."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_CONTENT_CHARS else line[: MAX_CONTENT_CHARS - 1] + "…"
+
+
 def end_of_day(text: str) -> datetime | None:
     """The end of the day that `text` names (YYYY-MM-DD), wherever on earth; None if it names none.
 
@@ -127,6 +138,12 @@ def end_of_day(text: str) -> datetime | None:
     day = date.fromisoformat(text.strip()[:10])
     # The day ends last at twelve hours west of Greenwich.
     return datetime.combine(day, time(12), UTC) + timedelta(days=1)
+
+
+def last_day(moment: datetime) -> date | None:
+    """The day at whose end, as `end_of_day` has it, `moment` is; None where it is another time."""
+    moment = moment.astimezone(UTC)
+    return (moment - timedelta(days=1)).date() if moment.time() == time(12) else None
 
 
 def _bare(text: str) -> str:

@@ -49,7 +49,7 @@ def test_what_is_added_is_listed_exported_and_forgotten(data: Path) -> None:
 
     shown = [line.split() for line in done("list", "ana").splitlines()]
     assert shown[0] == ["ID", "Fact", "Said", "Until"]
-    assert [line[0] for line in shown[1:]] == [exam["id"], lima]
+    assert [(line[0], line[-1]) for line in shown[1:]] == [(exam["id"], "2999-05-01"), (lima, "–")]
     assert data_of("list", "ana")["memories"] == [exam, data_of("list", "ana")["memories"][1]]
     assert [each["content"] for each in data_of("list", "eva")["memories"]] == ["Vive en Quito."]
 

@@ -80,8 +80,15 @@ function Fact(props: {
       </form>
       <small>
         {new Date(fact.said_at).toLocaleDateString()}
-        {fact.valid_until && ` until ${new Date(fact.valid_until).toLocaleDateString()}`}
+        {fact.valid_until && ` until ${lastDay(fact.valid_until)}`}
       </small>
     </li>
   );
+}
+
+/** The day until which something holds: noon in UTC is the end of the day before, everywhere. */
+function lastDay(until: string): string {
+  const end = new Date(until);
+  if (end.toISOString().endsWith("T12:00:00.000Z")) end.setUTCDate(end.getUTCDate() - 1);
+  return end.toLocaleDateString();
 }

@@ -98,6 +98,8 @@ export function MemoriesView({ userId, changes, busy, onMessage, language }: Pro
   );
 }
 
+const DAY_MS = 86_400_000;
+
 interface FactProps {
   memory: Memory;
   busy: boolean;
@@ -114,6 +116,12 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
   const source = memory.conversation_id;
   const day = (iso: string): string =>
     new Date(iso).toLocaleDateString(language, { day: "numeric", month: "short", year: "numeric" });
+  // Noon in UTC is the end of the day before, wherever on earth: that day is meant.
+  const until = (iso: string): string => {
+    const end = new Date(iso);
+    const noon = end.toISOString().endsWith("T12:00:00.000Z");
+    return day(noon ? new Date(end.getTime() - DAY_MS).toISOString().slice(0, 10) + "T00:00" : iso);
+  };
   return (
     <li class={memory.replaced_by ? "fact replaced" : "fact"}>
       {doing === "correcting" ? (
@@ -143,7 +151,7 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
       )}
       <p class="facts">
         <span>{words.memories.said(day(memory.created_at))}</span>
-        {memory.valid_until && <span>{words.memories.until(day(memory.valid_until))}</span>}
+        {memory.valid_until && <span>{words.memories.until(until(memory.valid_until))}</span>}
         {memory.replaced_by && <span>{words.memories.replaced}</span>}
       </p>
       {doing === "forgetting" && (
