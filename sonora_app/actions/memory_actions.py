@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sonora_app.call.call import Call
+from sonora_app.call.memory_use import shown
 from sonora_app.errors import ErrorCode, MessageError, NotFoundError
 from sonora_app.memories.person import Person, Source
 from sonora_app.page.protocol import (
@@ -53,7 +54,7 @@ class MemoryActions:
         # Whether there are more is seen by one that is too many.
         known = await self._known(Recall(limit=asked.skip + _LISTED, past=asked.past))
         listed, room = list[RememberedFact](), _ANSWER_BYTES
-        for fact in map(self._call.memory.told, known.memories[asked.skip :]):
+        for fact in map(shown, known.memories[asked.skip :]):
             # As JSON in ASCII, six bytes a letter of some alphabets.
             room -= len(json.dumps(fact.model_dump(mode="json")))
             if room < 0:

@@ -13,6 +13,7 @@ from sonora_app.call.failures import Failures
 from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
 from sonora_app.call.holding import OtherCalls
 from sonora_app.call.keeping import Keeping
+from sonora_app.call.memory_use import withheld_functions
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import (
@@ -23,7 +24,6 @@ from sonora_app.call.pipeline import (
 )
 from sonora_app.call.presence import Presence
 from sonora_app.call.reading_ahead import read_ahead
-from sonora_app.call.remembering import withheld_functions
 from sonora_app.call.services import build_services
 from sonora_app.call.session import PageActions, Session
 from sonora_app.call.showing import build_showing

@@ -168,7 +168,8 @@ class Call:
         self.opened = self.memory.begin(opened, request, found.known)
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
-        if told := [*opened.history, *fitting_lines.told_on_return(self.lines, opened)]:
+        back = fitting_lines.told_on_return(self.lines, self.opened, memory=self.memory.prompt())
+        if told := [*opened.history, *back]:
             await self.worker.queue_frame(
                 LLMMessagesAppendFrame(messages=list[Any](told), run_llm=False)
             )
@@ -216,7 +217,7 @@ class Call:
         Returns:
             What the model was told of earlier ones.
         """
-        told = self.prompt_facts()["history"]
+        told = fitting_lines.prompt_facts(self.lines, self.opened)["history"]
         self.summary, self.undescribed = None, True
         if self.opened is not None:
             self.opened = replace(self.opened, summary=None)
@@ -256,8 +257,9 @@ class Call:
         self.tools.stop()
 
     def stop_reporting(self) -> None:
-        """The page is gone: it is told no more of storage."""
+        """The call is kept and the page is gone: nobody is told anything any more."""
         self._reports.close()
+        self.memory.end()
 
     def user_spoke(self, node: str) -> None:
         """The user said something. An answer to the summing-up changes nothing about it."""

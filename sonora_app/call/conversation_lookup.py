@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sonora_app import __version__
 from sonora_app.call.holding import OtherCalls, make_way
+from sonora_app.call.memory_use import known_to, opening_recall
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
-from sonora_app.call.remembering import known_to, opening_recall
 from sonora_app.call.returning import CASE
 from sonora_app.call.services import CallServices
 from sonora_app.flow.driver import FlowDriver

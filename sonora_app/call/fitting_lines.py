@@ -1,5 +1,7 @@
 """The fixed lines that fit a call: what it says and what its prompts say, by what is known."""
 
+from dataclasses import replace
+
 from sonora_app.call.opening import OpenedConversation
 from sonora_app.flow.lines import Lines
 from sonora_app.flow.quoted import quoted
@@ -24,14 +26,33 @@ def about_to_say(lines: Lines, opened: OpenedConversation | None, node: str) -> 
     return greeting(lines, opened) if node == "greeting" else None
 
 
-def told_on_return(lines: Lines, opened: OpenedConversation) -> list[dict[str, str]]:
-    """What the model is told where the talk goes on from where it broke off."""
+def named(opened: OpenedConversation, name: str | None) -> OpenedConversation:
+    """The conversation of a person who is called `name`; None where that is not known."""
+    return replace(opened, facts=replace(opened.facts, name=name))
+
+
+def user(lines: Lines, opened: OpenedConversation | None) -> str:
+    """What the model is told of who the person is; empty where no name is known."""
+    return _text_if_known(lines, "prompt.user", {"name": quoted(opened and opened.facts.name)})
+
+
+def told_on_return(
+    lines: Lines, opened: OpenedConversation, *, memory: str
+) -> list[dict[str, str]]:
+    """What the model is told where the talk goes on from where it broke off.
+
+    Args:
+        lines: The fixed lines, in the call's language.
+        opened: The call's conversation.
+        memory: What the model is told of what is remembered: the greeting, which has it, is not
+            entered.
+    """
     if opened.back is None:
         return []
     facts = {"summary": quoted(opened.summary), "saying": quoted(opened.back.unheard)}
     parts = [_text_if_known(lines, f"prompt.{key}", facts) for key in ("history", "saying")]
-    told = " ".join(filter(None, [*parts, lines.text("prompt.back")]))
-    return [{"role": "developer", "content": told}]
+    told = " ".join(filter(None, [user(lines, opened), *parts, lines.text("prompt.back")]))
+    return [{"role": "developer", "content": f"{told}\n{memory}"}]
 
 
 def farewell(lines: Lines, reason: EndReason | None) -> str:
@@ -56,13 +77,10 @@ def prompt_facts(
         acts: Whether there are tools to act with.
         sees: Whether the model takes pictures.
     """
-    facts = {
-        "name": quoted(opened.facts.name) if opened else None,
-        "summary": quoted(opened.summary) if opened else None,
-    }
+    facts = {"summary": quoted(opened.summary) if opened else None}
     return {
         "language": lines.text("prompt.language"),
-        "user": _text_if_known(lines, "prompt.user", facts),
+        "user": user(lines, opened),
         "history": _text_if_known(lines, "prompt.history", facts),
         "knowledge": lines.text(f"prompt.knowledge.{'documents' if knows else 'none'}"),
         "acting": lines.text(f"prompt.acting.{'tools' if acts else 'none'}"),

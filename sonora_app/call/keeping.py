@@ -121,6 +121,7 @@ class Keeping:
             timeout_secs=self._still(call.settings.summary_secs, share=0.5),
             person=call.memory.person if call.memory.reviews else None,
             turns=call.memory.turns,
+            forgotten=call.memory.person.forgotten if call.memory.person else (),
         )
 
     def _in_their_words(self) -> Description | None:

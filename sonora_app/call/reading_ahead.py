@@ -46,7 +46,8 @@ def _first_request(
 ) -> tuple[str | None, list[Any]]:
     """At which node the model is asked first, and with what."""
     state = call.driver.state
-    told = [*opened.history, *fitting_lines.told_on_return(call.lines, opened)]
+    back = fitting_lines.told_on_return(call.lines, opened, memory=call.memory.told_now)
+    told = [*opened.history, *back]
     messages: list[Any] = [*told, *tasks_of(entered, state)]
     if entered != _GREETS:
         return entered, messages

@@ -1,7 +1,7 @@
 """What a call does with what is remembered of the person who talks: tells, keeps, forgets it."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -9,46 +9,22 @@ from loguru import logger
 from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.pipeline.worker import PipelineWorker
 
+from sonora_app.call import fitting_lines
+from sonora_app.call.memory_use import opening_recall, shown
 from sonora_app.call.opening import OpenedConversation, OpeningRequest
 from sonora_app.errors import StorageError
 from sonora_app.flow.lines import Lines
-from sonora_app.memories.facts import MAX_FACTS, end_of_day
+from sonora_app.memories.facts import end_of_day
 from sonora_app.memories.permission import Permission
 from sonora_app.memories.person import Person, Source
 from sonora_app.memories.prompt import memory_prompt, replaced_in_context
 from sonora_app.memories.review import Review, SaidTurn, apply_review
-from sonora_app.page.protocol import Event, MemoryEnded, MemoryKept, RememberedFact
+from sonora_app.page.protocol import Event, MemoryEnded, MemoryKept
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
-from sonora_app.settings import MemoryMode, Settings
-from sonora_app.storage.history import shortened
+from sonora_app.settings import Settings
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import Memory
-from sonora_app.storage.store import NOTHING, Found, Known, Recall, Store
-
-MEMORY_FUNCTIONS = frozenset({"remember", "forget", "allow_memory"})
-"""The functions of the flow that are not offered where nobody is remembered."""
-
-_SHOWN_CHARS = 4_000
-
-
-def opening_recall(settings: Settings) -> Recall:
-    """What opening a conversation reads of what is remembered."""
-    if settings.memory is MemoryMode.OFF:
-        return NOTHING
-    return Recall(limit=MAX_FACTS, shared=settings.shared_memory)
-
-
-def withheld_functions(settings: Settings, *, knows: bool) -> frozenset[str]:
-    """The functions of the flow that the model is not offered; `knows`: there are documents."""
-    memory = MEMORY_FUNCTIONS if settings.memory is MemoryMode.OFF else frozenset[str]()
-    unseen = frozenset[str]() if settings.sees_pictures else {"look"}
-    return memory | unseen if knows else memory | unseen | {"look_up"}
-
-
-def known_to(request: OpeningRequest, found: Found) -> Found:
-    """What of `found` may be used: where nobody has proven who asks, nothing that is known of them
-    beside the conversation that they name."""
-    return found if request.proven else replace(found, known=Known(), previous=None)
+from sonora_app.storage.records import AnyMemory, Memory
+from sonora_app.storage.store import Known, Recall, Store
 
 
 class RememberingCall(Protocol):
@@ -91,6 +67,8 @@ class Remembering:
         self._turns: list[SaidTurn] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
+        self._name: str | None = None
+        self._unfollow: Callable[[], None] = lambda: None
 
     def begin(
         self, opened: OpenedConversation, request: OpeningRequest, known: Known
@@ -111,8 +89,11 @@ class Remembering:
         permission = Permission(self._call.settings.memory, request.proven, known.remembers)
         person = Person(request.user_id, permission, known, write=recorder.keep, listener=self)
         self.person = person
-        facts = replace(opened.facts, name=person.name or opened.facts.name)
-        return replace(opened, facts=facts)
+        if permission.proven:
+            changes = self._store.memory_changes
+            self._unfollow = changes.follow(request.user_id, self._written_of_person)
+        self._name = person.name
+        return fitting_lines.named(opened, person.name or opened.facts.name)
 
     def learn(self, known: Known) -> None:
         """Take in what could not be read in time."""
@@ -179,8 +160,6 @@ class Remembering:
         if not chosen:
             return {"status": "nothing_found"}
         listed = self._listed(chosen)
-        # What sums up the talks may tell it too; of this one it is made anew.
-        self._replace(self._call.forget_summaries(), "")
         person.forget(chosen)
         return {"status": "forgotten", "facts": [each["fact"] for each in listed]}
 
@@ -198,9 +177,7 @@ class Remembering:
         self._turns.append(SaidTurn(message_id, text))
         recall = self.person.recall_about(text) if self.person else None
         if recall is not None:
-            task = asyncio.create_task(self._find(recall), name="sonora-recall")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._do(self._find(recall), name="sonora-recall")
 
     @property
     def told_now(self) -> str:
@@ -232,21 +209,53 @@ class Remembering:
         for task in self._tasks:
             task.cancel()
 
+    def end(self) -> None:
+        """The call is kept: nothing more is told of the person."""
+        self._unfollow()
+
     # --- Listener
 
     def memory_kept(self, memory: Memory, replaced: Memory | None) -> None:
         """Tell the page."""
-        self._tell(MemoryKept(memory=self.told(memory), replaces=replaced and replaced.id))
+        self._tell(MemoryKept(memory=shown(memory), replaces=replaced and replaced.id))
 
     def memory_ended(self, memory: Memory, *, forgotten: bool) -> None:
-        """Tell the page."""
+        """Tell the page. What sums up the talks may tell it too; of this one it is made anew."""
         self._tell(MemoryEnded(id=memory.id, forgotten=forgotten))
+        if forgotten:
+            self._replace(self._call.forget_summaries(), "")
 
     def memory_changed(self) -> None:
         """Have the model know it from its next answer on."""
         old, self._told = self._told, memory_prompt(self.person, self._call.lines)
         self._ever_told.add(self._told)
         self._replace(old, self._told)
+        if self.person is not None and self.person.name != self._name:
+            self._call_them(self.person.name)
+
+    def _call_them(self, name: str | None) -> None:
+        """Have the model know the person by another name, or by none, than what it was told."""
+        self._name, opened = name, self._call.opened
+        if opened is not None:
+            self._call.opened = fitting_lines.named(opened, name)
+            told = (fitting_lines.user(self._call.lines, o) for o in (opened, self._call.opened))
+            self._replace(*told)
+
+    def _written_of_person(self, records: Sequence[AnyMemory]) -> None:
+        """Know what was written of the person, by another call perhaps, or in the console."""
+        if self.person is not None and self.person.take_in(records):
+            self._do(self._know_again(), name="sonora-know-again")
+
+    async def _know_again(self) -> None:
+        try:
+            await self.read_again()
+        except StorageError as error:
+            logger.info(f"What is remembered cannot be read again: {error}")
+
+    def _do(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _replace(self, old: str, new: str) -> None:
         """Have the model be told `new` in the place of `old`."""
@@ -255,27 +264,11 @@ class Remembering:
         frame = LLMMessagesTransformFrame(transform=replaced_in_context(old, new))
         # An interruption must not lose it.
         frame.interruptible = False
-        task = asyncio.create_task(self._call.worker.queue_frame(frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._do(self._call.worker.queue_frame(frame), name="sonora-retell")
 
     def _tell(self, event: Event) -> None:
         if not self._over:
             self._call.page.tell_soon(event)
-
-    @staticmethod
-    def told(memory: Memory) -> RememberedFact:
-        """A fact as the page is told it."""
-        return RememberedFact(
-            id=memory.id,
-            # An older project's may be of any length.
-            content=shortened(memory.content, _SHOWN_CHARS),
-            said_at=memory.created_at,
-            message_id=memory.source_message_id,
-            conversation_id=memory.conversation_id,
-            valid_until=memory.valid_until,
-            replaced_by=memory.replaced_by,
-        )
 
     def _source(self) -> Source:
         opened = self._call.opened
@@ -294,7 +287,7 @@ class Remembering:
         ]
 
     async def _look_for(self, about: str) -> None:
-        recall = self.person.recall_about(about) if self.person else None
+        recall = self.person.recall_about(about, asked=True) if self.person else None
         if recall is None:
             return
         try:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from sonora_app.flow.goodbyes import way_out
 from sonora_app.flow.lines import FLOWS_DIR, Lines
-from sonora_app.flow.quoted import quotations
+from sonora_app.flow.quoted import quotations, quoted
 from sonora_app.memories.person import Person
 from sonora_app.memories.prompt import told_facts, without_facts
 from sonora_app.memories.review import Review, SaidTurn, numbered
@@ -25,6 +25,9 @@ from sonora_app.storage.records import utc_now
 
 _MAX_TOKENS = 500
 _MAX_TOKENS_WITH_FACTS = 1_500
+
+_MOST_FORGOTTEN = 50
+"""Of how much that was forgotten the request is told: the latest."""
 
 _Part = TypeVar("_Part", bound=BaseModel)
 
@@ -54,6 +57,7 @@ async def look_back(
     timeout_secs: float,
     person: Person | None = None,
     turns: Sequence[SaidTurn] = (),
+    forgotten: Sequence[str] = (),
 ) -> LookBack:
     """Have the model describe a conversation and tell of the person, in one bounded request.
 
@@ -64,11 +68,15 @@ async def look_back(
         timeout_secs: How long it may take, in seconds.
         person: Who talked, if anything may be kept of them.
         turns: What they said in this call.
+        forgotten: What was forgotten in it, which nothing is to tell that comes of it.
     """
     request = load_summary_request()
     instruction = request["instruction"].format(language=language)
     schema = request["schema"]
     spoken = [*filter(None, map(_speech, context.get_messages()))]
+    if forgotten:
+        told = "\n".join(f"- {quoted(each)}" for each in forgotten[-_MOST_FORGOTTEN:])
+        instruction += request["forgotten_instruction"].format(facts=told)
     if person is not None:
         instruction += request["memory_instruction"].format(
             today=utc_now().strftime("%A %Y-%m-%d"), facts=told_facts(person)

@@ -3,16 +3,18 @@
 Whatever is kept was said by the person: it names the message that it was said in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal
 from uuid import UUID
 
 from sonora_app.flow.quoted import spoken_name
-from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts
+from sonora_app.memories.facts import Facts, one_sentence
+from sonora_app.memories.listener import Listener, Silent
 from sonora_app.memories.permission import Permission
 from sonora_app.storage.records import (
+    AnyMemory,
     JsonObject,
     Memory,
     MemoryChoice,
@@ -21,39 +23,13 @@ from sonora_app.storage.records import (
     utc_now,
     uuid7,
 )
-from sonora_app.storage.similar_words import likeness, telling_words
+from sonora_app.storage.similar_words import asked_words, likeness, telling_words
 from sonora_app.storage.store import Known, Recall
 
 _FOUND_AT_ONCE = 5
 
-
-class Listener(Protocol):
-    """Who is told what becomes of what is remembered."""
-
-    def memory_kept(self, memory: Memory, replaced: Memory | None) -> None:
-        """Something was kept, in the place of something else perhaps."""
-        ...
-
-    def memory_ended(self, memory: Memory, *, forgotten: bool) -> None:
-        """Something was forgotten, or holds no more."""
-        ...
-
-    def memory_changed(self) -> None:
-        """What the model is to be told is another than before."""
-        ...
-
-
-class Silent:
-    """A listener that does nothing about it."""
-
-    def memory_kept(self, memory: Memory, replaced: Memory | None) -> None:
-        """See `Listener`."""
-
-    def memory_ended(self, memory: Memory, *, forgotten: bool) -> None:
-        """See `Listener`."""
-
-    def memory_changed(self) -> None:
-        """See `Listener`."""
+_End = Literal["replaced", "over", "forgotten"]
+"""Why a fact is known no more."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +77,7 @@ class Person:
         self.more = known.more and permission.uses
         self._write = write
         self._listener = listener or Silent()
-        self._forgotten: dict[UUID, tuple[str, ...]] = {}
+        self._over: dict[UUID, tuple[_End, str]] = {}
 
     @property
     def name(self) -> str | None:
@@ -117,21 +93,24 @@ class Person:
         if not self.permission.uses:
             self.facts, self.shared, self.more = Facts(), (), False
         else:
-            for memory in known.memories:
-                if memory.id not in self._forgotten:
-                    self.facts.add(memory)
+            for memory in self._still(known.memories):
+                self.facts.add(memory)
             self.shared, self.more = known.shared, known.more
         self._listener.memory_changed()
 
-    def recall_about(self, text: str) -> Recall | None:
-        """What to read because the person talks of `text`; None where all is known already."""
-        words = telling_words(text) if self.more else ()
+    def recall_about(self, text: str, *, asked: bool = False) -> Recall | None:
+        """What to read because the person talks of `text`; None where all is known already.
+
+        Args:
+            text: What they say, or what they ask for.
+            asked: Whether they ask for just that.
+        """
+        words = (asked_words if asked else telling_words)(text) if self.more else ()
         return Recall(limit=_FOUND_AT_ONCE, words=words) if words else None
 
     def found(self, known: Known) -> None:
         """Take in what was read because it is talked about."""
-        fresh = [memory for memory in known.memories if memory.id not in self._forgotten]
-        if self.permission.uses and self.facts.add_found(fresh):
+        if self.permission.uses and self.facts.add_found(self._still(known.memories)):
             self._listener.memory_changed()
 
     def keep(
@@ -158,7 +137,7 @@ class Person:
             What is kept; None where it is empty, or kept already; and where the request after the
             call tells anew what was forgotten in it.
         """
-        content = _sentence(content)
+        content = one_sentence(content)
         if not content or (source.kind == "review" and self._was_forgotten(content)):
             return None
         same = self.facts.same_as(content)
@@ -183,7 +162,7 @@ class Person:
                     id=replaces.id, user_id=self.user_id, valid_until=now, replaced_by=memory.id
                 )
             )
-            self.facts.drop(replaces)
+            self._drop(replaces, "replaced")
         self._write(records)
         if self.permission.uses:
             self.facts.add(memory, timely=True)
@@ -197,7 +176,7 @@ class Person:
         Returns:
             What is kept now; None where the new sentence is empty, or the same.
         """
-        content = _sentence(content)
+        content = one_sentence(content)
         if not content or content == memory.content:
             return None
         new = memory.model_copy(
@@ -219,7 +198,7 @@ class Person:
                 ),
             ]
         )
-        self._drop(memory)
+        self._drop(memory, "forgotten")
         if self.permission.uses:
             self.facts.add(new)
         self._listener.memory_kept(new, memory)
@@ -229,7 +208,7 @@ class Person:
     def end(self, memory: Memory) -> None:
         """Note that a fact holds no more. It is kept as what held before."""
         self._write([MemoryUpdate(id=memory.id, user_id=self.user_id, valid_until=utc_now())])
-        self._drop(memory)
+        self._drop(memory, "over")
         self._listener.memory_ended(memory, forgotten=False)
         self._listener.memory_changed()
 
@@ -243,7 +222,7 @@ class Person:
             ]
         )
         for memory in memories:
-            self._drop(memory)
+            self._drop(memory, "forgotten")
             self._listener.memory_ended(memory, forgotten=True)
         self._listener.memory_changed()
 
@@ -261,21 +240,69 @@ class Person:
             self.facts, self.shared, self.more = Facts(), (), False
         self._listener.memory_changed()
 
-    def _drop(self, memory: Memory) -> None:
-        self._forgotten[memory.id] = telling_words(memory.content)
+    def take_in(self, records: Sequence[AnyMemory]) -> bool:
+        """Know what was written of this person, by another call perhaps, or in the console.
+
+        What is known already changes nothing.
+
+        Returns:
+            Whether they want to be remembered after all, so that what is kept is to be read again.
+        """
+        before = (self.permission, {memory.id for _, memory in self.facts})
+        replaced: dict[UUID, Memory] = {}
+        for record in records:
+            if isinstance(record, MemoryUpdate) and record.id not in self._over:
+                self._take_in_end(record, replaced)
+        for record in records:
+            if isinstance(record, Memory):
+                self._take_in_fact(record, replaced.get(record.id))
+            elif isinstance(record, MemoryChoice) and record.remembers != self.permission.remembers:
+                self.permission = self.permission.chosen(record.remembers)
+        if not self.permission.uses:
+            self.facts, self.shared, self.more = Facts(), (), False
+        if before != (self.permission, {memory.id for _, memory in self.facts}):
+            self._listener.memory_changed()
+        return self.permission.uses and not before[0].uses
+
+    def _take_in_end(self, record: MemoryUpdate, replaced: dict[UUID, Memory]) -> None:
+        memory = self.facts.of_id(record.id)
+        if memory is None:
+            # Not to be taken in later, by a reading that had begun before.
+            self._over[record.id] = ("replaced", "")
+            return
+        forgotten = record.forgotten_at is not None
+        self._drop(
+            memory, "forgotten" if forgotten else "replaced" if record.replaced_by else "over"
+        )
+        if record.replaced_by is None:
+            self._listener.memory_ended(memory, forgotten=forgotten)
+        else:
+            replaced[record.replaced_by] = memory
+
+    def _take_in_fact(self, memory: Memory, replaced: Memory | None) -> None:
+        known = memory.id in self._over or self.facts.number_of(memory) is not None
+        if known or not self.permission.uses or not memory.holds(utc_now()):
+            return
+        self.facts.add(memory, timely=True)
+        self._listener.memory_kept(memory, replaced)
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """What was forgotten since this person is known, for whoever must not write it again."""
+        return tuple(content for end, content in self._over.values() if end == "forgotten")
+
+    def _drop(self, memory: Memory, end: _End) -> None:
+        self._over[memory.id] = (end, memory.content)
         self.facts.drop(memory)
 
+    def _still(self, memories: Iterable[Memory]) -> list[Memory]:
+        """Those of `memories`, read some time ago, that have not ended since."""
+        return [memory for memory in memories if memory.id not in self._over]
+
     def _was_forgotten(self, content: str) -> bool:
-        """Whether `content` tells all that one of the forgotten facts told."""
-        return any(
-            words and likeness(content, words) == len(words) for words in self._forgotten.values()
-        )
-
-
-def _sentence(text: str) -> str:
-    """`text` on one line, without what is no text, and no longer than a fact may be."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= MAX_CONTENT_CHARS else line[: MAX_CONTENT_CHARS - 1] + "…"
+        """Whether `content` tells all that a fact told that was forgotten, or is over."""
+        told = (telling_words(text) for end, text in self._over.values() if end != "replaced")
+        return any(words and likeness(content, words) == len(words) for words in told)
 
 
 def _metadata(source: Source, name: str) -> JsonObject:

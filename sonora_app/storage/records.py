@@ -253,6 +253,10 @@ class MemoryChoice(Record):
     created_at: AwareDatetime
 
 
+AnyMemory = Memory | MemoryUpdate | MemoryChoice
+"""What may be written of what is remembered of a person."""
+
+
 @dataclass(frozen=True)
 class RecordedCall:
     """What recording a call needs to know of it.

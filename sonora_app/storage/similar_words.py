@@ -25,7 +25,19 @@ def folded(text: str) -> str:
 
 def telling_words(text: str) -> tuple[str, ...]:
     """The beginnings of the words in `text` that may tell what it is about, folded."""
-    words = (word[:_STEM] for word in _WORD.findall(folded(text)) if len(word) >= _SHORTEST)
+    return _beginnings(text, _SHORTEST)
+
+
+def asked_words(text: str) -> tuple[str, ...]:
+    """The telling words of `text`, which asks for something; where it has none, all its words.
+
+    What somebody asks for may be no more than a short name: "Ana", "mi tía".
+    """
+    return telling_words(text) or _beginnings(text, 2)
+
+
+def _beginnings(text: str, shortest: int) -> tuple[str, ...]:
+    words = (word[:_STEM] for word in _WORD.findall(folded(text)) if len(word) >= shortest)
     return tuple(dict.fromkeys(words))[:_MOST_WORDS]
 
 

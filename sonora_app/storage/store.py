@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from sonora_app.storage.files.files import Files
+from sonora_app.storage.memory_changes import MemoryChanges
 from sonora_app.storage.positions import Standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import (
@@ -141,6 +142,11 @@ class Store(Protocol):
     @property
     def files(self) -> Files:
         """Where the files are kept that people send in them."""
+        ...
+
+    @property
+    def memory_changes(self) -> MemoryChanges:
+        """Tells what is written here of people, by whomever in this process."""
         ...
 
     def recorder(

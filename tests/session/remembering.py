@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
+
 from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.typing_page import TypingPage, typing_page
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
@@ -102,11 +104,24 @@ class World:
     async def holds(self, user: str) -> list[str]:
         return sorted(m.content for m in (await self.known(user, Recall(limit=1_000))).memories)
 
+    async def has(self, user: str, content: str) -> None:
+        """Wait until something is written: the page is told first."""
+        async with asyncio.timeout(30):
+            while content not in await self.holds(user):
+                await asyncio.sleep(0.05)
+
     async def transcript(self, conversation_id: str) -> Transcript:
         async with self.journal() as journal:
             transcript = await journal.transcript(UUID(conversation_id))
         assert transcript is not None
         return transcript
+
+    @asynccontextmanager
+    async def console(self) -> AsyncGenerator[httpx.AsyncClient]:
+        """What the console's view of what is remembered asks."""
+        where = f"http://localhost:{self.bot.port}/sonora/api"
+        async with httpx.AsyncClient(base_url=where) as http:
+            yield http
 
     async def write(self, *records: Record) -> None:
         """Write as another process of the same machine does."""
@@ -225,6 +240,12 @@ class Call:
             )
         )
         return message["data"]
+
+    async def answers(self, *, keeps: bool) -> None:
+        """Wait until the call knows whether it may keep something."""
+        async with asyncio.timeout(30):
+            while (await self.action("list_memories"))["data"]["d"]["keeps"] is not keeps:
+                await asyncio.sleep(0.05)
 
     async def ended(self, **fields: Any) -> dict[str, Any]:
         return await self.page.event("memory-ended", **fields)

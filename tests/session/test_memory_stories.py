@@ -379,6 +379,83 @@ async def test_what_was_forgotten_is_not_learned_again_after_the_call(world: Wor
     assert await world.rows(user) == {}
 
 
+async def test_what_the_console_forgets_is_gone_from_the_call_that_goes_on(
+    world: World, vendor: OpenAIVendor
+):
+    user, (said, fact, *_) = somebody(), HEALTH["es"]
+    world.script = {said: remember(fact), "Uno.": remember("Vive en Lima.")}
+    world.after = {"facts": [{"fact": "La persona es diabética.", "said_in": 1}], "ended": []}
+    whose = {"user_id": user}
+    async with world.call(user) as call, world.console() as console:
+        await call.says(said)
+        kept = await call.kept(fact)
+        await world.has(user, fact)
+        assert (await console.delete(f"memories/{kept['memory']['id']}", params=whose)).is_success
+        await call.ended(forgotten=True)
+        await call.says(ASK["es"])
+        assert call.told == []
+        await call.says("Uno.")
+        lima = (await call.kept("Vive en Lima."))["memory"]
+        await world.has(user, "Vive en Lima.")
+        right = {**whose, "content": "Vive en Quito."}
+        assert (await console.put(f"memories/{lima['id']}", json=right)).is_success
+        assert (await call.kept("Vive en Quito."))["replaces"] == lima["id"]
+        await call.says(ASK["es"])
+        assert call.told == ["Vive en Quito."]
+        assert (await console.put("memories", json={**whose, "remembers": False})).is_success
+        await call.answers(keeps=False)
+        await call.says("Uno.")
+        assert (call.told, (await call.result())["status"]) == ([], "off")
+        assert (await console.put("memories", json={**whose, "remembers": True})).is_success
+        await call.answers(keeps=True)
+    # Nor is it learned from what was said, and what sums that up is told to leave it out.
+    assert list(await world.holds(user)) == ["Vive en Quito."]
+    asked = [body for body in vendor.bodies if not body["stream"]][-1]["messages"][0]["content"]
+    assert f"- <quoted>{fact}</quoted>" in asked
+
+
+async def test_what_one_call_forgets_the_other_of_the_same_person_tells_no_more(world: World):
+    user = somebody()
+    world.script = {
+        "Soy Ana.": remember("Se llama Ana.", name="Ana"),
+        "Tengo un gato.": remember("Tiene un gato."),
+        "Olvida mi nombre.": forget("Ana"),
+    }
+    async with world.call(user) as call:
+        await call.says("Soy Ana.")
+    async with world.call(user) as one, world.call(user) as other:
+        await other.says(ASK["es"])
+        assert "The person's name is <quoted>Ana</quoted>" in other.prompt
+        await one.says("Olvida mi nombre.")
+        assert (await one.result())["facts"] == ["Se llama Ana."]
+        await one.says("Tengo un gato.")
+        await other.ended(forgotten=True)
+        await other.kept("Tiene un gato.")
+        for call in (one, other):
+            await call.says(ASK["es"])
+            assert call.told == ["Tiene un gato."]
+            assert "Ana" not in call.prompt
+
+
+async def test_who_is_put_back_where_the_talk_broke_off_is_remembered(world: World):
+    user, (said, fact) = somebody(), TRIP["es"]
+    world.script = {said: remember(fact)}
+    world.describes = {**world.describes, "summary": fact}
+    async with world.call(user) as call:
+        await call.says(said)
+        kept = await call.kept(fact)
+    async with world.talking(user, conversation_id=call.id) as back:
+        await back.says(ASK["es"])
+        assert "Do not greet them" in back.prompt
+        assert back.told == [fact]
+        assert "call forget" in back.prompt
+        # What sums up the talk goes with what the page forgets of it.
+        assert back.prompt.count(fact) == 2
+        await back.action("forget_memory", id=kept["memory"]["id"])
+        await back.says(ASK["es"])
+        assert fact not in back.prompt
+
+
 # --- The person's side
 
 

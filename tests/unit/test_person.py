@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from sonora_app.flow.lines import Lines
-from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts, end_of_day
+from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts, end_of_day, last_day
 from sonora_app.memories.permission import Permission
 from sonora_app.memories.person import Person, Source
 from sonora_app.memories.prompt import memory_prompt, replaced_in_context, told_facts
 from sonora_app.memories.review import Review, SaidTurn, apply_review, numbered
 from sonora_app.settings import Language, MemoryMode
 from sonora_app.storage.records import (
+    AnyMemory,
     Memory,
     MemoryChoice,
     MemoryUpdate,
@@ -163,6 +164,43 @@ def test_what_is_forgotten_is_not_learned_again_from_the_same_call():
     said = {"fact": "La persona es diabética.", "said_in": 1}
     apply_review(Review.model_validate({"facts": [said]}), rig.person, turns, CALL)
     assert rig.facts == ["Vive en Lima."]
+
+
+def test_what_others_write_of_a_person_is_known_and_what_one_wrote_oneself_changes_nothing():
+    rig = Rig("Vive en Lima.", "Tiene un gato.", "Es vegana.")
+    lima, cat, vegan = rig.memories
+    moved = rig.person.keep("Vive en Quito.", CALL, replaces=lima)
+    assert moved is not None
+    changes = rig.told.changes
+    assert not rig.person.take_in([each for each in rig.written if isinstance(each, AnyMemory)])
+    # What a reading brings that had begun before is not taken for what holds.
+    rig.person.found(Known(memories=(lima,)))
+    assert rig.told.changes == changes
+    dog = memory("Tiene un perro.")
+    now = utc_now()
+    end = MemoryUpdate(id=cat.id, user_id="ana", valid_until=now, replaced_by=dog.id)
+    gone = MemoryUpdate(id=vegan.id, user_id="ana", forgotten_at=now)
+    assert not rig.person.take_in([dog, end, gone])
+    assert rig.facts == ["Vive en Quito.", "Tiene un perro."]
+    assert rig.told.kept[-1] == ("Tiene un perro.", "Tiene un gato.")
+    assert rig.told.ended == [("Es vegana.", True)]
+    assert rig.person.forgotten == ("Es vegana.",)
+
+    def choice(remembers: bool) -> MemoryChoice:
+        return MemoryChoice(id=uuid7(), user_id="ana", remembers=remembers, created_at=utc_now())
+
+    assert not rig.person.take_in([choice(False), memory("Vive en Cusco.")])
+    assert (rig.facts, rig.person.permission.keeps) == ([], False)
+    assert rig.person.take_in([choice(True)])
+
+
+@pytest.mark.parametrize(
+    ("about", "found"),
+    [("Ana", ["Se llama Ana."]), ("mi tía", ["Su tía es Eva."]), ("el de su dueño", [])],
+)
+def test_what_is_asked_for_may_be_a_short_word(about: str, found: list[str]):
+    facts = Rig("Se llama Ana.", "Su tía es Eva.").person.facts
+    assert [each.content for each in facts.about(about)] == found
 
 
 def test_the_switch_takes_all_away_at_once():
@@ -333,6 +371,8 @@ def test_only_turns_of_this_call_are_numbered():
 def test_a_day_ends_everywhere():
     assert end_of_day("2026-12-05") == datetime(2026, 12, 6, 12, tzinfo=UTC)
     assert end_of_day(" ") is None
+    assert last_day(datetime(2026, 12, 6, 12, tzinfo=UTC)) == date(2026, 12, 5)
+    assert last_day(datetime(2026, 12, 6, 12, 0, 1, tzinfo=UTC)) is None
     with pytest.raises(ValueError, match="Invalid"):
         end_of_day("el viernes")
 

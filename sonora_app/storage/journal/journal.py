@@ -32,6 +32,7 @@ from sonora_app.storage.journal.queries import (
     read_unshipped,
 )
 from sonora_app.storage.journal.writes import write_record
+from sonora_app.storage.memory_changes import MemoryChanges
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
@@ -59,6 +60,7 @@ class Journal:
         erasure: Takes rows out of it for good.
         unwritten: What recording has for it that it did not take yet.
         files: What people sent, in the folder `files` beside it.
+        memory_changes: Tells what is written of people to whoever follows them.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
@@ -68,6 +70,7 @@ class Journal:
         self.erasure = Erasure(path, connection.transact, connection.in_turn)
         self.unwritten = Unwritten()
         self.files = LocalFiles(path.parent / "files")
+        self.memory_changes = MemoryChanges()
         self.path = path
         self._ships = outbox
 
@@ -128,6 +131,7 @@ class Journal:
             lambda connection: self._write(connection, batch), write=True
         ):
             self.outbox.enqueued.set()
+        self.memory_changes.written(batch)
 
     def recorder(
         self,

@@ -18,11 +18,9 @@ from sonora_app.storage.journal.outbox_rows import (
     enqueue,
     sql_time,
 )
-from sonora_app.storage.records import Memory, MemoryChoice, MemoryUpdate, utc_now
+from sonora_app.storage.records import AnyMemory, Memory, MemoryChoice, MemoryUpdate, utc_now
 from sonora_app.storage.similar_words import loose_pattern, most_alike
 from sonora_app.storage.store import Known, Recall
-
-AnyMemory = Memory | MemoryUpdate | MemoryChoice
 
 _INSERTS: dict[type[Memory] | type[MemoryChoice], str] = {
     Memory: """

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic_core import to_jsonable_python
 
 from sonora_app.errors import RecordRefusedError
-from sonora_app.storage.journal.memory_rows import AnyMemory, write_memory
+from sonora_app.storage.journal.memory_rows import write_memory
 from sonora_app.storage.journal.outbox_rows import (
     NEVER_SHIPPED,
     SHIPPING,
@@ -26,6 +26,7 @@ from sonora_app.storage.journal.tool_call_rows import INSERT as INSERT_TOOL_CALL
 from sonora_app.storage.journal.tool_call_rows import end_tool_call
 from sonora_app.storage.positions import Position
 from sonora_app.storage.records import (
+    AnyMemory,
     Conversation,
     ConversationUpdate,
     JsonObject,
