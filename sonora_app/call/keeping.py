@@ -121,13 +121,20 @@ class Keeping:
             timeout_secs=self._still(call.settings.summary_secs, share=0.5),
             person=call.memory.person if call.memory.reviews else None,
             turns=call.memory.turns,
-            forgotten=call.memory.person.forgotten if call.memory.person else (),
+            forgotten=self._forgotten,
         )
+
+    @property
+    def _forgotten(self) -> tuple[str, ...]:
+        """What the person had forgotten in this call."""
+        person = self._call.memory.person
+        return person.forgotten if person is not None else ()
 
     def _in_their_words(self) -> Description | None:
         """What was talked about, where a weak model cannot tell. A vendor's can in a later call."""
         call = self._call
-        if Vendor.LLM not in call.services.local:
+        # Their own words would tell what they had forgotten.
+        if Vendor.LLM not in call.services.local or self._forgotten:
             return None
         said = [
             str(message.get("content"))
