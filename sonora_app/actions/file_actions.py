@@ -150,11 +150,12 @@ class FileActions:
             )
         names = [*message.names, *[""] * wanted]
         whole = [self._whole(each) for each in message.files]
+        # Also what cannot be read: it would stand in the way of what is sent next.
+        for id in message.files:
+            self._coming.pop(id, None)
         read: list[Attachment] = []
         for name, content in zip(names, whole, strict=False):
             read.append(await _read(name, content))
-        for id in message.files:
-            self._coming.pop(id, None)
         for name, link in zip(names[len(whole) :], message.image_urls, strict=False):
             if link.startswith("data:"):
                 read.append(await _read(name, [link]))
@@ -175,9 +176,9 @@ class FileActions:
         if (frame.image is None) == (frame.file is None):
             raise MessageError(ErrorCode.INVALID_MESSAGE, "A frame is either an image or a file.")
         content = [frame.image] if frame.image else self._whole(cast(UUID, frame.file))
-        read = await _read("camera.jpg", content, Content.BASE64_PICTURE)
         if frame.file is not None:
             self._coming.pop(frame.file, None)
+        read = await _read("camera.jpg", content, Content.BASE64_PICTURE)
         self._call.camera.came(frame.id, read)
         return Accepted()
 

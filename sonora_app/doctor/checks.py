@@ -1,6 +1,7 @@
 """Checks, without making a call, that this installation has everything that a call needs.
 
-The checks change nothing, and what they report contains no secret. They ask no vendor. They ask the
+The checks change nothing but for a file of a few bytes in the Supabase project's bucket, which they
+remove again. What they report contains no secret. They ask no vendor. They ask the
 Supabase project for its public keys and its schema, MCP servers for their tools, and servers on
 this machine for their language models.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sonora_app.doctor.file_checks import examine_bucket, examine_formats
 from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.doctor.model_checks import examine_local_model, find_local_models
@@ -100,6 +102,8 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         *_voice_stand_in(settings),
         _found(worded("Identity"), await examine_identity(settings)),
         _found("Supabase", await examine_project(settings)),
+        _found(worded("Files"), await asyncio.to_thread(examine_formats)),
+        *_found_if_any(worded("Kept files"), await examine_bucket(settings)),
         *_found_if_any(worded("Documents"), await examine_knowledge(settings)),
         *await _project(root),
         _found(worded("Tools"), await asyncio.to_thread(examine_tools, settings)),

@@ -191,10 +191,15 @@ async def test_pictures_come_by_each_message_and_errors_have_codes(tmp_path: Pat
             for link in ("http://example.com/a.png", "https://127.0.0.1/a.png"):
                 answer = await client.action("user_multimodal_message", image_urls=[link])
                 codes.append(answer["data"]["code"])
+            for data in (small[:2_000],) * 5:
+                # What cannot be used takes no place from what comes next.
+                broken = await send_parts(client, data)
+                answer = await client.action("user_multimodal_message", files=[broken])
+                codes.append(answer["data"]["code"])
             lost = await client.action("user_multimodal_message", files=[str(uuid4())])
     assert early["data"]["code"] == "not_ready"
     assert [len(request.pictures) for request in asked(vendors)] == [1, 1, 1, 1]
-    assert codes == [*refused, "link_refused", "link_refused"]
+    assert codes == [*refused, "link_refused", "link_refused", *["file_unreadable"] * 5]
     assert lost["data"]["code"] == "not_found"
 
 

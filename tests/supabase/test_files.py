@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sonora_app.cli import app
+from sonora_app.doctor.file_checks import examine_bucket
 from sonora_app.files.attachment import Attachment, AttachmentKind
 from sonora_app.files.keeper import StoreKeeper
 from sonora_app.settings import load_settings
@@ -249,6 +250,22 @@ async def test_a_file_that_no_message_names_is_removed_by_prune(
         run, "conversations", "prune", "--older-than", "400", "--yes", "--json"
     )
     assert json.loads(pruned.output) == {"deleted": 0, "files_without_message": 0}
+
+
+async def test_doctor_says_how_the_bucket_is(data: Path, storage_project: Project) -> None:
+    settings = load_settings()
+    before = storage_project.stored()
+    state, found, _ = await examine_bucket(settings) or ("", "", "")
+    assert (state, "can be written" in str(found)) == ("ok", True)
+    assert storage_project.stored() == before
+    api = await SupabaseApi.connect(settings)
+    try:
+        await api.ask(lambda c: c.storage.update_bucket("sonora-files", {"public": True}))
+        state, found, advice = await examine_bucket(settings) or ("", "", "")
+    finally:
+        await api.ask(lambda c: c.storage.update_bucket("sonora-files", {"public": False}))
+        await api.aclose()
+    assert (state, "public" in str(found), "private" in str(advice)) == ("problem", True, True)
 
 
 def test_without_storage_nothing_is_erased_and_sync_ships_what_waits(

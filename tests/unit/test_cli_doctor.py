@@ -66,6 +66,7 @@ def test_a_fresh_machine_has_no_problem() -> None:
         "Flow",
         "Lines",
         "Tools",
+        "Files",
         "Data folder",
         "Journal",
         "Deployment",

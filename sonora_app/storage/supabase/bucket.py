@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence, Set
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from sonora_app.storage.files.kept_file import BUCKET, KeptFile, folder_of
+from sonora_app.storage.records import uuid7
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError, Trouble, no_bucket
 
@@ -25,6 +27,19 @@ _AT_ONCE = 10
 _PAGE = 1_000
 _NOT_THERE = (400, 404)
 """What Storage answers about a file or a bucket that is not there: 400, with 404 in the body."""
+
+
+@dataclass(frozen=True)
+class BucketFacts:
+    """How the bucket is set up.
+
+    Parameters:
+        public: Whether anybody may read it.
+        file_size_limit: The largest file that it takes, in bytes; None: no limit of its own.
+    """
+
+    public: bool
+    file_size_limit: int | None
 
 
 class Bucket:
@@ -57,13 +72,23 @@ class Bucket:
 
     async def exists(self) -> bool:
         """Whether the project has the bucket."""
+        return await self.facts() is not None
+
+    async def facts(self) -> BucketFacts | None:
+        """How the bucket is set up; None where the project has none."""
         try:
-            await self._api.ask(lambda client: client.storage.get_bucket(BUCKET))
+            found = await self._api.ask(lambda client: client.storage.get_bucket(BUCKET))
         except SupabaseError as error:
             if error.status in _NOT_THERE:
-                return False
+                return None
             raise
-        return True
+        return BucketFacts(found.public, found.file_size_limit)
+
+    async def try_writing(self) -> None:
+        """Write a file of a few bytes, and remove it again."""
+        file = KeptFile.of(None, uuid7(), uuid7(), "image/jpeg")
+        await self.upload(file, b"sonora doctor")
+        await self.remove([file.path])
 
     async def link(self, file: KeptFile, *, valid_secs: int) -> str | None:
         """An address that gives a file to whoever has it, for some seconds; None: not there."""
