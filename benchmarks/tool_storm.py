@@ -47,7 +47,9 @@ STEP_SECS = 0.05
 
 _STEPS = 40
 _TURNS = 8
-_ANSWERED_SECS = 15.0
+_ANSWERED_SECS = 45.0
+"""How long an answer may take: whether it comes is looked for, also on a machine that is busy."""
+
 _HANGS_UP, _CUTS_IN, _KILLED = 0.15, 0.5, 0.25
 _CODE = re.compile(r"\bK\d+\b")
 _WANTED = re.compile(r"\b(Reserva|Busca) (K\d+)\b")

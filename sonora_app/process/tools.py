@@ -3,7 +3,8 @@
 from sonora_app.process.mcp import with_servers
 from sonora_app.settings import Settings
 from sonora_app.tools.declared import declared_tools
-from sonora_app.tools.http import HttpTools
+from sonora_app.tools.http import HttpTool, HttpTools
+from sonora_app.tools.python import PYTHON, PythonTool, PythonTools
 from sonora_app.tools.tool import HTTP
 from sonora_app.tools.toolbox import NO_TOOLBOX, Toolbox
 
@@ -19,9 +20,9 @@ async def process_toolbox(settings: Settings) -> Toolbox:
     global _toolbox
     if _toolbox is None:
         declared = declared_tools(settings)
-        _toolbox = (
-            Toolbox((each.tool for each in declared), {HTTP: HttpTools(declared)})
-            if declared
-            else NO_TOOLBOX
-        )
+        runners = {
+            HTTP: HttpTools([each for each in declared if isinstance(each, HttpTool)]),
+            PYTHON: PythonTools([each for each in declared if isinstance(each, PythonTool)]),
+        }
+        _toolbox = Toolbox((each.tool for each in declared), runners) if declared else NO_TOOLBOX
     return await with_servers(_toolbox, settings)

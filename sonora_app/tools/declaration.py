@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sonora_app.errors import SettingsError
 from sonora_app.tools.answers import AnswerPart
 from sonora_app.tools.http import READING_METHODS, HttpRequest, HttpTool
+from sonora_app.tools.python import PYTHON, PythonTool, function_named
 from sonora_app.tools.templates import ARGUMENT, VARIABLE, placeholders
-from sonora_app.tools.tool import NO_PARAMETERS, Tool
+from sonora_app.tools.tool import HTTP, NO_PARAMETERS, Tool
 from sonora_app.wording.translation import Worded, joined, worded
 
 _TOLD = 3
@@ -51,7 +52,8 @@ class _Declared(_Strict):
     name: str
     description: str = Field(min_length=10)
     parameters: dict[str, Any] = Field(default_factory=lambda: dict(NO_PARAMETERS))
-    request: _Request
+    request: _Request | None = None
+    function: str = ""
     time_limit_secs: float = Field(10.0, gt=0, le=120, strict=False)
     answer: _Answer = Field(default_factory=lambda: _Answer(max_chars=2_000))
     repeatable: bool | None = None
@@ -65,7 +67,7 @@ def load_tools(
     *,
     nodes: Collection[str] | None = None,
     taken: Collection[str] = (),
-) -> tuple[HttpTool, ...]:
+) -> tuple[HttpTool | PythonTool, ...]:
     """The tools that a file declares; none where there is no file, or it declares none.
 
     Args:
@@ -145,11 +147,25 @@ def _mistakes(
     for node in each.nodes:
         if nodes is not None and node not in nodes:
             yield worded("nodes: {node} is no node of the flow", node=node)
-    yield from _request_mistakes(each, variables)
+    if (each.request is None) != bool(each.function):
+        yield worded("it has either a request or a function")
+    elif each.request is not None:
+        yield from _request_mistakes(each, each.request, variables)
+    elif problem := _function_mistake(each.function):
+        yield worded("{field}: {problem}", field="function", problem=problem)
 
 
-def _request_mistakes(each: _Declared, variables: Mapping[str, str]) -> Iterator[Worded]:
-    request = each.request
+def _function_mistake(name: str) -> str | None:
+    try:
+        function_named(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _request_mistakes(
+    each: _Declared, request: _Request, variables: Mapping[str, str]
+) -> Iterator[Worded]:
     if request.method not in _METHODS:
         yield worded("request.method: one of {methods}", methods=", ".join(sorted(_METHODS)))
     if request.method in READING_METHODS and request.body is not None:
@@ -173,23 +189,27 @@ def _request_mistakes(each: _Declared, variables: Mapping[str, str]) -> Iterator
             yield worded("request: {argument} is no parameter of it", argument=name)
 
 
-def _tool(each: _Declared, variables: Mapping[str, str]) -> HttpTool:
+def _tool(each: _Declared, variables: Mapping[str, str]) -> HttpTool | PythonTool:
     def filled(text: str) -> str:
         return VARIABLE.sub(lambda found: variables[found[1]], text)
 
     request = each.request
-    repeatable = each.repeatable
+    reads = request is not None and request.method in READING_METHODS
+    tool = Tool(
+        name=each.name,
+        description=" ".join(each.description.split()),
+        parameters=each.parameters,
+        source=HTTP if request is not None else PYTHON,
+        time_limit_secs=each.time_limit_secs,
+        repeatable=reads if each.repeatable is None else each.repeatable,
+        confirm=each.confirm,
+        nodes=tuple(each.nodes),
+        max_chars=each.answer.max_chars,
+    )
+    if request is None:
+        return PythonTool(tool, function_named(each.function))
     return HttpTool(
-        Tool(
-            name=each.name,
-            description=" ".join(each.description.split()),
-            parameters=each.parameters,
-            time_limit_secs=each.time_limit_secs,
-            repeatable=request.method in READING_METHODS if repeatable is None else repeatable,
-            confirm=each.confirm,
-            nodes=tuple(each.nodes),
-            max_chars=each.answer.max_chars,
-        ),
+        tool,
         HttpRequest(
             method=request.method,
             url=filled(request.url),

@@ -10,9 +10,10 @@ from sonora_app.tools.declaration import load_tools
 from sonora_app.tools.http import HttpTool
 from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.servers import McpServer, offered_name
+from sonora_app.tools.python import PythonTool
 
 
-def declared_tools(settings: Settings) -> tuple[HttpTool, ...]:
+def declared_tools(settings: Settings) -> tuple[HttpTool | PythonTool, ...]:
     """The tools of the file; none where it declares none, which loads nothing.
 
     Raises:

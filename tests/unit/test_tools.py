@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulators.clients.bot_process import PROJECT
 from simulators.vendors.tool_api import Answer, ToolApi
 from sonora_app.call.silence import Silence
 from sonora_app.call.tool_calls import ToolCalls
@@ -28,6 +30,7 @@ from sonora_app.tools.answers import AnswerPart, told
 from sonora_app.tools.arguments import argument_mistakes
 from sonora_app.tools.declaration import load_tools
 from sonora_app.tools.http import MAX_BYTES, HttpTools
+from sonora_app.tools.python import PythonTools
 from sonora_app.tools.templates import UnusableArgumentError, filled_address, filled_body
 from sonora_app.tools.tool import HTTP, Outcome, OutcomeStatus, Tool
 from sonora_app.tools.toolbox import Toolbox
@@ -273,6 +276,28 @@ def _calls_of(
     calls = ToolCalls(Toolbox([tool], {"own": Runner()}), Silence())
     calls.follow(call or _Call())  # type: ignore[arg-type]
     return calls, calls.functions()["conversation"][0].handler
+
+
+async def test_the_tool_in_python_of_the_docs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = (PROJECT / "docs/tools.md").read_text("utf-8").split("## A tool in Python")[1]
+    code, declared = (
+        each.split("```")[0] for each in re.split(r"```(?:python|yaml)\n", section)[1:3]
+    )
+    (tmp_path / "dice_of_docs.py").write_text(f"{code}\nasync def fail(sides): raise OSError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    declared = declared.replace("flows.dice", "dice_of_docs")
+    (tool,) = _declared(tmp_path, declared)
+    outcome = await PythonTools([tool]).run(tool.tool, {"sides": 6}, key="k")
+    assert outcome.status is OutcomeStatus.DONE
+    assert 1 <= json.loads(outcome.text)["rolled"] <= 6
+    assert not tool.tool.repeatable
+    (failing,) = _declared(tmp_path, declared.replace(":roll", ":fail"))
+    outcome = await PythonTools([failing]).run(failing.tool, {"sides": 6}, key="k")
+    assert outcome.status is OutcomeStatus.UNKNOWN
+    with pytest.raises(SettingsError, match="tool roll_dice, function: dice_of_docs:gone cannot"):
+        _declared(tmp_path, declared.replace(":roll", ":gone"))
 
 
 async def test_what_must_be_confirmed_waits_for_another_turn() -> None:
