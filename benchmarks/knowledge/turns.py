@@ -1,8 +1,9 @@
 """Voice to voice of answers from documents.
 
-Three bots have the same calls, by turns: Sonora with documents, the same Sonora without, and what
-`pipecat init` makes with a tool that searches the same documents. Both of Sonora's keep their
-conversations in Supabase, behind a proxy that holds every request back.
+Four bots have the same calls, by turns: Sonora with documents, the same Sonora without, and what
+`pipecat init` makes with a tool that searches the same documents, once with an embeddings API and
+once without. Both of Sonora's keep their conversations in Supabase, behind a proxy that holds every
+request back; the tool's database is there as well.
 """
 
 import re
@@ -18,7 +19,7 @@ from benchmarks.contenders import Contender, Sonora
 from benchmarks.figures import Figure, milliseconds
 from benchmarks.joining import serving_supabase
 from benchmarks.knowledge.corpora import questions
-from benchmarks.knowledge.retrieval import TOOL, RetrievingScaffold
+from benchmarks.knowledge.retrieval import EMBEDDING_SECS, TOOL, RetrievingScaffold, name_of
 from benchmarks.resources import resident_mb
 from benchmarks.turns import Turn, take_turn
 from benchmarks.utterance import Utterance
@@ -32,7 +33,7 @@ from tests.supabase.proxy import Fault
 DATABASE_SECS = 0.080
 
 UNGROUNDED, GROUNDED = "Sonora without documents", "Sonora"
-_TARGETS = {UNGROUNDED: 1.03, RetrievingScaffold.name: 0.48}
+_TARGETS = {UNGROUNDED: 1.03, name_of(embeds=True): 0.48, name_of(embeds=False): 0.48}
 _PRESENT_TARGET = 0.99
 
 TURNS = 5
@@ -135,6 +136,7 @@ async def measure_turns(
         vendors = await stack.enter_async_context(serving_vendors())
         vendors.delay(REALISTIC)
         vendors.openai.model = _model
+        vendors.openai.embedding_secs = EMBEDDING_SECS
         bots = [
             (contender, await stack.enter_async_context(contender.running(vendors)))
             for contender in contenders
@@ -158,7 +160,7 @@ async def measure_turns(
 
 @asynccontextmanager
 async def all_contenders(folder: Path, index: Path) -> AsyncGenerator[list[Contender]]:
-    """The three bots, and the database of Sonora's two.
+    """The four bots, and their database.
 
     Args:
         folder: For what they write.
@@ -171,7 +173,11 @@ async def all_contenders(folder: Path, index: Path) -> AsyncGenerator[list[Conte
         grounded = Sonora(folder / "grounded", supabase)
         # Where it looks for them.
         shutil.copy(index, folder / "grounded" / "knowledge.db")
-        yield [RetrievingScaffold(folder / "scaffold", index), without, grounded]
+        tools = [
+            RetrievingScaffold(folder / f"scaffold-{embeds}", index, supabase, embeds=embeds)
+            for embeds in (True, False)
+        ]
+        yield [*tools, without, grounded]
 
 
 async def answered_questions(index: Path) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contenders import Checkout, Sonora
+from benchmarks.joining import serving_supabase
 from benchmarks.knowledge.retrieval import RetrievingScaffold
 from benchmarks.knowledge.turns import GROUNDED, measure_turns
 from benchmarks.turns import PARTS, Turn, take_turn
@@ -43,13 +44,17 @@ async def test_an_answer_from_documents_is_timed_beside_a_bot_with_a_tool(tmp_pa
     # How long a search takes on a busy machine is not what is looked at.
     sonora = Sonora(tmp_path / "sonora", {"SONORA_KNOWLEDGE_SECS": "10"})
     shutil.copy(index, tmp_path / "sonora")
-    bots = [RetrievingScaffold(tmp_path / "scaffold", index), sonora]
-    talks = await measure_turns(bots, index, [CLEANING], rounds=1, turns=1, uncounted=0)
+    async with serving_supabase() as (_, supabase):
+        scaffold = RetrievingScaffold(tmp_path / "scaffold", index, supabase, embeds=True)
+        talks = await measure_turns(
+            [scaffold, sonora], index, [CLEANING], rounds=1, turns=1, uncounted=0
+        )
     requests: dict[str, int] = {}
     for name, (turn,) in talks.turns.items():
         _is_timed(turn)
         requests[name] = turn.requests
-    assert requests[RetrievingScaffold.name] == 2
+    assert requests[scaffold.name] == 2
+    assert talks.turns[scaffold.name][0].total_secs > talks.turns[GROUNDED][0].total_secs
     assert requests[GROUNDED] == 1
     assert (talks.needed, talks.present) == (1, 1)
 
