@@ -37,13 +37,73 @@ _NO_TOPIC = re.compile(
     r"|(?=\w*\d)[\w-]{10,}"  # an id
 )
 _PLACEHOLDER = re.compile(
-    r"(?:(?:a|the|un|una|la|el|mi|my)? ?"
+    r"(?:the|un|una|la|mi|my)? ?"
     r"(?:new|untitled|unnamed|automatic|default|nuev[oa]|automatic[oa]|sin titulo|sin nombre)? ?"
     r"(?:chat|conversation|conversacion|call|llamada|talk|charla|session|sesion|thread|hilo)? ?"
-    r"(?:untitled|automatic|automatic[oa]|nuev[oa]|sin titulo|sin nombre|por voz|de voz)? ?"
-    r"(?:(?:n|no|num|numero|number|of|del?|at|a las)? ?[\d/:. -]+)*)"
+    r"(?:untitled|automatic|automatic[oa]|nuev[oa]|sin titulo|sin nombre|(?:por )?voz)?"
+    r"|null|none|nil|undefined|nan|object object|sin asunto"
 )
-"""What programs call a conversation that nobody has named, without accents and capitals."""
+"""What programs call a conversation that nobody has named, without accents, capitals,
+and what belongs to a number or a date. No part of it repeats: a title of sixty characters must not
+take seconds to look at."""
+
+_OF_A_DATE = frozenset(
+    [
+        "n",
+        "no",
+        "num",
+        "numero",
+        "number",
+        "of",
+        "on",
+        "at",
+        "a",
+        "el",
+        "las",
+        "de",
+        "del",
+        "am",
+        "pm",
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "lunes",
+        "martes",
+        "miercoles",
+        "jueves",
+        "viernes",
+        "sabado",
+        "domingo",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ]
+)
 
 
 def quoted(text: str | None, *, max_chars: int = QUOTED_CHARS) -> str | None:
@@ -103,7 +163,7 @@ def _topic(candidate: object) -> str | None:
     text = _visible(candidate).strip(" \t\n.\"'«»“”‘’")
     if not 1 < len(text) <= _TOPIC_CHARS or len(text.split()) > _TOPIC_WORDS:
         return None
-    if _NO_TOPIC.search(text) or _PLACEHOLDER.fullmatch(_folded(text)):
+    if _NO_TOPIC.search(text) or _is_placeholder(text):
         return None
     return " ".join(text.split()) if re.search(r"[^\W\d_]{2}", text) else None
 
@@ -126,7 +186,12 @@ def _visible(text: str) -> str:
     )
 
 
-def _folded(text: str) -> str:
-    bare = unicodedata.normalize("NFKD", text.lower())
+def _is_placeholder(title: str) -> bool:
+    bare = unicodedata.normalize("NFKD", title.lower())
     letters = "".join(each for each in bare if not unicodedata.combining(each))
-    return " ".join(re.sub(r"[^\w/:. -]", " ", letters).split())
+    words = re.findall(r"[^\W\d_]+", letters)
+    named = [word for word in words if word not in _OF_A_DATE]
+    if not named:
+        # A date, or nothing. A month alone may be what somebody talked about.
+        return not words or any(each.isdigit() for each in letters)
+    return _PLACEHOLDER.fullmatch(" ".join(named)) is not None

@@ -1,5 +1,7 @@
 """What people said, in a prompt and in a spoken line."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,12 @@ def test_topics(topic: str) -> None:
         "Untitled",
         "Sin título",
         "Chat 12",
+        "Conversación del 28 de noviembre",
+        "Conversation on Monday, 3 March 2026",
+        "Llamada de voz, 12:30",
+        "Sin asunto",
+        "null",
+        "undefined",
         "¿Qué hora es?",
         "what time is it?",
         "Hola, quiero un viaje. Y un hotel.",
@@ -110,6 +118,21 @@ def test_topics(topic: str) -> None:
 def test_no_topics(title: object) -> None:
     assert spoken_topic([title]) is None
     assert spoken_topic([title, "viajes"]) == "viajes"
+
+
+@pytest.mark.parametrize("part", ["1/", ":", "1 :", "a 1/", "./-", "nueva ", "1:a"])
+def test_no_title_takes_long_to_look_at(part: str) -> None:
+    titles = [f"chat {part * times}{end}" for times in range(1, 20) for end in ("", " xx", "¡")]
+    began = time.process_time()
+    for title in titles:
+        spoken_topic([title])
+    # In one that goes back over its steps, a single title takes minutes.
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("topic", ["abril", "Viaje en abril", "La última llamada", "Ana y Luis"])
+def test_a_topic_with_words_of_a_date_or_of_a_call_is_one(topic: str) -> None:
+    assert spoken_topic([topic]) == topic
 
 
 def test_what_is_around_a_topic_is_taken_off() -> None:
