@@ -71,6 +71,10 @@ class WarmUp(threading.Thread):
 
             warm_up(self.settings)
 
+            from sonora_app.local.hearing import hearing
+
+            hearing.prepare(self.settings)
+
             from sonora_app.doctor.supabase_checks import report_schema_aside
 
             report_schema_aside(self.settings)

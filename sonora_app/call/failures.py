@@ -68,7 +68,7 @@ class Failures:
             for llm in self._llms:
                 llm.add_event_handler("on_late", self._late)
                 llm.add_event_handler("on_begun", self._begun)
-        if Vendor.STT not in services.stand_ins:
+        if Vendor.STT not in services.stand_ins | services.local:
             services.stt.add_event_handler("on_unheard", self._nothing_heard)
             services.stt.add_event_handler("on_usable_changed", self._hearing_changed)
         if isinstance(services.llm, LLMSwitcher):

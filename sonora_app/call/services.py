@@ -73,7 +73,9 @@ class CallServices:
         Args:
             vendors: The parts that were used.
         """
-        parts = {"stand_ins": self.stand_ins, "local": self.local}
+        deaf = Vendor.STT in self.local and not getattr(self.stt, "understands", True)
+        played = frozenset({Vendor.STT} if deaf else ())
+        parts = {"stand_ins": self.stand_ins | played, "local": self.local - played}
         return {kind: sorted(those) for kind, of in parts.items() if (those := of & {*vendors})}
 
     def tokens_aside(self) -> JsonObject:
@@ -96,7 +98,7 @@ class CallServices:
             if isinstance(strategy, ForeseeingTurnStop):
                 strategy.endings = Endings(language)
         for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
-            if vendor in self.stand_ins:
+            if vendor in self.stand_ins or (vendor is Vendor.STT and vendor in self.local):
                 cast(_StandIn, service).set_lines(self.lines)
         return language_frames(self.settings, self.stt, self.tts, language)
 
@@ -135,7 +137,7 @@ def _turn_detection(
     settings: Settings, language: Language, stand_ins: frozenset[Vendor]
 ) -> tuple[Silero, UserTurnStrategies]:
     silero = build_silero()
-    if settings.uses_flux and Vendor.STT not in stand_ins:
+    if settings.uses_flux and Vendor.STT not in stand_ins and not settings.hears_locally:
         return silero, (
             EagerUserTurnStrategies() if settings.answer_early else ExternalUserTurnStrategies()
         )
@@ -148,6 +150,11 @@ def _turn_detection(
 
 
 def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTService:
+    if settings.hears_locally:
+        from sonora_app.local.hearing import hearing
+        from sonora_app.local.stt import LocalSTTService
+
+        return LocalSTTService(lines, hearing)
     if Vendor.STT in stand_ins:
         from sonora_app.rehearsal.stt import RehearsalSTTService
 

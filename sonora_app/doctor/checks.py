@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sonora_app.doctor.file_checks import examine_bucket, examine_formats
+from sonora_app.doctor.hearing_checks import examine_hearing
 from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.doctor.model_checks import examine_local_model, find_local_models
@@ -96,6 +97,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         *checks,
         Check(worded("Settings"), CheckState.OK, worded("ENV is {env}", env=settings.env)),
         *(_key(settings, vendor) for vendor in Vendor if vendor not in settings.local_parts()),
+        *_found_if_any(_VENDORS[Vendor.STT][0], examine_hearing(settings)),
         *_found_if_any(_VENDORS[Vendor.LLM][0], await examine_local_model(settings)),
         *[_found(worded("Local model"), found) for found in await find_local_models(settings)],
         *_base_urls(settings),

@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from fastapi import FastAPI
 from rich.console import Console
@@ -149,6 +150,9 @@ def _local_part(settings: Settings, vendor: Vendor) -> str:
     """What does a part on this machine."""
     where = host_and_port(settings.openai_base_url)
     names = {
+        Vendor.STT: say(
+            "Whisper {model}: it guesses what you say", model=Path(settings.whisper_model).name
+        ),
         Vendor.LLM: say("{model} at {where}", model=settings.openai_model, where=where),
     }
     return names[vendor]

@@ -67,7 +67,7 @@ def warm_up(settings: Settings) -> float:
 async def _import_late_parts(settings: Settings) -> None:
     """Import what is otherwise imported where a call connects, or judges its first turn."""
     importlib.import_module("numpy.fft")
-    if Vendor.STT not in settings.stand_ins():
+    if Vendor.STT not in settings.stand_ins() | settings.local_parts():
         # Its client imports these when it connects.
         importlib.import_module("deepgram.listen.client")
         importlib.import_module("deepgram.listen.v1.client")

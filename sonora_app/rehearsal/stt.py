@@ -43,13 +43,14 @@ class RehearsalSTTService(SegmentedSTTService):
 
     Args:
         lines: The fixed lines, in the language of the call.
+        latency_secs: From the end of speech to the transcript, in seconds.
     """
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, *, latency_secs: float = _LATENCY_SECS) -> None:
         """Create the service."""
         super().__init__(
             trailing_silence_secs=0,
-            ttfs_p99_latency=_LATENCY_SECS,
+            ttfs_p99_latency=latency_secs,
             settings=STTSettings(model=None, language=PipecatLanguage(lines.language)),
         )
         self._lines = lines

