@@ -135,4 +135,7 @@ def build_driver(
         context_aggregator=aggregators,
         transport=transport,
     )
-    return FlowDriver(manager, handlers, without=without, tools=tools)
+    driver = FlowDriver(manager, handlers, without=without, tools=tools)
+    for model in services.models:
+        model.add_event_handler("on_function_calls_started", driver.abreast.called)
+    return driver

@@ -78,12 +78,14 @@ class CallServices:
         parts = {"stand_ins": self.stand_ins | played, "local": self.local - played}
         return {kind: sorted(those) for kind, of in parts.items() if (those := of & {*vendors})}
 
+    @property
+    def models(self) -> list[Any]:
+        """The language model, and its fallback if there is one."""
+        return [*self.llm.llms] if isinstance(self.llm, LLMSwitcher) else [self.llm]
+
     def tokens_aside(self) -> JsonObject:
         """How many tokens the model took beside the talk: for summaries, and what is remembered."""
-        models: list[Any] = [self.llm]
-        if isinstance(self.llm, LLMSwitcher):
-            models = [*self.llm.llms]
-        counts = [each for llm in models if (each := getattr(llm, "aside", None)) is not None]
+        counts = [each for llm in self.models if (each := getattr(llm, "aside", None)) is not None]
         return {
             "summary_prompt_tokens": sum(each.prompt for each in counts),
             "summary_completion_tokens": sum(each.completion for each in counts),

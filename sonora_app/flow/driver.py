@@ -19,6 +19,7 @@ from typing import Any, cast
 import yaml
 from loguru import logger
 from pipecat.flows import (
+    NO_RESPONSE,
     ActionConfig,
     ConsolidatedFunctionResult,
     Flow,
@@ -116,6 +117,7 @@ class FlowDriver:
 
     Attributes:
         moved: Told each step on entering the node, before the node's own actions run.
+        abreast: Has the functions that the model calls at once answered once.
     """
 
     def __init__(
@@ -136,13 +138,13 @@ class FlowDriver:
         self._taken: Move | None = None
         self._event: str | None = None
         self._firing = asyncio.Lock()
-        self._abreast = FunctionsAbreast()
+        self.abreast = FunctionsAbreast()
         for schema in self._everywhere:
             self._watch_function(schema, handlers)
         for name in self._flow.config.nodes:
             self._watch(self._flow.node(name), handlers)
             offered = self.offered_to_model(name)
-            offered += map(self._abreast.beside, tools.get(name, ()))
+            offered += map(self.abreast.beside, tools.get(name, ()))
 
     @property
     def node(self) -> str:
@@ -280,8 +282,9 @@ class FlowDriver:
                 args = usable(args, schema.properties)
             by_model = self._event is None
             try:
-                with self._abreast.running():
+                with self.abreast.running():
                     result, node = await handler(args, manager)
+                    await self.abreast.all_begun()
             except Exception as error:
                 if not by_model:
                     raise
@@ -289,12 +292,14 @@ class FlowDriver:
                 logger.error(f"{schema.name} failed: {type(error).__name__}")
                 return {"status": "failed"}, None
             if by_model and isinstance(node, dict):
-                await self._abreast.others_are_done()
+                await self.abreast.others_are_done()
             if isinstance(node, dict):
                 self._taken = Move(self.node, node.get("name", ""), schema.name, cause, dict(args))
                 answers = manager.state.pop(ANSWER_ON_ARRIVAL, None)
                 if answers is not None:
                     node = cast(NodeConfig, {**node, "respond_immediately": answers})
+            elif by_model and node is None and self.abreast.answered_later:
+                node = NO_RESPONSE
             return result, node
 
         return noted
