@@ -1,10 +1,12 @@
 """Functions that the model calls in one answer are answered once."""
 
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from simulators.clients.bot_process import BotProcess
 from simulators.clients.webrtc import page
 from simulators.vendors.odd_answers import call, ending
 from simulators.vendors.openai import ChatRequest, Reply
@@ -34,15 +36,21 @@ async def test_two_functions_of_one_answer_are_answered_once(tmp_path: Path) -> 
         return Reply(chunks=CALLS) if len(requests) == 1 else Reply(ANSWER)
 
     with failing_bot(tmp_path) as bot:
-        start = {"settings": vendors.settings()}
-        async with vendors.serving(), page(bot.url, body=start) as client:
-            await client.ready()
-            await client.action("set_conversation_id", user_id=f"user-{uuid4()}", language="es")
-            await client.event("message-recorded", seq=1, timeout_secs=30)
-            vendors.openai.model = model
-            client.type_text(SAID)
-            await client.event("message-recorded", seq=3, timeout_secs=15)
-            await client.silence(1.0, timeout_secs=15)
+        async with vendors.serving():
+            await _hold(bot, vendors, model)
     assert len(requests) == 2
     told = [one["tool_call_id"] for one in requests[1].messages if one["role"] == "tool"]
     assert told == ["first", "second"]
+
+
+async def _hold(
+    bot: BotProcess, vendors: FailingVendors, model: Callable[[ChatRequest], Reply]
+) -> None:
+    async with page(bot.url, body={"settings": vendors.settings()}) as client:
+        await client.ready()
+        await client.action("set_conversation_id", user_id=f"user-{uuid4()}", language="es")
+        await client.event("message-recorded", seq=1, timeout_secs=30)
+        vendors.openai.model = model
+        client.type_text(SAID)
+        await client.event("message-recorded", seq=3, timeout_secs=15)
+        await client.silence(1.0, timeout_secs=15)
