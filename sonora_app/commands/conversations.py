@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sonora_app.commands.naming import NEWEST, ConversationId, named, short, whole_id
 from sonora_app.commands.options import AsJson, FormatJson, OutputFile
 from sonora_app.commands.output import (
     SonoraGroup,
     as_json,
+    confirm,
     console,
     deliver,
     plain,
@@ -23,18 +26,19 @@ from sonora_app.commands.output import (
 )
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
 from sonora_app.commands.stores import opened, removable, warn_partial
-from sonora_app.errors import NotFoundError, SonoraError
+from sonora_app.errors import NotFoundError
 from sonora_app.settings import load_settings
 from sonora_app.storage import removal
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.merged_reads import read_listings, read_transcript
-from sonora_app.storage.records import utc_now
+from sonora_app.storage.records import ConversationStatus, utc_now
 from sonora_app.storage.store import Listing, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.wanted import EVERY, Wanted
 from sonora_app.wording.translation import say, worded
 
-_COMPLETED = 200
-"""How many of the newest conversations a shell is offered."""
+_WIDE = 100
+"""From how many columns a list has the users too."""
 
 _Result = TypeVar("_Result")
 
@@ -53,79 +57,57 @@ class ExportFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
-def _conversation_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise typer.BadParameter(
-            say(
-                "{text} is not a conversation's id. `sonora conversations list` shows them.",
-                text=plain(text),
-            )
-        ) from None
-
-
-def _complete_id(incomplete: str) -> list[tuple[str, str]]:
-    """The ids that begin so, with their titles: the newest of the journal, which is near."""
-
-    async def newest() -> tuple[Listing, ...]:
-        journal = await Journal.connect(load_settings().journal_path, read_only=True)
-        try:
-            return await journal.conversations(limit=_COMPLETED)
-        finally:
-            await journal.aclose()
-
-    try:
-        conversations = [listing.conversation for listing in asyncio.run(newest())]
-    except SonoraError:
-        return []
-    return [
-        (str(each.id), plain(each.title or each.user_id or ""))
-        for each in conversations
-        if str(each.id).startswith(incomplete.lower())
-    ]
-
-
-ConversationId = Annotated[
-    UUID,
-    typer.Argument(
-        metavar="ID",
-        parser=_conversation_id,
-        autocompletion=_complete_id,
-        help=say("The conversation's id; `sonora conversations list` has it."),
-    ),
-]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))]
 
 
 @app.command("list", help=say("List conversations, the one talked in last first."))
 def list_conversations(
     user: Annotated[str | None, typer.Option("--user", help=say("Only this user's."))] = None,
+    status: Annotated[
+        ConversationStatus | None, typer.Option("--status", help=say("Only those that stand so."))
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            formats=["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"],
+            help=say("Only those talked in since that day, or that time, here."),
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 50,
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
-    listings = _read(
+    wanted = Wanted(user, status, since and since.astimezone())
+    # One more tells whether there are more.
+    found = _read(
         lambda journal, api: read_listings(
-            journal, api, user_id=user, limit=limit, on_partial=warn_partial
+            journal, api, wanted, limit=limit + 1, on_partial=warn_partial
         )
     )
+    listings = found[:limit]
     if json_output:
         print_json([listing_data(listing) for listing in listings])
     elif listings:
-        console().print(_table(listings))
-    else:
+        out = console()
+        out.print(_table(listings, out))
+        if len(found) > limit:
+            more = say("There are more: --limit {number} shows them.", number=limit * 4)
+            typer.echo(more, err=True)
+    elif wanted == Wanted(user):
         typer.echo(
             say("No conversations.")
             if user is None
             else say("No conversations of {user}.", user=plain(user))
         )
+    else:
+        typer.echo(say("No such conversations."))
 
 
 @app.command(help=say("Show a conversation: who said what, when, and where in the flow."))
-def show(conversation_id: ConversationId, json_output: AsJson = False) -> None:
+def show(name: ConversationId, json_output: AsJson = False) -> None:
     """Show a conversation: who said what, when, and where in the flow."""
-    transcript = _transcript(conversation_id)
+    transcript = _transcript(name)
     if json_output:
         print_json(transcript_data(transcript))
     else:
@@ -134,7 +116,7 @@ def show(conversation_id: ConversationId, json_output: AsJson = False) -> None:
 
 @app.command(help=say("Write a conversation out whole."))
 def export(
-    conversation_id: ConversationId,
+    name: ConversationId,
     export_format: Annotated[
         ExportFormat, typer.Option("--format", help=say("What to write."))
     ] = ExportFormat.JSON,
@@ -142,7 +124,7 @@ def export(
     output: OutputFile = None,
 ) -> None:
     """Write a conversation out whole."""
-    transcript = _transcript(conversation_id)
+    transcript = _transcript(name)
     if json_output or export_format is ExportFormat.JSON:
         deliver(as_json(transcript_data(transcript)), output)
     else:
@@ -151,29 +133,34 @@ def export(
 
 @app.command(help=say("Delete a conversation for good, from the journal and from Supabase."))
 def delete(
-    conversation_id: ConversationId,
+    name: ConversationId,
     yes: Yes = False,
     json_output: AsJson = False,
 ) -> None:
     """Delete a conversation for good, from the journal and from Supabase."""
 
-    async def deleting() -> None:
+    async def deleting() -> UUID:
         async with removable(load_settings()) as stores:
             with waiting(say("Reading")):
+                conversation_id = await _find(stores.journal, stores.api, name)
                 messages = await removal.count_messages(stores, conversation_id)
             if messages is None:
                 raise _no_such_conversation(conversation_id)
-            _confirm(
-                say("Delete {id} with its {count} messages?", id=conversation_id, count=messages),
-                stores,
-                yes,
+            question = (
+                say("Delete {id} with its one message?", id=conversation_id)
+                if messages == 1
+                else say(
+                    "Delete {id} with its {count} messages?", id=conversation_id, count=messages
+                )
             )
+            _confirm(question, stores, yes)
             with waiting(say("Deleting")):
                 await removal.delete(stores, conversation_id)
+            return conversation_id
 
-    asyncio.run(deleting())
+    deleted = asyncio.run(deleting())
     if json_output:
-        print_json({"deleted": str(conversation_id)})
+        print_json({"deleted": str(deleted)})
     else:
         typer.echo(say("Deleted."))
 
@@ -190,31 +177,46 @@ def prune(
         ),
     ],
     yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=say("Only say how many there are."))
+    ] = False,
     json_output: AsJson = False,
 ) -> None:
     """Delete old conversations for good, from the journal and from Supabase."""
     before = utc_now() - timedelta(days=older_than)
 
-    async def pruning() -> tuple[int, int]:
+    async def pruning() -> tuple[int, int, int]:
         async with removable(load_settings()) as stores:
-            _confirm(
-                say(
-                    "Delete every conversation last talked in before {moment}?",
-                    moment=local_time(before),
-                ),
-                stores,
-                yes,
-            )
+            with waiting(say("Reading")):
+                count = await removal.count_prunable(stores, before)
+            if dry_run:
+                return count, 0, 0
+            if count:
+                _confirm(_whether_to_prune(count, before), stores, yes)
             with waiting(say("Deleting")):
-                return await removal.prune(stores, before), await removal.sweep_files(stores)
+                removed = await removal.prune(stores, before) if count else 0
+                return count, removed, await removal.sweep_files(stores)
 
-    removed, files = asyncio.run(pruning())
-    if json_output:
+    count, removed, files = asyncio.run(pruning())
+    if dry_run and json_output:
+        print_json({"would_delete": count})
+    elif dry_run:
+        typer.echo(say("Would be deleted: {count}.", count=count))
+    elif json_output:
         print_json({"deleted": removed, "files_without_message": files})
     else:
         typer.echo(say("Deleted: {count}.", count=removed))
         if files:
             typer.echo(say("Files that no message names, deleted: {count}.", count=files))
+
+
+def _whether_to_prune(count: int, before: datetime) -> str:
+    moment = local_time(before)
+    if count == 1:
+        return say("Delete the one conversation last talked in before {moment}?", moment=moment)
+    return say(
+        "Delete {count} conversations last talked in before {moment}?", count=count, moment=moment
+    )
 
 
 def transcript_data(transcript: Transcript) -> dict[str, Any]:
@@ -233,35 +235,51 @@ def listing_data(listing: Listing) -> dict[str, Any]:
     return {**listing.conversation.model_dump(mode="json"), "messages": listing.messages}
 
 
-def _table(listings: tuple[Listing, ...]) -> Table:
+def _table(listings: tuple[Listing, ...], out: Console) -> Table:
+    """One line for each. On a terminal titles are cut to its width; piped on they are whole."""
+    whole = not out.is_terminal
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("ID", no_wrap=True, min_width=36)
-    table.add_column(say("Title"), overflow="fold")
-    table.add_column(say("Status"))
-    table.add_column(say("User"), overflow="fold")
+    table.add_column("ID", no_wrap=True)
     table.add_column(say("Last talk"), no_wrap=True)
-    table.add_column(say("Messages"), justify="right")
+    table.add_column(say("Messages"), justify="right", no_wrap=True)
+    table.add_column(say("Status"), no_wrap=True)
+    with_user = whole or out.width >= _WIDE
+    if with_user:
+        table.add_column(say("User"), no_wrap=True, overflow="ellipsis")
+    table.add_column(say("Title"), no_wrap=True, overflow="ellipsis")
     for listing in listings:
         conversation = listing.conversation
         cells = (
-            str(conversation.id),
-            conversation.title or "–",
-            say(conversation.status.value),
-            conversation.user_id or "–",
+            short(conversation.id),
             local_time(conversation.last_message_at or conversation.created_at),
             str(listing.messages),
+            say(conversation.status.value),
+            *([conversation.user_id or "–"] if with_user else []),
+            conversation.title or "–",
         )
-        table.add_row(*(Text(plain(cell)) for cell in cells))
+        table.add_row(*(Text(" ".join(plain(cell).split())) for cell in cells))
+    if whole:
+        out.width = max(out.width, out.measure(table).maximum)
     return table
 
 
-def _transcript(conversation_id: UUID) -> Transcript:
-    transcript = _read(
-        lambda journal, api: read_transcript(journal, api, conversation_id, on_partial=warn_partial)
-    )
-    if transcript is None:
-        raise _no_such_conversation(conversation_id)
-    return transcript
+def _transcript(name: str) -> Transcript:
+    async def reading(journal: Journal | None, api: SupabaseApi | None) -> Transcript:
+        conversation_id = await _find(journal, api, name)
+        transcript = await read_transcript(journal, api, conversation_id, on_partial=warn_partial)
+        if transcript is None:
+            raise _no_such_conversation(conversation_id)
+        return transcript
+
+    return _read(reading)
+
+
+async def _find(journal: Journal | None, api: SupabaseApi | None, name: str) -> UUID:
+    """The conversation that a name means. One that is named by its whole id need not be there."""
+    if (conversation_id := whole_id(name)) is not None:
+        return conversation_id
+    newest = await read_listings(journal, api, EVERY, limit=NEWEST, on_partial=warn_partial)
+    return named(newest, name)
 
 
 def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
@@ -284,4 +302,4 @@ def _confirm(question: str, stores: removal.Stores, yes: bool) -> None:
     if yes:
         return
     where = say("Here and in Supabase.") if stores.api else say("From the journal.")
-    typer.confirm(f"{question} {where} {say('It cannot be brought back.')}", abort=True, err=True)
+    confirm(f"{question} {where} {say('It cannot be brought back.')}")

@@ -79,6 +79,17 @@ def waiting(what: str) -> Generator[None]:
         status.stop()
 
 
+def confirm(question: str) -> None:
+    """Ask on stderr whether to go on, in the language of the words; no answer is a no.
+
+    Raises:
+        typer.Abort: It was not agreed to.
+    """
+    answer = typer.prompt(f"{question} [{say('y/N')}]", default="", show_default=False, err=True)
+    if answer.strip().casefold() not in {"y", "yes", *say("y yes").split()}:
+        raise typer.Abort
+
+
 def plain(text: str) -> str:
     """`text` without the characters that a terminal would obey."""
     return _OBEYED.sub("", text)

@@ -12,6 +12,7 @@ from sonora_app.knowledge.records import Document, Findings
 from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.records import (
     Conversation,
+    JsonObject,
     Message,
     Modality,
     Role,
@@ -138,7 +139,20 @@ def _call(session: Session) -> str:
         secs = max(0, round((session.ended_at - session.started_at).total_seconds()))
         parts.append(f"{secs // 60} min {secs % 60} s" if secs >= 60 else f"{secs} s")
     parts.append(say(session.end_reason.value if session.end_reason else "not ended"))
+    parts += _measured(session.metrics)
     return " · ".join(parts)
+
+
+def _measured(metrics: JsonObject) -> Iterator[str]:
+    """What a call has kept of its waits and its tokens."""
+    waits = metrics.get("latency_ms")
+    if isinstance(waits, dict):
+        known = cast(JsonObject, waits)
+        median, worst = known.get("median"), known.get("worst")
+        yield say("answers after {median} ms, {worst} at worst", median=median, worst=worst)
+    tokens = [metrics.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    if any(tokens):
+        yield say("{read} tokens read, {written} written", read=tokens[0], written=tokens[1])
 
 
 def _outcome(call: ToolCall) -> str:

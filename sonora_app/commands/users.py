@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from sonora_app.commands.options import AsJson, User
-from sonora_app.commands.output import SonoraGroup, console, plain, print_json, waiting
+from sonora_app.commands.output import SonoraGroup, confirm, console, plain, print_json, waiting
 from sonora_app.commands.stores import removable
 from sonora_app.errors import NotFoundError, StorageError
 from sonora_app.settings import Settings, load_settings
@@ -105,7 +105,7 @@ def _confirm(user: str, stores: Stores, places: Places) -> None:
         facts=facts,
     )
     where = say("Here and in Supabase.") if stores.api else say("From the journal.")
-    typer.confirm(f"{question} {where} {say('It cannot be brought back.')}", abort=True, err=True)
+    confirm(f"{question} {where} {say('It cannot be brought back.')}")
 
 
 def _table(places: Places) -> Table:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -15,7 +16,21 @@ from sonora_app.storage.journal.journal import Journal
 from sonora_app.wording.translation import say
 
 
-def welcome(ctx: typer.Context) -> None:
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"Sonora {__version__}")
+        raise typer.Exit
+
+
+def welcome(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_say_version, help=say("Say the version.")
+        ),
+    ] = False,
+) -> None:
     """Say what one can do next, when no command is given."""
     if ctx.invoked_subcommand is not None:
         return
@@ -53,7 +68,7 @@ def _kept(settings: Settings) -> int:
     async def count() -> int:
         journal = await Journal.connect(settings.journal_path, read_only=True)
         try:
-            return len(await journal.conversations(user_id=None, limit=1_000))
+            return len(await journal.conversations(limit=1_000))
         finally:
             await journal.aclose()
 

@@ -31,6 +31,7 @@ from sonora_app.settings import Language, Settings
 from sonora_app.storage import removal
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store, Transcript
+from sonora_app.storage.wanted import Wanted
 from sonora_app.tools.declared import tools_of_nodes
 from sonora_app.wording.translation import in_language
 
@@ -55,7 +56,7 @@ def build_api(
         user_id: Annotated[str | None, Query(max_length=200)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> JSONResponse:
-        listings = await (await store()).conversations(user_id=user_id, limit=limit)
+        listings = await (await store()).conversations(Wanted(user_id=user_id), limit=limit)
         return _answer([listing_data(listing) for listing in listings])
 
     @api.get("/conversations/{conversation_id}")

@@ -12,6 +12,7 @@ from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.storage.supabase.rows import readable, to_tool_call
 from sonora_app.storage.tool_calls import ToolCall
+from sonora_app.storage.wanted import Wanted
 
 OnPartial = Callable[[SupabaseError], None]
 """Is told why Supabase could not be read, where the journal's own is given instead."""
@@ -112,8 +113,8 @@ async def read_tool_calls(
 async def read_listings(
     journal: Journal | None,
     api: SupabaseApi | None,
+    wanted: Wanted,
     *,
-    user_id: str | None,
     limit: int,
     on_partial: OnPartial,
 ) -> tuple[Listing, ...]:
@@ -122,11 +123,11 @@ async def read_listings(
     Raises:
         StorageError: The journal cannot be read, or Supabase cannot and there is no journal.
     """
-    here = await journal.conversations(user_id=user_id, limit=limit) if journal else ()
+    here = await journal.conversations(wanted, limit=limit) if journal else ()
     if api is None:
         return here
     try:
-        there = await api.conversations(user_id=user_id, limit=limit)
+        there = await api.conversations(wanted, limit=limit)
     except SupabaseError as error:
         if journal is None:
             raise

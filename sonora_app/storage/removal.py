@@ -114,13 +114,8 @@ async def prune(
         StorageError: A store failed. Batches before that are gone, in every store.
     """
     removed = 0
-    sources: list[_Quiet] = []
-    if stores.api:
-        sources.append(partial(supabase_erasure.quiet, stores.api))
-    if stores.journal:
-        sources.append(stores.journal.erasure.quiet)
     try:
-        for source in sources:
+        for source in _sources(stores):
             after: UUID | None = None
             while ids := await source(before, after=after, limit=_BATCH):
                 after = ids[-1]
@@ -141,6 +136,31 @@ async def sweep_files(stores: Stores) -> int:
     if stores.api is not None:
         return await remove_unnamed(stores.api, stores.journal)
     return 0 if stores.journal is None else await remove_orphans(stores.journal)
+
+
+async def count_prunable(stores: Stores, before: datetime) -> int:
+    """How many conversations `prune` would remove now, but for those that wait to be shipped.
+
+    Raises:
+        StorageError: A store cannot be read.
+    """
+    found: set[UUID] = set()
+    for source in _sources(stores):
+        after: UUID | None = None
+        while ids := await source(before, after=after, limit=_BATCH):
+            after = ids[-1]
+            found |= set(ids) - await _in_use(stores, ids, since=before)
+    return len(found)
+
+
+def _sources(stores: Stores) -> list[_Quiet]:
+    """What gives the conversations that have been quiet, for each store."""
+    sources: list[_Quiet] = []
+    if stores.api:
+        sources.append(partial(supabase_erasure.quiet, stores.api))
+    if stores.journal:
+        sources.append(stores.journal.erasure.quiet)
+    return sources
 
 
 async def _prune_batch(stores: Stores, ids: Collection[UUID], before: datetime) -> int:

@@ -25,6 +25,7 @@ from sonora_app.storage.records import (
     Transition,
 )
 from sonora_app.storage.tool_calls import ToolCall
+from sonora_app.storage.wanted import EVERY, Wanted
 
 
 @dataclass(frozen=True)
@@ -295,12 +296,12 @@ class Store(Protocol):
         ...
 
     async def conversations(
-        self, *, user_id: str | None = None, limit: int = 50
+        self, wanted: Wanted = EVERY, *, limit: int = 50
     ) -> tuple[Listing, ...]:
         """List conversations, the one talked in last first.
 
         Args:
-            user_id: Only this user's; None lists everyone's.
+            wanted: Which.
             limit: How many at most.
 
         Raises:

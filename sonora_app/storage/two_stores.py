@@ -25,15 +25,7 @@ from sonora_app.storage.positions import later_standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Message, Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
-from sonora_app.storage.store import (
-    NOTHING,
-    Found,
-    Known,
-    Listing,
-    Opening,
-    Recall,
-    Transcript,
-)
+from sonora_app.storage.store import NOTHING, Found, Known, Listing, Opening, Recall, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.errors import SupabaseError
@@ -44,6 +36,7 @@ from sonora_app.storage.supabase.past import apply_past
 from sonora_app.storage.supabase.shipper import Shipper
 from sonora_app.storage.supabase.unshipped import UnshippedLog
 from sonora_app.storage.tool_calls import ToolCall
+from sonora_app.storage.wanted import EVERY, Wanted
 
 OnStored = Callable[[Sequence[UUID]], None]
 OnHealth = Callable[[StorageHealth, int], None]
@@ -205,13 +198,11 @@ class MirroredStore:
         )
 
     async def conversations(
-        self, *, user_id: str | None = None, limit: int = 50
+        self, wanted: Wanted = EVERY, *, limit: int = 50
     ) -> tuple[Listing, ...]:
         """See `Store.conversations`: from both, or the journal when Supabase does not answer."""
         return await self._aside.run(
-            read_listings(
-                self._journal, self._api, user_id=user_id, limit=limit, on_partial=_warn_partial
-            )
+            read_listings(self._journal, self._api, wanted, limit=limit, on_partial=_warn_partial)
         )
 
     async def aclose(self) -> None:

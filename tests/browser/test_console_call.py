@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.visit import visiting
 from sonora_app.storage.store import Transcript
+from sonora_app.storage.wanted import Wanted
 from tests.browser.conftest import address
 from tests.session.conftest import journal_of
 
@@ -126,7 +127,7 @@ async def kept(bot: BotProcess, user: str, *, sessions: int) -> tuple[UUID, Tran
     async with asyncio.timeout(20):
         while True:
             async with journal_of(bot) as journal:
-                (listing,) = await journal.conversations(user_id=user)
+                (listing,) = await journal.conversations(Wanted(user_id=user))
                 transcript = await journal.transcript(listing.conversation.id)
             assert transcript is not None
             ended = [session for session in transcript.sessions if session.ended_at is not None]

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 
 from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.visit import visiting
+from sonora_app.storage.wanted import Wanted
 from tests.browser.conftest import address
 from tests.session.conftest import journal_of
 from tests.supabase.lite import Lite, running_lite
@@ -103,7 +104,7 @@ async def test_what_is_said_is_kept_taken_along_and_deleted(
 
     assert in_supabase(lite, user) == []
     async with journal_of(bot) as journal:
-        assert await journal.conversations(user_id=user) == ()
+        assert await journal.conversations(Wanted(user_id=user)) == ()
 
 
 async def test_muted_and_with_another_microphone(bot: BotProcess, browser: Browser) -> None:

@@ -12,6 +12,7 @@ from sonora_app.storage.records import Message, Session, utc_now, uuid7
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus
 from sonora_app.storage.two_stores import MirroredStore
+from sonora_app.storage.wanted import Wanted
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import FaultProxy
 from tests.supabase.test_shipper_faults import Talk, connected
@@ -85,7 +86,7 @@ async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None
         await proxy.stop()
         of_journal = await store.tool_calls(talk.conversation.id, limit=3)
         here = await store.transcript(talk.conversation.id)
-        listed = await store.conversations(user_id=talk.conversation.user_id)
+        listed = await store.conversations(Wanted(user_id=talk.conversation.user_id))
     await holding.aclose()
 
     assert whole is not None

@@ -49,15 +49,60 @@ def test_list_shows_each_conversation_on_a_line(kept: Kept) -> None:
 
     assert result.exit_code == 0
     header, first, second = result.stdout.rstrip("\n").split("\n")
-    assert header.split() == ["ID", "Title", "Status", "User", "Last", "talk", "Messages"]
-    assert first.startswith(str(kept.talk))
-    assert "Un viaje a Oaxaca" in first
-    assert "completed" in first
-    assert "ana" in first
-    assert "2026-11-24 12:02" in first, "the last talk, in local time"
-    assert first.rstrip().endswith(" 4")
-    assert second.startswith(str(kept.other))
-    assert second.rstrip().endswith(" 0")
+    assert header.split() == ["ID", "Last", "talk", "Messages", "Status", "User", "Title"]
+    assert first.split()[:4] == [str(kept.talk)[-8:], "2026-11-24", "12:02", "4"], "local time"
+    assert first.split()[4:] == ["completed", "ana", "Un", "viaje", "a", "Oaxaca"]
+    assert second.startswith(str(kept.other)[-8:])
+    assert second.split()[3] == "0"
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_on_a_terminal_each_conversation_has_one_line(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = run("list").stdout.rstrip("\n").split("\n")
+
+    assert len(lines) == 3
+    assert "Un viaje" in lines[1]
+
+
+def test_a_conversation_is_named_by_a_piece_of_its_id_or_as_the_last(kept: Kept) -> None:
+    for name in ("last", str(kept.talk)[-8:], str(kept.talk).upper()):
+        shown = json.loads(run("show", name, "--json").stdout)
+        assert shown["conversation"]["id"] == str(kept.talk)
+    of_both = run("show", str(kept.talk)[:8])
+    assert of_both.exit_code == 2
+    assert str(kept.talk) in of_both.output
+    assert str(kept.other) in of_both.output
+    assert "There is no conversation ffff." in run("show", "ffff").output
+    assert "not a conversation's id" in run("show", "abc").output
+
+
+def test_list_by_status_and_time_says_when_there_are_more(kept: Kept) -> None:
+    completed = json.loads(run("list", "--status", "completed", "--json").stdout)
+    since_then = json.loads(run("list", "--since", "2026-11-24 12:02", "--json").stdout)
+    one = run("list", "--limit", "1")
+    failed = json.loads(run("list", "--status", "failed", "--json").stdout)
+
+    assert str(kept.talk) in [item["id"] for item in completed]
+    assert failed == []
+    assert str(kept.talk) in [item["id"] for item in since_then]
+    assert "There are more: --limit 4 shows them." in one.output
+    assert run("list", "--since", "2099-01-01").stdout == "No such conversations.\n"
+
+
+def test_prune_says_how_many_and_can_only_say_it(kept: Kept) -> None:
+    many = "3650"
+    assert json.loads(run("prune", "--older-than", many, "--dry-run", "--json").stdout) == {
+        "would_delete": 0
+    }
+    refused = CliRunner().invoke(app, ["conversations", "delete", "last"], input="n\n")
+    assert refused.exit_code == 1
+    assert f"Delete {kept.talk} with its 4 messages?" in refused.output
+    assert json.loads(run("show", "last", "--json").stdout)["conversation"]["id"] == str(kept.talk)
 
 
 def test_list_as_json_is_data_alone(kept: Kept) -> None:

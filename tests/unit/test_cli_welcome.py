@@ -91,6 +91,8 @@ def test_the_shell_completes_conversations(machine: Path) -> None:
     assert completed("conversations", "show", "") == [], "there is none yet"
     kept = write_journal(machine / "journal.db")
 
-    assert completed("conversations", "show", "") == [str(kept.talk), str(kept.other)]
+    short = [str(kept.talk)[-8:], str(kept.other)[-8:]]
+    assert completed("conversations", "show", "") == short
+    assert completed("conversations", "show", short[0][:5]) == short[:1]
     assert completed("conversations", "delete", str(kept.other)[:-1]) == [str(kept.other)]
     assert completed("conversations", "show", "zz") == []

@@ -36,6 +36,7 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.store import Store
+from sonora_app.storage.wanted import Wanted
 
 pytestmark = pytest.mark.unit
 
@@ -435,8 +436,8 @@ async def test_half_a_surrogate_pair_does_not_stop_a_write(journal: Journal):
 async def test_values_are_never_read_as_sql(journal: Journal):
     kept = conversation(user_id="x' OR '1'='1", title="'); DROP TABLE messages; --")
     await journal.write([kept])
-    assert await journal.conversations(user_id="' OR 1=1 --") == ()
-    (listing,) = await journal.conversations(user_id=kept.user_id)
+    assert await journal.conversations(Wanted(user_id="' OR 1=1 --")) == ()
+    (listing,) = await journal.conversations(Wanted(user_id=kept.user_id))
     assert listing.conversation == kept
 
 
@@ -590,7 +591,7 @@ async def test_listing_puts_the_one_talked_in_last_first(journal: Journal):
     await journal.write([message(recent, 30), message(old, 100), message(theirs, 60)])
     listed = [listing.conversation.id for listing in await journal.conversations()]
     assert listed == [old.id, theirs.id, recent.id, empty.id]
-    mine = await journal.conversations(user_id="ana", limit=2)
+    mine = await journal.conversations(Wanted(user_id="ana"), limit=2)
     assert [listing.conversation.id for listing in mine] == [old.id, recent.id]
     assert [listing.messages for listing in mine] == [1, 1]
 
@@ -649,7 +650,7 @@ async def test_no_query_of_a_call_scans_a_table(path: Path):
     await journal.write([kept, call, message(kept, 1, session_id=call.id), transition(call, 1)])
     await journal.write([ConversationUpdate(id=kept.id, title="T", updated_at=at(1))])
     await journal.look_up(kept.id, "ana", message_limit=40)
-    await journal.conversations(user_id="ana")
+    await journal.conversations(Wanted(user_id="ana"))
     await journal.aclose()
     with closing(sqlite3.connect(path)) as connection:
         plans = {

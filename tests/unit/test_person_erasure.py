@@ -27,6 +27,7 @@ from sonora_app.storage import person_erasure
 from sonora_app.storage.calls_to_end import CallsToEnd
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import uuid7
+from sonora_app.storage.wanted import Wanted
 
 pytestmark = pytest.mark.unit
 
@@ -212,7 +213,7 @@ def test_a_call_that_does_not_end_keeps_everything(
         refused = await asyncio.to_thread(run, ANA, "--yes")
         assert refused.exit_code == 1
         assert "goes on and does not end. Nothing was erased." in refused.output
-        assert await journal.conversations(user_id=ANA)
+        assert await journal.conversations(Wanted(user_id=ANA))
 
     in_journal(data, work)
     assert not CallsToEnd(data / "journal.db").any()

@@ -39,6 +39,7 @@ from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
 from sonora_app.storage.tool_calls import ToolCall
 from sonora_app.storage.unwritten import Unwritten
+from sonora_app.storage.wanted import EVERY, Wanted
 
 _LOOK_SECS = 0.05
 """How often to look whether a call of another process has ended that was asked to."""
@@ -244,12 +245,11 @@ class Journal:
         )
 
     async def conversations(
-        self, *, user_id: str | None = None, limit: int = 50
+        self, wanted: Wanted = EVERY, *, limit: int = 50
     ) -> tuple[Listing, ...]:
         """See `Store.conversations`."""
         return await self._connection.transact(
-            lambda connection: read_listings(connection, user_id=user_id, limit=limit),
-            write=False,
+            lambda connection: read_listings(connection, wanted, limit=limit), write=False
         )
 
     async def set_owner(self, conversation_id: UUID, user_id: str | None) -> None:

@@ -39,6 +39,7 @@ from sonora_app.storage.supabase.rows import (
     to_tool_call,
     to_transition,
 )
+from sonora_app.storage.wanted import EVERY, Wanted
 from sonora_app.wording.translation import worded
 
 if TYPE_CHECKING:
@@ -216,15 +217,20 @@ class SupabaseApi:
         )
 
     async def conversations(
-        self, *, user_id: str | None = None, limit: int = 50
+        self, wanted: Wanted = EVERY, *, limit: int = 50
     ) -> tuple[Listing, ...]:
         """What `Store.conversations` gives, without those that their owner deleted."""
         query = self._client.table("conversations").select("*").is_("deleted_at", "null")
-        if user_id is not None:
-            query = query.eq("user_id", user_id)
+        if wanted.user_id is not None:
+            query = query.eq("user_id", wanted.user_id)
+        if wanted.status is not None:
+            query = query.eq("status", wanted.status)
+        if wanted.since is not None:
+            since = wanted.since.isoformat()
+            never = f'and(last_message_at.is.null,created_at.gte."{since}")'
+            query = query.or_(f'last_message_at.gte."{since}",{never}')
         query = query.order("last_message_at", desc=True, nullsfirst=False)
         rows = await self._read_rows(query.order("created_at", desc=True).limit(limit))
-
         counts = {str(row.get("id")): row.get("message_count") for row in rows}
 
         async def listing(conversation: Conversation) -> Listing:
