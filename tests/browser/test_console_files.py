@@ -193,7 +193,7 @@ async def test_the_bot_looks_through_the_camera_and_what_it_saw_is_kept_and_eras
                 write = page.get_by_label("Escribe un mensaje")
                 await write.fill("¿Qué ves?")
                 await page.keyboard.press("Enter")
-                await expect(page.locator(".said.bot").last).to_have_text(re.compile("apagada"))
+                await _said(page, "apagada")
 
                 switch = page.get_by_role("button", name="Encender la cámara")
                 await switch.focus()
@@ -206,7 +206,7 @@ async def test_the_bot_looks_through_the_camera_and_what_it_saw_is_kept_and_eras
                 )
                 await write.fill("¿Y ahora?")
                 await page.keyboard.press("Enter")
-                await expect(page.locator(".said.bot").last).to_have_text(re.compile("reloj"))
+                await _said(page, "reloj")
                 sent = page.locator(".said.user").last.get_by_role("img", name="camera.jpg")
                 await expect(sent).to_be_visible()
 
@@ -214,7 +214,7 @@ async def test_the_bot_looks_through_the_camera_and_what_it_saw_is_kept_and_eras
                 await expect(page.locator(".seen")).to_have_count(0)
                 await write.fill("¿Y sin cámara?")
                 await page.keyboard.press("Enter")
-                await expect(page.locator(".said.bot").last).to_have_text(re.compile("apagada"))
+                await _said(page, "apagada")
 
                 await page.get_by_role("button", name="Colgar").click()
                 await page.locator(".listing").first.click()
@@ -230,6 +230,13 @@ async def test_the_bot_looks_through_the_camera_and_what_it_saw_is_kept_and_eras
         assert min(seen.size) >= 240
         # Chromium's camera shows a clock on green.
         assert len(seen.convert("RGB").resize((64, 48)).getcolors(64 * 48) or []) > 20
+
+
+async def _said(page: Page, words: str) -> None:
+    """Wait until the bot has said it to the end: what is written sooner cuts it off."""
+    said = page.locator(".said.bot").last
+    await expect(said).to_have_text(re.compile(words))
+    await expect(said).to_have_attribute("data-kept", re.compile("journalled|stored"))
 
 
 def _axe() -> Path:

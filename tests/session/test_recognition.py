@@ -18,7 +18,7 @@ from sonora_app.local.recognition import RATE, Recognised, Recogniser
 from sonora_app.settings import Language
 from tests.session.conftest import transcript_of
 
-pytestmark = pytest.mark.session
+pytestmark = [pytest.mark.session, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

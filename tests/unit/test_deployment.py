@@ -278,6 +278,7 @@ def test_a_lock_of_an_earlier_date_is_made_anew_before_the_tests(tmp_path: Path)
     shutil.copy(PROJECT / "scripts" / "test", tmp_path / "scripts")
     text = (
         '[project]\nname = "one"\nversion = "0"\nrequires-python = ">=3.11"\n'
+        "[dependency-groups]\nspeech = []\n"
         '[tool.uv]\npackage = false\nexclude-newer = "{}T00:00:00Z"\n'
     )
     (tmp_path / "pyproject.toml").write_text(text.format("2025-01-01"), "utf-8")

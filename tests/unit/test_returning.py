@@ -12,7 +12,6 @@ from sonora_app.storage.store import Opening
 
 pytestmark = pytest.mark.unit
 
-NOW = utc_now()
 WITHIN_SECS = 120.0
 
 
@@ -20,7 +19,7 @@ def place(
     last_sign_secs_ago: float, end_reason: EndReason | None, *, made_way: bool
 ) -> Return | None:
     """Where somebody is put back whose last call gave its last sign so long ago."""
-    sign_at = NOW - timedelta(seconds=last_sign_secs_ago)
+    sign_at = utc_now() - timedelta(seconds=last_sign_secs_ago)
     conversation = Conversation(id=uuid4(), user_id="ana", created_at=sign_at, updated_at=sign_at)
     position = Position(
         conversation_id=conversation.id, session_id=uuid4(), node="conversation", updated_at=sign_at

@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Any, cast
 
 import httpx
+from loguru import logger
 from openai import (
     APIConnectionError,
     APIStatusError,
@@ -163,6 +164,8 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         """Report an error, without what the vendor says of it, which may quote what people say."""
         if exception is not None and (told := self.in_words(exception)):
             error_msg = told
+            # Pipecat's line of it is redacted, since a vendor's error may quote what people say.
+            logger.warning(f"The language model: {told}")
         elif isinstance(exception, APIStatusError):
             error_msg = f"the model refused the request ({exception.status_code})"
         elif exception is not None and not isinstance(exception, _OWN_ERRORS):
