@@ -129,7 +129,7 @@ def test_the_tables_have_the_same_rows() -> None:
         [[len(row) for row in table] for table in tables(name)] for name in (ENGLISH, SPANISH)
     )
 
-    assert len(english) == 2
+    assert len(english) == 3
     assert english == spanish
 
 
@@ -257,6 +257,7 @@ def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
     checked = (
         ("uv", "run", "sonora"),
         ("uv", "run", "bot.py"),
+        ("uv", "run", "--extra", "local", "bot.py"),
         ("uv", "run", "python", "bot.py"),
         ("scripts/test",),
         ("pipecat", "cloud"),
@@ -311,10 +312,11 @@ def test_the_bot_is_run_from_a_file_that_is_there_with_flags_that_are_used() -> 
 
     # The bot of the session tests is started with each of the flags.
     used = (PROJECT / "simulators" / "clients" / "bot_process.py").read_text("utf-8")
-    for command in (first, *starting("uv", "run", "bot.py")):
+    with_extra = starting("uv", "run", "--extra")
+    for command in (first, *starting("uv", "run", "bot.py"), *with_extra):
         (script,) = (word for word in command.words if word.endswith(".py"))
         assert (PROJECT / script).is_file()
-        assert all(f'"{flag}"' in used for flag in OPTION.findall(shlex.join(command.words)))
+        assert all(f'"{flag}"' in used for flag in OPTION.findall(shlex.join(command.words[3:])))
 
 
 def test_the_tests_are_run_as_ci_runs_them() -> None:
