@@ -27,6 +27,7 @@ from benchmarks import (
     endpointing,
     joining,
     load,
+    over_the_bot,
     pictures,
     remembered,
     resources,
@@ -96,6 +97,9 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     ),
     "barge-in-lossy": lambda run: barge_in.measure(
         rounds=1 if run.quick else 2, network=_LOSSY, beside=run.beside
+    ),
+    "over-the-bot": lambda run: over_the_bot.measure(
+        rounds=1 if run.quick else 4, beside=run.beside
     ),
     **{
         name: partial(_endpointing, conversations)

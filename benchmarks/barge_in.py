@@ -14,7 +14,7 @@ from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
 from simulators.clients.network import Network
 from simulators.clients.webrtc import Page, page
 
-_LONG_ANSWER = (
+LONG_ANSWER = (
     "Oaxaca en abril es un viaje muy bonito. Puedes empezar por el centro y sus mercados, seguir "
     "con las ruinas de la montaña, y terminar con unos días en la costa. Para comer hay mucho que "
     "elegir, desde el mole de las fondas hasta los restaurantes nuevos. Si quieres caminar, los "
@@ -28,11 +28,11 @@ _INTERRUPTIONS = (
     "Vale ya lo tengo muchas gracias",
 )
 
-_SPEAKING_SECS = (1.0, 1.13, 1.26, 1.39, 1.52)
+SPEAKING_SECS = (1.0, 1.13, 1.26, 1.39, 1.52)
 """How long the bot has been speaking when it is interrupted, each in turn: it pauses between words,
 and where it would have been silent anyway it seems to have stopped at once."""
 
-_PAUSE_SECS = 0.3
+PAUSE_SECS = 0.3
 """Silence longer than the bot's pauses between words: it has stopped."""
 
 _TARGET = 0.8
@@ -56,7 +56,7 @@ async def measure(
         ):
             # Nothing was said yet when it greets; whatever is said is answered at length.
             vendors.answers = {"": GREETING}
-            vendors.otherwise = _LONG_ANSWER
+            vendors.otherwise = LONG_ANSWER
             vendors.delay(REALISTIC)
             interruptions = [await Utterance.spoken(text) for text in _INTERRUPTIONS]
             for number in range(rounds):
@@ -68,7 +68,7 @@ async def measure(
                             await _interrupt(client, vendors, each, after_secs=secs)
                             for each, secs in zip(
                                 (interruptions[-1], *interruptions),
-                                (_SPEAKING_SECS[-1], *_SPEAKING_SECS),
+                                (SPEAKING_SECS[-1], *SPEAKING_SECS),
                                 strict=True,
                             )
                         ]
@@ -104,23 +104,23 @@ async def _interrupt(
 
     None where the bot was silent as the interruption began, so that there was nothing to cut off.
     """
-    await client.sound(since=client.microphone.ended_at + _PAUSE_SECS, timeout_secs=ANSWER_SECS)
+    await client.sound(since=client.microphone.ended_at + PAUSE_SECS, timeout_secs=ANSWER_SECS)
     await asyncio.sleep(after_secs)
     await _say(client, vendors, interruption)
     began_at = client.microphone.began_at + interruption.lead_secs
     # What it says from here on answers the interruption.
-    await client.silence(_PAUSE_SECS)
+    await client.silence(PAUSE_SECS)
     return went_on_secs(client.sounds, began_at)
 
 
 def went_on_secs(sounds: list[float], since: float) -> float | None:
     """How long the sound at `since` goes on, until a silence longer than between words."""
     before = [moment for moment in sounds if moment <= since]
-    if not before or since - before[-1] > _PAUSE_SECS:
+    if not before or since - before[-1] > PAUSE_SECS:
         return None
     last = before[-1]
     for moment in sounds[len(before) :]:
-        if moment - last > _PAUSE_SECS:
+        if moment - last > PAUSE_SECS:
             break
         last = moment
     return max(0.0, last - since)

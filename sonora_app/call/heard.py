@@ -7,6 +7,11 @@ from pipecat.frames.frames import Frame, InterruptionFrame, SystemFrame, TextFra
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from sonora_app.call.presence import Presence
+from sonora_app.turns.bot_speech import BotSpeech
+
+_AHEAD_NS = 20_000_000
+"""A word that comes this much before its time is not played yet, in nanoseconds: its sound is held
+back. Pipecat waits for the time of one word at once, whatever the clock does meanwhile."""
 
 _TURNS_UNTIL_READ = 4
 """How many turns of the event loop a processor needs to read a frame and see to it: one to take it
@@ -17,16 +22,19 @@ class HeardWords(FrameProcessor):
     """Stands before the end of the pipeline that remembers what was said.
 
     A word passes at once while packets arrive from the client. Otherwise it waits, and what comes
-    after it, until the next packet tells whether it was heard; what was not is left out.
+    after it, until the next packet tells whether it was heard; what was not is left out. A word
+    whose sound is held back waits for it.
 
     Args:
         presence: Whether somebody is there.
+        speech: The bot's speech.
     """
 
-    def __init__(self, presence: Presence) -> None:
+    def __init__(self, presence: Presence, speech: BotSpeech) -> None:
         """Create the processor, which sees to frames at once and has no queue of its own."""
         super().__init__(enable_direct_mode=True)
         self._presence = presence
+        self._speech = speech
         self._waiting: deque[Frame] = deque()
         self._passing_on = False
         self._cut_off = False
@@ -51,6 +59,9 @@ class HeardWords(FrameProcessor):
             await self.push_frame(frame, direction)
         elif isinstance(frame, TextFrame) and self._is_unheard(frame):
             return
+        elif self._is_ahead(frame):
+            self._waiting.append(frame)
+            self.create_task(self._pass_on_at(frame.pts or 0))
         elif self._waiting or (isinstance(frame, TextFrame) and self._presence.doubtful):
             self._waiting.append(frame)
         else:
@@ -58,6 +69,15 @@ class HeardWords(FrameProcessor):
 
     def _is_unheard(self, word: TextFrame) -> bool:
         return not self._presence.there or (self._cut_off and word.interruptible)
+
+    def _is_ahead(self, frame: Frame) -> bool:
+        now = self._speech.clock.get_time()
+        return isinstance(frame, TextFrame) and (frame.pts or 0) > now + _AHEAD_NS
+
+    async def _pass_on_at(self, pts: int) -> None:
+        await self._speech.reached(pts)
+        if not self._presence.doubtful:
+            await self._pass_on(heard=True)
 
     async def _nobody_heard(self) -> None:
         await self._pass_on(heard=False)
@@ -70,6 +90,8 @@ class HeardWords(FrameProcessor):
         try:
             while self._waiting:
                 frame = self._waiting[0]
+                if heard and self._is_ahead(frame):
+                    break
                 if heard or not isinstance(frame, TextFrame):
                     await self.push_frame(frame)
                 # An interruption may have emptied it meanwhile.

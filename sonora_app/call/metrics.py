@@ -8,6 +8,7 @@ from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     LLMContextFrame,
     MetricsFrame,
+    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -99,6 +100,7 @@ class WaitObserver(UserBotLatencyObserver):
 
     unnoticed_secs = 0.0
     _silent_since = 0.0
+    _turn_over = False
 
     def __init__(self, metrics: CallMetrics) -> None:
         """Measure from here on."""
@@ -114,6 +116,9 @@ class WaitObserver(UserBotLatencyObserver):
                 self._silent_since = time.time() - data.frame.quiet_secs
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
                 self._silent_since = 0.0
+                self._turn_over = False
+            case UserStoppedSpeakingFrame():
+                self._turn_over = True
             case VADUserStoppedSpeakingFrame() if self._silent_since:
                 heard = data.frame.timestamp - data.frame.stop_secs
                 self.unnoticed_secs = max(0.0, heard - self._silent_since)
@@ -123,8 +128,8 @@ class WaitObserver(UserBotLatencyObserver):
         await super().on_push_frame(data)
 
     async def _measured(self, _: object, breakdown: LatencyBreakdown) -> None:
-        if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
-            return
+        if breakdown.measured_from is not MeasuredFrom.USER_SILENCE or not self._turn_over:
+            return  # a sound over the bot's speech is no turn that it answers
         parts_ms: dict[str, float] = {}
         for part in breakdown.contributions:
             parts_ms[part.key] = parts_ms.get(part.key, 0.0) + part.duration_secs * 1000

@@ -14,6 +14,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
+from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
@@ -23,6 +24,7 @@ from sonora_app.call.presence import Presence
 from sonora_app.call.services import CallServices
 from sonora_app.call.showing import Showing, ShowingResults
 from sonora_app.flow.driver import NO_TOOLS, FlowDriver
+from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
 
 _NOTHING_HEARD_SECS = 2.5
@@ -86,6 +88,9 @@ def build_pipeline(
     user's aggregator: so it is also known while the user is not listened to, and can be
     answered, and the recogniser hears of it one hop sooner.
     """
+    output = transport.output()
+    if isinstance(output, BaseOutputTransport):
+        services.speech.hold_at(output)
     return Pipeline(
         [
             transport.input(),
@@ -98,17 +103,18 @@ def build_pipeline(
             services.llm,
             ShowingResults(showing),
             services.tts,
-            transport.output(),
-            HeardWords(presence),
+            output,
+            HeardWords(presence, services.speech),
             aggregators.assistant(),
         ]
     )
 
 
-def build_worker(pipeline: Pipeline, page: RTVIProcessor) -> PipelineWorker:
+def build_worker(pipeline: Pipeline, page: RTVIProcessor, speech: BotSpeech) -> PipelineWorker:
     """What runs a call's pipeline, with the page's end of the call at its front."""
     return PipelineWorker(
         pipeline,
+        clock=speech.clock,
         params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
         enable_turn_tracking=False,
         rtvi_processor=page,

@@ -24,8 +24,11 @@ from pipecat.turns.user_turn_strategies import (
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language, Settings, Vendor
 from sonora_app.storage.records import JsonObject
+from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
-from sonora_app.turns.endings.grammar import Endings
+from sonora_app.turns.expectations.grammar import Expectations
+from sonora_app.turns.replies.grammar import Replies
+from sonora_app.turns.start import OverBotTurnStart
 from sonora_app.turns.stop import ForeseeingTurnStop
 from sonora_app.vendors.failover import FailoverAtOnce
 
@@ -50,6 +53,7 @@ class CallServices:
         tts: Speech synthesis, with its fallback if there is one.
         vad: Tells speech from silence.
         turns: Decide when the user's turn starts and ends.
+        speech: The bot's speech, which a sound of the user's may hold back.
         lines: The fixed lines, in the call's language.
         stand_ins: The vendors that are stood in for.
         local: The vendors whose part a model on this machine does.
@@ -62,6 +66,7 @@ class CallServices:
     tts: TTSService | ServiceSwitcher[FailoverAtOnce]
     vad: Silero
     turns: UserTurnStrategies
+    speech: BotSpeech
     lines: Lines
     stand_ins: frozenset[Vendor]
     local: frozenset[Vendor]
@@ -98,7 +103,10 @@ class CallServices:
         self.lines = Lines(language)
         for strategy in self.turns.stop or ():
             if isinstance(strategy, ForeseeingTurnStop):
-                strategy.endings = Endings(language)
+                strategy.expectations = Expectations(language, self.speech.asked)
+        for strategy in self.turns.start or ():
+            if isinstance(strategy, OverBotTurnStart):
+                strategy.replies = Replies(language)
         for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
             if vendor in self.stand_ins or (vendor is Vendor.STT and vendor in self.local):
                 cast(_StandIn, service).set_lines(self.lines)
@@ -121,13 +129,15 @@ async def build_services(settings: Settings, language: Language) -> CallServices
 def _build(settings: Settings, language: Language) -> CallServices:
     lines = Lines(language)
     stand_ins = settings.stand_ins()
-    vad, turns = _turn_detection(settings, language, stand_ins)
+    speech = BotSpeech()
+    vad, turns = _turn_detection(settings, language, stand_ins, speech)
     return CallServices(
         stt=_stt(settings, lines, stand_ins),
         llm=_llm(settings, lines, stand_ins),
         tts=_tts(settings, lines, stand_ins),
         vad=vad,
         turns=turns,
+        speech=speech,
         lines=lines,
         stand_ins=stand_ins,
         local=settings.local_parts(),
@@ -136,19 +146,22 @@ def _build(settings: Settings, language: Language) -> CallServices:
 
 
 def _turn_detection(
-    settings: Settings, language: Language, stand_ins: frozenset[Vendor]
+    settings: Settings, language: Language, stand_ins: frozenset[Vendor], speech: BotSpeech
 ) -> tuple[Silero, UserTurnStrategies]:
     silero = build_silero()
-    if settings.uses_flux and Vendor.STT not in stand_ins and not settings.hears_locally:
+    by_deepgram = Vendor.STT not in stand_ins and not settings.hears_locally
+    if settings.uses_flux and by_deepgram:
         return silero, (
             EagerUserTurnStrategies() if settings.answer_early else ExternalUserTurnStrategies()
         )
     smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
     if settings.answer_early:
-        stop = ForeseeingTurnStop(smart_turn, silero, Endings(language))
+        expectations = Expectations(language, speech.asked)
+        stop = ForeseeingTurnStop(smart_turn, silero, expectations)
     else:
         stop = TurnAnalyzerUserTurnStopStrategy(turn_analyzer=smart_turn)
-    return silero, UserTurnStrategies(stop=[stop])
+    start = OverBotTurnStart(speech, Replies(language), tells_interims=by_deepgram)
+    return silero, UserTurnStrategies(start=[start], stop=[stop])
 
 
 def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTService:

@@ -12,6 +12,7 @@ from typing import Any
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMContextAggregatorPair,
+    UserBackchannelMessage,
     UserTurnStoppedMessage,
 )
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy
@@ -59,6 +60,7 @@ class TurnWatcher:
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
         self._sources: list[JsonObject] = []
+        self._backchannels: list[JsonObject] = []
         self._assistant_speaks = False
         self._typed: list[Entry] = []
         self._typed_in_time: asyncio.TimerHandle | None = None
@@ -101,9 +103,13 @@ class TurnWatcher:
                     "greeting_finished", cause="interrupted" if turn.interrupted else "spoken"
                 )
 
+        async def acknowledged(_: object, said: UserBackchannelMessage) -> None:
+            self._backchannels.append({"text": said.content, "at": said.timestamp})
+
         async def idle(_: object) -> None:
             await self._limits.user_idle()
 
+        user.add_event_handler("on_user_backchannel", acknowledged)
         user.add_event_handler("on_user_turn_stopped", user_stopped)
         user.add_event_handler("on_user_turn_idle", idle)
         assistant.add_event_handler("on_assistant_turn_started", assistant_started)
@@ -173,6 +179,8 @@ class TurnWatcher:
         sources, self._sources = self._sources, []
         if self._call.recorder is None or not turn.content.strip():
             return
+        # What was said over it, which is no turn of its own, is kept with it.
+        backchannels, self._backchannels = self._backchannels, []
         tools = self._call.tools.take_trace()
         self._call.tools.bot_said(turn.content)
         played = self._call.services.played(_SPEAKING)
@@ -183,7 +191,9 @@ class TurnWatcher:
             modality=self._reply_modality,
             interrupted=turn.interrupted,
             started_at=_moment(turn.timestamp),
-            metadata=played | ({"sources": sources} if sources else {}),
+            metadata=played
+            | ({"sources": sources} if sources else {})
+            | ({"backchannels": backchannels} if backchannels else {}),
             metrics=({"latency": latency} if latency else {}) | ({"tools": tools} if tools else {}),
         )
 

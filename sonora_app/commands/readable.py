@@ -182,6 +182,8 @@ def _marks(message: Message) -> list[str]:
     marks = [say("typed")] if message.modality is Modality.TEXT else []
     if message.interrupted:
         marks.append(say("interrupted"))
+    for said in message.metadata.get("backchannels", []):
+        marks.append(say("the user: {text}", text=said["text"]))
     if message.images:
         files = [KeptFile.referred_to(each) for each in message.images]
         one = len(files) == 1

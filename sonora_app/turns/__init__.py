@@ -1,10 +1,14 @@
-"""Decides when the user's turn is over, and has the answer made before that is certain.
+"""Decides when the user's turn begins and is over, and has the answer made before that is certain.
 
 | module | what it does |
 |---|---|
 | `detectors.py` | Silero (is there a voice?) and smart-turn (is the turn over?), loaded once |
 | `pauses.py` | notices that the user pauses, sooner than Silero reports the end of speech |
+| `start.py` | begins a turn, and tells one from what is only said, or heard, beside the bot's |
+| `bot_speech.py` | the bot's speech, which a sound of the user's holds back for a moment |
+| `replies/` | short replies that take no turn, or answer yes or no |
 | `endings/` | tells from the last words whether the sentence goes on |
+| `expectations/` | tells from what the bot asked what comes, and whether all of it has |
 | `patience.py` | how long a silence must last before the turn is over |
 | `stop.py` | guesses the end of a turn, has it answered, and confirms or withdraws the guess |
 

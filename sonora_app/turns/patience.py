@@ -4,7 +4,7 @@ The wait is longer after an unfinished sentence. It is also longer after a numbe
 because people who dictate numbers or letters pause between groups.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sonora_app.turns.endings.grammar import Ending
 
@@ -33,18 +33,29 @@ class Patience:
         ask_secs: The silence after which the answer is asked for.
         over_secs: The silence after which the turn is over.
         until_answered: Whether the turn is over sooner, as soon as the answer has begun.
+        by_words: Whether the words tell that the turn is complete, whatever it sounds like.
     """
 
     ask_secs: float
     over_secs: float
     until_answered: bool = False
+    by_words: bool = False
 
 
 _SHORT = Patience(ask_secs=0.0, over_secs=SURE_SECS, until_answered=True)
 
+_ANSWERED = replace(_SHORT, by_words=True)
+"""A “sí” that is asked for is all, though a single word rarely sounds complete."""
+
 _NUMBER = Patience(ask_secs=0.7, over_secs=0.95)
 """People who dictate numbers pause for half a second between them. Silero needs 0.1 s or more to
 notice that they go on."""
+
+
+_DICTATED = Patience(ask_secs=1.0, over_secs=1.4)
+"""A row of numbers, letters or things that is not over has pauses of up to a second. A quarter of
+the digits that people dictated 0.5 s apart were cut off at 0.95 s, since a recording of a digit
+has a silence of its own around it."""
 
 
 def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
@@ -57,7 +68,11 @@ def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
     match ending:
         case Ending.WHOLE:
             return _SHORT
+        case Ending.ANSWERED:
+            return _ANSWERED
         case Ending.NUMBER:
             return _NUMBER
+        case Ending.DICTATED:
+            return _DICTATED
         case Ending.OPEN:
             return Patience(ask_secs=unfinished_secs - ANSWER_SECS, over_secs=unfinished_secs)

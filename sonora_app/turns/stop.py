@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     LLMRunFrame,
     TranscriptionFrame,
+    UserBackchannelFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -22,7 +23,7 @@ from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
 from sonora_app.turns.detectors import STOP_SECS, Silero, SmartTurn
-from sonora_app.turns.endings.grammar import Endings
+from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import (
     ANSWER_SECS,
     STIRRED_SECS,
@@ -31,6 +32,7 @@ from sonora_app.turns.patience import (
     patience,
 )
 from sonora_app.turns.pipecat_frames import MORE_TO_COME, as_pipecat_stops, final
+from sonora_app.turns.so_far import SoFar
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
     UserHushedFrame,
@@ -52,39 +54,31 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     Args:
         smart_turn: Tells whether a turn sounds complete.
         silero: Tells whether the user is silent.
-        endings: Tells by the words whether more is to come.
+        expectations: Tells by the words, and by what was asked, whether more is to come.
 
     Attributes:
-        endings: The same. Replaced when the language changes.
+        expectations: The same. Replaced when the language changes.
     """
 
-    def __init__(self, smart_turn: SmartTurn, silero: Silero, endings: Endings) -> None:
+    def __init__(self, smart_turn: SmartTurn, silero: Silero, expectations: Expectations) -> None:
         """Create a strategy for one call."""
         super().__init__(turn_analyzer=smart_turn)
-        self.endings = endings
+        self.expectations = expectations
         self._smart_turn = smart_turn
         self._silero = silero
-        # Whether a turn is open, and whether its end will keep the guess.
-        self._open = self._held = False
-        # Whether the turn that is over was answered by a guess.
-        self._kept = False
-        # What was said in this turn, and whether more was announced.
-        self._said: list[str] = []
-        self._more_coming = False
-        self._quiet_since: float | None = None
+        # Whether a turn has begun and is not over, whether its end is still to be told, and whether
+        # that will keep the guess.
+        self._begun = self._open = self._held = False
+        self._kept = False  # whether the turn that is over was answered by a guess
+        self._so_far = SoFar()
         self._stirred_until = 0.0
         self._foreseeing: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
-        # Whether the user speaks, and whether what they said is transcribed.
-        self._speaking = self._all_transcribed = False
-        self._complete = False
+        self._speaking = False  # the user
         self._speculation: UserTurnSpeculation | None = None
-        self._ready = False
-        self._wants_tool = False
+        self._ready = self._wants_tool = False
         self._ending: asyncio.Task[None] | None = None
-
-    # --- What happens
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow the turn, frame by frame."""
@@ -92,7 +86,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case UserHushedFrame():
                 # The next finalized transcript may be complete. Pipecat takes what came so far
                 # for less than all of it once more words are announced.
-                self._all_transcribed = False
+                self._so_far.all_transcribed = False
                 await super().process_frame(MORE_TO_COME)
             case UserPausedFrame():
                 self._paused(frame.quiet_secs)
@@ -101,21 +95,18 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
                 self._speaking = self._speaking or isinstance(frame, VADUserStartedSpeakingFrame)
                 await self._resumed()
-            case VADUserStoppedSpeakingFrame() if self._quiet_since is None:
-                self._quiet_since = time.monotonic() - frame.stop_secs
+            case VADUserStoppedSpeakingFrame() if self._so_far.quiet_since is None:
+                self._so_far.quiet_since = time.monotonic() - frame.stop_secs
             case TranscriptionFrame() if frame.text.strip():
-                self._said.append(frame.text)
-                self._wants_tool = self._more_coming = False
-                self._all_transcribed = self._all_transcribed or frame.finalized
+                self._so_far.heard(frame.text, finalized=frame.finalized)
+                self._wants_tool = False
             case InterimTranscriptionFrame():
-                self._more_coming = True
-                self._all_transcribed = False
+                self._so_far.announced()
             case AnswerReadyFrame():
                 self._ready = True
             case EagerEndOfTurnCancelFrame():
                 # The model wants a tool, which it gets only in a turn that is over.
-                self._speculation = None
-                self._wants_tool = True
+                self._speculation, self._wants_tool = None, True
                 if self._kept:
                     # It wanted it just before it heard that the turn is over.
                     self._kept = False
@@ -123,6 +114,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case InterruptionFrame():
                 # The answer that was held back is gone.
                 self._speculation = None
+            case UserBackchannelFrame() if not self._begun:
+                await self._forget()
             case _:
                 pass
         if isinstance(frame, VADUserStoppedSpeakingFrame):
@@ -136,14 +129,16 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 await self._guess(sure=self._ending is not None)
                 if self._ending is not None:  # by what the turn ends in now
                     await self._end()
-            case AllTranscribedFrame() if self._said:
-                self._all_transcribed, self._more_coming = True, False
+            case AllTranscribedFrame() if said := self._so_far.said:
+                self._so_far.all_transcribed, self._so_far.more_coming = True, False
                 await self._guess()
-                await super().process_frame(final(self._said[-1]))
+                await super().process_frame(final(said[-1]))
             case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
                 await self._end()
             case _:
                 pass
+        if isinstance(frame, TranscriptionFrame | AllTranscribedFrame):
+            await self._end_by_words()
         return result
 
     async def trigger_user_turn_stopped(
@@ -157,14 +152,17 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._end()
 
     async def handle_user_turn_started(self) -> None:
-        """Begin a turn."""
+        """Begin a turn. Over the bot's speech its words come before it."""
+        so_far = self._so_far
         await self._forget()
-        self._open, self._kept = True, False
+        self._so_far = so_far
+        self._begun = self._open = True
+        self._kept = False
         await super().handle_user_turn_started()
 
     async def handle_user_turn_stopped(self) -> None:
         """Leave nothing of a turn that is over."""
-        self._open = False
+        self._begun = self._open = False
         await self._forget()
         await super().handle_user_turn_stopped()
 
@@ -178,26 +176,27 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     def _paused(self, quiet_secs: float) -> None:
         if not self._speaking:
             return  # nobody listens to the user
-        self._quiet_since = time.monotonic() - quiet_secs
+        self._so_far.quiet_since = time.monotonic() - quiet_secs
         self._foreseeing = self.task_manager.create_task(
             self._foresee(quiet_secs), f"{self}::_foresee"
         )
 
     async def _foresee(self, quiet_secs: float) -> None:
         verdict = await self._smart_turn.foresee(quiet_secs)
-        self._complete = verdict is EndOfTurnState.COMPLETE
+        self._so_far.complete = verdict is EndOfTurnState.COMPLETE
         await self._guess()
 
     async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
         """Have smart-turn judge at the end of speech; answer in time what sounds unfinished."""
         await super().process_frame(as_pipecat_stops(stopped))
+        await self._end_by_words()
         if self._open and not self._smart_turn.found_complete:
             self._ask_after(self._smart_turn.params.stop_secs - ANSWER_SECS)
 
     async def _resumed(self) -> None:
-        self._open = True
-        self._quiet_since = None
-        self._complete = self._all_transcribed = self._wants_tool = False
+        self._open = self._begun
+        self._so_far.goes_on()
+        self._wants_tool = False
         self._smart_turn.went_on()
         await self._stop_tasks()
         await self._withdraw()
@@ -208,12 +207,13 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         Args:
             sure: Whether the turn will be over unless the user goes on.
         """
-        text = " ".join(self._said)
-        if not text or self._quiet_since is None or self._wants_tool:
+        so_far, text = self._so_far, self._so_far.text
+        if not self._begun or not text or so_far.quiet_since is None or self._wants_tool:
             return
-        if not sure and not (self._complete and self._all_transcribed):
+        complete = so_far.complete or self._patience().by_words
+        if not sure and not (complete and so_far.all_transcribed):
             return
-        due = max(self._quiet_since + self._patience().ask_secs, self._stirred_until)
+        due = max(so_far.quiet_since + self._patience().ask_secs, self._stirred_until)
         if due > time.monotonic():
             self._ask_after(due - time.monotonic())
             return
@@ -247,18 +247,23 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     def _patience(self) -> Patience:
         return patience(
-            self.endings.of(" ".join(self._said)),
+            self.expectations.ending(self._so_far.text),
             unfinished_secs=STOP_SECS + self._smart_turn.params.stop_secs,
         )
 
+    async def _end_by_words(self) -> None:
+        known = self._open and not self._speaking and self._so_far.all_transcribed
+        if known and self._patience().by_words:
+            await self.trigger_user_turn_stopped()
+
     def _left_secs(self) -> float:
         """How much longer the silence has to last for the turn to be over."""
-        since = self._quiet_since
+        since = self._so_far.quiet_since
         return 0.0 if since is None else since + self._patience().over_secs - time.monotonic()
 
     def _may_go_on(self) -> bool:
         """Whether the user seems to be speaking again, or words are still to come."""
-        words = self._more_coming and self._left_secs() > -WORDS_SECS
+        words = self._so_far.more_coming and self._left_secs() > -WORDS_SECS
         stirred = time.monotonic() < self._stirred_until
         return words or stirred or self._silero.state is not VADState.QUIET
 
@@ -284,8 +289,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._open = False
         await self._stop_tasks()
         speculation = self._speculation
-        said = " ".join(self._said)
-        self._held = speculation is not None and _MATCH.matches(speculation.text, said)
+        text = self._so_far.text
+        self._held = speculation is not None and _MATCH.matches(speculation.text, text)
         if self._held:
             await self.trigger_user_turn_finalized(confirms_speculation=True)
         else:
@@ -299,10 +304,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         if self._held:
             self._speculation, self._kept = None, True
         await self._withdraw()
-        self._said.clear()
-        self._complete = self._wants_tool = self._more_coming = False
-        self._all_transcribed = False
-        self._quiet_since = None
+        self._so_far = SoFar()
+        self._wants_tool = False
 
     async def _stop_tasks(self) -> None:
         tasks = [self._foreseeing, self._judging, self._asking, self._ending]

@@ -40,7 +40,7 @@ from simulators.vendors.rig import Rig, rigged
 from sonora_app.llm import build_llm
 from sonora_app.settings import Language, Settings
 from sonora_app.turns.detectors import Silero, SmartTurn, build_silero, build_smart_turn
-from sonora_app.turns.endings.grammar import Endings
+from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
 from sonora_app.turns.stop import ForeseeingTurnStop
 from sonora_app.vendors.frames import (
@@ -182,7 +182,7 @@ async def turn(reply: Reply | None = None, tools: Any = None) -> AsyncGenerator[
             context,
             user_params=LLMUserAggregatorParams(
                 user_turn_strategies=UserTurnStrategies(
-                    stop=[ForeseeingTurnStop(smart_turn, silero, Endings(Language.ES))]
+                    stop=[ForeseeingTurnStop(smart_turn, silero, Expectations(Language.ES))]
                 )
             ),
         )

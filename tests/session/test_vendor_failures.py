@@ -7,9 +7,11 @@ test's, on loopback.
 import asyncio
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -24,8 +26,11 @@ from tests.session.talking import (
     ANSWER,
     DONE,
     ES,
+    FOOD,
+    FOOD_ANSWER,
     LONG_ANSWER,
     NO,
+    QUESTION,
     REQUEST,
     SUMMARY,
     SUMMED_UP,
@@ -45,6 +50,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
 ]
+
+_GONE_ON_SECS = 5.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -125,6 +132,57 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     assert waits[0] == {}
     told_page = [event["total_ms"] for event in talk.client.events("turn-latency")]
     assert [wait["latency"]["total_ms"] for wait in waits[1:]] == told_page
+
+
+async def goes_on_after(call: Conversation, sound: np.ndarray) -> float:
+    """Make a sound into what the bot says; returns how long it is silent for it, in seconds."""
+    client = call.client
+    client.microphone.say(sound)
+    await client.microphone.said()
+    await client.sound(since=client.microphone.ended_at + 0.3, timeout_secs=_GONE_ON_SECS)
+    sounds = [moment for moment in client.sounds if moment > client.microphone.began_at]
+    return max(later - earlier for earlier, later in pairwise(sounds))
+
+
+async def test_the_bot_goes_on_after_a_cough_and_after_an_acknowledgement(
+    talk: Conversation,
+) -> None:
+    client, vendors = talk.client, talk.vendors
+    await client.silence(0.6)
+    vendors.deepgram.hears.append(QUESTION)
+    client.microphone.say(await speech(QUESTION))
+    await client.microphone.said()
+    await client.sound(since=client.microphone.ended_at)
+    await asyncio.sleep(0.5)
+    # A voice in which nothing is recognised.
+    assert await goes_on_after(talk, await speech("ejem")) > 0.15
+    await asyncio.sleep(0.5)
+    vendors.deepgram.hears.append("Ajá.")
+    await goes_on_after(talk, await speech("ajá"))
+    told = await client.wait_for(
+        lambda message: (
+            message["type"] == "user-input" and message["data"]["input_type"] == "backchannel"
+        )
+    )
+    assert told["data"]["text"] == "Ajá."
+    await talk.is_recorded()
+    await talk.is_recorded()
+    requests = len(vendors.openai.bodies)
+    await talk.say(FOOD)
+    await talk.is_recorded()
+    assert len(vendors.openai.bodies) == requests + 1
+    assert "Ajá" not in str(vendors.told())
+    await client.hang_up()
+    transcript = await talk.transcript()
+    assert said(transcript)[1:] == [
+        ("user", QUESTION),
+        ("assistant", LONG_ANSWER),
+        ("user", FOOD),
+        ("assistant", FOOD_ANSWER),
+    ]
+    assert not any(message.interrupted for message in transcript.messages)
+    over = [each["text"] for each in transcript.messages[2].metadata["backchannels"]]
+    assert over == ["Ajá."]
 
 
 async def test_of_a_greeting_made_ahead_what_was_heard_is_kept(

@@ -49,11 +49,22 @@ NUMBERS = {
         "Vivo en el número 14.",
         "ochenta y uno",
         "A la una",
+        "Se escribe con hache",
+    ),
+    Language.EN: ("There are two", "It is 555-01", "Twenty dollars and fifty", "7"),
+}
+DICTATED = {
+    Language.ES: (
         "+34 6",
+        "Cinco. Cinco. Uno.",
         "G",
         "Se escribe G A.",
+        "Necesito pan, leche, huevos.",
+        "Necesito pan. Leche. Huevos.",
+        "Primero quiero cambiar la cita.",
+        "Hola. Por un lado está lejos.",
     ),
-    Language.EN: ("There are two", "It is 555-01", "Twenty dollars and fifty", "7", "It's L. O."),
+    Language.EN: ("5 5 1", "It's L. O.", "I need bread, milk, eggs.", "First of all, it's far."),
 }
 WHOLE = {
     Language.ES: (
@@ -76,6 +87,11 @@ WHOLE = {
         "Cinco euros",
         "A las 5 de la tarde",
         "El plan B",
+        "Vamos mi hermana, mi madre y yo.",
+        "Necesito pan, leche, y queso.",
+        "Sí, claro, por supuesto.",
+        "Primero quiero pagar, y eso es todo.",
+        "El primero de abril",
         "Lo quiero",
         "No puedo",
     ),
@@ -108,6 +124,11 @@ def test_a_sentence_does_not_end_in_such_words(language: Language, text: str) ->
 @pytest.mark.parametrize(("language", "text"), _each(NUMBERS))
 def test_a_number_may_go_on(language: Language, text: str) -> None:
     assert Endings(language).of(text) is Ending.NUMBER
+
+
+@pytest.mark.parametrize(("language", "text"), _each(DICTATED))
+def test_a_row_of_such_things_most_likely_goes_on(language: Language, text: str) -> None:
+    assert Endings(language).of(text) is Ending.DICTATED
 
 
 @pytest.mark.parametrize(("language", "text"), _each(WHOLE))

@@ -10,6 +10,7 @@ from pipecat.tests.utils import run_test
 
 from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
+from sonora_app.turns.bot_speech import BotSpeech
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +45,7 @@ class Reader(FrameProcessor):
 
 async def test_a_word_that_was_said_just_before_an_interruption_is_read_before_it() -> None:
     reader = Reader()
-    pipeline = Pipeline([CutOff(), HeardWords(Presence(None)), reader])
+    pipeline = Pipeline([CutOff(), HeardWords(Presence(None), BotSpeech()), reader])
     await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
     assert reader.seen == ["TextFrame", "InterruptionFrame"]
 
@@ -74,6 +75,6 @@ class CutOffInAWord(FrameProcessor):
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_word_that_comes_while_an_interruption_is_passed_on_is_none(turns: int) -> None:
     reader = Reader()
-    pipeline = Pipeline([CutOffInAWord(turns), HeardWords(Presence(None)), reader])
+    pipeline = Pipeline([CutOffInAWord(turns), HeardWords(Presence(None), BotSpeech()), reader])
     await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
     assert reader.seen == ["InterruptionFrame"]

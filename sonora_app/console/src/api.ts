@@ -19,6 +19,8 @@ export interface StoredMessage {
   modality: "voice" | "text";
   interrupted: boolean;
   node: string | null;
+  /** With what the bot said: what the user said over it that was no turn. */
+  metadata: { backchannels?: { text: string }[] } | null;
   /** What it names the files by that came with it, and what the text-chat API wrote. */
   images: unknown[] | null;
   created_at: string;

@@ -19,12 +19,24 @@ from pathlib import Path
 import yaml
 
 from sonora_app.settings import Language
+from sonora_app.turns.replies.grammar import Replies
 
 _FOLDER = Path(__file__).parent
 _LONGEST = 3
 """The most words that an entry of the lists has."""
 
+_ITEMS = 3
+"""So many parts in a row, short but for the first one, are a list. The recogniser puts a comma or,
+where somebody pauses, a full stop between them."""
+
+_ITEM_WORDS = 2
+"""The most words of a thing that is listed."""
+
+_DIGITS = {"ones": 1, "teens": 2, "twenties": 2, "tens": 2, "hundreds": 3}
+"""How many digits the numbers of a group have."""
+
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_CLAUSE = re.compile(r"[.,;:?!…]")
 _GOING_ON = re.compile(r"(?:,|:|…|\.\.\.)$")
 _ASKED = re.compile(r"[?!]$")
 
@@ -38,8 +50,14 @@ class Ending(Enum):
     NUMBER = auto()
     """In a number or a spelt word. More of it may come, because people dictate with pauses."""
 
+    DICTATED = auto()
+    """In a row of numbers, of letters or of listed things. Most likely more of it comes."""
+
     OPEN = auto()
     """In the middle of a sentence."""
+
+    ANSWERED = auto()
+    """With all that was asked for. That is known only by who knows what was asked."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,11 @@ class _Lists:
     open: frozenset[str]
     fillers: frozenset[str]
     numbers: frozenset[str]
+    digits: dict[str, int]
+    letters: frozenset[str]
+    last: frozenset[str]
+    first: frozenset[str]
+    enough: frozenset[str]
 
 
 class Endings:
@@ -61,13 +84,15 @@ class Endings:
     def __init__(self, language: Language) -> None:
         """Read the language's file, once per process."""
         self._lists = _read(language)
+        self._replies = Replies(language)
 
     def of(self, text: str) -> Ending:
         """Tell how a transcript ends.
 
         A single word is taken for an answer (“Una.”, “Para.”) unless it is a filler. A letter is
         one of a word that is spelt where it stands alone or after another (“G A R”); else it may
-        be a word (“uno o”), or a name (“el plan B”).
+        be a word (“uno o”), or a name (“el plan B”). A list goes on until its last thing is
+        announced (“y queso”).
 
         Args:
             text: What was recognised so far of the user's turn.
@@ -79,13 +104,60 @@ class Endings:
         last = [" ".join(words[-count:]) for count in range(1, min(_LONGEST, len(words)) + 1)]
         if _GOING_ON.search(text) or not self._lists.fillers.isdisjoint(last):
             return Ending.OPEN
-        if last[0] in self._lists.numbers or last[0][-1].isdigit():
-            return Ending.NUMBER
-        if all(len(word) == 1 for word in words[-2:]):
+        if self._dictates(words):
+            return Ending.DICTATED
+        if self._is_number(last[0]) or not self._lists.letters.isdisjoint(last):
             return Ending.NUMBER
         if len(words) > 1 and not self._lists.open.isdisjoint(last):
             return Ending.OPEN
-        return Ending.WHOLE
+        return Ending.DICTATED if self._lists_things(text.lower()) else Ending.WHOLE
+
+    def digits(self, text: str) -> int:
+        """Count the digits that a transcript has, in figures and in words.
+
+        “Cincuenta y cinco” has two, as “doce”, and “ciento veinte” three.
+        """
+        digits, inside = 0, 0
+        for word in _WORD.findall(text.lower()):
+            if word.isdigit():
+                digits, inside = digits + len(word), 0
+                continue
+            worth = self._lists.digits.get(word, 0)
+            if 0 < worth < inside:  # a part of the number before
+                inside = worth
+            elif worth:
+                digits, inside = digits + worth, worth
+            elif word not in self._lists.last:
+                inside = 0
+        return digits
+
+    def ends_list(self, text: str) -> bool:
+        """Whether a list that a transcript holds is over: its last thing was announced."""
+        words = _WORD.findall(text.lower())
+        announced = not self._lists.last.isdisjoint(words[-_ITEM_WORDS - 2 : -1])
+        return announced or any(enough in text.lower() for enough in self._lists.enough)
+
+    def _is_number(self, word: str) -> bool:
+        return word in self._lists.numbers or word[-1].isdigit()
+
+    def _dictates(self, words: list[str]) -> bool:
+        """Whether a row of letters, or of numbers and nothing else, is being said."""
+        if all(len(word) == 1 and not word.isdigit() for word in words[-2:]):
+            return True
+        return len(words) > 1 and all(map(self._is_number, words))
+
+    def _lists_things(self, text: str) -> bool:
+        """Whether things are being listed of which the last was not announced."""
+        if any(enough in text for enough in self._lists.enough):
+            return False
+        parts = [part.split() for part in _CLAUSE.split(text) if part.strip()]
+        if any(" ".join(part).startswith(tuple(self._lists.first)) for part in parts):
+            return True
+        items = parts[-_ITEMS:]
+        short = all(len(item) <= _ITEM_WORDS for item in items[1:])
+        if len(items) < _ITEMS or not short or items[-1][0] in self._lists.last:
+            return False
+        return not any(self._replies.answers(" ".join(item)) for item in items)
 
 
 @cache
@@ -93,9 +165,15 @@ def _read(language: Language) -> _Lists:
     kinds: dict[str, dict[str, str]] = yaml.safe_load(
         (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
     )
+    digits = {
+        entry: worth
+        for group, worth in _DIGITS.items()
+        for entry in kinds["numbers"].get(group, "").split(", ")
+    }
     return _Lists(
+        digits=digits,
         **{
             kind: frozenset(entry for listed in groups.values() for entry in listed.split(", "))
             for kind, groups in kinds.items()
-        }
+        },
     )

@@ -65,6 +65,8 @@ export interface Entry {
   node: string | null;
   /** The other speaker cut in. */
   interrupted: boolean;
+  /** It took no turn: it only told that somebody listens. */
+  acknowledges: boolean;
   /** Nothing more is added to it. */
   closed: boolean;
   kept: Kept;

@@ -18,6 +18,7 @@ import {
   stored,
   toolUsed,
   typedRefused,
+  userAcknowledged,
   userSaid,
   userTurn,
   userTyped,
@@ -138,6 +139,9 @@ function received(state: CallState, type: string, data: Fields, at: number): Cal
       return data.will_be_spoken === true ? botSaid(state, segmentOf(data)) : state;
     case "user-transcription":
       return userSaid(state, String(data.text ?? ""), data.final === true);
+    case "user-input":
+      if (data.input_type !== "backchannel") return state;
+      return userAcknowledged(state, String(data.text ?? ""));
     case "user-llm-text":
       return userTurn(state, String(data.text ?? ""));
     case "server-message":

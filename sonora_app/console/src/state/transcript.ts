@@ -63,6 +63,13 @@ export function userTurn(state: CallState, text: string): CallState {
   return replace(state, { ...entry, segments: [{ id: 0, said: text, coming: "" }], closed: true });
 }
 
+/** What the user said over the bot was no turn. It is kept with what the bot was saying. */
+export function userAcknowledged(state: CallState, text: string): CallState {
+  const { state: next, entry } = open(state, "user", "voice");
+  const segments = [{ id: 0, said: text, coming: "" }];
+  return replace(next, { ...entry, segments, acknowledges: true, closed: true, id: "" });
+}
+
 /** The user typed something. */
 export function userTyped(
   state: CallState,
@@ -158,6 +165,7 @@ function blank(state: CallState, role: string, modality: Entry["modality"]): Ent
     segments: [],
     node: state.node,
     interrupted: false,
+    acknowledges: false,
     closed: false,
     kept: "heard",
     id: null,

@@ -99,6 +99,11 @@ function Past({ message }: { message: StoredMessage }) {
           <span class="mark">{words.transcript.typed}</span>
         )}
         {message.interrupted && <span class="mark cut">{words.transcript.interrupted}</span>}
+        {message.metadata?.backchannels?.map(({ text }) => (
+          <span class="mark">
+            {speaker(words, "user")}: {text}
+          </span>
+        ))}
       </p>
       {message.content && <p class="words">{message.content}</p>}
       <KeptFiles references={message.images ?? []} />
@@ -116,7 +121,9 @@ function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
         {speaker(words, entry.role)}
         {entry.modality === "text" && <span class="mark">{words.transcript.typed}</span>}
         {entry.interrupted && <span class="mark cut">{words.transcript.interrupted}</span>}
-        {entry.refused !== null ? (
+        {entry.acknowledges ? (
+          <span class="mark">{words.transcript.acknowledges}</span>
+        ) : entry.refused !== null ? (
           <span class="mark cut">{words.transcript.refused}</span>
         ) : (
           <KeptMark kept={entry.kept} supabase={supabase} />

@@ -134,6 +134,7 @@ export const en = {
     assistant: "Sonora",
     typed: "typed",
     interrupted: "interrupted",
+    acknowledges: "while Sonora spoke",
     refused: "not taken",
     heard: "Heard, not kept yet",
     journalled: "In the journal",

@@ -137,6 +137,7 @@ export const es: Words = {
     assistant: "Sonora",
     typed: "escrito",
     interrupted: "interrumpido",
+    acknowledges: "mientras Sonora hablaba",
     refused: "no aceptado",
     heard: "Oído, aún sin guardar",
     journalled: "En el diario",

@@ -1,0 +1,173 @@
+"""What the bot is saying, how much of it was heard, and whether it is held back for a moment.
+
+A sound of the user's holds the bot's speech back at once, before anybody knows whether it has words
+in it. What has not been played yet waits, and goes on from there or is dropped.
+
+Pipecat plays the bot's speech from one queue, and tells each word at its time by the pipeline's
+clock. So the queue is held where sound is written to the transport, and the clock stands still as
+long: no word is told that was not played.
+"""
+
+import asyncio
+import re
+from bisect import bisect_right
+
+from pipecat.clocks.system_clock import SystemClock
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    InterruptionFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    OutputAudioRawFrame,
+    TTSSpeakFrame,
+    TTSTextFrame,
+)
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.transports.base_output import BaseOutputTransport
+
+_SENTENCE = re.compile(r"[^.?!…]+[.?!…]*")
+
+_CLOSING_WORDS = 3
+"""With this many words left the bot is about to end: what is said now may answer it. People answer
+before the last word is over."""
+
+_NS = 1_000_000_000
+
+
+class SpeechClock(SystemClock):
+    """The pipeline's clock, which stands still while the bot's speech is held back."""
+
+    def __init__(self) -> None:
+        """Create a clock that is not started yet."""
+        super().__init__()
+        self._stood_ns = 0
+        self._stands_at: int | None = None
+
+    def get_time(self) -> int:
+        """The time since the start without what it stood still for, in nanoseconds."""
+        now = super().get_time() if self._stands_at is None else self._stands_at
+        return now - self._stood_ns
+
+    def stand(self) -> None:
+        """Stand still from now on."""
+        if self._stands_at is None:
+            self._stands_at = super().get_time()
+
+    def go_on(self) -> None:
+        """Go on from where it stands."""
+        if self._stands_at is not None:
+            self._stood_ns += super().get_time() - self._stands_at
+            self._stands_at = None
+
+
+class BotSpeech(BaseObserver):
+    """The bot's speech in one call.
+
+    Attributes:
+        clock: The pipeline's clock.
+    """
+
+    def __init__(self) -> None:
+        """The bot has said nothing yet."""
+        super().__init__(observe_every_push=False)
+        self.clock = SpeechClock()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._cuts = 0
+        self._text = ""
+        # When each word is heard, by the clock, in order; empty for a voice that does not tell.
+        self._heard_at: list[int] = []
+        self._over = True
+
+    # --- Holding it back
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held back now."""
+        return not self._flows.is_set()
+
+    def hold(self) -> None:
+        """Hold back what was not played yet."""
+        self._flows.clear()
+        self.clock.stand()
+
+    def go_on(self) -> None:
+        """Go on from where it was held."""
+        self.clock.go_on()
+        self._flows.set()
+
+    def cut(self) -> None:
+        """Drop the piece of sound that is being held; Pipecat drops what waits behind it."""
+        self._cuts += 1
+
+    def hold_at(self, output: BaseOutputTransport) -> None:
+        """Have the sound held where it is written to a transport."""
+        write = output.write_audio_frame
+
+        async def write_unless_held(frame: OutputAudioRawFrame) -> bool:
+            cuts = self._cuts
+            await self._flows.wait()
+            if cuts != self._cuts and frame.interruptible:
+                return False
+            return await write(frame)
+
+        output.write_audio_frame = write_unless_held
+
+    async def reached(self, pts: int) -> None:
+        """Wait until the clock shows a time, in nanoseconds."""
+        while (left := pts - self.clock.get_time()) > 0:
+            await self._flows.wait()
+            await asyncio.sleep(left / _NS)
+
+    # --- What it is
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Follow what the bot is to say, and what was heard of it."""
+        match data.frame:
+            case LLMFullResponseStartFrame():
+                self._begin()
+            case LLMTextFrame(text=text):
+                self._text += text
+            case TTSSpeakFrame(text=text):
+                self._begin()
+                self._text += f" {text} "
+            case TTSTextFrame(text=text, pts=pts) if pts:
+                self._heard_at += [pts] * len(text.split())
+            case BotStartedSpeakingFrame():
+                self._over = False
+            case BotStoppedSpeakingFrame():
+                self._over = True
+            case InterruptionFrame():
+                self._text, self._over = self.asked(), True
+            case _:
+                pass
+
+    def _begin(self) -> None:
+        if self._over:
+            self._text = ""
+            self._heard_at.clear()
+
+    def asked(self) -> str:
+        """What was said up to the end of the sentence that is being said, or was said last."""
+        whole: list[str] = []
+        words, heard = 0, self._heard_words()
+        for sentence in _SENTENCE.findall(self._text):
+            whole.append(sentence)
+            words += len(sentence.split())
+            if heard is not None and words >= heard:
+                break
+        return "".join(whole).strip()
+
+    @property
+    def asks(self) -> bool:
+        """Whether what is being said may be answered: it is a question, or about to end."""
+        heard = self._heard_words()
+        left = 0 if heard is None else len(self._text.split()) - heard
+        return self.asked().endswith("?") or (heard is not None and left <= _CLOSING_WORDS)
+
+    def _heard_words(self) -> int | None:
+        """How many words were begun; None where the voice does not tell."""
+        if not self._heard_at:
+            return None
+        return bisect_right(self._heard_at, self.clock.get_time())

@@ -1,0 +1,1 @@
+"""Tells from what the bot has just asked what kind of answer comes, by words for each language."""

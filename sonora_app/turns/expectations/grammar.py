@@ -1,0 +1,194 @@
+"""Tells from what the bot has just asked what kind of answer comes, and how far it has come.
+
+The YAML files beside this module list what questions ask for, in each language. So the
+bot's own words tell what is expected. Where they tell nothing, a turn ends as it sounds.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sonora_app.settings import Language
+from sonora_app.turns.endings.grammar import Ending, Endings
+from sonora_app.turns.replies.grammar import Replies
+
+_FOLDER = Path(__file__).parent
+
+_SENTENCE = re.compile(r"[^.?!…]+[.?!…]*")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+_LONG_CODE = 4
+"""A number of which nobody said how long it is has at least this many digits: it is one that is
+dictated, as of a telephone or a card."""
+
+_STORY_WORDS = 12
+"""A story has at least as many words."""
+
+
+class Asked(Enum):
+    """What a question asks for."""
+
+    NOTHING = auto()
+    YES_OR_NO = auto()
+    SPELLING = auto()
+    NUMBER = auto()
+    ADDRESS = auto()
+    LIST = auto()
+    STORY = auto()
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What kind of answer comes.
+
+    Parameters:
+        asked: What was asked for.
+        digits: How many digits a number has; None: nobody said.
+    """
+
+    asked: Asked = Asked.NOTHING
+    digits: int | None = None
+
+
+NOTHING = Expectation()
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The words of a language. Each entry has a space on both sides."""
+
+    question_words: tuple[str, ...]
+    yet_yes_or_no: tuple[str, ...]
+    alternatives: tuple[str, ...]
+    yet_no_alternatives: tuple[str, ...]
+    requests: tuple[str, ...]
+    asks: dict[Asked, tuple[str, ...]]
+    digit_words: tuple[str, ...]
+    counts: dict[str, int]
+
+
+class Expectations:
+    """What the bot's questions ask for, in one language.
+
+    Args:
+        language: What is spoken.
+        asked: Gives what the bot has said last.
+    """
+
+    def __init__(self, language: Language, asked: Callable[[], str] = str) -> None:
+        """Read the language's file, once per process."""
+        self._lists = _read(language)
+        self._asked = asked
+        self._endings = Endings(language)
+        self._replies = Replies(language)
+        self._known = ("", NOTHING)
+
+    @property
+    def now(self) -> Expectation:
+        """What is expected of who speaks now."""
+        asked = self._asked()
+        if asked != self._known[0]:
+            self._known = asked, self.of(asked)
+        return self._known[1]
+
+    def of(self, asked: str) -> Expectation:
+        """Tell what the bot's words ask for: their last sentence, else the one before."""
+        for sentence in reversed(_SENTENCE.findall(asked)[-2:]):
+            expectation = self._of_sentence(sentence.strip())
+            if expectation != NOTHING or sentence.strip().endswith("?"):
+                return expectation
+        return NOTHING
+
+    def ending(self, text: str) -> Ending:
+        """Tell how a transcript ends, as an answer to what was asked.
+
+        Args:
+            text: What was recognised so far of the user's turn.
+        """
+        ending = self._endings.of(text)
+        expected = self.now
+        match expected.asked:
+            case Asked.NOTHING:
+                return ending
+            case Asked.YES_OR_NO:
+                return Ending.ANSWERED if self._replies.answers(text) else ending
+            case Asked.NUMBER:
+                return self._of_number(text, ending, expected.digits)
+            case _ if ending is Ending.OPEN or not text:
+                return ending
+            case _ if self._replies.answers(text):
+                return Ending.DICTATED  # “Sí, claro”, and then it comes
+            case Asked.SPELLING:
+                return Ending.DICTATED if ending is Ending.NUMBER else ending
+            case Asked.ADDRESS:
+                return ending if any(map(str.isdigit, text)) else _longer(ending)
+            case Asked.LIST:
+                return ending if self._endings.ends_list(text) else _longer(ending)
+            case Asked.STORY:
+                return _longer(ending) if len(text.split()) < _STORY_WORDS else ending
+
+    def _of_number(self, text: str, ending: Ending, digits: int | None) -> Ending:
+        said = self._endings.digits(text)
+        if digits is not None and said >= digits:
+            return Ending.ANSWERED
+        if said and (digits is not None or said < _LONG_CODE):
+            return _longer(ending)
+        return Ending.DICTATED if not said and self._replies.answers(text) else ending
+
+    def _of_sentence(self, sentence: str) -> Expectation:
+        words = [word.lower() for word in _WORD.findall(sentence)]
+        said = f" {' '.join(words)} "
+        lists = self._lists
+        is_question = sentence.endswith("?")
+        requests = _has(said, lists.requests)
+        kinds = (kind for kind, entries in lists.asks.items() if _has(said, entries))
+        asked = next(kinds, Asked.NOTHING)
+        wants = _has(said, lists.question_words) and not _has(said, lists.yet_yes_or_no)
+        offers = _has(said, lists.alternatives) and not _has(said, lists.yet_no_alternatives)
+        told = is_question and (wants or requests)
+        if asked is not Asked.NOTHING and (told or (not is_question and requests) or _tells(asked)):
+            return Expectation(asked, self._digits_asked(words))
+        if is_question and not wants and not offers:
+            return Expectation(Asked.YES_OR_NO)
+        return NOTHING
+
+    def _digits_asked(self, words: Sequence[str]) -> int | None:
+        for before, word in pairwise(words):
+            if f" {word} " in self._lists.digit_words:
+                count = self._lists.counts.get(before)
+                return int(before) if before.isdigit() else count
+        return None
+
+
+def _has(said: str, entries: tuple[str, ...]) -> bool:
+    return any(entry in said for entry in entries)
+
+
+def _tells(asked: Asked) -> bool:
+    """Whether words that ask for this are a request by themselves (“deletréalo”)."""
+    return asked in (Asked.SPELLING, Asked.STORY)
+
+
+def _longer(ending: Ending) -> Ending:
+    return Ending.DICTATED if ending in (Ending.WHOLE, Ending.NUMBER) else ending
+
+
+@cache
+def _read(language: Language) -> _Lists:
+    parts: dict[str, Any] = yaml.safe_load(
+        (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
+    )
+
+    def entries(listed: str) -> tuple[str, ...]:
+        return tuple(f" {entry.strip()} " for entry in listed.split(","))
+
+    asks = {Asked[kind.upper()]: entries(listed) for kind, listed in parts.pop("asks").items()}
+    counts = parts.pop("counts")
+    return _Lists(asks=asks, counts=counts, **{k: entries(v) for k, v in parts.items()})

@@ -1,0 +1,71 @@
+"""Tells whether a reply says no more than that somebody listens, or answers yes or no.
+
+The YAML files beside this module list such replies for each language. A reply may be several of
+them in a row (“sí, claro, ajá”).
+"""
+
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from sonora_app.settings import Language
+
+_FOLDER = Path(__file__).parent
+
+_MOST_WORDS = 6
+"""A reply with more words than that says something."""
+
+_WORD = re.compile(r"[\w']+")
+
+
+class Replies:
+    """The short replies of one language.
+
+    Args:
+        language: What is spoken.
+    """
+
+    def __init__(self, language: Language) -> None:
+        """Read the language's file, once per process."""
+        self._lists = _read(language)
+
+    def only_acknowledges(self, text: str) -> bool:
+        """Whether a reply takes no turn if it is said while the other one talks."""
+        return _consists_of(words_of(text), self._lists["backchannels"])
+
+    def answers(self, text: str) -> bool:
+        """Whether a reply answers a yes-or-no question, with nothing to follow."""
+        return _consists_of(words_of(text), self._lists["answers"])
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, without capitals and accents."""
+    plain = unicodedata.normalize("NFD", text.casefold().replace("’", "'"))
+    return tuple(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
+
+
+def _consists_of(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> bool:
+    """Whether words can be divided into phrases, and are not too many."""
+    if not 0 < len(words) <= _MOST_WORDS:
+        return False
+    ends = {0}
+    for start in range(len(words)):
+        if start in ends:
+            ends |= {end for end in range(start + 1, len(words) + 1) if words[start:end] in phrases}
+    return len(words) in ends
+
+
+@cache
+def _read(language: Language) -> dict[str, frozenset[tuple[str, ...]]]:
+    kinds: dict[str, dict[str, str]] = yaml.safe_load(
+        (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
+    )
+    return {
+        kind: frozenset(
+            words_of(entry) for listed in groups.values() for entry in listed.split(",")
+        )
+        for kind, groups in kinds.items()
+    }

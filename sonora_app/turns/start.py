@@ -1,0 +1,251 @@
+"""Begins the user's turn, and tells a turn from what is only said, or heard, beside the bot's.
+
+While the bot is silent, a voice begins a turn, as with Pipecat's own strategies. While the bot
+speaks, a voice holds its speech back as quickly, but what happens then depends on the words:
+
+- Words that take the turn begin it. What was held back is dropped.
+- Words that only tell that somebody listens (“ajá”, “claro”) are reported as such, and the bot goes
+  on. Where the bot asks something, or is about to end, they are an answer.
+- Without words (a cough, a knock, keys) the bot goes on.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    STTMetadataFrame,
+    TranscriptionFrame,
+    UserBackchannelFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.turns.types import ProcessFrameResult
+from pipecat.turns.user_start import BaseUserTurnStartStrategy
+
+from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.replies.grammar import Replies
+from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+from sonora_app.vendors.frames import UserHushedFrame, UserResumedFrame
+
+WORDLESS_SECS = 1.4
+"""A voice that lasts this long over the bot's without a word being recognised says none, in
+seconds. Interim transcripts may come a second apart."""
+
+UNHEARD_SECS = 0.45
+"""How long after the end of a sound its words may take to come, in seconds, before it counts as one
+without words. A recogniser that says that it takes longer has as long as it says."""
+
+_HELD_SECS = 2.5
+"""The longest time for which the bot is held back, in seconds, however many sounds come. Pipecat
+takes a client for gone that is not sent anything for four (`call/transports.py`)."""
+
+_CUT_SECS = 0.3
+"""How long Pipecat may take to drop the speech that a turn cuts off, in seconds."""
+
+
+class OverBotTurnStart(BaseUserTurnStartStrategy):
+    """Begins the user's turn.
+
+    Args:
+        speech: The bot's speech.
+        replies: Tells by the words what takes no turn.
+        tells_interims: Whether the recogniser tells words while they are spoken. If it does not, a
+            voice that lasts begins a turn.
+
+    Attributes:
+        replies: The same. Replaced when the language changes.
+    """
+
+    def __init__(self, speech: BotSpeech, replies: Replies, *, tells_interims: bool) -> None:
+        """Create a strategy for one call."""
+        super().__init__()
+        self.replies = replies
+        self._speech = speech
+        self._tells_interims = tells_interims
+        self._unheard_secs = UNHEARD_SECS
+        self._bot_speaks = self._in_turn = False
+        # Whether the bot is held back for a sound, whether that still lasts, and whether all the
+        # words in it are known.
+        self._holding = self._voice = self._all_transcribed = False
+        self._said: list[str] = []
+        self._interim = ""
+        self._spoken_at = ""
+        self._held_until = 0.0
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Follow who speaks, and what."""
+        match frame:
+            case BotStartedSpeakingFrame():
+                self._bot_speaks = True
+            case BotStoppedSpeakingFrame():
+                await self._bot_stopped()
+            case InterruptionFrame():
+                # Somebody else's, as when the user types.
+                await self._dismiss(cut=True)
+            case STTMetadataFrame():
+                self._unheard_secs = max(UNHEARD_SECS, frame.ttfs_p99_latency)
+            case VADUserStartedSpeakingFrame():
+                await self._voice_began()
+            case VADUserStoppedSpeakingFrame():
+                self._voice = False
+                if self._holding:
+                    await (self._decide() if self._all_transcribed else self._wait_for_words())
+            case UserHushedFrame() | UserResumedFrame():
+                self._all_transcribed = False
+            case AllTranscribedFrame():
+                self._all_transcribed = True
+                if self._holding and not self._voice:
+                    await self._decide()
+            case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
+                await self._heard(frame)
+            case _:
+                pass
+        return ProcessFrameResult.CONTINUE
+
+    async def handle_user_turn_started(self) -> None:
+        """Leave the words to the turn."""
+        self._in_turn = True
+        self._leave()
+        await self._stop_waiting()
+        await super().handle_user_turn_started()
+
+    async def handle_user_turn_stopped(self) -> None:
+        """Listen for the next turn."""
+        self._in_turn = False
+        await super().handle_user_turn_stopped()
+
+    async def cleanup(self) -> None:
+        """Hold nothing back any more."""
+        await self._stop_waiting()
+        self._speech.go_on()
+        await super().cleanup()
+
+    # --- What comes
+
+    async def _voice_began(self) -> None:
+        self._voice, self._all_transcribed = True, False
+        if self._in_turn or not self._bot_speaks:
+            await self.trigger_user_turn_started()
+            return
+        if not self._holding:
+            self._leave()
+            self._holding = True
+            self._held_until = time.monotonic() + _HELD_SECS
+            self._speech.hold()
+        await self._wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
+
+    async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
+        if self._in_turn or not self._bot_speaks:
+            await self.trigger_user_turn_started()
+            return
+        self._spoken_at = frame.timestamp
+        if isinstance(frame, TranscriptionFrame):
+            self._said.append(frame.text.strip())
+            self._interim = ""
+            self._all_transcribed = self._all_transcribed or frame.finalized
+        else:
+            self._interim = frame.text.strip()
+        if not self._takes_no_turn():
+            await self._take_turn()
+        elif self._all_transcribed and not self._voice:
+            await self._decide()
+
+    async def _bot_stopped(self) -> None:
+        self._bot_speaks = False
+        if self._holding:  # the sound came with the bot's last
+            await self._take_turn(by_words=False)
+        self._speech.go_on()
+
+    # --- What it means
+
+    @property
+    def _words(self) -> str:
+        return " ".join([*self._said, self._interim]).strip()
+
+    def _takes_no_turn(self) -> bool:
+        return self.replies.only_acknowledges(self._words) and not self._speech.asks
+
+    async def _wait_for_words(self) -> None:
+        await self._wait(self._at_most(self._unheard_secs), self._decide)
+
+    def _at_most(self, secs: float) -> float:
+        return max(0.0, min(secs, self._held_until - time.monotonic()))
+
+    async def _voice_lasts(self) -> None:
+        if self._words or not self._tells_interims:
+            await self._take_turn(by_words=False)
+        else:
+            await self._dismiss()
+
+    async def _decide(self) -> None:
+        """The sound is over, and what words it had are known."""
+        words = self._words
+        if words and not self._takes_no_turn():
+            await self._take_turn(by_words=False)
+            return
+        if words:
+            await self.trigger_reset_aggregation()
+            await self.push_frame(
+                UserBackchannelFrame(text=words, user_id="", timestamp=self._spoken_at)
+            )
+        await self._dismiss()
+
+    async def _dismiss(self, *, cut: bool = False) -> None:
+        """What came was no turn."""
+        self._leave()
+        await self._stop_waiting()
+        if cut and self._speech.held:
+            await self._drop()
+        else:
+            self._speech.go_on()
+
+    async def _take_turn(self, *, by_words: bool = True) -> None:
+        """Begin the turn, and drop what was held back of the bot's speech.
+
+        Args:
+            by_words: Whether a transcript begins it, which the turn's end is told of next.
+        """
+        told = self._all_transcribed and not self._voice and not by_words
+        held = self._speech.held
+        await self.trigger_user_turn_started()
+        if held:
+            await self._drop()
+        if told:
+            await self.push_frame(AllTranscribedFrame())
+
+    async def _drop(self) -> None:
+        """Drop what is held back. Pipecat tells when it has; it never does for a bot that said
+        nothing."""
+        self._speech.cut()
+        await self._wait(_CUT_SECS, self._flow)
+
+    async def _flow(self) -> None:
+        self._speech.go_on()
+
+    def _leave(self) -> None:
+        self._holding = False
+        self._said.clear()
+        self._interim = ""
+
+    # --- Waiting
+
+    async def _wait(self, secs: float, then: Callable[[], Awaitable[None]]) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(secs)
+            self._waiting = None
+            await then()
+
+        await self._stop_waiting()
+        self._waiting = self.task_manager.create_task(wait(), f"{self}::wait")
+
+    async def _stop_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting is not asyncio.current_task():
+            await self.task_manager.cancel_task(waiting)

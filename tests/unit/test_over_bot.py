@@ -1,0 +1,208 @@
+"""What is said or heard while the bot speaks: whether it begins a turn, and what comes of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    UserBackchannelFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.observers.base_observer import FramePushed
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from simulators.vendors.rig import Rig, rigged
+from sonora_app.settings import Language
+from sonora_app.turns import start
+from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.replies.grammar import Replies
+from sonora_app.turns.start import OverBotTurnStart
+from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+
+pytestmark = pytest.mark.unit
+
+STORY = "Oaxaca tiene montañas, playas, mercados llenos de colores y una cocina famosa."
+QUESTION = "¿Te gustaría que te contara algo más de la cocina de Oaxaca esta tarde?"
+
+
+@dataclass
+class Call:
+    """A bot that speaks, and a user."""
+
+    rig: Rig
+    speech: BotSpeech
+    context: LLMContext
+
+    async def voice(self) -> None:
+        await self.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+
+    async def silence(self) -> None:
+        await self.rig.send(VADUserStoppedSpeakingFrame(stop_secs=0.16))
+
+    async def interim(self, text: str) -> None:
+        await self.rig.send(InterimTranscriptionFrame(text, "", "2026-01-01T00:00:00Z"))
+
+    async def final(self, text: str) -> None:
+        await self.rig.send(
+            TranscriptionFrame(text, "", "2026-01-01T00:00:00Z", finalized=True),
+            AllTranscribedFrame(),
+        )
+
+    async def comes_to(self, *, held: bool) -> None:
+        async with asyncio.timeout(2):
+            while self.speech.held is not held:
+                await asyncio.sleep(0.005)
+
+    @property
+    def cut_off(self) -> bool:
+        return bool(self.rig.all(InterruptionFrame))
+
+
+@asynccontextmanager
+async def speaking(says: str = STORY, *, tells_interims: bool = True) -> AsyncGenerator[Call]:
+    speech, context = BotSpeech(), LLMContext()
+    begins = OverBotTurnStart(speech, Replies(Language.ES), tells_interims=tells_interims)
+    pair = LLMContextAggregatorPair(
+        context,
+        user_params=LLMUserAggregatorParams(
+            user_turn_strategies=UserTurnStrategies(
+                start=[begins], stop=[SpeechTimeoutUserTurnStopStrategy()]
+            )
+        ),
+    )
+    said, bot = TTSSpeakFrame(says), FrameProcessor()
+    await speech.on_push_frame(FramePushed(bot, bot, said, FrameDirection.DOWNSTREAM, 0))
+    async with rigged(pair.user()) as rig:
+        await rig.send(BotStartedSpeakingFrame())
+        yield Call(rig, speech, context)
+
+
+async def test_a_voice_without_words_holds_the_bot_back_until_that_is_known() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.silence()
+        await call.rig.send(AllTranscribedFrame())
+        await call.comes_to(held=False)
+        assert not call.cut_off
+
+
+async def test_a_sound_of_which_the_recogniser_says_nothing_holds_it_back_no_longer_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start, "WORDLESS_SECS", 0.1)
+    async with speaking() as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.comes_to(held=False)
+        await call.silence()
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.silence()
+        await call.comes_to(held=False)
+        assert not call.cut_off
+
+
+async def test_an_acknowledgement_is_told_and_is_no_part_of_the_talk() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.interim("Ajá")
+        await call.final("Ajá.")
+        await asyncio.sleep(0.05)
+        assert call.speech.held
+        await call.silence()
+        told = await call.rig.get(UserBackchannelFrame)
+        assert told.text == "Ajá."
+        await call.comes_to(held=False)
+        assert not call.cut_off
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.voice()
+        await call.final("¿Y las playas?")
+        await call.silence()
+        async with asyncio.timeout(5):
+            while not call.context.messages:
+                await asyncio.sleep(0.01)
+        said = [each.get("content") for each in call.context.messages if isinstance(each, dict)]
+        assert said == ["¿Y las playas?"]
+
+
+async def test_an_acknowledgement_that_comes_late_is_told_as_well() -> None:
+    async with speaking() as call:
+        await call.final("Claro.")
+        assert (await call.rig.get(UserBackchannelFrame)).text == "Claro."
+        assert not call.cut_off
+
+
+@pytest.mark.parametrize("said", ["Espera", "No, no", "Sí, pero"])
+async def test_words_that_take_the_turn_cut_the_bot_off_while_they_are_spoken(said: str) -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.interim("Sí")
+        await call.comes_to(held=True)
+        assert not call.cut_off
+        await call.interim(said)
+        await call.rig.get(InterruptionFrame)
+        assert call.speech.held
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.comes_to(held=False)
+
+
+async def test_yes_is_an_answer_where_the_bot_asks() -> None:
+    async with speaking(QUESTION) as call:
+        await call.voice()
+        await call.interim("Sí")
+        await call.rig.get(InterruptionFrame)
+        assert not call.rig.all(UserBackchannelFrame)
+
+
+async def test_what_is_said_into_the_bots_last_sound_begins_a_turn() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.interim("Claro")
+        await call.comes_to(held=True)
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.rig.get(InterruptionFrame)
+        await call.comes_to(held=False)
+
+
+async def test_a_voice_that_lasts_begins_a_turn_where_no_words_can_be_told_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(start, "WORDLESS_SECS", 0.05)
+    async with speaking(tells_interims=False) as call:
+        await call.voice()
+        await call.rig.get(InterruptionFrame)
+        # Nobody tells that the bot has stopped: it goes on all the same.
+        await call.comes_to(held=False)
+
+
+async def test_a_voice_begins_a_turn_at_once_where_the_bot_is_silent() -> None:
+    async with speaking() as call:
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.voice()
+        await call.rig.get(InterruptionFrame)
+        assert not call.speech.held
+
+
+async def test_what_is_typed_drops_what_is_held_back() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.rig.send(InterruptionFrame())
+        await call.comes_to(held=False)
