@@ -56,7 +56,7 @@ class WarmUp(threading.Thread):
     def _prepare(self) -> None:
         from loguru import logger
 
-        from sonora_app.errors import SonoraError
+        from sonora_app.errors import SonoraError, without_paths
         from sonora_app.identity.callers import warn_of_claims
         from sonora_app.runtime.logging import redact_logs
         from sonora_app.settings import load_settings
@@ -79,7 +79,10 @@ class WarmUp(threading.Thread):
 
             report_schema_aside(self.settings)
         except SonoraError as error:
+            from sonora_app.process.calls import calls
+
             self.error = error
+            calls.misconfigured = without_paths(str(error))
             logger.error(f"Sonora cannot take calls. {error}")
 
 

@@ -5,7 +5,11 @@ errors to somebody: the page's connection as an error-response, the command line
 and the start of the bot as a log line. Nothing else formats them.
 """
 
+import re
 from enum import StrEnum
+
+# A folder and what is in it, anywhere in a sentence; not the path of a URL.
+_PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")
 
 
 class ErrorCode(StrEnum):
@@ -117,3 +121,8 @@ class NotFoundError(SonoraError):
     """There is nothing of this id."""
 
     code = ErrorCode.NOT_FOUND
+
+
+def without_paths(text: str) -> str:
+    """`text` with each absolute path cut down to its last name, for who is elsewhere."""
+    return _PATH.sub(r"…/\1", text)

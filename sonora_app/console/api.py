@@ -4,7 +4,6 @@ Conversations come from the store that the bot itself writes to. No answer conta
 disk.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,7 +23,14 @@ from sonora_app.console.guard import HEADERS, LocalPagesOnly
 from sonora_app.console.knowledge import Searching, add_knowledge
 from sonora_app.console.memories import add_memories
 from sonora_app.doctor.checks import CheckState, run_checks
-from sonora_app.errors import ErrorCode, NotFoundError, SettingsError, SonoraError, StorageError
+from sonora_app.errors import (
+    ErrorCode,
+    NotFoundError,
+    SettingsError,
+    SonoraError,
+    StorageError,
+    without_paths,
+)
 from sonora_app.flow.check import check_flows
 from sonora_app.flow.picture.diagram import load_graph, with_tools
 from sonora_app.settings import Language, Settings
@@ -34,9 +40,6 @@ from sonora_app.storage.store import Store, Transcript
 from sonora_app.storage.wanted import Wanted
 from sonora_app.tools.declared import tools_of_nodes
 from sonora_app.wording.translation import in_language
-
-# A folder and what is in it, anywhere in a sentence; not the path of a URL.
-_PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")
 
 
 def build_api(
@@ -142,11 +145,6 @@ async def _health(settings: Settings, language: Language) -> JsonObject:
             for check in checks
         ],
     }
-
-
-def without_paths(text: str) -> str:
-    """`text` with each absolute path cut down to its last name."""
-    return _PATH.sub(r"…/\1", text)
 
 
 def _answer(data: Any, status: int = 200) -> JSONResponse:  # noqa: ANN401  # JSON

@@ -7,7 +7,7 @@ from sonora_app.identity.callers import Finding
 from sonora_app.settings import Settings
 from sonora_app.settings.env_file import named_variables
 from sonora_app.settings.environment import ENV_FILE
-from sonora_app.tools.declared import declared_servers
+from sonora_app.tools.declared import declared_servers, declared_tools
 from sonora_app.tools.mcp.connection import McpConnection
 from sonora_app.tools.mcp.faults import McpUnavailableError
 from sonora_app.wording.translation import worded
@@ -16,8 +16,13 @@ from sonora_app.wording.translation import worded
 async def examine_servers(settings: Settings) -> list[tuple[str, Finding]]:
     """Whether each MCP server can be reached and has the tools that are named, by its name.
 
-    Those that cannot be used as they are declared are one finding without a name.
+    Those that cannot be used as they are declared are one finding without a name. None is told of
+    while the tools beside them have mistakes, which `examine_tools` names.
     """
+    try:
+        await asyncio.to_thread(declared_tools, settings)
+    except SonoraError:
+        return []
     try:
         servers = await asyncio.to_thread(declared_servers, settings)
         setting = named_variables(ENV_FILE).__getitem__

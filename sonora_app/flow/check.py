@@ -45,6 +45,28 @@ def check_flows(folder: Path | None = None) -> None:
         raise flow_error(found)
 
 
+def names_of_flow(folder: Path | None = None) -> tuple[set[str], set[str]]:
+    """The nodes of the flow, and its functions, by their names.
+
+    Args:
+        folder: Where the files are; `flows/` if not given.
+
+    Raises:
+        SettingsError: The files of `flows/` have mistakes.
+    """
+    folder = folder or FLOWS_DIR
+    check_flows(folder)
+    reading = _read(folder / "sonora.yaml", "flows/sonora.yaml")
+    try:
+        raise flow_error([next(reading)])
+    except StopIteration as read:
+        tree = cast(_Tree, read.value)
+    nodes = cast("Mapping[str, _Tree]", tree["nodes"])
+    functions = [each for node in nodes.values() for each in _list(node.get("functions"))]
+    functions += _list(tree.get("global_functions"))
+    return set(nodes), {_name(function) for function in functions}
+
+
 def flow_error(mistakes: list[Worded]) -> SettingsError:
     """The error that tells of mistakes in one line."""
     told = mistakes[:_TOLD]

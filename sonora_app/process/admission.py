@@ -8,7 +8,6 @@ from uuid import UUID
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sonora_app.errors import ErrorCode
 from sonora_app.page.start_request import parse_start_request
 from sonora_app.process.calls import Calls, Refusal
 
@@ -21,7 +20,9 @@ _MOST_BYTES = 256 * 1024
 
 
 class TakesSoManyCalls:
-    """ASGI middleware that answers 503 to callers beyond the limit, and while the process stops.
+    """ASGI middleware that answers 503 to callers beyond the limit, and where none is taken.
+
+    None is while the process stops, and where its settings, flow or tools have mistakes.
 
     `/start` is refused as the offer would be. A call that goes on may still renegotiate. Whoever
     names a conversation that a call talks in may come back to it, though all places are taken: by a
@@ -96,7 +97,7 @@ def _busy(refusal: Refusal) -> JSONResponse:
     return JSONResponse(
         # Pipecat's JavaScript client shows people what stands under `detail`.
         {
-            "code": ErrorCode.AT_CAPACITY,
+            "code": refusal.code,
             "message": refusal.message,
             "detail": refusal.message,
         },

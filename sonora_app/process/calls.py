@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from loguru import logger
 
+from sonora_app.errors import ErrorCode
 from sonora_app.runtime.memory import give_memory_back
 from sonora_app.storage.records import EndReason
 
@@ -34,10 +35,12 @@ class Refusal:
     Parameters:
         message: A sentence for the caller.
         retry_secs: After how long another attempt makes sense, in seconds.
+        code: Which error of the page's this is.
     """
 
     message: str
     retry_secs: int
+    code: ErrorCode = ErrorCode.AT_CAPACITY
 
 
 _BUSY = Refusal("All lines are busy. Try again in a moment.", _BUSY_SECS)
@@ -89,12 +92,14 @@ class Calls:
     Attributes:
         limit: How many it holds at a time.
         stopping: Whether the process was asked to stop. It takes no call any more.
+        misconfigured: What is wrong with this process, where it can take no call at all; or None.
     """
 
     def __init__(self, limit: int = sys.maxsize) -> None:
         """Hold no call yet."""
         self.limit = limit
         self.stopping = False
+        self.misconfigured: str | None = None
         self._held: dict[asyncio.Task[Any], EndableCall] = {}
         self._expected: dict[asyncio.Task[Any], UUID | None] = {}
         # Each stays as long as a call holds it or waits for it.
@@ -111,6 +116,8 @@ class Calls:
             returns_to: The conversation that it wants to go on with. Where one in progress talks in
                 that, it will end for this one, which may be one beyond the limit until then.
         """
+        if self.misconfigured is not None:
+            return Refusal(self.misconfigured, _STOPPED_SECS, ErrorCode.MISCONFIGURED)
         if self.stopping:
             return Refusal("This bot is being stopped. Try again in a moment.", _STOPPED_SECS)
         taken = len(self._held.keys() | self._expected.keys())

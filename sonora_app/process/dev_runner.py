@@ -21,12 +21,13 @@ from sonora_app.flow.check import check_flows
 from sonora_app.process.admission import TakesSoManyCalls
 from sonora_app.process.calls import calls
 from sonora_app.process.knowledge import close_process_search, process_search
-from sonora_app.process.mcp import close_servers
+from sonora_app.process.mcp import close_servers, connect_servers
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
 from sonora_app.runtime.logging import configure_logs
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.settings.addresses import host_and_port
+from sonora_app.tools.declared import check_tools
 from sonora_app.wording.translation import say, worded
 
 _TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
@@ -62,6 +63,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     console.print(stand_in_table(settings))
     try:
         check_flows()
+        check_tools(settings)
     except SettingsError as error:
         # The console shows the mistake as well, so it is served all the same.
         _tell(console, error)
@@ -177,7 +179,9 @@ def _wrap_lifespan(app: FastAPI, settings: Settings, warm_up: threading.Thread) 
             if warm_up.ident is None:
                 # Not sooner: it would take the interpreter from what opens the port.
                 warm_up.start()
+            connecting = asyncio.create_task(connect_servers(settings, after=warm_up))
             yield
+        connecting.cancel()
         await close_process_store(settings)
         await close_process_search()
         await close_servers()

@@ -1,7 +1,12 @@
 """The tools that this installation declares."""
 
+import importlib.util
 from pathlib import Path
 
+import yaml
+
+from sonora_app.errors import SettingsError
+from sonora_app.flow.check import names_of_flow
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.settings import Settings
 from sonora_app.settings.env_file import named_variables
@@ -11,6 +16,7 @@ from sonora_app.tools.http import HttpTool
 from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.servers import McpServer, offered_name
 from sonora_app.tools.python import PythonTool
+from sonora_app.wording.translation import worded
 
 
 def declared_tools(settings: Settings) -> tuple[HttpTool | PythonTool, ...]:
@@ -20,9 +26,9 @@ def declared_tools(settings: Settings) -> tuple[HttpTool | PythonTool, ...]:
         SettingsError: The file has mistakes.
     """
     path = tools_path(settings)
-    if not path.exists():
+    if not _says_something(path, named=settings.tools_file is not None):
         return ()
-    nodes, taken = _of_flow()
+    nodes, taken = names_of_flow()
     return load_tools(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
 
 
@@ -32,12 +38,28 @@ def declared_servers(settings: Settings) -> tuple[McpServer, ...]:
     Raises:
         SettingsError: They cannot be used as they are declared.
     """
+    tools = declared_tools(settings)
     path = tools_path(settings)
-    if not path.exists():
+    if not _says_something(path, named=settings.tools_file is not None):
         return ()
-    nodes, taken = _of_flow()
-    taken |= {each.tool.name for each in declared_tools(settings)}
-    return load_servers(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
+    nodes, taken = names_of_flow()
+    taken |= {each.tool.name for each in tools}
+    servers = load_servers(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
+    if servers and importlib.util.find_spec("mcp") is None:
+        raise SettingsError(
+            worded("The MCP servers cannot be used: the package mcp is not installed."),
+            hint=worded("Run `uv sync --extra mcp`."),
+        )
+    return servers
+
+
+def check_tools(settings: Settings) -> None:
+    """Look for mistakes in what is declared. Whether an MCP server can be reached is not asked.
+
+    Raises:
+        SettingsError: There are mistakes. The message is one line.
+    """
+    declared_servers(settings)
 
 
 def tools_of_nodes(settings: Settings) -> dict[str, list[str]]:
@@ -57,15 +79,28 @@ def tools_of_nodes(settings: Settings) -> dict[str, list[str]]:
     return of_nodes
 
 
-def _of_flow() -> tuple[set[str], set[str]]:
-    """The nodes of the flow, and the names of its functions."""
-    # Pipecat, which commands need not load.
-    from sonora_app.flow.driver import load_flow_config
+def _says_something(path: Path, *, named: bool) -> bool:
+    """Whether there is more in a file than comments, so that reading the flow is worth it.
 
-    config = load_flow_config()
-    functions = [each for node in config.nodes.values() for each in node.functions or ()]
-    functions += config.global_functions or ()
-    return set(config.nodes), {function.name for function in functions}
+    Args:
+        path: The file.
+        named: Whether a setting names it, so that it has to be there.
+
+    Raises:
+        SettingsError: A setting names a file that is not there.
+    """
+    try:
+        return yaml.safe_load(path.read_text("utf-8")) is not None
+    except FileNotFoundError:
+        if named:
+            raise SettingsError(
+                worded("The tools cannot be used: {file} does not exist.", file=path),
+                hint=worded("Mend SONORA_TOOLS_FILE."),
+            ) from None
+        return False
+    except (OSError, ValueError, yaml.YAMLError):
+        # Told by whoever reads it.
+        return True
 
 
 def tools_path(settings: Settings) -> Path:

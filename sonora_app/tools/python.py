@@ -42,6 +42,9 @@ def function_named(name: str) -> Function:
         found: object = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{name} cannot be imported: {error}") from None
+    except Exception as error:  # noqa: BLE001  # whatever the module does when it is imported
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"{name} cannot be imported: {told}") from None
     if not inspect.iscoroutinefunction(found):
         raise ValueError(f"{name} is no async function")
     return found

@@ -61,19 +61,29 @@ async def test_a_bot_that_fails_at_the_start_is_told_of(
 
 
 @pytest.mark.parametrize(
-    ("locale", "view", "told"),
+    ("locale", "view", "file", "text", "told"),
     [
-        ("en-GB", "Flow", "node conversation, function wrap_up leads to wrapup, which is no node"),
-        ("es-ES", "Flujo", "nodo conversation: la función wrap_up lleva a wrapup, que no es"),
+        (
+            "en-GB",
+            "Flow",
+            "tools.yaml",
+            "tools: [{name: roll, description: Roll a die., nodes: [lobby], function: os:path}]",
+            "tool roll, nodes: lobby is no node of the flow",
+        ),
+        (
+            "es-ES",
+            "Flujo",
+            "sonora.yaml",
+            (PROJECT / "flows/sonora.yaml").read_text("utf-8").replace("to: wrap_up", "to: wrapup"),
+            "nodo conversation: la función wrap_up lleva a wrapup, que no es",
+        ),
     ],
 )
-async def test_a_mistake_in_the_flow_is_told_before_the_bot_is_ready_and_in_the_flow_view(
-    tmp_path: Path, bare_browser: Browser, locale: str, view: str, told: str
+async def test_a_mistake_in_a_file_of_the_flow_is_told_before_the_bot_is_ready_and_to_callers(
+    tmp_path: Path, bare_browser: Browser, locale: str, view: str, file: str, text: str, told: str
 ) -> None:
     flows = Path(shutil.copytree(PROJECT / "flows", tmp_path / "flows"))
-    text = (flows / "sonora.yaml").read_text("utf-8")
-    broken = text.replace("transition_to: wrap_up", "transition_to: wrapup")
-    (flows / "sonora.yaml").write_text(broken, "utf-8")
+    (flows / file).write_text(text, "utf-8")
     program = str(Path(__file__).with_name("broken_flow_bot.py").relative_to(PROJECT))
     locale_variable = f"{locale.replace('-', '_')}.UTF-8"
     with running_bot(
@@ -82,6 +92,9 @@ async def test_a_mistake_in_the_flow_is_told_before_the_bot_is_ready_and_in_the_
         async with visiting(bare_browser, address(bot), locale=locale) as visit:
             await visit.page.locator("nav.tabs").get_by_role("button", name=view).click()
             await expect(visit.page.locator(".flow")).to_contain_text(told)
+            refused = await visit.page.request.post(f"{bot.url}/start", data={})
+            assert refused.status == 503
+            assert (await refused.json())["code"] == "misconfigured"
         lines = bot.logged().splitlines()
         before = lines[: next(number for number, line in enumerate(lines) if "ready!" in line)]
 

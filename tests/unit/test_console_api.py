@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 
 from simulators.clients.kept_journal import Kept, write_journal
-from sonora_app.console.api import without_paths
 from sonora_app.console.knowledge import Searching
 from sonora_app.console.routes import add_console
+from sonora_app.errors import without_paths
 from sonora_app.knowledge.adding import add_files
 from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index

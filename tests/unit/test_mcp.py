@@ -300,6 +300,7 @@ async def test_the_doctor_names_a_server_that_is_away_or_has_other_tools(
 ) -> None:
     file = tmp_path / "tools.yaml"
     settings = Settings.model_validate({"ENV": "local", "SONORA_TOOLS_FILE": str(file)})
+    file.touch()
     assert await examine_servers(settings) == []
     servers: list[dict[str, Any]] = [
         {"name": "hotel", "url": running.url, "tools": ["book", "rooms"]},

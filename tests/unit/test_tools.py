@@ -22,13 +22,14 @@ from sonora_app.call.tool_calls import ToolCalls
 from sonora_app.call.tool_offers import CONFIRMED_BY, function_of
 from sonora_app.errors import SettingsError
 from sonora_app.flow.lines import Lines
-from sonora_app.settings import Language
+from sonora_app.settings import Language, Settings
 from sonora_app.storage.records import utc_now, uuid7
 from sonora_app.storage.tool_calls import ToolCall as KeptCall
 from sonora_app.storage.tool_calls import ToolStatus
 from sonora_app.tools.answers import AnswerPart, told
 from sonora_app.tools.arguments import argument_mistakes
 from sonora_app.tools.declaration import load_tools
+from sonora_app.tools.declared import check_tools
 from sonora_app.tools.http import MAX_BYTES, HttpTools
 from sonora_app.tools.python import PythonTools
 from sonora_app.tools.templates import UnusableArgumentError, filled_address, filled_body
@@ -80,6 +81,37 @@ def test_a_mistake_is_named_by_tool_and_field(
     with pytest.raises(SettingsError) as caught:
         _declared(tmp_path, text)
     for part in ("tools.yaml", *named):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (_TOOL.replace("method", "methode"), ("tools.yaml", "tool book, request.methode")),
+        (
+            "mcp: [{name: inn, url: 'http://x', tools: [{a: b}]}]",
+            ("tools.yaml", "server inn, tool"),
+        ),
+        (
+            _TOOL.split("    request")[0] + "    function: raising:roll",
+            ("tool book, function", "no dice"),
+        ),
+        (None, ("tools.yaml does not exist", "SONORA_TOOLS_FILE")),
+    ],
+)
+def test_what_is_wrong_is_known_before_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, named: tuple[str, ...]
+) -> None:
+    file = tmp_path / "tools.yaml"
+    if text is not None:
+        file.write_text(text.replace("URL", "http://x"))
+    (tmp_path / "raising.py").write_text("raise RuntimeError('no dice\\nhere')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = Settings.model_validate({"ENV": "local", "SONORA_TOOLS_FILE": str(file)})
+    with pytest.raises(SettingsError) as caught:
+        check_tools(settings)
+    assert "\n" not in str(caught.value)
+    for part in named:
         assert part in str(caught.value)
 
 
@@ -201,6 +233,7 @@ class _Call:
         self.events: list[Any] = []
         self.lines = Lines(Language.EN)
         self.driver = SimpleNamespace(node="conversation")
+        self.grounding = None
         self.reply_by_voice = False
         self.user_muted = False
         self.worker = SimpleNamespace(queue_frame=self._queue)

@@ -1,4 +1,4 @@
-"""What the development runner answers before the process is warm."""
+"""What the development runner answers before the process is warm, and where it takes no call."""
 
 import asyncio
 import threading
@@ -8,6 +8,8 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
+from sonora_app.process.admission import TakesSoManyCalls
+from sonora_app.process.calls import Calls
 from sonora_app.process.dev_runner import WaitsForWarmUp
 
 pytestmark = pytest.mark.unit
@@ -60,3 +62,16 @@ async def test_everything_else_waits_and_is_answered_then(
     warm.set()
     async with asyncio.timeout(ENOUGH_SECS):
         assert (await asked).text == "answered"
+
+
+async def test_where_no_call_can_be_taken_callers_are_told_why() -> None:
+    calls = Calls()
+    app = TakesSoManyCalls(PlainTextResponse("answered"), calls)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        calls.misconfigured = why = "The tools cannot be used: tool book, nodes: nowhere."
+        for path in ("/start", "/api/offer", "/sessions/1/api/offer"):
+            refused = await http.post(path, json={})
+            assert (refused.status_code, refused.json()["detail"]) == (503, why)
+            assert refused.json()["code"] == "misconfigured"
+        assert (await http.get("/sonora/api/flow")).text == "answered"

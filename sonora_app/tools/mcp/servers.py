@@ -73,7 +73,7 @@ class McpServer(BaseModel):
             return values
         given = cast(dict[str, Any], values)
         tools: object = given.get("tools")
-        if isinstance(tools, list):
+        if isinstance(tools, list) and all(isinstance(name, str) for name in tools):  # pyright: ignore[reportUnknownVariableType]
             tools = dict.fromkeys(cast(list[str], tools))
         if isinstance(tools, dict):
             named = cast(dict[str, dict[str, Any] | None], tools)
