@@ -52,4 +52,14 @@ async def test_a_tool_stands_between_the_question_and_the_answer(
             await expect(booking).to_have_attribute("data-state", "started")
             await expect(booking).to_have_attribute("data-state", "done")
             await expect(booking).to_contain_text("s")
+
+            # Where one looks at the conversation later, it stands at the same place.
+            await page.get_by_role("button", name="Colgar").click()
+            await page.locator(".listing").first.click()
+            past = page.locator(".transcript ol").first
+            await expect(past.locator(".tool")).to_contain_text(["free_tables", "book_table"])
+            order = await past.locator("> li").all_inner_texts()
+            asked = next(n for n, text in enumerate(order) if "somos cuatro" in text)
+            assert "hecho" in order[asked + 1]
+            assert "Hay mesa" in order[asked + 2]
             assert visit.errors == []

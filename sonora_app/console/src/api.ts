@@ -27,6 +27,15 @@ export interface StoredMessage {
   deleted_at: string | null;
 }
 
+/** A call of a tool, as it is kept. */
+export interface StoredToolCall {
+  id: string;
+  name: string;
+  status: "started" | "done" | "failed" | "unknown" | "called_off";
+  started_at: string;
+  ended_at: string | null;
+}
+
 /** Where a kept file is for the next minutes. */
 export interface FileLink {
   url: string;
@@ -38,6 +47,7 @@ export interface FileLink {
 export interface Transcript {
   conversation: Omit<Listing, "messages">;
   messages: StoredMessage[];
+  tool_calls: StoredToolCall[];
 }
 
 /** Something that is remembered of a person, as `sonora memories list --json` gives it. */

@@ -92,6 +92,7 @@ export function Talk(props: Props) {
         <TranscriptView
           state={state}
           past={past?.messages ?? []}
+          done={past?.tool_calls ?? []}
           pointed={props.pointed}
           supabase={health?.supabase ?? false}
         />

@@ -1,11 +1,12 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { StoredMessage } from "../api";
+import type { StoredMessage, StoredToolCall } from "../api";
 import type { CallState, Entry, ToolUse } from "../state/model";
 import { wordsOf } from "../state/transcript";
 import { useWords } from "../words";
 import { KeptFiles, SentFiles } from "./attachments";
 import { KeptMark } from "./kept";
 import { SourcesView } from "./sources";
+import { inTime, PastTool, ToolLine } from "./tools";
 
 /** How near to the end one has read for the end to be kept in sight, in pixels. */
 const NEAR = 120;
@@ -17,6 +18,8 @@ const ASSISTANT = new Set(["assistant", "agent"]);
 interface Props {
   state: CallState;
   past: StoredMessage[];
+  /** What was done with tools earlier. */
+  done: StoredToolCall[];
   /** The message of those to show. */
   pointed: string | null;
   /** Whether what is in the journal goes on to Supabase. */
@@ -24,7 +27,7 @@ interface Props {
 }
 
 /** What was said: earlier, and in this call as it is being said. */
-export function TranscriptView({ state, past, pointed, supabase }: Props) {
+export function TranscriptView({ state, past, done, pointed, supabase }: Props) {
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const follow = useRef(true);
@@ -63,9 +66,13 @@ export function TranscriptView({ state, past, pointed, supabase }: Props) {
         <p class="nothing">{words.transcript.empty}</p>
       )}
       <ol class={state.phase === "idle" ? "" : "past"}>
-        {shown.map((message) => (
-          <Past key={message.id} message={message} />
-        ))}
+        {inTime(shown, done).map((each) =>
+          "role" in each ? (
+            <Past key={each.id} message={each} />
+          ) : (
+            <PastTool key={each.id} call={each} />
+          ),
+        )}
       </ol>
       {shown.length > 0 && state.phase !== "idle" && (
         <p class="divider">
@@ -77,7 +84,7 @@ export function TranscriptView({ state, past, pointed, supabase }: Props) {
           "segments" in each ? (
             <Said key={each.key} entry={each} supabase={supabase} />
           ) : (
-            <Done key={each.key} use={each} />
+            <ToolLine key={each.key} name={each.name} state={each.state} tookMs={each.tookMs} />
           ),
         )}
       </ol>
@@ -151,17 +158,6 @@ function inOrder(entries: Entry[], tools: ToolUse[]): (Entry | ToolUse)[] {
     all.splice(next < 0 ? all.length : next, 0, tool);
   }
   return all;
-}
-
-function Done({ use }: { use: ToolUse }) {
-  const words = useWords();
-  return (
-    <li class="tool" data-state={use.state}>
-      <code>{use.name}</code>
-      <span>{words.tools[use.state]}</span>
-      {use.tookMs !== null && <span>{words.tools.took(use.tookMs)}</span>}
-    </li>
-  );
 }
 
 function side(role: string): string {

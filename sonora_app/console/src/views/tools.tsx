@@ -1,0 +1,35 @@
+import type { StoredMessage, StoredToolCall } from "../api";
+import type { ToolUse } from "../state/model";
+import { useWords } from "../words";
+
+/** What was done with a tool, as a line of the transcript. */
+export function ToolLine({ name, state, tookMs }: Pick<ToolUse, "name" | "state" | "tookMs">) {
+  const words = useWords();
+  return (
+    <li class="tool" data-state={state}>
+      <code>{name}</code>
+      <span>{words.tools[state]}</span>
+      {tookMs !== null && <span>{words.tools.took(tookMs)}</span>}
+    </li>
+  );
+}
+
+/** A call of a tool in an earlier call. */
+export function PastTool({ call }: { call: StoredToolCall }) {
+  const tookMs = call.ended_at && Date.parse(call.ended_at) - Date.parse(call.started_at);
+  return <ToolLine name={call.name} state={call.status} tookMs={tookMs || null} />;
+}
+
+/** What was said and what was done, by when it began. What was said keeps its own order. */
+export function inTime(
+  messages: StoredMessage[],
+  calls: StoredToolCall[],
+): (StoredMessage | StoredToolCall)[] {
+  const all: (StoredMessage | StoredToolCall)[] = [...messages];
+  for (const call of calls) {
+    const began = Date.parse(call.started_at);
+    const next = all.findIndex((each) => "role" in each && Date.parse(each.created_at) > began);
+    all.splice(next < 0 ? all.length : next, 0, call);
+  }
+  return all;
+}
