@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from flows import handlers
 from sonora_app.cli import app
 from sonora_app.flow.picture import diagram as flow_diagram
+from sonora_app.flow.picture.diagram import as_mermaid, load_graph
 
 pytestmark = pytest.mark.unit
 
@@ -52,6 +54,9 @@ def test_the_tools_are_shown_in_the_nodes_that_offer_them(
     assert "find_table" not in offered["conversation"]
     assert "↺ hotel_rooms" in CliRunner().invoke(app, ["flow"]).stdout
     assert "find_table" in CliRunner().invoke(app, ["flow", "--format", "svg"]).stdout
+    mermaid = CliRunner().invoke(app, ["flow", "--format", "mermaid"]).stdout
+    assert "\n    note right of wrap_up\n        find_table\n    end note\n" in mermaid
+    assert mermaid.startswith(as_mermaid(load_graph(handlers)))
     file.write_text(file.read_text().replace("[wrap_up]", "[nowhere]"))
     wrong = CliRunner().invoke(app, ["flow"])
     assert (wrong.exit_code, wrong.stdout) == (1, "")

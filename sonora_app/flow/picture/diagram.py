@@ -41,6 +41,7 @@ class Node:
         model: Whether the model is offered a function here, and so holds the talk.
         actions: What is done on entering and leaving it, as its type and what goes with it.
         stays: The functions that lead nowhere else, tools among them.
+        tools: Those of them that `flows/tools.yaml` declares.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Node:
     model: bool
     actions: tuple[str, ...]
     stays: tuple[str, ...]
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,11 @@ def with_tools(graph: Graph, tools: Mapping[str, Sequence[str]]) -> Graph:
         graph: The flow.
         tools: Their names, by the name of the node.
     """
-    nodes = (
-        replace(node, stays=(*node.stays, *tools.get(node.name, ())), model=True)
-        if tools.get(node.name)
-        else node
-        for node in graph.nodes
-    )
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if own := tuple(tools.get(node.name, ())):
+            node = replace(node, stays=(*node.stays, *own), tools=own, model=True)
+        nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
 
 
@@ -148,7 +149,7 @@ def as_json(graph: Graph) -> str:
 
 
 def as_mermaid(graph: Graph) -> str:
-    """The graph as a Mermaid state diagram."""
+    """The graph as a Mermaid state diagram. The tools of a node stand in a note beside it."""
     ids = {node.name: _mermaid_id(node.name, index) for index, node in enumerate(graph.nodes)}
     lines = ["stateDiagram-v2", "    direction TB"]
     for node in graph.nodes:
@@ -160,6 +161,11 @@ def as_mermaid(graph: Graph) -> str:
         by = f" {EVENT_ONLY}" if edge.by is TakenBy.EVENT else ""
         lines.append(f"    {ids[edge.source]} --> {ids[edge.target]}: {_mermaid_text(label)}{by}")
     lines += [f"    {ids[node.name]} --> [*]" for node in graph.nodes if node.final]
+    for node in graph.nodes:
+        if node.tools:
+            lines.append(f"    note right of {ids[node.name]}")
+            lines += [f"        {_mermaid_text(name)}" for name in node.tools]
+            lines.append("    end note")
     return "\n".join(lines) + "\n"
 
 
