@@ -102,6 +102,7 @@ class Grounding(FrameProcessor):
         self._failed = False
         self._grounded: Grounded | None = None
         self._looked_up: Grounded | None = None
+        self._late: list[LLMContextMessage] = []
 
     def called_by(self, user_id: str | None) -> None:
         """The conversation was opened for this user: their own documents are searched as well."""
@@ -140,13 +141,17 @@ class Grounding(FrameProcessor):
         self._looked_up = found if given else self._looked_up
         return "\n".join(_quoted(each) for each in given)
 
+    def expect(self, message: LLMContextMessage) -> None:
+        """A message that tells what came of a tool: it goes on with what the person asked."""
+        self._late.append(message)
+
     # --- What is asked of the model
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Put passages into a request, and pass everything on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
-            question = question_of(frame.context.get_messages())
+            question = question_of(frame.context.get_messages(), self._late)
             grounded = await self._ground(question) if question else None
             if grounded is not None and grounded.given:
                 # The same frame: its id tells the model which guess was withdrawn.

@@ -7,10 +7,16 @@ from pipecat.processors.aggregators.async_tool_messages import parse_message
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 
-def question_of(messages: Sequence[LLMContextMessage]) -> str:
+def question_of(
+    messages: Sequence[LLMContextMessage], late: Sequence[LLMContextMessage] = ()
+) -> str:
     """What the person said since they were last answered.
 
     An answer that a function's result follows is not over: it goes on with that result.
+
+    Args:
+        messages: The request.
+        late: Those that tell what came of a tool that took long.
     """
     said: list[str] = []
     goes_on = False
@@ -20,7 +26,7 @@ def question_of(messages: Sequence[LLMContextMessage]) -> str:
                 said.append(_text(message))
             case "assistant" if _text(message) and (said or not goes_on):
                 break
-            case "tool" | "developer" if not said and _is_result(message):
+            case "tool" | "developer" if not said and _is_result(message, late):
                 goes_on = True
             case _:
                 pass
@@ -32,9 +38,11 @@ def role_of(message: LLMContextMessage) -> str:
     return str(message.get("role", "")) if isinstance(message, dict) else ""
 
 
-def _is_result(message: LLMContextMessage) -> bool:
+def _is_result(message: LLMContextMessage, late: Sequence[LLMContextMessage]) -> bool:
     """Whether a function gave it; one that took long gives it as the developer does."""
-    return role_of(message) == "tool" or parse_message(cast(Any, message)) is not None
+    if role_of(message) == "tool" or any(message is each for each in late):
+        return True
+    return parse_message(cast(Any, message)) is not None
 
 
 def _text(message: LLMContextMessage) -> str:

@@ -14,6 +14,7 @@ from pipecat.frames.frames import LLMMessagesAppendFrame, LLMRunFrame, TTSSpeakF
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
+from sonora_app.call.grounding import Grounding
 from sonora_app.call.silence import Silence
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.flow.lines import Lines
@@ -35,6 +36,7 @@ class WaitingCall(Protocol):
 
     worker: PipelineWorker
     driver: FlowDriver
+    grounding: Grounding | None
     reply_by_voice: bool
 
     @property
@@ -76,6 +78,8 @@ class ToolWaiting:
         """Tell the model `text`, once, and have it answered as soon as nobody speaks."""
         message = cast(LLMContextMessage, {"role": "developer", "content": text})
         self._silence.expect(message)
+        if self._call.grounding is not None:
+            self._call.grounding.expect(message)
         self._owed.append(message)
         frame = LLMMessagesAppendFrame(messages=[message], run_llm=False)
         # An interruption must not lose it.

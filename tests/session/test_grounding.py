@@ -238,6 +238,9 @@ async def test_every_request_of_a_turn_has_its_passages(path: Path) -> None:
     assert question_of([question, calling, result]) == CLEANING
     assert question_of([question, calling, began, late]) == CLEANING
     assert question_of([question, calling, result, answer]) == ""
+    told: Any = {"role": "developer", "content": "The result of mirar has come."}
+    assert question_of([question, calling, result, answer, told], [told]) == CLEANING
+    assert question_of([question, calling, result, answer, told]) == ""
     async with grounded(path) as model:
         context = LLMContext(messages=[question, calling, result])
         await model.rig.send(LLMContextFrame(context=context))
