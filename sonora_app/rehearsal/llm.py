@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from functools import cache
 from typing import Any
 
 from openai.types import CompletionUsage
@@ -20,13 +21,17 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.types import is_given
 
+from sonora_app.flow.check import names_of_flow
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.recall import review, without_numbers
 from sonora_app.rehearsal.script import describe, next_move
+from sonora_app.rehearsal.tools import OfferedTool
 from sonora_app.rehearsal.turns import CallTool, Say, Turn, read_turns
 from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 _MODEL = "rehearsal"
+_CANCEL = "cancel_tool"
+"""Calls a tool off, and is none."""
 _NOWHERE = "http://rehearsal.invalid/v1"
 """Where the parent's client would send its requests: a name that cannot exist (RFC 2606)."""
 
@@ -73,7 +78,14 @@ class RehearsalLLMService(ForetellingLLMService):
             context: Its messages and tools alone decide the answer.
         """
         turns = read_turns(context.get_messages())
-        move = next_move(turns, _tool_names(context), self._lines)
+        offered = _offered(context)
+        ours = _of_flow()
+        move = next_move(
+            turns,
+            {tool.name for tool in offered} & ours,
+            self._lines,
+            [tool for tool in offered if tool.name not in ours and tool.name != _CANCEL],
+        )
         return self._stream(move, turns)
 
     async def run_inference(
@@ -122,9 +134,18 @@ class RehearsalLLMService(ForetellingLLMService):
         )
 
 
-def _tool_names(context: LLMContext) -> set[str]:
+def _offered(context: LLMContext) -> list[OfferedTool]:
     tools = context.tools
-    return {tool.name for tool in tools.standard_tools} if is_given(tools) else set()
+    return [
+        OfferedTool(tool.name, tool.description, tool.properties, tool.required)
+        for tool in (tools.standard_tools if is_given(tools) else ())
+    ]
+
+
+@cache
+def _of_flow() -> set[str]:
+    """The functions of the flow: whatever else is offered is a tool."""
+    return names_of_flow()[1]
 
 
 def _deltas(move: Say | CallTool) -> list[ChoiceDelta]:

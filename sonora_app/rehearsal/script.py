@@ -12,6 +12,7 @@ from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
 from sonora_app.rehearsal.recall import MEMORY_TOOLS, is_about_memory, memory_move
 from sonora_app.rehearsal.shown import shown_in, spoken_of
+from sonora_app.rehearsal.tools import OfferedTool, results_told, tool_move
 from sonora_app.rehearsal.turns import PASSAGE, CallTool, Kind, Say, Turn
 from sonora_app.rehearsal.wording import echo_of, means_done, means_finishing, topics_of
 
@@ -20,18 +21,25 @@ _READ_OUT_CHARS = 240
 """How much of a passage is read out: its first sentence, and more up to this."""
 
 
-def next_move(turns: Sequence[Turn], tools: Collection[str], lines: Lines) -> Say | CallTool:
+def next_move(
+    turns: Sequence[Turn],
+    tools: Collection[str],
+    lines: Lines,
+    declared: Sequence[OfferedTool] = (),
+) -> Say | CallTool:
     """What to do now.
 
     Args:
         turns: The conversation so far. See `read_turns`.
-        tools: The names of the tools on offer.
+        tools: The names of the functions of the flow on offer.
         lines: The fixed lines, in the language of the call.
+        declared: The tools on offer besides.
     """
     if turns and turns[-1].kind is Kind.EMPTY_TURN:
         return Say(lines.text("rehearsal.repeat"))
     if {"resume_conversation", "say_goodbye"} <= set(tools):
-        return _winding_up(turns, lines)
+        came = turns[-1].kind is Kind.RESULT and results_told(turns, lines)
+        return came or _winding_up(turns, lines)
     message = _last(turns, Kind.USER)
     if message < 0:
         return Say(lines.text("rehearsal.repeat"))
@@ -46,6 +54,10 @@ def next_move(turns: Sequence[Turn], tools: Collection[str], lines: Lines) -> Sa
         return CallTool("wrap_up", describe(turns, lines, outcome="informational"))
     if "remember" in tools and (remembering := memory_move(turns, message, text, lines)):
         return remembering
+    if done := tool_move(
+        turns, message, text, declared, lines, lambda: _reply(turns, message, lines)
+    ):
+        return done
     return Say(_reply(turns, message, lines))
 
 

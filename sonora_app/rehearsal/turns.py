@@ -1,5 +1,6 @@
 """A conversation as the scripted interlocutor sees it, and what it may do next."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,12 @@ from typing import Any, cast
 from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpecificMessage
 from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
+
+_LATE_RESULT = re.compile(r'^<quoted>(\{"status": [^<>]*)</quoted>$', re.MULTILINE)
+"""What came late of a tool, as `call/tool_calls.py` quotes it."""
+
+_EARLIER_RESULT = re.compile(r"^(done|failed|unknown) <quoted>([^<>]*)</quoted>$", re.MULTILINE)
+"""What came of a tool of an earlier call, as `call/earlier_tools.py` quotes it."""
 
 PASSAGE = re.compile(r'<passage source="([^"]*)">\n(.*?)\n</passage>', re.DOTALL)
 """A passage of a document, as `call/grounding.py` quotes it."""
@@ -45,12 +52,13 @@ class Kind(Enum):
 class Turn:
     """A message of the context. For a tool call, `text` is the tool's name; for a result, JSON.
 
-    `pictures` are data URLs.
+    `pictures` are data URLs; `arguments` are those of a tool call, as JSON.
     """
 
     kind: Kind
     text: str
     pictures: tuple[str, ...] = ()
+    arguments: str = ""
 
 
 def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
@@ -69,13 +77,17 @@ def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
                 if text:
                     turns.append(Turn(Kind.ASSISTANT, text))
                 for call in raw.get("tool_calls") or ():
-                    turns.append(Turn(Kind.TOOL_CALL, call["function"]["name"]))
+                    function = call["function"]
+                    given = str(function.get("arguments") or "")
+                    turns.append(Turn(Kind.TOOL_CALL, function["name"], arguments=given))
             case "developer" | "system":
                 # The results of tools come in this role too, when they come late.
                 if PASSAGE.search(text):
                     turns.append(Turn(Kind.PASSAGES, text))
                 elif text == DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT:
                     turns.append(Turn(Kind.EMPTY_TURN, text))
+                elif late := _late_result(text):
+                    turns.append(Turn(Kind.RESULT, late))
                 elif (payload := async_tool_messages.parse_message(message)) is None:
                     turns.append(Turn(Kind.TASK, text))
                 elif payload.result is not None:
@@ -85,6 +97,15 @@ def read_turns(messages: Iterable[LLMContextMessage]) -> list[Turn]:
             case _:
                 pass
     return turns
+
+
+def _late_result(text: str) -> str | None:
+    """What came of a tool after its call was over, as JSON; None where the text tells of none."""
+    if found := _LATE_RESULT.search(text):
+        return found[1]
+    if found := _EARLIER_RESULT.search(text):
+        return json.dumps({"status": found[1], "result": found[2]}, ensure_ascii=False)
+    return None
 
 
 def _pictures(content: object) -> tuple[str, ...]:

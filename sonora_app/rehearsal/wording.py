@@ -58,6 +58,11 @@ def rest_after(text: str, key: str, lines: Lines) -> str | None:
     return None
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text, with neither capitals nor accents."""
+    return _plain_words(text)
+
+
 def echo_of(text: str) -> str:
     """What was said, shortened and punctuated so that it can stand inside a sentence."""
     words = _SENTENCE_END.sub(",", _INVERTED.sub("", text)).split()
