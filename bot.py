@@ -72,8 +72,10 @@ class WarmUp(threading.Thread):
             warm_up(self.settings)
 
             from sonora_app.local.hearing import hearing
+            from sonora_app.local.speaking import speaking
 
             hearing.prepare(self.settings)
+            speaking.prepare(self.settings)
 
             from sonora_app.doctor.supabase_checks import report_schema_aside
 

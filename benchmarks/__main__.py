@@ -29,6 +29,7 @@ from benchmarks import (
     load,
     over_the_bot,
     pictures,
+    recognition,
     remembered,
     resources,
     start,
@@ -41,6 +42,7 @@ from benchmarks.report import publish, table
 from benchmarks.speakers import VoiceMissingError
 from benchmarks.vendors import NONE, REALISTIC
 from simulators.clients.network import Network
+from simulators.local_models import ModelMissingError
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     "long-prompt": lambda run: load.measure_prompts(
         turns=120 if run.quick else 480, beside=run.beside
     ),
+    "recognition": lambda run: recognition.measure(quick=run.quick),
     "start": lambda run: start.measure(processes=1 if run.quick else 5, beside=run.beside),
 }
 """Every measurement, by its name on the command line, in the order of the report."""
@@ -138,7 +141,9 @@ def main() -> None:
     names: list[str] = arguments.names or list(MEASUREMENTS)
     try:
         asyncio.run(endpointing.require_voices(names))
-    except VoiceMissingError as error:
+        if "recognition" in names:
+            asyncio.run(recognition.require_parts())
+    except (ModelMissingError, VoiceMissingError) as error:
         sys.exit(str(error))
     for name in names:
         results = Results.load(_results_file(arguments))

@@ -8,4 +8,5 @@ import os
 
 os.environ["LC_ALL"] = "C.UTF-8"
 os.environ["SONORA_WHISPER_MODEL"] = "none"
+os.environ["SONORA_TTS"] = "cartesia"
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

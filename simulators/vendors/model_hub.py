@@ -32,10 +32,16 @@ class ModelHub:
 
 
 @contextmanager
-def model_hub(files: Mapping[str, bytes]) -> Generator[ModelHub]:
-    """Serve `files`, by their paths, on a free port of loopback."""
+def model_hub(files: Mapping[str, bytes], *, waits: bool = False) -> Generator[ModelHub]:
+    """Serve `files`, by their paths, on a free port of loopback.
+
+    Args:
+        files: Contents by path.
+        waits: Whether everybody waits until `go_on` is set.
+    """
     hub = ModelHub(files)
-    hub.go_on.set()
+    if not waits:
+        hub.go_on.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -78,8 +78,12 @@ class CallServices:
         Args:
             vendors: The parts that were used.
         """
-        deaf = Vendor.STT in self.local and not getattr(self.stt, "understands", True)
-        played = frozenset({Vendor.STT} if deaf else ())
+        services = {Vendor.STT: self.stt, Vendor.TTS: self.tts}
+        played = frozenset(
+            vendor
+            for vendor, service in services.items()
+            if vendor in self.local and not getattr(service, "is_real", True)
+        )
         parts = {"stand_ins": self.stand_ins | played, "local": self.local - played}
         return {kind: sorted(those) for kind, of in parts.items() if (those := of & {*vendors})}
 
@@ -194,6 +198,11 @@ def _llm(
 def _tts(
     settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]
 ) -> TTSService | ServiceSwitcher[FailoverAtOnce]:
+    if settings.speaks_locally:
+        from sonora_app.local.speaking import speaking
+        from sonora_app.local.tts import LocalTTSService
+
+        return LocalTTSService(lines.language, speaking)
     if Vendor.TTS in stand_ins:
         from sonora_app.rehearsal.tts import RehearsalTTSService
 

@@ -22,6 +22,7 @@ from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
 from sonora_app.console.knowledge import Searching, add_knowledge
 from sonora_app.console.memories import add_memories
+from sonora_app.console.parts import add_parts, parts_data
 from sonora_app.doctor.checks import CheckState, run_checks
 from sonora_app.errors import (
     ErrorCode,
@@ -96,11 +97,11 @@ def build_api(
     async def health(language: Language = Language.EN) -> JSONResponse:
         return _answer(await _health(settings, language))
 
+    add_parts(api, settings)
     add_files(api, store)
     add_memories(api, store)
     add_knowledge(api, settings, search)
-    # Registered by their decorators.
-    del conversations, conversation, markdown, delete, flow, health
+    del conversations, conversation, markdown, delete, flow, health  # registered as decorated
     return api
 
 
@@ -135,6 +136,7 @@ async def _health(settings: Settings, language: Language) -> JsonObject:
         "supabase": settings.uses_supabase,
         "stand_ins": sorted(settings.stand_ins()),
         "local": sorted(settings.local_parts()),
+        "parts": parts_data(settings),
         "checks": [
             {
                 "state": check.state,

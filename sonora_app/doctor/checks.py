@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sonora_app.doctor.file_checks import examine_bucket, examine_formats
-from sonora_app.doctor.hearing_checks import examine_hearing
 from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.doctor.model_checks import examine_local_model, find_local_models
@@ -33,6 +32,7 @@ from sonora_app.doctor.project_checks import (
     examine_lock,
     examine_tools,
 )
+from sonora_app.doctor.speech_checks import examine_hearing, examine_speaking
 from sonora_app.doctor.supabase_checks import examine_outbox, examine_project
 from sonora_app.errors import SettingsError, SonoraError
 from sonora_app.flow.lines import FLOWS_DIR
@@ -98,6 +98,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         Check(worded("Settings"), CheckState.OK, worded("ENV is {env}", env=settings.env)),
         *(_key(settings, vendor) for vendor in Vendor if vendor not in settings.local_parts()),
         *_found_if_any(_VENDORS[Vendor.STT][0], examine_hearing(settings)),
+        *_found_if_any(_VENDORS[Vendor.TTS][0], examine_speaking(settings)),
         *_found_if_any(_VENDORS[Vendor.LLM][0], await examine_local_model(settings)),
         *[_found(worded("Local model"), found) for found in await find_local_models(settings)],
         *_base_urls(settings),
@@ -192,7 +193,8 @@ def _base_url(variable: str, url: str, schemes: tuple[str, ...]) -> Check:
 
 
 def _voice_stand_in(settings: Settings) -> Iterator[Check]:
-    if not settings.is_local or Vendor.TTS not in settings.stand_ins():
+    spoken = settings.stand_ins() | settings.local_parts()
+    if not settings.is_local or Vendor.TTS not in spoken:
         return
     try:
         loader: Any = importlib.import_module("espeakng_loader")

@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sonora_app.errors import SettingsError
+from sonora_app.wording.translation import worded
+
 RATE = 16_000
 """The sample rate that Whisper takes, in Hz."""
 
@@ -82,7 +85,11 @@ class Recogniser:
     """
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
-        """Load the model: 0.4 to 1.8 s and 170 MB for `base`. Blocks the thread."""
+        """Load the model: 0.4 to 1.8 s and 170 MB for `base`. Blocks the thread.
+
+        Raises:
+            SettingsError: The model knows English alone, and would write Spanish as English.
+        """
         # Slow to import. By its name, since only the extra `local` brings it.
         whisper: Any = importlib.import_module("faster_whisper")
         # The compute type that is fastest here: 8 bits on a processor, which is half the memory.
@@ -92,6 +99,11 @@ class Recogniser:
             compute_type="auto",
             cpu_threads=threads or max(1, (os.cpu_count() or 2) // 2),
         )
+        if not self._model.model.is_multilingual:
+            raise SettingsError(
+                worded("The model in SONORA_WHISPER_MODEL knows English alone."),
+                hint=worded("Name one that knows Spanish too, such as base."),
+            )
         self._tokenizers: dict[str, Any] = {}
         self._lock = Lock()
         self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sonora-whisper")

@@ -70,9 +70,9 @@ class LocalSTTService(RehearsalSTTService):
         self._ended: deque[_Begun | None] = deque()
 
     @property
-    def understands(self) -> bool:
+    def is_real(self) -> bool:
         """Whether words are recognised, and not only that somebody speaks."""
-        return self._hearing.recogniser is not None
+        return self._hearing.part is not None
 
     def set_lines(self, lines: Lines) -> None:
         """Listen in another language from now on."""
@@ -118,7 +118,7 @@ class LocalSTTService(RehearsalSTTService):
             The one transcript; none where nothing was said.
         """
         begun = self._ended.popleft() if self._ended else None
-        recogniser = self._hearing.recogniser
+        recogniser = self._hearing.part
         if recogniser is None:
             async for frame in super().run_stt(audio):
                 yield frame
@@ -138,7 +138,7 @@ class LocalSTTService(RehearsalSTTService):
             )
 
     def _begin(self) -> None:
-        recogniser = self._hearing.recogniser
+        recogniser = self._hearing.part
         if recogniser is None or not any(self._sound):
             return
         self._begun = _Begun()

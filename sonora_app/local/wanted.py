@@ -13,4 +13,6 @@ def wanted_models(settings: Settings) -> list[Model]:
     wanted: list[Model] = []
     if settings.hears_locally and settings.whisper_folder is None:
         wanted.append(find_model(settings.whisper_name))
+    if settings.speaks_locally and settings.piper_file is None:
+        wanted.append(find_model(settings.piper_name(settings.language)))
     return wanted

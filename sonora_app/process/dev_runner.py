@@ -156,6 +156,12 @@ def _local_part(settings: Settings, vendor: Vendor) -> str:
             "Whisper {model}: it guesses what you say", model=Path(settings.whisper_model).name
         ),
         Vendor.LLM: say("{model} at {where}", model=settings.openai_model, where=where),
+        Vendor.TTS: say(
+            "Piper {voice}",
+            voice=settings.piper_file.stem
+            if settings.piper_file
+            else settings.piper_name(settings.language).removeprefix("piper-"),
+        ),
     }
     return names[vendor]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Protocol
 
 from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
 from pipecat.frames.frames import (
@@ -19,11 +20,28 @@ from pipecat.transcriptions.language import Language as PipecatLanguage
 from pipecat.utils.text.transforms import strip_markdown
 from pipecat.utils.time import nanoseconds_to_seconds
 
-from sonora_app.rehearsal.espeak import load_engine
+from sonora_app.rehearsal.espeak import Speech, load_engine
 from sonora_app.settings import Language
 
 _VOICES = {"es": "es-419", "en": "en-us"}
 """espeak-ng's voice for a language: Latin American Spanish and American English."""
+
+
+class Speaks(Protocol):
+    """What makes audio of text, such as `espeak.Engine`."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio it makes, in Hz."""
+        ...
+
+    def speak(self, text: str, voice: str) -> AsyncGenerator[Speech]:
+        """Speak `text` with espeak-ng's voice of this name, or with another that it has.
+
+        Raises:
+            RuntimeError: It cannot.
+        """
+        ...
 
 
 class RehearsalTTSService(TTSService):
@@ -51,9 +69,9 @@ class RehearsalTTSService(TTSService):
             text_transforms=[("*", strip_markdown)],
             settings=TTSSettings(model=None, voice=None, language=PipecatLanguage(language)),
         )
-        self._speak_with(language)
+        self.speak_with(language)
         self._timeline = _Timeline()
-        self._to_pipeline_rate = SOXRStreamAudioResampler()
+        self._to_pipeline_rate: dict[int, SOXRStreamAudioResampler] = {}
 
     def can_generate_metrics(self) -> bool:
         """Whether the service measures itself: it does."""
@@ -76,14 +94,15 @@ class RehearsalTTSService(TTSService):
         await self.start_tts_usage_metrics(text)
         start_secs = self._timeline.begin(context_id, self._now_secs())
         samples, last_word_secs = 0, 0.0
+        speaker = self.speaker()
+        made_at = speaker.sample_rate
+        resampler = self._to_pipeline_rate.setdefault(made_at, SOXRStreamAudioResampler())
         # What an interrupted sentence left in the filter is no part of this one.
-        await self._to_pipeline_rate.reset()
+        await resampler.reset()
         try:
-            async with aclosing(self._engine.speak(text, self._voice)) as speech:
+            async with aclosing(speaker.speak(text, self._voice)) as speech:
                 async for piece in speech:
-                    audio = await self._to_pipeline_rate.resample(
-                        piece.audio, self._engine.sample_rate, self.sample_rate
-                    )
+                    audio = await resampler.resample(piece.audio, made_at, self.sample_rate)
                     if audio:
                         samples += len(audio) // 2
                         yield self._audio(audio, context_id)
@@ -99,7 +118,7 @@ class RehearsalTTSService(TTSService):
             # Pipecat closes a turn by itself only after audio.
             await self.remove_audio_context(context_id)
             return
-        if audio := await self._to_pipeline_rate.flush():
+        if audio := await resampler.flush():
             samples += len(audio) // 2
             yield self._audio(audio, context_id)
         self._timeline.end(samples / self.sample_rate, last_word_secs)
@@ -113,10 +132,15 @@ class RehearsalTTSService(TTSService):
             language = frame.delta.language
             frame.delta = TTSSettings(language=language)
             if isinstance(language, str):
-                self._speak_with(language)
+                self.speak_with(language)
         await super().process_frame(frame, direction)
 
-    def _speak_with(self, language: str) -> None:
+    def speaker(self) -> Speaks:
+        """Who speaks the next text."""
+        return self._engine
+
+    def speak_with(self, language: str) -> None:
+        """Speak another language from now on."""
         self._voice = _voice_of(language)
         self._engine.prepare(self._voice)
 

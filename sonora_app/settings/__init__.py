@@ -1,6 +1,13 @@
 """What can be set from outside, checked once: `Settings`, and what reads them, `load_settings`."""
 
-from sonora_app.settings.choices import Identity, KnowledgeIn, Language, MemoryMode, Vendor
+from sonora_app.settings.choices import (
+    Identity,
+    KnowledgeIn,
+    Language,
+    MemoryMode,
+    Vendor,
+    VoiceOf,
+)
 from sonora_app.settings.settings import Settings, load_settings
 
 __all__ = [
@@ -10,5 +17,6 @@ __all__ = [
     "MemoryMode",
     "Settings",
     "Vendor",
+    "VoiceOf",
     "load_settings",
 ]

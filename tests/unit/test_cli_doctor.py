@@ -18,7 +18,9 @@ from typer.testing import CliRunner
 from sonora_app.cli import app
 from sonora_app.doctor import checks
 from sonora_app.doctor.checks import Check, CheckState, run_checks
+from sonora_app.doctor.speech_checks import examine_hearing
 from sonora_app.flow.picture import diagram as flow_diagram
+from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
 
 pytestmark = pytest.mark.unit
@@ -168,6 +170,20 @@ def test_the_voice_stand_in_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
 
     assert look("Stand-in voice").state is CheckState.PROBLEM
+
+
+def test_a_recogniser_that_knows_english_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.bin").touch()
+    monkeypatch.setenv("SONORA_STT", "whisper")
+    monkeypatch.setenv("SONORA_WHISPER_MODEL", str(tmp_path))
+    for entries, state in ((51_864, "problem"), (51_865, "ok")):
+        (tmp_path / "vocabulary.txt").write_text("word\n" * entries, "utf-8")
+        finding = examine_hearing(load_settings())
+        assert finding is not None
+        assert finding[0] == state
+        assert ("English alone" in finding[1]) == (state == "problem")
 
 
 def test_a_flow_without_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,7 @@ async def test_health_is_what_the_doctor_finds_without_a_path(
     assert health["stand_ins"] == ["llm", "stt", "tts"]
     assert (health["supabase"], health["language"]) == (False, "es")
     assert health["identity"] == "claimed"
+    assert [part["played"] for part in health["parts"].values()] == ["stand_in"] * 3
     assert checks["Voice"]["state"] == "note"
     assert "…/journal.db" in checks["Journal"]["found"]
     assert "Port" not in checks

@@ -32,6 +32,12 @@ def test_a_developers_machine_may_rehearse(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.waiting_limit_secs == 5
 
 
+def test_a_recogniser_that_knows_english_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONORA_WHISPER_MODEL", "base.en")
+    with pytest.raises(SettingsError, match=r"SONORA_WHISPER_MODEL.*knows English alone"):
+        load_settings()
+
+
 def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "  ")
     assert Vendor.LLM in load_settings().stand_ins()

@@ -138,6 +138,18 @@ export interface Flow {
   };
 }
 
+/** Who plays a part of a call. */
+export interface Part {
+  /** A model on this machine that is not ready yet is stood in for. */
+  played: "real" | "local" | "stand_in";
+  /** Of the model on this machine; empty where there is none. */
+  name: string;
+  /** How much of that model is here; null where nothing is on its way. */
+  percent: number | null;
+}
+
+export type Parts = Record<"stt" | "llm" | "tts", Part>;
+
 /** What `sonora doctor` found, and what this run is made of. */
 export interface Health {
   ok: boolean;
@@ -149,6 +161,7 @@ export interface Health {
   stand_ins: string[];
   /** The parts that a model on this machine does. */
   local: string[];
+  parts: Parts;
   checks: { name: string; state: "ok" | "note" | "problem"; found: string; advice: string }[];
 }
 
@@ -181,6 +194,7 @@ export const api = {
       `knowledge/search?question=${encodeURIComponent(question)}&user_id=${encodeURIComponent(userId)}`,
     ),
   flow: (language: string): Promise<Flow> => request(`flow?language=${language}`),
+  parts: (): Promise<Parts> => request("parts"),
   health: (language: string): Promise<Health> => request(`health?language=${language}`),
 };
 

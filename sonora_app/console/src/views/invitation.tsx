@@ -1,10 +1,12 @@
 import type { ComponentChildren } from "preact";
-import type { Health, Transcript } from "../api";
+import type { Health, Parts, Transcript } from "../api";
 import { useWords } from "../words";
+import { PartsNote } from "./parts";
 
 interface Props {
   resumed: Transcript | null;
   health: Health | null;
+  parts: Parts | null;
   userId: string;
   onUserId: (userId: string) => void;
   accessToken: string;
@@ -34,15 +36,7 @@ export function Invitation(props: Props) {
           {words.talk.typeOnly}
         </button>
       </div>
-      {health && health.stand_ins.length > 0 && (
-        <p class="rehearsal">
-          <strong>{words.talk.rehearsal(health.stand_ins.length)}</strong>{" "}
-          {health.stand_ins.includes("stt") && words.talk.rehearsalStt}{" "}
-          <button type="button" class="plain" onClick={props.onHealth}>
-            {words.talk.rehearsalMore}
-          </button>
-        </p>
-      )}
+      {props.parts && <PartsNote parts={props.parts} onHealth={props.onHealth} />}
       <Choices folded={resumed !== null} label={words.talk.options}>
         {health?.identity === "verified" ? (
           <div class="whole">

@@ -9,6 +9,7 @@ import { useWords } from "../words";
 import { Composer } from "./composer";
 import { Ended } from "./ended";
 import { Invitation } from "./invitation";
+import { PartsNote, useParts } from "./parts";
 import { Status } from "./status";
 import { TranscriptView } from "./transcript";
 
@@ -39,6 +40,7 @@ export function Talk(props: Props) {
   const verified = health?.identity === "verified";
   const audio = useDevices(state.phase);
   const on = isOn(state.phase);
+  const parts = useParts(health);
 
   const start = (withMicrophone: boolean, conversationId = past?.conversation.id ?? null): void => {
     void call.speaker.choose(speakerId);
@@ -101,6 +103,7 @@ export function Talk(props: Props) {
         <Invitation
           resumed={past}
           health={health}
+          parts={parts}
           userId={userId}
           onUserId={props.onUserId}
           accessToken={accessToken}
@@ -116,6 +119,7 @@ export function Talk(props: Props) {
           {pickers}
         </Invitation>
       )}
+      {on && parts && parts.stt.name !== "" && <PartsNote parts={parts} />}
       {on && <Composer state={state} call={call} pickers={pickers} />}
       {(state.phase === "ended" || state.phase === "failed") && (
         <Ended

@@ -27,6 +27,14 @@ export const en = {
         : `Rehearsal: ${count} parts are stand-ins.`,
     rehearsalStt: "It hears that you speak but not what you say, so type as well.",
     rehearsalMore: "What is real?",
+    local: "On this machine.",
+    guesses: (model: string) =>
+      `${model} recognises what you say, and guesses: a short word often comes out wrong.`,
+    hearingComes: (model: string, percent: number) => `${model} is on its way: ${percent} %.`,
+    answersHere: (model: string) => `${model} answers.`,
+    speaksHere: (voice: string) => `${voice} speaks.`,
+    voiceComes: (percent: number) =>
+      `A natural voice is on its way: ${percent} %. Until then an artificial one speaks.`,
     start: "Start talking",
     resume: "Resume talking",
     typeOnly: "Type only, without a microphone",

@@ -27,6 +27,14 @@ export const es: Words = {
       count === 1 ? "Ensayo: una pieza es un sustituto." : `Ensayo: ${count} piezas son sustitutos.`,
     rehearsalStt: "Oye que hablas pero no lo que dices, así que escribe también.",
     rehearsalMore: "¿Qué es real?",
+    local: "En esta máquina.",
+    guesses: (model) =>
+      `${model} reconoce lo que dices, y adivina: una palabra corta a menudo sale mal.`,
+    hearingComes: (model, percent) => `${model} está en camino: ${percent} %.`,
+    answersHere: (model) => `${model} responde.`,
+    speaksHere: (voice) => `${voice} habla.`,
+    voiceComes: (percent) =>
+      `Una voz natural está en camino: ${percent} %. Mientras tanto habla una artificial.`,
     start: "Empezar a hablar",
     resume: "Seguir hablando",
     typeOnly: "Solo escribir, sin micrófono",
