@@ -9,6 +9,7 @@ is there (`tool_waiting.py`).
 import asyncio
 import json
 import time
+from functools import partial
 from typing import Protocol
 
 from loguru import logger
@@ -176,6 +177,9 @@ class ToolCalls:
 
     async def _result_of(self, running: RunningTool) -> Result:
         """What the function call gives. Of several in one answer, the last has them answered."""
+        function_call = asyncio.current_task()
+        if function_call is not None:
+            function_call.add_done_callback(partial(self._function_call_over, running))
         self._open += 1
         try:
             result, answered = await self._result_in_time(running)
@@ -193,17 +197,23 @@ class ToolCalls:
         if task is None:
             raise RuntimeError("a call of a tool that was not begun")
         patience = min(PATIENCE_SECS, SILENCE_SECS - self._silence.secs)
-        try:
-            await asyncio.wait({task}, timeout=max(_LEAST_PATIENCE_SECS, patience))
-        except asyncio.CancelledError:
-            running.late = True
-            raise
+        await asyncio.wait({task}, timeout=max(_LEAST_PATIENCE_SECS, patience))
         if task.done():
             return self._told(running, outcome_of(task)), True
         running.late = True
         if self._waiting is not None:
             self._waiting.bridge()
         return {"status": "running", "note": self._note("running")}, again
+
+    def _function_call_over(self, running: RunningTool, function_call: asyncio.Task[None]) -> None:
+        """An interruption may cut a function call off, also with the result in hand."""
+        if not function_call.cancelled():
+            return
+        running.late = True
+        wanted = not running.called_off or not running.tool.repeatable
+        if wanted and running.task is not None and running.task.done():
+            outcome = outcome_of(running.task)
+            running.telling = asyncio.create_task(self._tell_late(running, outcome))
 
     async def _do(self, running: RunningTool) -> Outcome:
         call, tool = self._call, running.tool
@@ -253,8 +263,9 @@ class ToolCalls:
             self._call.page.tell_soon(event_of(running, state, None))
 
     async def _tell_late(self, running: RunningTool, outcome: Outcome) -> None:
-        if self._call is None or self._waiting is None or self._over:
+        if self._call is None or self._waiting is None or self._over or running.told_late:
             return
+        running.told_late = True
         told, tool = self._told(running, outcome), running.tool
         facts = {
             "name": tool.name,

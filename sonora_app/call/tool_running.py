@@ -35,6 +35,8 @@ class RunningTool:
         record: The id of its record.
         task: Does it.
         late: Whether its function call was over before it.
+        told_late: Whether the model was told what came of it after that.
+        telling: Tells the model, where the function call was cut off with the result in hand.
         called_off: Whether the person does not want it any more.
         unknown_in: In which turn the model was told that it is not known whether it was done.
     """
@@ -47,6 +49,8 @@ class RunningTool:
     record: UUID | None = None
     task: "asyncio.Task[Outcome] | None" = None
     late: bool = False
+    told_late: bool = False
+    telling: "asyncio.Task[None] | None" = None
     called_off: bool = False
     unknown_in: int | None = None
 

@@ -369,6 +369,32 @@ async def test_a_question_that_was_just_said_yes_to_is_not_asked_again() -> None
     assert ran == [{"n": 3}]
 
 
+@pytest.mark.parametrize("cut_off", [True, False])
+async def test_a_result_that_was_cut_off_on_its_way_to_the_model_is_told_once(
+    cut_off: bool,
+) -> None:
+    call = _Call()
+    tools, handler = _calls_of(Tool("pay", "Pay it.", _NUMBER, source="own"), [], call)
+    in_hand = asyncio.Event()
+
+    async def function_call() -> None:
+        result, _answer = await handler({"n": 1}, None)
+        assert result["status"] == "done"
+        in_hand.set()
+        await asyncio.sleep(0.05)  # Pipecat takes the result.
+
+    asked = asyncio.create_task(function_call())
+    await in_hand.wait()
+    if cut_off:
+        asked.cancel()
+    await asyncio.wait({asked})
+    await asyncio.sleep(0.05)
+    tools.stop()
+    told = [frame.messages for frame in call.frames if hasattr(frame, "messages")]
+    assert len(told) == cut_off
+    assert all('"status": "done"' in str(messages) for messages in told)
+
+
 async def test_what_was_perhaps_done_in_an_earlier_call_is_told_and_not_done_again_unasked() -> (
     None
 ):
