@@ -10,8 +10,9 @@ from loguru import logger
 
 from benchmarks.contenders import Rival, Scaffold, both_running
 from benchmarks.figures import Figure, Measurement, milliseconds
-from benchmarks.kinds import LONG, NOISY, PAUSES, RECORDINGS, SHORT, Kind
+from benchmarks.kinds import ASKED, LONG, NOISY, PAUSES, RECORDINGS, SHORT, Kind
 from benchmarks.rooms import Room, at_home, in_a_cafe, with_a_fan
+from benchmarks.speakers import SYNTHESISERS
 from benchmarks.turns import Turn, take_turn
 from benchmarks.utterance import Utterance, loudness
 from benchmarks.vendors import REALISTIC, Vendors, serving_vendors
@@ -38,6 +39,7 @@ class Conversations:
 CONVERSATIONS = {
     "pauses": Conversations("Endpointing: a pause in mid-sentence", PAUSES, rounds=3),
     "short-turns": Conversations("Endpointing: short turns", SHORT, rounds=2),
+    "asked": Conversations("Endpointing: what was asked for", ASKED, rounds=3),
     "long-turns": Conversations("Endpointing: long turns", LONG, rounds=2),
     "recordings": Conversations("Endpointing: people", RECORDINGS, rounds=1, rooms=[at_home]),
     "noisy": Conversations(
@@ -49,9 +51,10 @@ CONVERSATIONS = {
 
 @dataclass(frozen=True)
 class _Said:
-    """A turn that is to be said, by whom, and of what kind."""
+    """A turn that is to be said, by whom, of what kind, and after what the bot says."""
 
     kind: str
+    asked: str
     speaker: str
     utterance: Utterance
 
@@ -98,7 +101,6 @@ async def measure(
             serving_vendors() as vendors,
             both_running(Path(folder), vendors, beside) as bots,
         ):
-            vendors.otherwise = "Muy bien."
             vendors.delay(REALISTIC)
             for number, call in enumerate(calls):
                 room = rooms[number % len(rooms)]
@@ -109,7 +111,11 @@ async def measure(
                 for contender, bot in bots if number % 2 else reversed(bots):
                     async with page(bot.url, room=room) as client:
                         await contender.join(client)
-                        for said in call:
+                        if call[0].asked:
+                            vendors.otherwise = call[0].asked
+                            await _answered(client, vendors, await SYNTHESISERS[0].say("Hola"))
+                        for said, following in zip(call, [*call[1:], None], strict=True):
+                            vendors.otherwise = (following and following.asked) or "Muy bien."
                             turn = await _answered(client, vendors, said.utterance)
                             taken[contender.name].append(_Taken(said, turn))
                             logger.info(
@@ -137,7 +143,8 @@ async def _said(kinds: Sequence[Kind], number: int) -> list[_Said]:
     for kind in kinds:
         for place, parts in enumerate(kind.turns):
             speaker = kind.speakers[(place + number) % len(kind.speakers)]
-            said.append(_Said(kind.name, speaker.name, await speaker.say(*parts)))
+            utterance = await speaker.say(*parts)
+            said.append(_Said(kind.name, kind.asked, speaker.name, utterance))
     return said
 
 

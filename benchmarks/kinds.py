@@ -35,6 +35,7 @@ class Kind:
         name: What is hard about it.
         turns: Examples.
         speakers: Who says them, in turn.
+        asked: What the bot has said before; empty: nothing that tells what comes.
         cut_target: How many of its turns Sonora may cut at most, as a ratio to the scaffold's.
         waste_limit: How many requests per turn Sonora may waste at most, in percent.
         wait_limit: How long Sonora's wait may be at most, in milliseconds.
@@ -43,6 +44,7 @@ class Kind:
     name: str
     turns: Sequence[Parts]
     speakers: Sequence[Speaker] = SYNTHESISERS
+    asked: str = ""
     cut_target: float | None = None
     waste_limit: float | None = None
     wait_limit: float | None = None
@@ -182,6 +184,42 @@ RECORDINGS = (
             ("animals/fish/lobster", 0.5, "household/tools/wrench_adjustable"),
         ),
         speakers=_AT_HOME,
+        cut_target=1.0,
+    ),
+)
+ASKED = (
+    Kind(
+        "yes or no, asked for",
+        (("Sí",), ("No",), ("Claro que sí",), ("No gracias",), ("Ajá",), ("Sí por favor",)),
+        asked="Tengo mesa el martes a las cinco. ¿Te parece bien?",
+    ),
+    Kind(
+        "a code of six digits by a person, asked for",
+        (
+            _spelt("digits", "551230", 0.6),
+            _spelt("digits", "908174", 0.6),
+            _spelt("digits", "334620", 0.5),
+        ),
+        speakers=_BY_TELEPHONE,
+        asked="Dime el código de seis dígitos.",
+        cut_target=1.0,
+    ),
+    Kind(
+        "a name spelt by a person, asked for",
+        (_spelt("letters", "garcia", 0.5), _spelt("letters", "lopez", 0.6)),
+        speakers=(Mexican(),),
+        asked="¿Cómo se escribe tu apellido?",
+        cut_target=1.0,
+    ),
+    Kind(
+        "a list by a person, asked for, with pauses of 0.8 s",
+        (
+            ("animals/birds/pigeon", 0.8, "animals/fish/lobster"),
+            ("clothes/bellbottoms", 0.8, "clothes/hats/greenhat"),
+            ("animals/fish/lobster", 0.8, "household/tools/wrench_adjustable"),
+        ),
+        speakers=_AT_HOME,
+        asked="¿Qué cosas hay en la lista?",
         cut_target=1.0,
     ),
 )

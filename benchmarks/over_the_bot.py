@@ -6,9 +6,11 @@ that only tell that somebody listens, and sounds without words.
 
 import asyncio
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ _GOES_ON_SECS = 1.0
 """A sound is over when it is; the bot has so long from there to go on."""
 
 _SILENT_SECS = 3.0
-"""A bot that is silent for so long is so for good."""
+"""How long the bot is heard after a sound. Silent for the second half, it is so for good."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,16 @@ class _Outcome:
     """What a bot made of a sound.
 
     Parameters:
-        silent_secs: How long after the sound it was silent; None: it still was when that was given
-            up.
         asked: Whether the model was asked again.
-        stopped_secs: From the sound's beginning to the bot's silence; None: it was not silent.
+        for_good: Whether it was silent from then on.
+        goes_on_secs: From the end of the sound to the end of its longest pause; 0 without one.
+        stopped_secs: From the sound's beginning to its silence, where the model was asked again;
+            None: it was silent already.
     """
 
-    silent_secs: float | None
     asked: bool
+    for_good: bool
+    goes_on_secs: float
     stopped_secs: float | None
 
 
@@ -90,9 +94,8 @@ async def measure(*, rounds: int, beside: Rival = Scaffold) -> Measurement:
     return Measurement(
         title="Over the bot",
         how="A second or more into a long answer a sound is made. An acknowledgement, or a sound "
-        "without words, stops the bot when the model is asked anew, or when it is silent for "
-        f"{_SILENT_SECS:g} s afterwards. The pause is from the end of the sound to the bot's next "
-        "sound.",
+        "without words, stops the bot when the model is asked anew. The pause is from the end of "
+        "the sound to where the bot goes on after its longest pause.",
         figures=[
             *_of_kind("an acknowledgement", outcomes),
             *_of_kind("a voice without words", outcomes),
@@ -169,16 +172,18 @@ async def _made(client: Page, vendors: Vendors, sound: Utterance, after_secs: fl
     requests = len(vendors.openai.bodies)
     await _say(client, vendors, sound)
     began_at, ended_at = client.microphone.began_at, client.microphone.ended_at - sound.tail_secs
-    try:
-        again_at = await client.sound(since=ended_at, timeout_secs=_SILENT_SECS)
-    except TimeoutError:
-        again_at = None
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(_SILENT_SECS)
+    began_at += sound.lead_secs
     asked = len(vendors.openai.bodies) > requests
+    sounds = [moment for moment in client.sounds if moment > began_at]
+    pauses = [(after - before, after) for before, after in pairwise([began_at, *sounds])]
+    silent_secs, again_at = max(pauses, default=(_SILENT_SECS, began_at))
+    for_good = not sounds or time.monotonic() - sounds[-1] > _SILENT_SECS / 2
     return _Outcome(
-        silent_secs=None if again_at is None else again_at - ended_at,
         asked=asked,
-        stopped_secs=went_on_secs(client.sounds, began_at + sound.lead_secs) if asked else None,
+        for_good=for_good,
+        goes_on_secs=max(0.0, again_at - ended_at) if silent_secs > PAUSE_SECS else 0.0,
+        stopped_secs=went_on_secs(client.sounds, began_at) if asked else None,
     )
 
 
@@ -187,11 +192,9 @@ def _of_kind(
 ) -> tuple[Figure, Figure, Figure]:
     taken = outcomes[kind]
     stops = {name: [_share([each.asked for each in of])] for name, of in taken.items()}
-    for_good = {
-        name: [_share([each.silent_secs is None for each in of])] for name, of in taken.items()
-    }
+    for_good = {name: [_share([each.for_good for each in of])] for name, of in taken.items()}
     pauses = {
-        name: milliseconds([each.silent_secs for each in of if each.silent_secs is not None])
+        name: milliseconds([each.goes_on_secs for each in of if not each.asked])
         for name, of in taken.items()
     }
     return (

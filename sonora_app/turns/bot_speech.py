@@ -26,11 +26,16 @@ from pipecat.frames.frames import (
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.transports.base_output import BaseOutputTransport
 
+from sonora_app.turns.replies.grammar import words_of
+
 _SENTENCE = re.compile(r"[^.?!…]+[.?!…]*")
 
 _CLOSING_WORDS = 3
 """With this many words left the bot is about to end: what is said now may answer it. People answer
 before the last word is over."""
+
+_ECHO_WORDS = 15
+"""The bot's own voice comes back within this many of its words: some five seconds."""
 
 _NS = 1_000_000_000
 
@@ -165,6 +170,13 @@ class BotSpeech(BaseObserver):
         heard = self._heard_words()
         left = 0 if heard is None else len(self._text.split()) - heard
         return self.asked().endswith("?") or (heard is not None and left <= _CLOSING_WORDS)
+
+    def echoes(self, text: str) -> bool:
+        """Whether words are nothing but what the bot has just said: its own voice comes back."""
+        words = words_of(text)
+        said = words_of(" ".join(self._text.split()[: self._heard_words()][-_ECHO_WORDS:]))
+        places = range(len(said) - len(words) + 1)
+        return bool(words) and any(said[at : at + len(words)] == words for at in places)
 
     def _heard_words(self) -> int | None:
         """How many words were begun; None where the voice does not tell."""

@@ -7,6 +7,8 @@ speaks, a voice holds its speech back as quickly, but what happens then depends 
 - Words that only tell that somebody listens (“ajá”, “claro”) are reported as such, and the bot goes
   on. Where the bot asks something, or is about to end, they are an answer.
 - Without words (a cough, a knock, keys) the bot goes on.
+- Words that the bot has just said itself are its own voice, which comes back from a loudspeaker.
+  From then on a voice holds nothing back in this call: only words can tell whose it is.
 """
 
 import asyncio
@@ -45,6 +47,10 @@ _HELD_SECS = 2.5
 """The longest time for which the bot is held back, in seconds, however many sounds come. Pipecat
 takes a client for gone that is not sent anything for four (`call/transports.py`)."""
 
+_ECHO_WORDS = 3
+"""So many words that the bot has just said are its own, in a final transcript. Interim ones may be
+the beginning of as many."""
+
 _CUT_SECS = 0.3
 """How long Pipecat may take to drop the speech that a turn cuts off, in seconds."""
 
@@ -70,9 +76,10 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         self._tells_interims = tells_interims
         self._unheard_secs = UNHEARD_SECS
         self._bot_speaks = self._in_turn = False
-        # Whether the bot is held back for a sound, whether that still lasts, and whether all the
-        # words in it are known.
-        self._holding = self._voice = self._all_transcribed = False
+        # Whether there is a sound over the bot's speech, whether that still lasts, and whether all
+        # the words in it are known.
+        self._listening = self._voice = self._all_transcribed = False
+        self._hears_itself = False  # the bot
         self._said: list[str] = []
         self._interim = ""
         self._spoken_at = ""
@@ -95,13 +102,13 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
                 await self._voice_began()
             case VADUserStoppedSpeakingFrame():
                 self._voice = False
-                if self._holding:
+                if self._listening:
                     await (self._decide() if self._all_transcribed else self._wait_for_words())
             case UserHushedFrame() | UserResumedFrame():
                 self._all_transcribed = False
             case AllTranscribedFrame():
                 self._all_transcribed = True
-                if self._holding and not self._voice:
+                if self._listening and not self._voice:
                     await self._decide()
             case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
                 await self._heard(frame)
@@ -134,11 +141,12 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         if self._in_turn or not self._bot_speaks:
             await self.trigger_user_turn_started()
             return
-        if not self._holding:
+        if not self._listening:
             self._leave()
-            self._holding = True
+            self._listening = True
             self._held_until = time.monotonic() + _HELD_SECS
-            self._speech.hold()
+            if not self._hears_itself:
+                self._speech.hold()
         await self._wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
@@ -152,14 +160,19 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._all_transcribed = self._all_transcribed or frame.finalized
         else:
             self._interim = frame.text.strip()
-        if not self._takes_no_turn():
+        if not self._interim and self._echoes():
+            self._hears_itself = True
+            self._said.clear()
+            await self.trigger_reset_aggregation()
+        elif not self._takes_no_turn():
             await self._take_turn()
-        elif self._all_transcribed and not self._voice:
+            return
+        if self._all_transcribed and not self._voice:
             await self._decide()
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks = False
-        if self._holding:  # the sound came with the bot's last
+        if self._listening:  # the sound came with the bot's last
             await self._take_turn(by_words=False)
         self._speech.go_on()
 
@@ -170,7 +183,14 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         return " ".join([*self._said, self._interim]).strip()
 
     def _takes_no_turn(self) -> bool:
+        if self._echoes():
+            return True
         return self.replies.only_acknowledges(self._words) and not self._speech.asks
+
+    def _echoes(self) -> bool:
+        """Whether it is the bot's own voice; a word or two may as well be the user's."""
+        told = bool(self._interim) or len(self._words.split()) >= _ECHO_WORDS
+        return told and self._speech.echoes(self._words)
 
     async def _wait_for_words(self) -> None:
         await self._wait(self._at_most(self._unheard_secs), self._decide)
@@ -179,10 +199,10 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         return max(0.0, min(secs, self._held_until - time.monotonic()))
 
     async def _voice_lasts(self) -> None:
-        if self._words or not self._tells_interims:
-            await self._take_turn(by_words=False)
-        else:
+        if self._echoes() or (self._tells_interims and not self._words):
             await self._dismiss()
+        else:
+            await self._take_turn(by_words=False)
 
     async def _decide(self) -> None:
         """The sound is over, and what words it had are known."""
@@ -230,7 +250,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         self._speech.go_on()
 
     def _leave(self) -> None:
-        self._holding = False
+        self._listening = False
         self._said.clear()
         self._interim = ""
 

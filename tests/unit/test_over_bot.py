@@ -206,3 +206,25 @@ async def test_what_is_typed_drops_what_is_held_back() -> None:
         await call.comes_to(held=True)
         await call.rig.send(InterruptionFrame())
         await call.comes_to(held=False)
+
+
+async def test_the_bots_own_voice_is_not_taken_for_the_users() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.interim("Montañas")
+        await call.interim("Montañas, playas")
+        await call.final("Montañas, playas, mercados.")
+        await call.silence()
+        await call.comes_to(held=False)
+        await call.voice()
+        await call.interim("Llenos")
+        await call.final("Llenos de colores.")
+        await call.silence()
+        await asyncio.sleep(0.1)
+        assert not call.speech.held
+        assert not call.cut_off
+        assert not call.rig.all(UserBackchannelFrame)
+        await call.voice()
+        await call.interim("Llenos de colores espera")
+        await call.rig.get(InterruptionFrame)
