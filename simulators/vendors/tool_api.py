@@ -21,6 +21,7 @@ class Answer:
         status: The HTTP status.
         headers: More headers.
         after_secs: How long it takes.
+        held: It is not answered before this is set.
         raw: What it answers in place of `value`, as it is.
         resets: Break the connection off, after having done it.
         hangs: Never answer.
@@ -31,6 +32,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
     after_secs: float = 0.0
+    held: asyncio.Event | None = None
     raw: bytes | None = None
     resets: bool = False
     hangs: bool = False
@@ -90,6 +92,8 @@ class ToolApi:
         self.done.append(done)
         answer = self.answer(done)
         await asyncio.sleep(answer.after_secs)
+        if answer.held is not None:
+            await answer.held.wait()
         if answer.hangs:
             await asyncio.sleep(3600)
         if answer.resets and request.transport is not None:

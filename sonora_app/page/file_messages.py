@@ -52,9 +52,10 @@ class UserMultimodalMessage(Inbound):
     """
 
     text: ShownText = ""
-    image_urls: list[str] = Field(default_factory=list[str], max_length=MAX_FILES)
-    files: list[UUID] = Field(default_factory=list[UUID], max_length=MAX_FILES)
-    names: list[FileName] = Field(default_factory=list[str], max_length=MAX_FILES)
+    # More than `MAX_FILES` are refused in words that say so.
+    image_urls: list[str] = Field(default_factory=list[str])
+    files: list[UUID] = Field(default_factory=list[UUID])
+    names: list[FileName] = Field(default_factory=list[str])
     audio_response: bool = True
 
 
