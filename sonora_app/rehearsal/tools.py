@@ -182,14 +182,14 @@ def _asked_for(text: str, offered: Sequence[OfferedTool], lines: Lines) -> Offer
     """The tool that the words mean: all words of its name, or two of it and its description."""
     small = _small_words(lines)
     said = [word for word in words_of(text) if len(word) >= _LETTERS and word not in small]
-    best, most = None, 0
+    best, most = None, (False, 0)
     for tool in offered:
         name = [word for word in words_of(tool.name.replace("_", " ")) if len(word) >= _LETTERS]
         also = [word for word in words_of(tool.description) if len(word) >= _LETTERS]
         of_name = {word for word in name if any(_same(word, each) for each in said)}
         meant = {each for each in said if any(_same(word, each) for word in (*name, *also))}
         whole = bool(name) and of_name == set(name)
-        score = len(meant) + len(of_name)
+        score = whole, len(meant) + len(of_name)
         if (whole or (of_name and len(meant) > 1)) and score > most:
             best, most = tool, score
     return best

@@ -22,7 +22,7 @@ LIMA = {"ciudad": "lima", "unidad": "kelvin", "formato": "corto"}
 TOMORROW = (date.today() + timedelta(days=1)).isoformat()
 FIND = OfferedTool(
     "find_table",
-    "Find a free table for a day and a number of people.",
+    "Find a free table for a day and a number of people. Look before a booking.",
     {
         "day": {"type": "string", "format": "date", "description": "The day, as YYYY-MM-DD."},
         "people": {"type": "integer", "minimum": 1, "maximum": 12},
@@ -143,3 +143,9 @@ def test_what_went_wrong_is_said() -> None:
         said = move([user("find table"), *called("find_table", {}, result)])
         assert isinstance(said, Say)
         assert words in said.text
+
+
+def test_all_words_of_a_name_count_for_more_than_many_of_a_description() -> None:
+    wanted = move([user("Cancel the booking of a free table for a number of people on a day")])
+    assert isinstance(wanted, CallTool)
+    assert wanted.name == "cancel_booking"
