@@ -18,6 +18,8 @@ IN_ENVIRONMENT = worded("in the environment")
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _UTF16_MARKS = (BOM_UTF16_LE, BOM_UTF16_BE)
+_LIKE_EQUALS = "＝﹦꞊═⹀゠₌⁼"
+"""Characters that can be taken for an equals sign, the fullwidth one first."""
 
 
 @dataclass(frozen=True)
@@ -29,24 +31,25 @@ class Variable:
         value: What it is set to.
         text: The whole text that sets it, with its name and its quotes.
         where: The file and the line, or the environment.
+        sign: What stands between the two. Only an equals sign sets it.
     """
 
     name: str
     value: str = field(repr=False)
     text: str = field(repr=False)
     where: Worded
+    sign: str = "="
 
 
-def environment_variables(names: Iterable[str]) -> Iterator[Variable]:
-    """Those of `names` that the environment sets."""
-    known = {*names}
+def environment_variables() -> Iterator[Variable]:
+    """What the environment sets."""
     for name, value in os.environ.items():
-        if name.upper() in known and value.strip():
+        if value.strip():
             yield Variable(name, value, value, IN_ENVIRONMENT)
 
 
 def file_variables(file: Path) -> list[Variable]:
-    """What `file` sets; nothing where there is no such file.
+    """What `file` sets, or is meant to; nothing where there is no such file.
 
     Raises:
         SettingsError: The file cannot be read, is not in UTF-8, or has a line that sets nothing.
@@ -65,9 +68,12 @@ def file_variables(file: Path) -> list[Variable]:
                 ),
                 hint=worded("Write the line as NAME=value, or put # in front of it."),
             )
-        if binding.key is not None and (binding.value or "").strip():
-            text = binding.original.string.partition(" #")[0]
-            variables.append(Variable(binding.key, binding.value or "", text, where))
+        if binding.key is None:
+            continue
+        text = binding.original.string.partition(" #")[0]
+        name, sign, value = _parts(binding.key, binding.value)
+        if value.strip():
+            variables.append(Variable(name, value, text, where, sign))
     return variables
 
 
@@ -79,7 +85,18 @@ def named_variables(file: Path) -> dict[str, str]:
     Raises:
         SettingsError: The file cannot be read, is not in UTF-8, or has a line that sets nothing.
     """
-    return {each.name: each.value for each in file_variables(file)} | dict(os.environ)
+    written = {each.name: each.value for each in file_variables(file) if each.sign == "="}
+    return written | dict(os.environ)
+
+
+def _parts(name: str, value: str | None) -> tuple[str, str, str]:
+    """A name, the sign that follows it, and the value, which dotenv takes for one long name where
+    the sign is none that it knows."""
+    if value is None:
+        name, sign, value = re.split(f"([{_LIKE_EQUALS}:：]|$)", name, maxsplit=1)
+        return name, sign, value
+    found = re.fullmatch(f"([^{_LIKE_EQUALS}]+)([{_LIKE_EQUALS}])(.*)", name)
+    return (found[1], found[2], f"{found[3]}={value}") if found else (name, "=", value)
 
 
 def _text(file: Path) -> str:

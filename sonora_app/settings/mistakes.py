@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
 from pydantic import SecretStr
@@ -37,19 +38,32 @@ class Mistake(NamedTuple):
     remedy: Worded
 
 
-def bare_name(name: str) -> str:
-    """A variable's name without quotes and without what cannot be seen."""
-    return "".join(letter for letter in name if letter not in _QUOTES and not _is_hidden(letter))
+def meant_name(name: str, known: Iterable[str]) -> str | None:
+    """Which of the `known` names is meant by a variable's name; None: it is none of them.
+
+    Letters that are not ASCII may stand for any: many look like one of ours, in a script in which
+    nobody names a setting.
+
+    Args:
+        name: As it was written.
+        known: The names of settings, in capitals.
+    """
+    bare = unicodedata.normalize("NFC", _bare(name)).upper()
+    if bare.isascii():
+        return bare if bare in known else None
+    pattern = "".join(re.escape(letter) if letter.isascii() else "." for letter in bare)
+    return next((each for each in known if re.fullmatch(pattern, each)), None)
 
 
-def find_mistake(variable: Variable, setting: FieldInfo) -> Mistake | None:
+def find_mistake(variable: Variable, name: str, setting: FieldInfo) -> Mistake | None:
     """The first thing that is wrong with `variable`, or None.
 
     Args:
         variable: As it was written.
+        name: The name that it is meant to have.
         setting: The setting that it is meant to set.
     """
-    name, where = bare_name(variable.name), variable.where
+    where = variable.where
     hidden = next(filter(_is_hidden, variable.name + variable.text + variable.value), None)
     if hidden is not None:
         return Mistake(
@@ -61,10 +75,32 @@ def find_mistake(variable: Variable, setting: FieldInfo) -> Mistake | None:
             ),
             worded("Delete the line and type it anew, instead of pasting it."),
         )
-    if variable.name != name or variable.value[0] in _QUOTES or variable.value[-1] in _QUOTES:
+    if any(letter in _QUOTES for letter in (*variable.name, variable.value[0], variable.value[-1])):
         return Mistake(
             worded("{name} ({where}) is in typographic quotes", name=name, where=where),
             worded("Use straight quotes, or none."),
+        )
+    strange = next((letter for letter in variable.name if not letter.isascii()), None)
+    if strange is not None:
+        return Mistake(
+            worded(
+                "{name} ({where}) is written with a letter that only looks like one of its own, "
+                "{character}",
+                name=name,
+                where=where,
+                character=_told(strange),
+            ),
+            worded("Type the name anew, instead of pasting it."),
+        )
+    if variable.sign != "=":
+        return Mistake(
+            worded(
+                "{name} ({where}) is followed by {character} in place of an equals sign",
+                name=name,
+                where=where,
+                character=_told(variable.sign),
+            ),
+            worded("Write the line as NAME=value, or put # in front of it."),
         )
     secret = SecretStr in (setting.annotation, *get_args(setting.annotation))
     if (secret or name.endswith(_IDENTIFIERS)) and _PLACEHOLDER.search(variable.value):
@@ -84,6 +120,11 @@ def find_mistake(variable: Variable, setting: FieldInfo) -> Mistake | None:
             worded("Copy the key again, from where the vendor shows it."),
         )
     return None
+
+
+def _bare(name: str) -> str:
+    """A variable's name without quotes and without what cannot be seen."""
+    return "".join(letter for letter in name if letter not in _QUOTES and not _is_hidden(letter))
 
 
 def _is_hidden(letter: str) -> bool:

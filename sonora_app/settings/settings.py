@@ -21,7 +21,7 @@ from sonora_app.settings.env_file import (
 )
 from sonora_app.settings.environment import ENV_FILE, names
 from sonora_app.settings.local import LocalSettings
-from sonora_app.settings.mistakes import Mistake, bare_name, find_mistake
+from sonora_app.settings.mistakes import Mistake, find_mistake, meant_name
 from sonora_app.settings.process import ProcessSettings
 from sonora_app.settings.storage import StorageSettings
 from sonora_app.settings.talk import TalkSettings
@@ -66,12 +66,12 @@ def load_settings() -> Settings:
             variables and the lines, not the values.
     """
     fields = {name: field for field in Settings.model_fields.values() for name in names(field)}
-    variables = [*file_variables(ENV_FILE), *environment_variables(fields)]
+    variables = [*file_variables(ENV_FILE), *environment_variables()]
     mistakes = [
         mistake
         for variable in variables
-        if (field := fields.get(bare_name(variable.name).upper()))
-        and (mistake := find_mistake(variable, field))
+        if (name := meant_name(variable.name, fields))
+        and (mistake := find_mistake(variable, name, fields[name]))
     ]
     if mistakes:
         raise _unusable(mistakes)
