@@ -3,7 +3,7 @@
 import os
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -92,11 +92,11 @@ def named_variables(file: Path) -> dict[str, str]:
 def _parts(name: str, value: str | None) -> tuple[str, str, str]:
     """A name, the sign that follows it, and the value, which dotenv takes for one long name where
     the sign is none that it knows."""
-    if value is None:
-        name, sign, value = re.split(f"([{_LIKE_EQUALS}:：]|$)", name, maxsplit=1)
-        return name, sign, value
-    found = re.fullmatch(f"([^{_LIKE_EQUALS}]+)([{_LIKE_EQUALS}])(.*)", name)
-    return (found[1], found[2], f"{found[3]}={value}") if found else (name, "=", value)
+    signs = _LIKE_EQUALS if value is not None else f"{_LIKE_EQUALS}:："
+    found = re.fullmatch(f"([^{signs}]+)([{signs}])(.*)", name)
+    if found is None:
+        return name, "=", value or ""
+    return found[1], found[2], found[3] if value is None else f"{found[3]}={value}"
 
 
 def _text(file: Path) -> str:
