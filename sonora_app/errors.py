@@ -89,6 +89,16 @@ class MessageError(SonoraError):
         self.code = code
 
 
+class BusyError(SonoraError):
+    """All places for calls are taken."""
+
+    code = ErrorCode.AT_CAPACITY
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("All lines are busy. Try again in a moment.")
+
+
 class ConversationRefusedError(SonoraError):
     """This caller may not open that conversation. The words tell nothing about why."""
 

@@ -12,6 +12,7 @@ from loguru import logger
 from sonora_app.call.call import Call
 from sonora_app.call.opening import OpeningRequest
 from sonora_app.errors import (
+    BusyError,
     ConversationRefusedError,
     ErrorCode,
     MessageError,
@@ -76,6 +77,9 @@ class Opener:
         """
         async with self._opening:
             if self._call.opened is None:
+                if self._call.only_takes_over:
+                    # Where there is no place for one that is not waited for, it is told so.
+                    return None
                 if self._verifier is not None or not self._call.settings.is_local:
                     logger.info("Nobody named a conversation: ending the call")
                     await self._call.driver.fire_if_possible(
@@ -104,6 +108,12 @@ class Opener:
                 )
             try:
                 await self._request(claim, await self._established_user(claim), cause=cause)
+            except BusyError:
+                # A place would have to be free first: the page calls again.
+                await self._call.driver.fire_if_possible(
+                    "give_up_waiting", cause=EndReason.NO_CONVERSATION
+                )
+                raise
             except (ConversationRefusedError, TokenRefusedError) as error:
                 self._refusals += 1
                 logger.warning(

@@ -111,6 +111,15 @@ class Call:
         await self.driver.start({STATE_KEY: self, **self.prompt_facts()})
 
     @property
+    def only_takes_over(self) -> bool:
+        """Whether it may open no conversation but one that another call talks in, and will end."""
+        return self._lookup.only_takes_over
+
+    def only_take_over(self) -> None:
+        """Open no conversation from here on but one that another call of the process talks in."""
+        self._lookup.only_takes_over = True
+
+    @property
     def lines(self) -> Lines:
         """What is said in fixed words, in the call's language."""
         return self.services.lines
@@ -168,7 +177,8 @@ class Call:
         self.opened = self.memory.begin(opened, request, found.known)
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
-        back = fitting_lines.told_on_return(self.lines, self.opened, memory=self.memory.prompt())
+        memory = self.memory.prompt() if opened.back else ""
+        back = fitting_lines.told_on_return(self.lines, self.opened, memory=memory)
         if told := [*opened.history, *back]:
             await self.worker.queue_frame(
                 LLMMessagesAppendFrame(messages=list[Any](told), run_llm=False)

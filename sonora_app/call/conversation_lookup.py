@@ -9,6 +9,7 @@ from sonora_app.call.memory_use import known_to, opening_recall
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.call.returning import CASE
 from sonora_app.call.services import CallServices
+from sonora_app.errors import BusyError
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.settings import Settings
 from sonora_app.storage.prefetch import Reading
@@ -26,6 +27,7 @@ class ConversationLookup:
         driver: Moves the call through its flow.
         transport: The name of the transport.
         others: The other calls of this process; None knows of none.
+        only_takes_over: Whether nothing is found but what another call of the process talks in.
     """
 
     settings: Settings
@@ -34,6 +36,7 @@ class ConversationLookup:
     driver: FlowDriver
     transport: str
     others: OtherCalls | None
+    only_takes_over: bool = False
 
     def __post_init__(self) -> None:
         """Read nothing yet."""
@@ -61,11 +64,18 @@ class ConversationLookup:
         key = request.conversation_id, request.user_id
         found = known_to(request, await self.reading.found(*key))
         opened = self._opened_from(request, found)
+        if self.only_takes_over and not self._has_place_in(opened):
+            raise BusyError
         if await make_way(opened, self.store, self.others):
             by_now = await self.reading.by_now(found, opened.conversation_id, request.user_id)
             found = known_to(request, by_now)
             opened = self._opened_from(request, found, made_way=True)
         return opened, found
+
+    def _has_place_in(self, opened: OpenedConversation) -> bool:
+        return self.others is not None and self.others.has_place_in(
+            opened.conversation_id, opened.owner_id
+        )
 
     def _opened_from(
         self, request: OpeningRequest, found: Found, *, made_way: bool = False

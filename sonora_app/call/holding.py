@@ -26,6 +26,11 @@ _CLAIM_SECS = 1.5
 class OtherCalls(Protocol):
     """The other calls of this process."""
 
+    def has_place_in(self, conversation_id: UUID, owner_id: str | None) -> bool:
+        """Whether a call beyond the limit may go on with a conversation, which is `owner_id`'s:
+        another talks in it, which will end for this one, or a place is free by now."""
+        ...
+
     def opening(self, conversation_id: UUID) -> AbstractAsyncContextManager[object]:
         """Be the only call that is about to open a conversation: another one waits until the block
         ends, and then finds this call among those that make way."""

@@ -84,6 +84,11 @@ class Presence:
         """Whether it is open if what is being said now is heard."""
         return self._silent_secs > _DOUBTFUL_SECS[self._sends_sound]
 
+    @property
+    def missing(self) -> bool:
+        """Whether nothing has come for so long that what is being said now is not heard."""
+        return self._silent_secs >= MISSED_SECS
+
     def connected(self) -> None:
         """The client has connected, for the first time or anew. It is there."""
         self._connected = self.there = True

@@ -156,6 +156,20 @@ class Session:
         opened = self._call.opened
         return opened is not None and conversation_id in (opened.conversation_id, opened.asked_for)
 
+    @property
+    def deserted(self) -> bool:
+        """Whether nothing has come from the client for a moment, or the client has left."""
+        return self._client_left or self._call.presence.missing
+
+    @property
+    def has_conversation(self) -> bool:
+        """Whether the call has opened a conversation."""
+        return self._call.opened is not None
+
+    def only_take_over(self) -> None:
+        """Have the call open no conversation but one that another call of the process talks in."""
+        self._call.only_take_over()
+
     async def turn_away(self, message: str) -> None:
         """End a call that has no conversation, since there is no place for it; say so."""
         await self._call.page.tell(Notice(code=ErrorCode.AT_CAPACITY, message=message))

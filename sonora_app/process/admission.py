@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonora_app.page.start_request import parse_start_request
-from sonora_app.process.calls import Calls, Refusal
+from sonora_app.process.calls import Calls, Refusal, Wish
 
 _START = re.compile(r"/start")
 _CALL = re.compile(r"(?:/sessions/([^/]+))?/api/offer|/ws(/.*)?")
@@ -26,7 +26,8 @@ class TakesSoManyCalls:
 
     `/start` is refused as the offer would be. A call that goes on may still renegotiate. Whoever
     names a conversation that a call talks in may come back to it, though all places are taken: by a
-    reload, of which the bot does not know yet. `Calls` sees that they do.
+    reload, of which the bot does not know yet. So may whoever names nothing yet, while a client is
+    not heard from. `Calls` sees that they do.
 
     Args:
         app: What holds the calls.
@@ -37,7 +38,7 @@ class TakesSoManyCalls:
         """Stand before `app`."""
         self._app = app
         self._calls = calls
-        self._returning: dict[str, UUID] = {}
+        self._returning: dict[str, UUID | Wish] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, or refuse it."""
@@ -53,29 +54,29 @@ class TakesSoManyCalls:
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._calls.refusal() is not None:
             asked, receive = await _json(receive)
-            returns_to = _conversation(asked.get("body"))
-            if refusal := self._calls.refusal(returns_to):
+            wish = _wish(asked.get("body"))
+            if refusal := self._calls.refusal(wish):
                 await _busy(refusal)(scope, receive, send)
                 return
-            send = self._noting(returns_to, send)
+            send = self._noting(wish, send)
         await self._app(scope, receive, send)
 
     async def _begin(
         self, session_id: str | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
         offer: dict[str, Any] = {}
-        returns_to = self._returning.get(session_id or "")
-        if scope["type"] == "http" and self._calls.refusal(returns_to) is not None:
+        wish = self._returning.get(session_id or "", Wish.NEW)
+        if scope["type"] == "http" and self._calls.refusal(wish) is not None:
             offer, receive = await _json(receive)
-            returns_to = _conversation(offer.get("request_data"))
+            wish = _wish(offer.get("request_data"))
         # The call runs inside this: as the request's background task, or as its socket's handler.
-        with self._calls.expecting(returns_to) as refusal:
+        with self._calls.expecting(wish) as refusal:
             if offer.get("pc_id"):
                 # For a connection that there is, by what it says itself.
                 refusal = None
             await (self._app if refusal is None else _busy(refusal))(scope, receive, send)
 
-    def _noting(self, returns_to: UUID | None, send: Send) -> Send:
+    def _noting(self, wish: UUID | Wish, send: Send) -> Send:
         """Sends the answer to `/start`, and notes which session is for whom who comes back."""
         answer = b""
 
@@ -83,11 +84,11 @@ class TakesSoManyCalls:
             nonlocal answer
             if message["type"] == "http.response.body":
                 answer += message.get("body", b"")
-                if not message.get("more_body") and returns_to is not None:
+                if not message.get("more_body") and wish is not Wish.NEW:
                     session_id = _object(answer).get("sessionId")
                     while len(self._returning) >= _MOST_RETURNING:
                         del self._returning[next(iter(self._returning))]
-                    self._returning[str(session_id)] = returns_to
+                    self._returning[str(session_id)] = wish
             await send(message)
 
         return noted
@@ -106,10 +107,12 @@ def _busy(refusal: Refusal) -> JSONResponse:
     )
 
 
-def _conversation(asked: Any) -> UUID | None:  # noqa: ANN401  # JSON from outside
-    """The conversation that a caller asks for, or None."""
+def _wish(asked: Any) -> UUID | Wish:  # noqa: ANN401  # JSON from outside
+    """What a caller asks for, by what comes with the connection."""
     named = parse_start_request(asked)
-    return named.conversation_id if named else None
+    if named is None:
+        return Wish.UNSAID
+    return named.conversation_id or Wish.NEW
 
 
 async def _json(receive: Receive) -> tuple[dict[str, Any], Receive]:

@@ -5,13 +5,14 @@ import contextlib
 import sys
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Protocol
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from loguru import logger
 
-from sonora_app.errors import ErrorCode
+from sonora_app.errors import BusyError, ErrorCode
 from sonora_app.runtime.memory import give_memory_back
 from sonora_app.storage.records import EndReason
 
@@ -43,7 +44,16 @@ class Refusal:
     code: ErrorCode = ErrorCode.AT_CAPACITY
 
 
-_BUSY = Refusal("All lines are busy. Try again in a moment.", _BUSY_SECS)
+_BUSY = Refusal(BusyError().message, _BUSY_SECS)
+
+
+class Wish(Enum):
+    """What a caller wants who does not name the conversation of a call that there was."""
+
+    NEW = auto()
+    """A conversation that nobody talks in."""
+    UNSAID = auto()
+    """Something that is still to be said, by a message."""
 
 
 class EndableCall(Protocol):
@@ -60,6 +70,20 @@ class EndableCall(Protocol):
 
     def talks_in(self, conversation_id: UUID) -> bool:
         """Whether it talks in a conversation, or in what stands in for it."""
+        ...
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nothing has come from its client for a moment, or the client has left."""
+        ...
+
+    @property
+    def has_conversation(self) -> bool:
+        """Whether it has opened a conversation."""
+        ...
+
+    def only_take_over(self) -> None:
+        """Have the call open no conversation but one that another call of the process talks in."""
         ...
 
     async def turn_away(self, message: str) -> None:
@@ -101,7 +125,7 @@ class Calls:
         self.stopping = False
         self.misconfigured: str | None = None
         self._held: dict[asyncio.Task[Any], EndableCall] = {}
-        self._expected: dict[asyncio.Task[Any], UUID | None] = {}
+        self._expected: set[asyncio.Task[Any]] = set()
         # Each stays as long as a call holds it or waits for it.
         self._opening: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
@@ -109,42 +133,42 @@ class Calls:
         """How many calls are in progress."""
         return len(self._held)
 
-    def refusal(self, returns_to: UUID | None = None) -> Refusal | None:
+    def refusal(self, wish: UUID | Wish = Wish.NEW) -> Refusal | None:
         """Why no other call can be taken now, or None where one can.
 
         Args:
-            returns_to: The conversation that it wants to go on with. Where one in progress talks in
-                that, it will end for this one, which may be one beyond the limit until then.
+            wish: The conversation that it wants to go on with. Where one in progress talks in
+                that, it will end for this one, which may be one beyond the limit until then. So
+                may one that has not said yet what it wants, where the client of one in progress
+                may be gone: it may be the same.
         """
         if self.misconfigured is not None:
             return Refusal(self.misconfigured, _STOPPED_SECS, ErrorCode.MISCONFIGURED)
         if self.stopping:
             return Refusal("This bot is being stopped. Try again in a moment.", _STOPPED_SECS)
-        taken = len(self._held.keys() | self._expected.keys())
-        spare = returns_to is not None and any(
-            call.talks_in(returns_to) for call in self._held.values()
-        )
+        taken = len(self._held.keys() | self._expected)
+        spare = any(_may_end_for(call, wish) for call in self._held.values())
         return None if taken < self.limit + spare else _BUSY
 
     @contextlib.contextmanager
-    def expecting(self, returns_to: UUID | None = None) -> Generator[Refusal | None]:
+    def expecting(self, wish: UUID | Wish = Wish.NEW) -> Generator[Refusal | None]:
         """Keep a place for the call that this task is about to hold; gives why it cannot be.
 
         A call and the request that begins it are one task, for which one place is kept.
 
         Args:
-            returns_to: See `refusal`.
+            wish: See `refusal`.
         """
         task = _current_task()
         again = task in self._expected
-        refusal = self.refusal(returns_to) if self.stopping or not again else None
+        refusal = self.refusal(wish) if self.stopping or not again else None
         if refusal is None:
-            self._expected.setdefault(task, returns_to)
+            self._expected.add(task)
         try:
             yield refusal
         finally:
             if not again:
-                self._expected.pop(task, None)
+                self._expected.discard(task)
 
     @contextlib.asynccontextmanager
     async def holding(self, call: EndableCall) -> AsyncGenerator[None]:
@@ -156,7 +180,8 @@ class Calls:
         self._held[task] = call
         returning = None
         if len(self._held) > self.limit:
-            returning = asyncio.create_task(self._has_returned(call, self._expected.get(task)))
+            call.only_take_over()
+            returning = asyncio.create_task(self._has_returned(call))
         try:
             yield
         finally:
@@ -190,6 +215,12 @@ class Calls:
                 logger.opt(exception=outcome).error("A call cannot be ended")
         await self._cancel_after(within_secs)
 
+    def has_place_in(self, conversation_id: UUID, owner_id: str | None) -> bool:
+        """See `OtherCalls.has_place_in`."""
+        return len(self._held) <= self.limit or any(
+            call.holds(conversation_id, owner_id) for call in self._held.values()
+        )
+
     @contextlib.asynccontextmanager
     async def opening(self, conversation_id: UUID) -> AsyncGenerator[None]:
         """See `OtherCalls.opening`."""
@@ -213,10 +244,10 @@ class Calls:
         while self._held:
             await asyncio.wait(self._held, return_when=asyncio.ALL_COMPLETED)
 
-    async def _has_returned(self, call: EndableCall, returns_to: UUID | None) -> None:
-        """See that a call beyond the limit goes on with the conversation that it came back to."""
+    async def _has_returned(self, call: EndableCall) -> None:
+        """See that a call beyond the limit goes on with a conversation that it came back to."""
         await asyncio.sleep(_RETURN_SECS)
-        if returns_to is None or not call.talks_in(returns_to):
+        if not call.has_conversation:
             logger.warning("A call beyond the limit went on with no conversation: it ends")
             await call.turn_away(_BUSY.message)
 
@@ -230,6 +261,13 @@ class Calls:
             for task in late:
                 task.cancel()
             await asyncio.wait(late, timeout=_CANCELLED_WITHIN_SECS)
+
+
+def _may_end_for(call: EndableCall, wish: UUID | Wish) -> bool:
+    """Whether a call in progress may end for one that is about to begin, with such a wish."""
+    if isinstance(wish, UUID):
+        return call.talks_in(wish)
+    return wish is Wish.UNSAID and call.deserted
 
 
 def _current_task() -> asyncio.Task[Any]:

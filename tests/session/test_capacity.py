@@ -60,9 +60,7 @@ async def test_a_caller_too_many_is_told_that_all_lines_are_busy(bot: BotProcess
             await client.event("message-recorded", after=so_far, timeout_secs=20)
 
     # An offer would take the place that is looked for.
-    async with asyncio.timeout(20), httpx.AsyncClient(base_url=bot.url) as http:
-        while (await http.post("/start", json={"transport": "webrtc"})).status_code == 503:
-            await asyncio.sleep(0.2)
+    await let_in(bot)
     async with page(bot.url) as client:
         await client.ready()
         opened = await client.action("set_conversation_id", user_id="later")
@@ -93,9 +91,7 @@ async def test_who_comes_back_is_let_in_though_all_lines_are_busy(bot: BotProces
             with pytest.raises(KeyError):
                 await stack.enter_async_context(page(bot.url, body=named))
 
-        async with asyncio.timeout(20):
-            while (await started(bot, back)).status_code == 503:
-                await asyncio.sleep(0.2)
+        await let_in(bot, **back)
         new = await stack.enter_async_context(page(bot.url, body=back))
         await new.ready()
         opened = await new.event("conversation-opened", timeout_secs=20)
@@ -109,10 +105,29 @@ async def test_who_comes_back_is_let_in_though_all_lines_are_busy(bot: BotProces
         assert opened["conversation_id"] == other["conversation_id"]
         assert not new.closed.is_set()
 
+        # And where it is said only by message, while somebody's client is silent.
+        assert [answer.status_code for answer in await refusals(bot)] == [503, 503]
+        new.vanish()
+        await let_in(bot)
+        newcomer = await stack.enter_async_context(page(bot.url))
+        await newcomer.ready()
+        refused = await newcomer.action("set_conversation_id", user_id="zoe")
+        assert refused["data"]["code"] == "at_capacity"
+        assert [answer.status_code for answer in await refusals(bot)] == [503, 503]
+        await newcomer.event("conversation-ended", reason="no_conversation", timeout_secs=20)
+        await let_in(bot)
+        newest = await stack.enter_async_context(page(bot.url))
+        await newest.ready()
+        opened = (await newest.action("set_conversation_id", **back))["data"]["d"]
+        assert (opened["conversation_id"], opened["put_back"]) == (old["conversation_id"], True)
 
-async def started(bot: BotProcess, body: dict[str, str]) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=bot.url) as http:
-        return await http.post("/start", json={"transport": "webrtc", "body": body})
+
+async def let_in(bot: BotProcess, **body: str) -> None:
+    """Wait until a start request that says this is let in."""
+    request = {"transport": "webrtc", "body": body}
+    async with asyncio.timeout(20), httpx.AsyncClient(base_url=bot.url) as http:
+        while (await http.post("/start", json=request)).status_code == 503:
+            await asyncio.sleep(0.2)
 
 
 async def test_a_connection_that_there_is_not_makes_no_room(bot: BotProcess) -> None:

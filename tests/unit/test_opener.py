@@ -67,6 +67,7 @@ class StubCall:
         self.reading = Reading(journal, self.settings)
         self.opened: OpenedConversation | None = None
         self.driver = StubDriver()
+        self.only_takes_over = False
         self.requests: list[OpeningRequest] = []
         self.failing = False
 
