@@ -59,7 +59,14 @@ async def begin(store: MirroredStore, conversation_id: UUID, user_id: str) -> Op
     claim = SetConversationId(conversation_id=conversation_id, user_id=user_id)
     found = await store.look_up(conversation_id, user_id, message_limit=40, deadline_secs=5)
     settings = Settings.model_validate({})
-    return open_conversation(claim, found, settings=settings, transport="test", app_version="1")
+    return open_conversation(
+        claim,
+        found,
+        settings=settings,
+        transport="test",
+        app_version="1",
+        returnable=["conversation"],
+    )
 
 
 def words(transcript: Transcript | None) -> list[str | None]:
@@ -144,8 +151,10 @@ async def test_a_call_whose_place_is_not_known_waits_for_the_journal(
 async def test_a_journal_that_is_deleted_loses_nothing_that_supabase_has(
     store: MirroredStore, journal: Journal, api: SupabaseApi, tmp_path: Path
 ) -> None:
-    opened = await begin(store, uuid4(), f"user-{uuid4()}")
+    user_id = f"user-{uuid4()}"
+    opened = await begin(store, uuid4(), user_id)
     recorder = store.recorder(opened, on_written=NOBODY_KNOWS, on_health=NOBODY_KNOWS)
+    recorder.transition("greeting", "conversation", trigger="greeting_finished", arguments={})
     said = [f"{number}" for number in range(6)]
     for number, one in enumerate(said):
         if number == 3:
@@ -153,10 +162,20 @@ async def test_a_journal_that_is_deleted_loses_nothing_that_supabase_has(
             remove(tmp_path / "journal.db", "all its files")
         recorder.message(Role.USER, one, node="conversation")
         await until(lambda: not recorder.pending)
-    recorder.end(EndReason.GOODBYE, metrics={})
+    # Whoever comes back meanwhile is put back where Supabase says that the talk is.
+    put_back = [await begin(store, opened.conversation_id, user_id)]
+    recorder.end(EndReason.SHUTDOWN, metrics={})
     assert await recorder.aclose(timeout_secs=5) == 0
     assert await store.settle(timeout_secs=10) == 0
     there = await api.transcript(opened.conversation_id)
     assert words(there) == said
     assert words(await store.transcript(opened.conversation_id)) == said
     assert (await journal.outbox.counts()).set_aside == 0
+    # Likewise where nothing of the talk was ever in this journal.
+    remove(tmp_path / "journal.db", "all its files")
+    put_back.append(await begin(store, opened.conversation_id, user_id))
+    for again in put_back:
+        assert again.back is not None
+        assert again.back.node == "conversation"
+        assert [message["content"] for message in again.history[-3:]] == said[-3:]
+        assert again.last_message_seq >= len(said)
