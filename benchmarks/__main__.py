@@ -89,6 +89,9 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     "remembered": lambda run: remembered.measure(
         repetitions=40 if run.quick else 100, checkout=run.checkout
     ),
+    "remembered-supabase": lambda run: remembered.measure(
+        repetitions=10 if run.quick else 40, checkout=run.checkout, in_supabase=True
+    ),
     "tools": lambda run: tools.measure(calls=1 if run.quick else 4, checkout=run.checkout),
     "pictures": lambda run: pictures.measure(
         repetitions=2 if run.quick else 6, checkout=run.checkout

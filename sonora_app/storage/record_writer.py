@@ -33,6 +33,8 @@ _DROPPED = Message | Transition | ToolCall | ToolCallUpdate
 """What may be dropped where memory runs out: what was said or done."""
 
 _BATCH = 64
+_OPENING_SECS = 0.03
+"""How long after a call began its first records are written. Opening it takes half as long."""
 _FIRST_RETRY_SECS = 0.2
 _LONGEST_RETRY_SECS = 10.0
 _FAILING_AFTER = 3
@@ -131,6 +133,8 @@ class RecordWriter:
 
     async def run(self) -> None:
         """Write until everything is written and `end` was called, or until cancelled."""
+        # What opening a call records is written in one go, and does not hold up the opening itself.
+        await asyncio.sleep(_OPENING_SECS)
         while not self._ended:
             self._take(await self._waiting.get())
             failures = 0
