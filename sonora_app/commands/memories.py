@@ -28,7 +28,7 @@ from sonora_app.memories.facts import MAX_CONTENT_CHARS, end_of_day, last_day
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import read_known
-from sonora_app.storage.records import Memory, Record
+from sonora_app.storage.records import Memory, Record, utc_now
 from sonora_app.storage.store import Known, Recall
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.wording.translation import say
@@ -217,15 +217,33 @@ def _table(memories: tuple[Memory, ...]) -> Table:
     table.add_column(say("Fact"), overflow="fold")
     table.add_column(say("Said"), no_wrap=True)
     table.add_column(say("Until"), no_wrap=True)
+    by_id, now = {memory.id: memory for memory in memories}, utc_now()
     for memory in memories:
+        instead = by_id.get(memory.replaced_by) if memory.replaced_by else None
         cells = (
             str(memory.id),
-            memory.content,
+            _on_one_line(memory.content) if memory.holds(now) else _past(memory, instead),
             local_time(memory.created_at),
             _until(memory.valid_until) if memory.valid_until else "–",
         )
-        table.add_row(*(Text(plain(cell)) for cell in cells))
+        table.add_row(*(Text("\n".join(map(plain, cell.split("\n")))) for cell in cells))
     return table
+
+
+def _past(memory: Memory, instead: Memory | None) -> str:
+    """A fact that holds no more: what it said, until when it held, and what holds in its place."""
+    parts = [_on_one_line(memory.content)]
+    if memory.valid_until is not None:
+        parts.append(say("Held until {moment}.", moment=_until(memory.valid_until)))
+    if instead is not None:
+        parts.append(say("In its place: {fact}", fact=_on_one_line(instead.content)))
+    elif memory.replaced_by is not None:
+        parts.append(say("In its place: {fact}", fact=say("something that was forgotten")))
+    return "\n".join(parts)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _until(moment: datetime) -> str:

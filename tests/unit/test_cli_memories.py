@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sonora_app.cli import app
+from sonora_app.commands.readable import local_time
 from sonora_app.memories import owner
 from sonora_app.storage.journal.journal import Journal
 
@@ -75,6 +77,10 @@ def test_the_same_again_is_not_kept_twice_and_what_is_replaced_is_history() -> N
         (first, second),
     ]
     assert data_of("export", "ana")["memories"] == history
+    ended_at = datetime.fromisoformat(history[1]["valid_until"])
+    listed = " ".join(done("list", "ana", "--past").split())
+    assert f"Held until {local_time(ended_at)}. In its place: Vive en Lima." in listed
+    assert listed.count("Held until") == 1
 
 
 @pytest.mark.parametrize(
