@@ -115,7 +115,12 @@ async def remember(
     return told, TRANSITION_IN_YAML
 
 
-async def forget(flow_manager: FlowManager, about: str, numbers: list[int] | None = None) -> Result:
+async def forget(
+    flow_manager: FlowManager,
+    about: str,
+    numbers: list[int] | None = None,
+    everything: bool = False,
+) -> Result:
     """Forget what is remembered about the person, because they ask for it.
 
     If several facts are found, none is forgotten yet: say them, ask which, and call it again with
@@ -124,9 +129,13 @@ async def forget(flow_manager: FlowManager, about: str, numbers: list[int] | Non
     Args:
         about: What it is about, in the person's words.
         numbers: The numbers of the remembered facts to forget, once it is clear which.
+        everything: Whether they want all forgotten that was ever remembered of them. Ask first
+            whether they are sure.
     """
     chosen = [_number(number) for number in numbers] if isinstance(numbers, list) else []
-    return await _call(flow_manager).memory.forget(str(about), chosen), TRANSITION_IN_YAML
+    memory = _call(flow_manager).memory
+    told = await memory.forget(str(about), chosen, everything=everything is True)
+    return told, TRANSITION_IN_YAML
 
 
 async def allow_memory(flow_manager: FlowManager, allowed: bool) -> Result:

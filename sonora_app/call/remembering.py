@@ -10,6 +10,7 @@ from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app.call import fitting_lines
+from sonora_app.call.forgetting import forget_everything
 from sonora_app.call.memory_use import opening_recall, shown
 from sonora_app.call.opening import OpenedConversation, OpeningRequest
 from sonora_app.errors import StorageError
@@ -66,6 +67,7 @@ class Remembering:
         self._ever_told: set[str] = set()
         self._turns: list[SaidTurn] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._forgot_until = 0
         self._over = False
         self._name: str | None = None
         self._unfollow: Callable[[], None] = lambda: None
@@ -91,7 +93,11 @@ class Remembering:
         self.person = person
         if permission.proven:
             changes = self._store.memory_changes
-            self._unfollow = changes.follow(request.user_id, self._written_of_person)
+            self._unfollow = changes.follow(
+                request.user_id,
+                self._written_of_person,
+                known=lambda: [memory.id for _, memory in person.facts],
+            )
         self._name = person.name
         return fitting_lines.named(opened, person.name or opened.facts.name)
 
@@ -145,11 +151,14 @@ class Remembering:
         )
         return {"status": "kept" if kept else "known_already"}
 
-    async def forget(self, about: str, numbers: list[int]) -> dict[str, Any]:
+    async def forget(self, about: str, numbers: list[int], *, everything: bool) -> dict[str, Any]:
         """Forget facts, once it is clear which; what the model is told of it."""
         person = self.person
         if person is None or not person.permission.proven:
             return {"status": "nothing_found"}
+        if everything:
+            self._forgot_until = len(self._turns)
+            return await forget_everything(person, self.read)
         chosen = [memory for n in numbers if (memory := person.facts.get(n)) is not None]
         if not chosen:
             await self._look_for(about)
@@ -201,7 +210,10 @@ class Remembering:
     def review(self, review: Review) -> None:
         """Keep what the request after the call told."""
         if self.person is not None:
-            apply_review(review, self.person, self._turns, self._source())
+            # What was said before everything was to be forgotten is not learned from.
+            facts = [each for each in review.facts if each.said_in > self._forgot_until]
+            left = review.model_copy(update={"facts": facts})
+            apply_review(left, self.person, self._turns, self._source())
 
     def close(self) -> None:
         """The call is over: nothing is looked for or told any more."""

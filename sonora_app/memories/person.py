@@ -78,6 +78,7 @@ class Person:
         self._write = write
         self._listener = listener or Silent()
         self._over: dict[UUID, tuple[_End, str]] = {}
+        self._chosen_at = known.chosen_at
 
     @property
     def name(self) -> str | None:
@@ -90,6 +91,7 @@ class Person:
         """Take in what could not be read before."""
         if known.remembers is not None and self.permission.remembers is None:
             self.permission = self.permission.chosen(known.remembers)
+            self._chosen_at = known.chosen_at
         if not self.permission.uses:
             self.facts, self.shared, self.more = Facts(), (), False
         else:
@@ -189,15 +191,10 @@ class Person:
         )
         if "name" in new.metadata:
             new.metadata.pop("name")
-        now = utc_now()
-        self._write(
-            [
-                new,
-                MemoryUpdate(
-                    id=memory.id, user_id=self.user_id, replaced_by=new.id, forgotten_at=now
-                ),
-            ]
+        end = MemoryUpdate(
+            id=memory.id, user_id=self.user_id, replaced_by=new.id, forgotten_at=utc_now()
         )
+        self._write([new, end])
         self._drop(memory, "forgotten")
         if self.permission.uses:
             self.facts.add(new)
@@ -212,15 +209,20 @@ class Person:
         self._listener.memory_ended(memory, forgotten=False)
         self._listener.memory_changed()
 
-    def forget(self, memories: Sequence[Memory]) -> None:
-        """Forget facts for good: nothing of what they said stays."""
+    def forget(self, memories: Sequence[Memory], *, untold: bool = False) -> None:
+        """Forget facts for good: nothing of what they said stays.
+
+        Args:
+            memories: The facts.
+            untold: Whether they were told to nobody in this call, so that nobody is told their end.
+        """
         now = utc_now()
         self._write(
-            [
-                MemoryUpdate(id=memory.id, user_id=self.user_id, forgotten_at=now)
-                for memory in memories
-            ]
+            [MemoryUpdate(id=m.id, user_id=self.user_id, forgotten_at=now) for m in memories]
         )
+        if untold:
+            self._over |= {memory.id: ("forgotten", "") for memory in memories}
+            return
         for memory in memories:
             self._drop(memory, "forgotten")
             self._listener.memory_ended(memory, forgotten=True)
@@ -228,13 +230,9 @@ class Person:
 
     def choose(self, remembers: bool) -> None:
         """Note whether the person wants to be remembered."""
-        self._write(
-            [
-                MemoryChoice(
-                    id=uuid7(), user_id=self.user_id, remembers=remembers, created_at=utc_now()
-                )
-            ]
-        )
+        self._chosen_at = now = utc_now()
+        choice = MemoryChoice(id=uuid7(), user_id=self.user_id, remembers=remembers, created_at=now)
+        self._write([choice])
         self.permission = self.permission.chosen(remembers)
         if not self.permission.uses:
             self.facts, self.shared, self.more = Facts(), (), False
@@ -256,13 +254,17 @@ class Person:
         for record in records:
             if isinstance(record, Memory):
                 self._take_in_fact(record, replaced.get(record.id))
-            elif isinstance(record, MemoryChoice) and record.remembers != self.permission.remembers:
+            elif isinstance(record, MemoryChoice) and self._is_later(record):
+                self._chosen_at = record.created_at
                 self.permission = self.permission.chosen(record.remembers)
         if not self.permission.uses:
             self.facts, self.shared, self.more = Facts(), (), False
         if before != (self.permission, {memory.id for _, memory in self.facts}):
             self._listener.memory_changed()
         return self.permission.uses and not before[0].uses
+
+    def _is_later(self, choice: MemoryChoice) -> bool:
+        return self._chosen_at is None or choice.created_at > self._chosen_at
 
     def _take_in_end(self, record: MemoryUpdate, replaced: dict[UUID, Memory]) -> None:
         memory = self.facts.of_id(record.id)
@@ -289,7 +291,8 @@ class Person:
     @property
     def forgotten(self) -> tuple[str, ...]:
         """What was forgotten since this person is known, for whoever must not write it again."""
-        return tuple(content for end, content in self._over.values() if end == "forgotten")
+        over = self._over.values()
+        return tuple(content for end, content in over if content and end == "forgotten")
 
     def _drop(self, memory: Memory, end: _End) -> None:
         self._over[memory.id] = (end, memory.content)

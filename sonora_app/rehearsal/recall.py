@@ -43,8 +43,8 @@ def memory_move(
         if _has(text, key, lines):
             return CallTool("allow_memory", {"allowed": allowed})
     if (about := rest_after(text, "rehearsal.memory.forget_words", lines)) is not None:
-        numbers = [n for n, _ in _facts(turns)] if _is_everything(about, lines) else []
-        return CallTool("forget", {"about": about, "numbers": numbers})
+        everything = _is_everything(about, lines)
+        return CallTool("forget", {"about": about, "numbers": [], "everything": everything})
     if _has(text, "recall_words", lines):
         told = " ".join(fact for _, fact in _facts(turns))
         key = "told" if told else "nothing"

@@ -32,7 +32,8 @@ async def read_known(
         on_partial: Told why Supabase could not be read, where the journal's own is given instead.
 
     Raises:
-        StorageError: The journal cannot be read, or Supabase cannot and there is no journal.
+        StorageError: The journal cannot be read, or Supabase cannot and there is no journal, or
+            all is wanted.
     """
     here = await journal.known(user_id, recall) if journal else Known()
     if api is None:
@@ -40,7 +41,7 @@ async def read_known(
     try:
         there = await api.known(user_id, recall)
     except SupabaseError as error:
-        if journal is None:
+        if journal is None or recall.whole:
             raise
         on_partial(error)
         return here

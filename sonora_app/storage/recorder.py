@@ -121,8 +121,8 @@ class Recorder:
 
     def keep(self, records: Sequence[Record]) -> None:
         """Record what is made already, in its turn."""
-        for record in records:
-            self._note(partial(_same, record))
+        if records:
+            self._note(*(partial(_same, record) for record in records))
 
     def transition(
         self,

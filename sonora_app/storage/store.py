@@ -84,6 +84,7 @@ class Recall:
         words: Only those in which one of these words stands, in this or a similar spelling.
         shared: Whether the notes about everybody are wanted.
         id: Only the one of this id.
+        whole: Whether it is an error where what another store has of them cannot be read.
     """
 
     limit: int = 0
@@ -91,6 +92,7 @@ class Recall:
     words: tuple[str, ...] = ()
     shared: bool = False
     id: UUID | None = None
+    whole: bool = False
 
 
 NOTHING = Recall()

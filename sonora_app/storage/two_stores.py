@@ -18,12 +18,13 @@ from uuid import UUID
 from loguru import logger
 
 from sonora_app.errors import StorageError
+from sonora_app.storage import memory_changes
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import joined_known, read_known
 from sonora_app.storage.merged_reads import read_listings, read_tool_calls, read_transcript
 from sonora_app.storage.positions import later_standing
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import Message, Record, RecordedCall, StorageHealth
+from sonora_app.storage.records import AnyMemory, Message, Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.storage.store import NOTHING, Found, Known, Listing, Opening, Recall, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
@@ -31,6 +32,7 @@ from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.storage.supabase.file_shipper import FileShipper
 from sonora_app.storage.supabase.holders import Holders
+from sonora_app.storage.supabase.memory_news import read_news
 from sonora_app.storage.supabase.mirrored_files import MirroredFiles
 from sonora_app.storage.supabase.past import apply_past
 from sonora_app.storage.supabase.shipper import Shipper
@@ -83,6 +85,7 @@ class MirroredStore:
         self._file_shipper = FileShipper(journal.files.folder, journal, api)
         self._shipping_files = asyncio.create_task(self._aside.run(self._file_shipper.run()))
         self.memory_changes = journal.memory_changes
+        self.memory_changes.look_behind = self._memory_news
         self.files = MirroredFiles(journal.files, Bucket(api), self._aside)
         journal.unwritten.past = self._past
 
@@ -208,7 +211,7 @@ class MirroredStore:
     async def aclose(self) -> None:
         """Stop shipping, and let go of both. What is in the outbox stays there."""
         await self._journal.finish()
-        self._journal.unwritten.past = None
+        self._journal.unwritten.past = self.memory_changes.look_behind = None
         tasks = (self._shipping, self._looking, self._shipping_files)
         for task in tasks:
             task.cancel()
@@ -220,6 +223,9 @@ class MirroredStore:
 
     async def _past(self, call: RecordedCall, records: Sequence[Record]) -> Sequence[bool]:
         return await self._aside.run(apply_past(self._journal.outbox, self._api, call, records))
+
+    async def _memory_news(self, wanted: memory_changes.Wanted) -> Sequence[AnyMemory]:
+        return await self._aside.run(read_news(self._api, wanted))
 
     async def _log_unshipped(self, until: int | None = None) -> None:
         if self._unshipped is None:

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -19,7 +19,14 @@ from simulators.clients.bot_process import running_bot
 from simulators.clients.webrtc import page
 from simulators.vendors.openai import OpenAIVendor, ToolCall
 from sonora_app.memories.facts import end_of_day
-from sonora_app.storage.records import Conversation, Memory, utc_now, uuid7
+from sonora_app.storage.records import (
+    Conversation,
+    Memory,
+    MemoryChoice,
+    MemoryUpdate,
+    utc_now,
+    uuid7,
+)
 from tests.session.remembering import (
     LANGUAGES,
     NOTHING_NEW,
@@ -408,8 +415,24 @@ async def test_what_the_console_forgets_is_gone_from_the_call_that_goes_on(
         assert (call.told, (await call.result())["status"]) == ([], "off")
         assert (await console.put("memories", json={**whose, "remembers": True})).is_success
         await call.answers(keeps=True)
+        # Another process does so, such as `sonora memories forget`.
+        await call.says("Uno.")
+        await world.has(user, "Vive en Lima.")
+        quito = UUID((await call.kept("Vive en Quito."))["memory"]["id"])
+        await world.write(MemoryUpdate(id=quito, user_id=user, forgotten_at=utc_now()))
+        await call.ended(id=str(quito), forgotten=True)
+        await call.says(ASK["es"])
+        assert call.told == ["Vive en Lima."]
+        await world.write(
+            MemoryChoice(id=uuid7(), user_id=user, remembers=False, created_at=utc_now())
+        )
+        await call.answers(keeps=False)
+        await world.write(
+            MemoryChoice(id=uuid7(), user_id=user, remembers=True, created_at=utc_now())
+        )
+        await call.answers(keeps=True)
     # Nor is it learned from what was said, and what sums that up is told to leave it out.
-    assert list(await world.holds(user)) == ["Vive en Quito."]
+    assert list(await world.holds(user)) == ["Vive en Lima."]
     asked = [body for body in vendor.bodies if not body["stream"]][-1]["messages"][0]["content"]
     assert f"- <quoted>{fact}</quoted>" in asked
 
@@ -689,7 +712,8 @@ async def test_nothing_that_is_remembered_becomes_an_instruction(
 
 async def test_a_long_fact_is_cut_and_ten_thousand_are_bounded(world: World):
     user = somebody()
-    world.script = {"Largo.": remember("a" * 4_000)}
+    everything = ToolCall("forget", {"about": "todo", "everything": True})
+    world.script = {"Largo.": remember("a" * 4_000), "Olvida todo.": everything}
     made_at = utc_now() - timedelta(days=1)
     await world.write(
         *(
@@ -715,8 +739,13 @@ async def test_a_long_fact_is_cut_and_ten_thousand_are_bounded(world: World):
                 await call.says(ASK["es"])
         answer = (await call.action("list_memories"))["data"]["d"]
         assert (len(answer["memories"]), answer["more"]) == (50, True)
-    kept = [c for c in await world.rows(user) if c.startswith("aaa")]
-    assert [len(each) for each in kept] == [500]
+        kept = [c for c in await world.rows(user) if c.startswith("aaa")]
+        assert [len(each) for each in kept] == [500]
+        await call.says("Olvida todo.")
+        assert (await call.result())["count"] == 10_002
+        await call.says(ASK["es"])
+        assert call.told == []
+    assert await world.rows(user) == {}
 
 
 async def test_markup_is_kept_as_it_is_and_told_as_text(world: World):

@@ -16,6 +16,7 @@ from supabase import AsyncClient
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Entry
 from sonora_app.storage.known import joined_known
+from sonora_app.storage.memory_changes import Wanted
 from sonora_app.storage.records import (
     Conversation,
     Memory,
@@ -27,6 +28,7 @@ from sonora_app.storage.records import (
 from sonora_app.storage.similar_words import telling_words
 from sonora_app.storage.store import Known, Recall
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.memory_news import read_news
 from sonora_app.storage.supabase.rows import to_memory
 from sonora_app.storage.two_stores import MirroredStore
 from tests.supabase.lite import Lite, running_lite
@@ -215,6 +217,25 @@ async def test_what_supabase_has_not_got_yet_counts_too(machine: Machine):
     assert joined.remembers is False
     await machine.settled()
     assert await machine.told(user) == ["Tiene un gato.", "Vive en Lima."]
+
+
+async def test_what_another_machine_writes_is_noticed(machine: Machine):
+    user, long_ago, now = f"user-{uuid4()}", utc_now() - timedelta(days=9), utc_now()
+    lima, toby = (
+        memory(user, each, created_at=long_ago) for each in ("Vive en Lima.", "Su perro es Tobi.")
+    )
+    right, cat = memory(user, "Su perro es Toby.", created_at=long_ago), memory(user, "Un gato.")
+    choice = MemoryChoice(id=uuid7(), user_id=user, remembers=False, created_at=now)
+    ends = [
+        forgotten(lima.id, user),
+        forgotten(toby.id, user).model_copy(update={"replaced_by": right.id}),
+    ]
+    old = memory(user, "Vive en Quito.", created_at=long_ago)
+    await machine.store.write([lima, toby, right, cat, choice, old, *ends])
+    await machine.settled()
+    wanted = Wanted(user, [lima.id, toby.id], now - timedelta(minutes=1))
+    found = await read_news(machine.project, wanted)
+    assert sorted(found, key=repr) == sorted([right, cat, choice, *ends], key=repr)
 
 
 async def test_its_owner_corrects_and_deletes_it_there(machine: Machine, lite: Lite):

@@ -150,6 +150,42 @@ async def test_the_choice_made_last_counts(journal: Journal):
     assert (known.remembers, known.chosen_at) == (False, now + timedelta(seconds=2))
 
 
+async def test_what_another_process_writes_of_a_person_is_noticed(journal: Journal, tmp_path: Path):
+    long_ago = utc_now() - timedelta(days=9)
+    lima, cat, vegan, toby = (
+        memory(each, created_at=long_ago)
+        for each in ("Vive en Lima.", "Tiene un gato.", "Es vegana.", "Su perro es Tobi.")
+    )
+    await journal.write([lima, cat, vegan, toby, memory("Vive en Quito.", created_at=long_ago)])
+    told: list[Any] = []
+    known = [each.id for each in (lima, vegan, toby)]
+    end = journal.memory_changes.follow("ana", told.extend, known=lambda: known)
+    # What is corrected keeps the time at which it was said.
+    right = memory("Su perro es Toby.", created_at=long_ago)
+    dog, choice = memory("Tiene un perro."), refusal()
+    now = utc_now()
+    ends = [
+        MemoryUpdate(id=vegan.id, user_id="ana", forgotten_at=now),
+        MemoryUpdate(id=toby.id, user_id="ana", replaced_by=right.id, forgotten_at=now),
+    ]
+    not_asked_for = [
+        MemoryUpdate(id=cat.id, user_id="ana", valid_until=now),
+        memory("Vive en Cusco.", user_id="eva"),
+    ]
+    other = await Journal.connect(tmp_path / "journal.db")
+    await other.write([right, dog, choice, *ends, *not_asked_for])
+    await other.aclose()
+    async with asyncio.timeout(10):
+        while not told:
+            await asyncio.sleep(0.02)
+    end()
+    assert sorted(told, key=repr) == sorted([right, dog, choice, *ends], key=repr)
+
+
+def refusal() -> MemoryChoice:
+    return MemoryChoice(id=uuid7(), user_id="ana", remembers=False, created_at=utc_now())
+
+
 async def test_words_find_what_they_are_about(journal: Journal):
     await journal.write([memory(f"Le gusta la canción {n}.") for n in range(300)])
     nuts = memory("Es ALÉRGICA a las nueces.")

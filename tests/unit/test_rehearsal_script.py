@@ -288,13 +288,13 @@ TOLD = task(
 @pytest.mark.parametrize(
     ("text", "tool", "arguments", "lines"),
     [
-        ("olvídalo todo", "forget", {"about": "todo", "numbers": [1, 2]}, ES),
-        ("Olvida todo lo que sabes de mí.", "forget", {"numbers": [1, 2]}, ES),
-        ("olvida todo lo de Lima", "forget", {"about": "todo lo de Lima", "numbers": []}, ES),
+        ("olvídalo todo", "forget", {"about": "todo", "everything": True}, ES),
+        ("Olvida todo lo que sabes de mí.", "forget", {"everything": True}, ES),
+        ("olvida todo lo de Lima", "forget", {"about": "todo lo de Lima", "everything": False}, ES),
         ("Quiero que olvides lo de Lima", "forget", {"about": "lo de Lima", "numbers": []}, ES),
         ("No quiero que recuerdes nada.", "allow_memory", {"allowed": False}, ES),
         ("Quiero que me recuerdes.", "allow_memory", {"allowed": True}, ES),
-        ("Forget everything about me", "forget", {"numbers": [1, 2]}, EN),
+        ("Forget everything about me", "forget", {"everything": True}, EN),
         ("forget it", "forget", {"about": "it", "numbers": []}, EN),
         ("I don’t want you to remember that", "allow_memory", {"allowed": False}, EN),
     ],

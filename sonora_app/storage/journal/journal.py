@@ -21,7 +21,7 @@ from sonora_app.storage.files.files import LocalFiles
 from sonora_app.storage.journal import position_rows
 from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
-from sonora_app.storage.journal.memory_rows import read_known
+from sonora_app.storage.journal.memory_rows import read_known, read_news
 from sonora_app.storage.journal.orphans import Orphans, find_orphans
 from sonora_app.storage.journal.outbox import Outbox
 from sonora_app.storage.journal.queries import (
@@ -71,7 +71,9 @@ class Journal:
         self.erasure = Erasure(path, connection.transact, connection.in_turn)
         self.unwritten = Unwritten()
         self.files = LocalFiles(path.parent / "files")
-        self.memory_changes = MemoryChanges()
+        self.memory_changes = MemoryChanges(
+            lambda of: connection.transact(lambda rows: read_news(rows, of), write=False)
+        )
         self.path = path
         self._ships = outbox
 
@@ -127,10 +129,7 @@ class Journal:
             StorageError: Nothing was written; the same records may be written later.
         """
         batch = tuple(records)
-
-        if await self._connection.transact(
-            lambda connection: self._write(connection, batch), write=True
-        ):
+        if await self._connection.transact(lambda rows: self._write(rows, batch), write=True):
             self.outbox.enqueued.set()
         self.memory_changes.written(batch)
 

@@ -3,6 +3,7 @@
 Every function here runs within a transaction of the journal.
 """
 
+import json
 import sqlite3
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from sonora_app.storage.journal.as_records import from_json
+from sonora_app.storage.journal.as_records import from_json, to_record
 from sonora_app.storage.journal.outbox_rows import (
     NEVER_SHIPPED,
     SHIPPING,
@@ -18,6 +19,7 @@ from sonora_app.storage.journal.outbox_rows import (
     enqueue,
     sql_time,
 )
+from sonora_app.storage.memory_changes import Wanted, news
 from sonora_app.storage.records import AnyMemory, Memory, MemoryChoice, MemoryUpdate, utc_now
 from sonora_app.storage.similar_words import loose_pattern, most_alike
 from sonora_app.storage.store import Known, Recall
@@ -95,6 +97,21 @@ _MEMORIES = f"""
     FROM memories WHERE user_id = :user_id AND {{which}}
     ORDER BY created_at DESC, id DESC LIMIT :limit
 """  # noqa: S608  # names of ours
+_IDS = "SELECT value FROM json_each(:known)"
+_ENDED_OF = f"""
+    SELECT {_JSON} AS memory FROM memories WHERE +user_id = :user_id AND id IN (
+        SELECT id FROM memories WHERE id IN ({_IDS}) AND NOT ({_HOLDS})
+        UNION SELECT replaced_by FROM memories WHERE id IN ({_IDS})
+    )
+"""  # noqa: S608  # names of ours
+_WRITTEN_SINCE = f"""
+    SELECT {_JSON} AS memory FROM memories
+    WHERE user_id = :user_id AND created_at >= :since AND {_HOLDS}
+"""  # noqa: S608  # names of ours
+_CHOSEN = """
+    SELECT * FROM memory_choices WHERE user_id = :user_id
+    ORDER BY created_at DESC, id DESC LIMIT 1
+"""
 _READ_AT_ONCE = TypeAdapter(list[Memory])
 """Reads all memories of an answer at once, which takes a third of the time."""
 _ENDED = f"""
@@ -180,11 +197,7 @@ def read_known(connection: sqlite3.Connection, user_id: str, recall: Recall) -> 
     memories = [memory for memory in read if memory is not None]
     if recall.words:
         memories = most_alike(memories, recall.words, recall.limit + 1)
-    choice = connection.execute(
-        "SELECT remembers, created_at FROM memory_choices WHERE user_id = :user_id"
-        " ORDER BY created_at DESC, id DESC LIMIT 1",
-        values,
-    ).fetchone()
+    choice = connection.execute(_CHOSEN, values).fetchone()
     return Known(
         memories=tuple(memories[: recall.limit]),
         more=len(memories) > recall.limit,
@@ -197,6 +210,30 @@ def read_known(connection: sqlite3.Connection, user_id: str, recall: Recall) -> 
         ),
         ended=frozenset(UUID(row["row_id"]) for row in connection.execute(_ENDED, values)),
     )
+
+
+def read_news(connection: sqlite3.Connection, wanted: Wanted) -> list[AnyMemory]:
+    """What was written of a person, by whatever process. What it costs does not grow with how much
+    is remembered.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    values = {
+        "user_id": wanted.user_id,
+        "now": sql_time(utc_now()),
+        "since": sql_time(wanted.since),
+        "known": json.dumps([str(each) for each in wanted.known]),
+    }
+    rows = [
+        row["memory"]
+        for query in (_ENDED_OF, _WRITTEN_SINCE)
+        for row in connection.execute(query, values)
+    ]
+    read = from_json(_READ_AT_ONCE, rows)
+    found: list[AnyMemory] = [*news((each for each in read if each is not None), wanted)]
+    choice = connection.execute(_CHOSEN, values).fetchone()
+    return found if choice is None else [*found, to_record(MemoryChoice, choice)]
 
 
 def _rows(

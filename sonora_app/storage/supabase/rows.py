@@ -19,6 +19,7 @@ from sonora_app.storage.records import (
     EndReason,
     JsonObject,
     Memory,
+    MemoryChoice,
     Message,
     Modality,
     Record,
@@ -164,6 +165,17 @@ def to_memory(row: object) -> Memory:
     for name in ("valid_until", "forgotten_at"):
         values[name] = _moment(values.get(name))
     return _record(Memory, values)
+
+
+def to_memory_choice(row: object) -> MemoryChoice:
+    """The choice that a row of `memory_choices` holds.
+
+    Raises:
+        ValueError: It is no such row. The words hold no value of it.
+    """
+    values = _values(MemoryChoice, row)
+    values["created_at"] = _moment(values.get("created_at"))
+    return _record(MemoryChoice, values)
 
 
 def to_conversation(row: object) -> Conversation:
