@@ -80,6 +80,11 @@ def find_mistake(variable: Variable, name: str, setting: FieldInfo) -> Mistake |
             worded("{name} ({where}) is in typographic quotes", name=name, where=where),
             worded("Use straight quotes, or none."),
         )
+    return _mistake_in_name(variable, name) or _mistake_in_value(variable, name, setting)
+
+
+def _mistake_in_name(variable: Variable, name: str) -> Mistake | None:
+    where = variable.where
     strange = next((letter for letter in variable.name if not letter.isascii()), None)
     if strange is not None:
         return Mistake(
@@ -102,6 +107,11 @@ def find_mistake(variable: Variable, name: str, setting: FieldInfo) -> Mistake |
             ),
             worded("Write the line as NAME=value, or put # in front of it."),
         )
+    return None
+
+
+def _mistake_in_value(variable: Variable, name: str, setting: FieldInfo) -> Mistake | None:
+    where = variable.where
     secret = SecretStr in (setting.annotation, *get_args(setting.annotation))
     if (secret or name.endswith(_IDENTIFIERS)) and _PLACEHOLDER.search(variable.value):
         return Mistake(
