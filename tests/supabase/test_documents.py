@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from pipecat.frames.frames import LLMContextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -20,17 +21,21 @@ from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.errors import SettingsError, StorageError
 from sonora_app.flow.lines import Lines
 from sonora_app.knowledge.adding import add_files
-from sonora_app.knowledge.database import ModelChangedError
+from sonora_app.knowledge.database import ModelChangedError, open_index
 from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index
 from sonora_app.knowledge.making import make_search
 from sonora_app.knowledge.records import Findings
 from sonora_app.knowledge.removal import documents_of
 from sonora_app.knowledge.search import Search
+from sonora_app.knowledge.snapshot import load
+from sonora_app.knowledge.space import WIDTH
 from sonora_app.knowledge.supabase.matching import MatchSearch
 from sonora_app.knowledge.supabase.project import KnowledgeProject
 from sonora_app.knowledge.supabase.pushing import Progress, push
 from sonora_app.knowledge.supabase.search import DEADLINE_SECS, SupabaseSearch
+from sonora_app.knowledge.supabase.vectors import model_there, vector_text
+from sonora_app.knowledge.words import sound_of, trigrams_of
 from sonora_app.llm import build_llm
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.supabase.errors import SupabaseError
@@ -135,6 +140,51 @@ async def test_what_is_pushed_is_found_as_in_the_index(
         assert (await there.find(question)).given == ()
     assert await there.find("eh… este…") == Findings("")
     await here.aclose()
+
+
+async def test_a_word_that_was_misheard_is_found_by_how_it_sounds(
+    project: KnowledgeProject, shelf: Shelf
+) -> None:
+    # Without a vector the words alone decide, and none of these is in a document.
+    nothing = vector_text(np.zeros(WIDTH))
+    for heard, found in (("el vicarvonato", "bicarbonato"), ("la guz rroja", "luz roja")):
+        findings = await project.find(heard, nothing, model_there(shelf.embedder.model), None, 1)
+        assert found in contents(findings)[0]
+
+
+def test_words_sound_alike_there_as_they_do_here(migrated: Database, shelf: Shelf) -> None:
+    with closing(open_index(shelf.path)) as opened:
+        snapshot = load(opened, shelf.embedder.model)
+    vocabulary = list(snapshot.vocabulary)
+    words = [*vocabulary, "cockpit", "philip", "queso", "guerra", "llll", "node.js", "hoonee"]
+    with migrated.acting_as("service_role") as connection:
+        for word, sound, pieces in connection.execute(
+            "select word, sonora_sound(word), sonora_sound_pieces(word)"
+            " from unnest(%s::text[]) as word",
+            (words,),
+        ):
+            assert (sound, set(pieces)) == (sound_of(word), trigrams_of(sound_of(word)))
+        document, passage = uuid4(), uuid4()
+        connection.execute(
+            "insert into documents (id, title, source, hash) values (%s, 't', 's', 'h')",
+            (document,),
+        )
+        connection.execute(
+            "insert into passages (id, document_id, seq, content, language, model, keys, version)"
+            " values (%s, %s, 0, '', 'es', 'm', array_to_tsvector(%s::text[]), 'v')",
+            (passage, document, vocabulary),
+        )
+        for word in ("orn", "vicarvo", "programm", "tekniko", "kontrat", "42", "zzz"):
+            there = connection.execute(
+                "select word, likeness from sonora_words_like(%s)", (word,)
+            ).fetchall()
+            # Words of three letters are alike by chance, so there only what sounds the same counts.
+            here = [each for each in snapshot.like(word) if len(word) > 3 or each[1] == 1]
+            assert dict(there) == pytest.approx(dict(here))
+        # What is gone leaves no word behind.
+        assert scalar(connection, "select count(*) from passage_sounds") > 100
+        connection.execute("delete from documents where id = %s", (document,))
+        assert scalar(connection, "select count(*) from passage_sounds") == 0
 
 
 async def test_a_document_of_one_user_is_found_by_nobody_else(

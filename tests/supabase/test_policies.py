@@ -45,7 +45,10 @@ DOCUMENTS = {
 KEYS = {"positions": "conversation_id"}
 
 # Tables of which only the service key knows: nobody else has any grant on them.
-INTERNAL = {"applied_updates": "conversation_id digest"}
+INTERNAL = {
+    "applied_updates": "conversation_id digest",
+    "passage_sounds": "piece word pieces",
+}
 
 # For each role and verb, whose row it is, and what comes of it in each table. `user` stands for
 # Ana and for Eva; `own` is then hers, `other` the other's, `nobody` the one without an owner.

@@ -1,6 +1,6 @@
 """The documents of a Supabase project: what its functions take and give.
 
-`supabase/migrations` has the functions, in `…_sonora_documents.sql` and `…_find_passages.sql`.
+`supabase/migrations` has the functions, in `…_sonora_documents.sql` and `…_misheard_words.sql`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
