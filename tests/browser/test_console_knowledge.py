@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from simulators.clients.bot_process import running_bot
 from simulators.clients.visit import visiting
 from tests.browser.conftest import address
 from tests.session.test_grounding import CLEANING, PASSAGE, index_at
+from tests.whisper import recognising_bot, whisper_base
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -16,20 +16,22 @@ WIDE = {"width": 1600, "height": 950}
 MISSED = "¿Cuánto cuesta un boleto de avión a Bogotá?"
 
 
-async def test_an_answer_names_its_source_and_what_is_missed_is_listed(
+async def test_an_answer_to_a_spoken_question_names_its_source_and_what_is_missed_is_listed(
     browser: Browser, tmp_path: Path
 ) -> None:
     index_at(tmp_path / "knowledge.db")
+    whisper = whisper_base(tmp_path / "whisper")
     # How long a search takes on a busy machine is not what is looked at.
-    with running_bot(tmp_path, SONORA_WAITING_SECS="60", SONORA_KNOWLEDGE_SECS="10") as bot:
+    patience = {"SONORA_WAITING_SECS": "60", "SONORA_KNOWLEDGE_SECS": "10"}
+    with recognising_bot(tmp_path, whisper, **patience) as bot:
         async with visiting(browser, address(bot), locale="es-ES", viewport=WIDE) as visit:
             page = visit.page
             await page.get_by_label("Quién habla").fill("luis")
             await page.get_by_role("button", name="Empezar a hablar").click()
             await expect(page.locator(".node")).to_have_text("conversation")
-            write = page.get_by_label("Escribe un mensaje")
-            await write.fill(CLEANING)
-            await page.keyboard.press("Enter")
+            # Asked aloud, and recognised on this machine.
+            await visit.silence(600)
+            await visit.say(CLEANING)
             sources = page.locator(".said.bot", has_text="bicarbonato").locator("details.sources")
             await expect(sources.locator("summary")).to_have_text("De Horno")
             await sources.locator("summary").click()
@@ -37,7 +39,7 @@ async def test_an_answer_names_its_source_and_what_is_missed_is_listed(
             await expect(sources.locator("blockquote").first).to_contain_text(PASSAGE)
             await expect(sources.locator(".facts")).to_contain_text("la respuesta esperó")
             # The greeting, and an answer for which nothing was found, name none.
-            await write.fill(MISSED)
+            await page.get_by_label("Escribe un mensaje").fill(MISSED)
             await page.keyboard.press("Enter")
             await page.locator("nav.tabs").get_by_role("button", name="Documentos").click()
             missed = page.locator(".knowledge .document", has_text="cuesta un boleto")

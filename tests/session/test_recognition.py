@@ -1,7 +1,6 @@
 """What is said is recognised on this machine: a whole call by voice alone, with a real model."""
 
 import asyncio
-import time
 from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
@@ -10,13 +9,14 @@ import numpy as np
 import pytest
 import soxr
 
-from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.bot_process import BotProcess
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE, Page, page
 from simulators.local_models import whisper_base
 from sonora_app.local.recognition import RATE, Recognised, Recogniser
 from sonora_app.settings import Language
 from tests.session.conftest import transcript_of
+from tests.whisper import recognising_bot, whisper_base
 
 pytestmark = [pytest.mark.session, pytest.mark.alone]
 
@@ -28,11 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bot(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
-    data = tmp_path_factory.mktemp("recognition")
-    with running_bot(data, SONORA_STT="whisper", SONORA_WHISPER_MODEL=str(folder)) as bot:
-        deadline = time.monotonic() + 60
-        while "What is said is recognised" not in bot.logged() and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with recognising_bot(tmp_path_factory.mktemp("recognition"), folder) as bot:
         yield bot
 
 
