@@ -3,8 +3,9 @@
 `turns` times answers from documents in calls, beside the same Sonora without and a bot with a tool.
 `costs` is what documents cost a process: the loop, memory, and adding so many pages.
 `found` is the table of docs/knowledge.md; `fit` gives the weights of `ranking.py`; `speed` asks an
-index of so many passages; `common` makes what `space.py` reads, from other texts, into FOLDER. The
-first run fetches the manuals (apt-get) and indexes them, which takes some five minutes of one core.
+index of so many passages; `common` makes what `space.py` and `late_interaction.py` read, from other
+texts, into FOLDER. The first run fetches the manuals (apt-get) and indexes them, which takes some
+five minutes of one core.
 """
 
 import argparse
@@ -38,7 +39,8 @@ def main() -> None:
     from benchmarks.knowledge.speed import grown, measure
 
     if arguments.what == "common":
-        print(write_common(arguments.folder, arguments.folder / "common.npy"))
+        folder = arguments.folder
+        print(write_common(folder, folder / "common.npy", folder / "word_basis.npy"))
         return
     path = build(arguments.folder)
     if arguments.what in ("speed", "costs"):

@@ -1,4 +1,5 @@
-"""What texts of all kinds have in common, for `sonora_app/knowledge/space.py`.
+"""What texts of all kinds have in common, and their words, for `sonora_app/knowledge/space.py` and
+`late_interaction.py`.
 
 The texts are of packages that no question of the benchmark is about: two technical manuals in
 Spanish and one in English, and sayings and quotations in both.
@@ -12,7 +13,8 @@ import numpy as np
 
 from benchmarks.knowledge.corpora import Manual, fetch
 from sonora_app.errors import SonoraError
-from sonora_app.knowledge.embedding import LocalEmbedder
+from sonora_app.knowledge.embedding import local_model
+from sonora_app.knowledge.late_interaction import SIZE, telling
 from sonora_app.knowledge.passages import cut, windows
 from sonora_app.knowledge.reading.files import read_file
 from sonora_app.knowledge.records import heading_text
@@ -28,12 +30,17 @@ TEXTS = (
 """Each text, and how many windows of it are taken."""
 
 _FILES = 60
+_SHARED_BY_WORDS = 10
+"""How many of the words' widest directions are left out: those that words of all kinds share."""
+
 _DIRECTIONS = 32
 """How many of the widest directions are kept: the narrower ones are never left out."""
 
 
-def write_common(folder: Path, target: Path) -> str:
+def write_common(folder: Path, target: Path, words_target: Path) -> str:
     """Embed the texts, and write their mean and widest directions to `target`.
+
+    Those of their words go to `words_target`, without the very widest.
 
     A second time gives the same file, byte for byte. Another choice of texts gives another; then
     the three widest directions stay as they are, and the fourth, which is hardly wider than those
@@ -41,8 +48,9 @@ def write_common(folder: Path, target: Path) -> str:
     replaced on purpose, since documents that were pushed to Supabase were compared by it.
     """
     chance = random.Random(5)
-    embedder = LocalEmbedder()
+    model = local_model()
     vectors: list[np.ndarray] = []
+    words: list[np.ndarray] = []
     for manual, count in TEXTS:
         files = [file for file in fetch(manual, folder) if file.is_file()]
         if manual.name.startswith("sayings"):
@@ -52,8 +60,11 @@ def write_common(folder: Path, target: Path) -> str:
             found = _windows(files[:_FILES])
         chance.shuffle(found)
         print(f"{manual.name} …", flush=True)
-        vectors += [embedder.passage(text) for text in found[:count]]
+        readings = [model.read("passage", text) for text in found[:count]]
+        vectors += [each.vector for each in readings]
+        words += [each.pieces[telling(each.words)] for each in readings]
     save(np.array(vectors), target)
+    save_words(np.concatenate(words), words_target)
     return _alike(np.load(target), np.load(COMMON_FILE))
 
 
@@ -63,6 +74,14 @@ def save(vectors: np.ndarray, target: Path) -> None:
     width, directions = np.linalg.eigh(np.cov((vectors - mean).T))
     widest = directions[:, -_DIRECTIONS:] * np.sqrt(width[-_DIRECTIONS:])
     np.save(target, np.vstack([mean, widest.T]).astype("<f2"))
+
+
+def save_words(vectors: np.ndarray, target: Path) -> None:
+    """Write the mean of words' `vectors`, and below it the directions that are kept of them."""
+    mean = vectors.mean(axis=0)
+    directions = np.linalg.eigh(np.cov((vectors - mean).T))[1][:, ::-1]
+    kept = directions[:, _SHARED_BY_WORDS : _SHARED_BY_WORDS + SIZE]
+    np.save(target, np.vstack([mean, kept.T]).astype("<f2"))
 
 
 def _alike(made: np.ndarray, kept: np.ndarray) -> str:

@@ -31,7 +31,7 @@ from sonora_app.knowledge.reading.files import read_file
 from sonora_app.knowledge.search import Search
 
 if TYPE_CHECKING:
-    from sonora_app.knowledge.embedding import Vector
+    from sonora_app.knowledge.embedding import Meaning
 
 LOOP_TARGET_MS = 2.0
 MEMORY_TARGET_MB = 90.0
@@ -121,12 +121,12 @@ class _TimedEmbedder(LocalEmbedder):
         self.secs = 0.0
         self.texts = 0
 
-    def passage(self, text: str) -> "Vector":
+    def passage(self, text: str) -> "Meaning":
         began = time.thread_time()
-        vector = super().passage(text)
+        meaning = super().passage(text)
         self.secs += time.thread_time() - began
         self.texts += 1
-        return vector
+        return meaning
 
 
 def _adding(folder: Path, pages: int) -> list[str]:

@@ -2,39 +2,50 @@
 
 import numpy as np
 
-from benchmarks.knowledge.found import Asked
-from sonora_app.knowledge.candidates import FEATURES, Candidates
-from sonora_app.knowledge.ranking import FITTING, fitting
+from benchmarks.knowledge.found import Asked, AskedQuestion
+from sonora_app.knowledge.candidates import FEATURES
+from sonora_app.knowledge.ranking import CLOSE, FITTING, close_features, fitting
+
+Judged = tuple[np.ndarray, np.ndarray]
+"""The numbers of a question's passages, one a row, and which of them are right."""
 
 
 def fit(asked: Asked) -> str:
-    """The weights: of a passage's numbers, and of those that tell whether anything fits."""
-    known = [
-        (candidates, np.array([number in right for number in candidates.numbers]))
-        for question, candidates, right in asked.answerable
-        if not question.manual.held_out
-    ]
-    weights = _order(known)
-    rows, answered = [], []
-    for candidates, _ in known:
-        rows.append(_row(candidates, weights))
-        answered.append(1.0)
+    """The weights: of passages, of the order of the first ones, and of whether anything fits.
+
+    The first ones are those by the weights that are there, so fit a second time with the new ones.
+    """
+    known = [each for each in asked.answerable if each.manual and not each.manual.held_out]
+    weights = _order([_all_of(each) for each in known])
+    close = _order([_first_of(each) for each in known])
     # Every second of the others; the rest is held out.
-    for _, _, candidates in asked.others[1::2]:
-        rows.append(_row(candidates, weights))
-        answered.append(0.0)
+    others = asked.others[1::2]
+    rows = [_row(each, weights) for each in (*known, *others)]
+    answered = [1.0] * len(known) + [0.0] * len(others)
     gate = _logistic(np.array(rows), np.array(answered))
-    lines = [f'    "{name}": {value:.2f},' for name, value in zip(FEATURES, weights, strict=True)]
-    lines += [""]
-    lines += [f'    "{name}": {value:.2f},' for name, value in zip(FITTING, gate, strict=True)]
-    return "\n".join(lines)
+    groups = ((FEATURES, weights), (CLOSE, close), (FITTING, gate))
+    return "\n\n".join(
+        "\n".join(f'    "{name}": {value:.2f},' for name, value in zip(names, values, strict=True))
+        for names, values in groups
+    )
 
 
-def _order(known: list) -> np.ndarray:
+def _all_of(asked: AskedQuestion) -> Judged:
+    candidates = asked.candidates
+    return candidates.features, np.array([n in asked.right for n in candidates.numbers])
+
+
+def _first_of(asked: AskedQuestion) -> Judged:
+    features, right = _all_of(asked)
+    first = asked.ordered[: len(asked.late)]
+    return close_features(features[first], asked.late), right[first]
+
+
+def _order(known: list[Judged]) -> np.ndarray:
     """A passage's weights: the right one against all other candidates (softmax), with Adam."""
-    weights = np.zeros(len(FEATURES))
+    sets = [(features, right) for features, right in known if right.any()]
+    weights = np.zeros(sets[0][0].shape[1])
     first, second = np.zeros_like(weights), np.zeros_like(weights)
-    sets = [(candidates.features, right) for candidates, right in known if right.any()]
     for step in range(1, 1501):
         slope = 0.02 * weights
         for features, right in sets:
@@ -50,10 +61,10 @@ def _order(known: list) -> np.ndarray:
     return weights
 
 
-def _row(candidates: Candidates, weights: np.ndarray) -> list[float]:
-    scores = candidates.features @ weights
+def _row(asked: AskedQuestion, weights: np.ndarray) -> list[float]:
+    scores = asked.candidates.features @ weights
     best = int(np.argmax(scores)) if len(scores) else None
-    numbers = fitting(candidates, best, float(scores[best]) if best is not None else 0.0)
+    numbers = fitting(asked.candidates, best, float(scores[best]) if best is not None else 0.0)
     return [numbers[name] for name in FITTING]
 
 

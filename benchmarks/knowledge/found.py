@@ -2,18 +2,27 @@
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.knowledge.corpora import KINDS, MANUALS, Question, fetch, questions, unanswerable
+from benchmarks.knowledge.corpora import KINDS, MANUALS, Manual, fetch, questions, unanswerable
 from sonora_app.knowledge.adding import Progress, add_files
 from sonora_app.knowledge.candidates import Candidates, find_candidates
 from sonora_app.knowledge.database import open_index
 from sonora_app.knowledge.embedding import LocalEmbedder
 from sonora_app.knowledge.index import Index
+from sonora_app.knowledge.late_interaction import likenesses
 from sonora_app.knowledge.questions import as_written, cleaned, with_names
-from sonora_app.knowledge.ranking import GIVEN_FROM, fits, fitting, order
+from sonora_app.knowledge.ranking import (
+    CLOSELY,
+    GIVEN_FROM,
+    fits,
+    fitting,
+    order,
+    order_closely,
+)
 from sonora_app.knowledge.snapshot import load
 
 
@@ -28,30 +37,57 @@ def build(folder: Path) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class AskedQuestion:
+    """A question that was asked.
+
+    Attributes:
+        text: The question.
+        kind: Its kind.
+        manual: The manual that answers it; None where none does.
+        right: The numbers of the passages that answer it.
+        candidates: What may answer it.
+        ordered: Their indexes, the likeliest first, before words are compared one by one.
+        late: How alike the words of the first of these are to those of the question.
+    """
+
+    text: str
+    kind: str
+    manual: Manual | None
+    right: set[int]
+    candidates: Candidates
+    ordered: list[int]
+    late: list[float]
+
+
 class Asked:
     """All questions, each with its candidates and the numbers of the passages that answer it."""
 
     def __init__(self, path: Path) -> None:
         """Ask them of the index at `path`."""
-        connection, embedder = open_index(path), LocalEmbedder()
-        self.snapshot = load(connection, embedder.model)
+        self._connection, self._embedder = open_index(path), LocalEmbedder()
+        self.snapshot = load(self._connection, self._embedder.model)
         content = {
             number: _folded(text)
-            for number, text in connection.execute("SELECT number, content FROM passages")
+            for number, text in self._connection.execute("SELECT number, content FROM passages")
         }
+        self.answerable: list[AskedQuestion] = []
+        for each in questions():
+            wanted = [_folded(answer) for answer in each.answers]
+            right = {n for n, text in content.items() if any(w in text for w in wanted)}
+            self.answerable.append(self._ask(each.text, each.kind, each.manual, right))
+        self.others = [self._ask(text, kind, None, set()) for kind, text in unanswerable()]
+        self._connection.close()
 
-        def candidates(text: str) -> Candidates:
-            question = with_names(cleaned(text), self.snapshot.vocabulary)
-            vector = embedder.question(as_written(question)) if question else None
-            return find_candidates(connection, self.snapshot, question, vector, None)
-
-        self.answerable: list[tuple[Question, Candidates, set[int]]] = []
-        for question in questions():
-            wanted = [_folded(answer) for answer in question.answers]
-            right = {n for n, text in content.items() if any(each in text for each in wanted)}
-            self.answerable.append((question, candidates(question.text), right))
-        self.others = [(kind, text, candidates(text)) for kind, text in unanswerable()]
-        connection.close()
+    def _ask(self, text: str, kind: str, manual: Manual | None, right: set[int]) -> AskedQuestion:
+        question = with_names(cleaned(text), self.snapshot.vocabulary)
+        meaning = self._embedder.question(as_written(question)) if question else None
+        vector = meaning.vector if meaning else None
+        candidates = find_candidates(self._connection, self.snapshot, question, vector, None)
+        ordered, _ = order(candidates)
+        first = [candidates.numbers[index] for index in ordered[:CLOSELY]]
+        late = likenesses(self._connection, first, meaning.words) if meaning else []
+        return AskedQuestion(text, kind, manual, right, candidates, ordered, late or [])
 
 
 def report(asked: Asked) -> str:
@@ -59,17 +95,17 @@ def report(asked: Asked) -> str:
     hits: dict[str, list[bool]] = defaultdict(list)
     held: dict[str, list[bool]] = defaultdict(list)
     given: dict[str, list[bool]] = defaultdict(list)
-    for question, candidates, right in asked.answerable:
-        best, likely = _best(candidates)
-        found = bool(right & set(best))
-        for name in ("all", question.kind, question.manual.name):
+    for question in asked.answerable:
+        best, likely = _best(question)
+        found = bool(question.right & set(best))
+        for name in ("all", question.kind, question.manual.name if question.manual else ""):
             hits[name].append(found)
-            if question.manual.held_out:
+            if question.manual and question.manual.held_out:
                 held[name].append(found)
         given["answerable"].append(likely >= GIVEN_FROM)
-    for kind, _, candidates in asked.others:
-        passed = _best(candidates)[1] >= GIVEN_FROM
-        given[kind].append(passed)
+    for other in asked.others:
+        passed = _best(other)[1] >= GIVEN_FROM
+        given[other.kind].append(passed)
         given["not answerable"].append(passed)
     lines = [f"{len(asked.snapshot)} passages, {len(asked.answerable)} questions", ""]
     lines += ["| | found among 3 | of the manuals held out |", "|---|---|---|"]
@@ -80,12 +116,14 @@ def report(asked: Asked) -> str:
     return "\n".join(lines)
 
 
-def _best(candidates: Candidates) -> tuple[list[int], float]:
+def _best(asked: AskedQuestion) -> tuple[list[int], float]:
+    candidates = asked.candidates
     ordered, scores = order(candidates)
     if not ordered:
         return [], 0.0
     likely = fits(fitting(candidates, ordered[0], float(scores[ordered[0]])))
-    return [candidates.numbers[index] for index in ordered[:3]], likely
+    closely = order_closely(candidates, ordered, asked.late)
+    return [candidates.numbers[index] for index in closely[:3]], likely
 
 
 def _share(values: list[bool]) -> str:

@@ -20,7 +20,7 @@ def grown(source: Path, target: Path, passages: int) -> None:
     random = np.random.default_rng(7)
     known, made = open_index(source), open_index(target)
     rows = known.execute(
-        "SELECT headings, page, anchor, content, language, embeddings FROM passages"
+        "SELECT headings, page, anchor, content, language, embeddings, words FROM passages"
     ).fetchall()
     document = str(UUID(int=1))
     with writing(made):
@@ -31,7 +31,7 @@ def grown(source: Path, target: Path, passages: int) -> None:
             vectors = vectors + random.normal(0, 0.01, vectors.shape)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             made.execute(
-                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     number + 1,
                     str(UUID(int=number)),
@@ -39,6 +39,7 @@ def grown(source: Path, target: Path, passages: int) -> None:
                     number,
                     *row[:5],
                     packed(vectors),
+                    row[6],
                 ],
             )
             made.execute(

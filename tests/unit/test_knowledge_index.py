@@ -4,17 +4,16 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from simulators.clients.documents import write_pdf
 from sonora_app.errors import NotFoundError
 from sonora_app.knowledge.adding import Outcome, add_files
 from sonora_app.knowledge.database import ModelChangedError, exists
-from sonora_app.knowledge.embedding import LocalEmbedder
+from sonora_app.knowledge.embedding import LocalEmbedder, Meaning
 from sonora_app.knowledge.index import Index
 from sonora_app.knowledge.search import Search
 
@@ -40,7 +39,7 @@ class CountingEmbedder(LocalEmbedder):
         super().__init__()
         self.passages: list[str] = []
 
-    def passage(self, text: str) -> np.ndarray[Any, Any]:
+    def passage(self, text: str) -> Meaning:
         self.passages.append(text)
         return super().passage(text)
 
@@ -50,8 +49,9 @@ class OtherEmbedder(LocalEmbedder):
 
     model = "another-model"
 
-    def passage(self, text: str) -> np.ndarray[Any, Any]:
-        return super().passage(text)[:300]
+    def passage(self, text: str) -> Meaning:
+        meaning = super().passage(text)
+        return replace(meaning, vector=meaning.vector[:300])
 
 
 @pytest.fixture
@@ -150,10 +150,16 @@ def test_what_has_no_spaces_costs_no_more_than_words(index: Index, folder: Path)
     assert "La clave es verde." in found[0].passage.content
 
 
+def words_kept(path: Path) -> list[bytes | None]:
+    with closing(sqlite3.connect(path)) as opened:
+        return [row[0] for row in opened.execute("SELECT words FROM passages")]
+
+
 def test_an_index_of_an_earlier_version_goes_on(index: Index, folder: Path) -> None:
     add_files(index, [folder], LocalEmbedder())
     index.close()
     with closing(sqlite3.connect(index.path)) as earlier:
+        earlier.execute("ALTER TABLE passages DROP COLUMN words")
         earlier.execute("ALTER TABLE passages ADD heading_embedding BLOB NOT NULL DEFAULT x'00'")
         earlier.execute("PRAGMA user_version = 1")
     search = Search(index.path)
@@ -161,6 +167,13 @@ def test_an_index_of_an_earlier_version_goes_on(index: Index, folder: Path) -> N
     search.close()
     reopened = Index(index.path)
     assert add_files(reopened, [folder], LocalEmbedder())[0].outcome is Outcome.UNCHANGED
+    # What an earlier Sonora added has no words to compare one by one, until it is made anew.
+    assert words_kept(index.path) == [None] * 3
+    (folder / "horno.md").write_text(OVEN.replace("luz roja", "luz azul"), "utf-8")
+    add_files(reopened, [folder / "horno.md"], LocalEmbedder())
+    assert sorted(map(bool, words_kept(index.path))) == [False, True, True]
+    reopened.rebuild(LocalEmbedder())
+    assert all(words_kept(index.path))
     reopened.close()
 
 

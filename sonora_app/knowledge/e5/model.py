@@ -1,5 +1,6 @@
-"""Runs the model: of a text it makes a vector."""
+"""Runs the model: of a text it makes a vector, and one of each piece of a word in it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,21 @@ _MARKS = 2
 """The marks before and behind a text."""
 
 _Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model makes of a text.
+
+    Attributes:
+        vector: What it means, as a vector of length 1.
+        words: The word that each of its pieces is of, as it stands between spaces.
+        pieces: What each piece means where it stands, one a row.
+    """
+
+    vector: _Array
+    words: list[str]
+    pieces: _Array
 
 
 class Model:
@@ -32,7 +48,9 @@ class Model:
     def __init__(self, path: Path) -> None:
         """Load it; some 0.4 s."""
         self._weights = Weights(path)
-        self._tokenizer = Tokenizer(self._weights.vocabulary)
+        vocabulary = self._weights.vocabulary
+        self._first, self._last = vocabulary.first, vocabulary.last
+        self._tokenizer = Tokenizer(vocabulary)
         width = self._weights.width
         places = self._weights.numbers("emb.pos").reshape(-1, width)
         self._places = places + self._weights.numbers("emb.type")[:width]
@@ -51,20 +69,32 @@ class Model:
             model, options, providers=["CPUExecutionProvider"]
         )
 
-    def vector(self, text: str) -> _Array:
-        """What `text` means, as a vector of length 1. It begins with `query: ` or `passage: `."""
-        pieces = self._tokenizer.pieces(text)
+    def read(self, kind: str, text: str) -> Reading:
+        """Read a text.
+
+        Args:
+            kind: `query` or `passage`. It is read before the text, and is none of its words.
+            text: The text.
+        """
+        cut = self._tokenizer.words(f"{kind}: {text}")
+        before = len(cut[0][1])
+        words = [word for word, pieces in cut for _ in pieces]
+        pieces = [piece for _, pieces in cut for piece in pieces]
         longest = self._weights.longest - _MARKS
         total = np.zeros(self._weights.width, dtype=np.float32)
+        hidden: list[_Array] = []
         # What is too long for the model is read in parts.
         for start in range(0, max(len(pieces), 1), longest):
             part = pieces[start : start + longest]
-            total += max(len(part), 1) * self._read(part)
-        return total / np.linalg.norm(total)
+            read = self._read(part)
+            hidden.append(read[1:-1])
+            total += max(len(part), 1) * read.mean(axis=0)
+        return Reading(
+            total / np.linalg.norm(total), words[before:], np.concatenate(hidden)[before:]
+        )
 
     def _read(self, pieces: list[int]) -> _Array:
-        vocabulary = self._weights.vocabulary
-        marked = np.array([vocabulary.first, *pieces, vocabulary.last])
+        marked = np.array([self._first, *pieces, self._last])
         words = self._weights.words(marked) + self._places[: len(marked)]
         hidden: _Array = self._session.run(None, {INPUT: words[None]})[0]
-        return hidden[0].mean(axis=0)
+        return hidden[0]

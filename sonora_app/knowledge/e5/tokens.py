@@ -29,10 +29,12 @@ class Tokenizer:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         """Note by which hash each piece is found; some 0.1 s."""
-        self._vocabulary = vocabulary
+        self._replaced = vocabulary.replaced
+        self._scores = vocabulary.scores
+        self._unknown_piece = vocabulary.unknown
         lengths = np.diff(vocabulary.starts)
         self._longest = int(lengths.max())
-        self._unknown = float(vocabulary.scores.min()) - _UNKNOWN_COST
+        self._unknown_score = float(vocabulary.scores.min()) - _UNKNOWN_COST
         hashes = np.full(len(lengths), _START, dtype=np.uint64)
         left = np.flatnonzero(lengths)
         for place in range(self._longest):
@@ -47,16 +49,20 @@ class Tokenizer:
 
     def pieces(self, text: str) -> list[int]:
         """The numbers of the pieces of `text`, without the marks before and behind it."""
-        read = text.translate(self._vocabulary.replaced)
+        return [piece for _, pieces in self.words(text) for piece in pieces]
+
+    def words(self, text: str) -> list[tuple[str, tuple[int, ...]]]:
+        """The words of `text` between spaces, each with the numbers of its pieces."""
+        read = text.translate(self._replaced)
         words = re.sub(" +", " ", read).removeprefix(" ").split(" ")
-        return [piece for word in words for piece in self._of_word(_SPACE + word)]
+        return [(word, self._of_word(_SPACE + word)) for word in words]
 
     def _cut(self, word: str) -> tuple[int, ...]:
         best = [0.0, *[-1e30] * len(word)]
-        last = [(0, self._vocabulary.unknown)] * (len(word) + 1)
+        last = [(0, self._unknown_piece)] * (len(word) + 1)
         for start, pieces in enumerate(self._found(word)):
             for end, piece, score in (
-                (start + 1, self._vocabulary.unknown, self._unknown),
+                (start + 1, self._unknown_piece, self._unknown_score),
                 *pieces,
             ):
                 if best[start] + score > best[end]:
@@ -89,9 +95,9 @@ class Tokenizer:
         at = np.searchsorted(self._hashes, sought).clip(max=len(self._hashes) - 1)
         known = np.flatnonzero(self._hashes[at] == sought)
         pieces = self._pieces[at[known]]
-        scores = self._vocabulary.scores[pieces].tolist()
+        scores = self._scores[pieces].tolist()
         for index, piece, score in zip(known.tolist(), pieces.tolist(), scores, strict=True):
             start, end = spans[index]
-            if piece != self._vocabulary.unknown:
+            if piece != self._unknown_piece:
                 found[start].append((end, piece, score))
         return found

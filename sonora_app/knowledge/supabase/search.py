@@ -105,5 +105,5 @@ class SupabaseSearch(RemembersUnanswered):
     def _vector(self, text: str) -> tuple[str, str]:
         if self._embedder is None:
             self._embedder = self._make_embedder()
-        vector = self._embedder.question(as_written(text))
+        vector = self._embedder.question(as_written(text)).vector
         return vector_text(apart(vector[None])[0]), model_there(self._embedder.model)
