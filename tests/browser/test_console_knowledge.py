@@ -6,9 +6,10 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from simulators.clients.visit import visiting
+from simulators.local_models import whisper_base
 from tests.browser.conftest import address
 from tests.session.test_grounding import CLEANING, PASSAGE, index_at
-from tests.whisper import recognising_bot, whisper_base
+from tests.whisper import recognising_bot
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from simulators.local_models import whisper_base
 from sonora_app.local.recognition import RATE, Recognised, Recogniser
 from sonora_app.settings import Language
 from tests.session.conftest import transcript_of
-from tests.whisper import recognising_bot, whisper_base
+from tests.whisper import recognising_bot
 
 pytestmark = [pytest.mark.session, pytest.mark.alone]
 
