@@ -60,8 +60,8 @@ _NOISE = 10.0
 _LEAD_SECS = 0.6
 _STOPPED_SECS = 0.6
 """When the end of speech has been noticed for certain."""
-_PATIENCE_SECS = 8.0
-"""How long a transcript is waited for."""
+_PATIENCE_SECS = 30.0
+"""How long a transcript is waited for: what is still being recognised would hold up the next."""
 
 _WORD = re.compile(r"\w+")
 

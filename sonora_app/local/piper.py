@@ -38,7 +38,7 @@ class PiperVoice:
     """
 
     def __init__(self, model: Path, *, threads: int | None = None) -> None:
-        """Load the voice: half a second, and some 100 MB. Blocks the thread."""
+        """Load the voice: half a second, and 100 MB; 150 once it has spoken. Blocks the thread."""
         # By their names, since only the extra `voice` brings them.
         piper: Any = importlib.import_module("piper")
         config: Any = importlib.import_module("piper.config")

@@ -28,8 +28,12 @@ RATE = 16_000
 _FRAME = 160
 """Samples in a frame of Whisper's: 10 ms."""
 _WHOLE_FRAMES = 3000
-_AFTER_FRAMES = 400
-"""The silence after the speech in a short window. With less, base repeats itself more often."""
+_AFTER_FRAMES = 800
+"""The silence after the speech in a short window: 8 s. With half of it `base` got more words wrong
+(`python -m benchmarks recognition`), and with less it repeats itself."""
+
+_BEAMS = 5
+"""How many texts are followed at once. One costs hardly less, and gets more words wrong."""
 
 _MORE_FRAMES = 800
 """How much wider the window of a second look is."""
@@ -171,7 +175,7 @@ class Recogniser:
         answer = self._model.model.generate(
             self._model.encode(np.ascontiguousarray(features)),
             [prompt],
-            beam_size=1,
+            beam_size=_BEAMS,
             return_scores=True,
             return_no_speech_prob=True,
             max_length=min(

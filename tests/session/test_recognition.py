@@ -12,7 +12,8 @@ import soxr
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE, Page, page
-from simulators.local_models import whisper_base
+from simulators.local_models import english_voice, whisper_base
+from sonora_app.local.piper import PiperVoice
 from sonora_app.local.recognition import RATE, Recognised, Recogniser
 from sonora_app.settings import Language
 from tests.session.conftest import transcript_of
@@ -63,6 +64,15 @@ async def test_the_flow_is_walked_by_voice_alone(bot: BotProcess) -> None:
     assert "hasta luego" in said[2].content.lower()
     assert said[0].metadata == {"local": ["stt"]}
     assert transcript.conversation.metadata["stand_ins"] == ["llm", "tts"]
+
+
+async def test_what_piper_says_is_understood(folder: Path) -> None:
+    voice = PiperVoice(english_voice())
+    pieces = [piece.audio async for piece in voice.speak("I would like to travel to the coast.")]
+    spoken = np.frombuffer(b"".join(pieces), np.int16).astype(np.float32) / 32768
+    samples = soxr.resample(spoken, voice.sample_rate, RATE).astype(np.float32)
+    heard = Recogniser(folder).recognise(samples, Language.EN, lambda: True)
+    assert "travel to the coast" in heard.text.lower()
 
 
 async def test_short_answers_are_words_and_noise_is_none(folder: Path) -> None:

@@ -258,6 +258,7 @@ def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
         ("uv", "run", "sonora"),
         ("uv", "run", "bot.py"),
         ("uv", "run", "--extra", "local", "bot.py"),
+        ("uv", "run", "--extra", "voice", "bot.py"),
         ("uv", "run", "python", "bot.py"),
         ("scripts/test",),
         ("pipecat", "cloud"),
