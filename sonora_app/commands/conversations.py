@@ -8,11 +8,19 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from sonora_app.commands.naming import NEWEST, ConversationId, named, short, whole_id
+from sonora_app.commands.listing import (
+    Failed,
+    OfUser,
+    Search,
+    Since,
+    Slow,
+    Until,
+    WithStatus,
+    listing_data,
+    listing_table,
+)
+from sonora_app.commands.naming import NEWEST, ConversationId, named, whole_id
 from sonora_app.commands.options import AsJson, FormatJson, OutputFile
 from sonora_app.commands.output import (
     SonoraGroup,
@@ -31,14 +39,11 @@ from sonora_app.settings import load_settings
 from sonora_app.storage import removal
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.merged_reads import read_listings, read_transcript
-from sonora_app.storage.records import ConversationStatus, utc_now
-from sonora_app.storage.store import Listing, Transcript
+from sonora_app.storage.records import utc_now
+from sonora_app.storage.store import Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.wanted import EVERY, Wanted
 from sonora_app.wording.translation import say, worded
-
-_WIDE = 100
-"""From how many columns a list has the users too."""
 
 _Result = TypeVar("_Result")
 
@@ -62,37 +67,35 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))]
 
 @app.command("list", help=say("List conversations, the one talked in last first."))
 def list_conversations(
-    user: Annotated[str | None, typer.Option("--user", help=say("Only this user's."))] = None,
-    status: Annotated[
-        ConversationStatus | None, typer.Option("--status", help=say("Only those that stand so."))
-    ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since",
-            formats=["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"],
-            help=say("Only those talked in since that day, or that time, here."),
-        ),
-    ] = None,
+    user: OfUser = None,
+    status: WithStatus = None,
+    since: Since = None,
+    until: Until = None,
+    search: Search = "",
+    failed: Failed = False,
+    slow: Slow = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 50,
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
-    wanted = Wanted(user, status, since and since.astimezone())
-    # One more tells whether there are more.
-    found = _read(
+    first, last = (each and each.astimezone() for each in (since, until))
+    wanted = Wanted(user, status, first, last, search, failed, slow)
+    listings = _read(
         lambda journal, api: read_listings(
-            journal, api, wanted, limit=limit + 1, on_partial=warn_partial
+            journal, api, wanted, limit=limit, on_partial=warn_partial
         )
     )
-    listings = found[:limit]
     if json_output:
         print_json([listing_data(listing) for listing in listings])
     elif listings:
         out = console()
-        out.print(_table(listings, out))
-        if len(found) > limit:
-            more = say("There are more: --limit {number} shows them.", number=limit * 4)
+        out.print(listing_table(listings, out))
+        if listings.total > len(listings):
+            more = say(
+                "{shown} of {total}; --limit shows more.",
+                shown=len(listings),
+                total=listings.total,
+            )
             typer.echo(more, err=True)
     elif wanted == Wanted(user):
         typer.echo(
@@ -228,39 +231,6 @@ def transcript_data(transcript: Transcript) -> dict[str, Any]:
         "transitions": [step.model_dump(mode="json") for step in transcript.transitions],
         "tool_calls": [each.model_dump(mode="json") for each in transcript.tool_calls],
     }
-
-
-def listing_data(listing: Listing) -> dict[str, Any]:
-    """A conversation as the data of a list: its fields, and how many messages it has."""
-    return {**listing.conversation.model_dump(mode="json"), "messages": listing.messages}
-
-
-def _table(listings: tuple[Listing, ...], out: Console) -> Table:
-    """One line for each. On a terminal titles are cut to its width; piped on they are whole."""
-    whole = not out.is_terminal
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("ID", no_wrap=True)
-    table.add_column(say("Last talk"), no_wrap=True)
-    table.add_column(say("Messages"), justify="right", no_wrap=True)
-    table.add_column(say("Status"), no_wrap=True)
-    with_user = whole or out.width >= _WIDE
-    if with_user:
-        table.add_column(say("User"), no_wrap=True, overflow="ellipsis")
-    table.add_column(say("Title"), no_wrap=True, overflow="ellipsis")
-    for listing in listings:
-        conversation = listing.conversation
-        cells = (
-            short(conversation.id),
-            local_time(conversation.last_message_at or conversation.created_at),
-            str(listing.messages),
-            say(conversation.status.value),
-            *([conversation.user_id or "–"] if with_user else []),
-            conversation.title or "–",
-        )
-        table.add_row(*(Text(" ".join(plain(cell).split())) for cell in cells))
-    if whole:
-        out.width = max(out.width, out.measure(table).maximum)
-    return table
 
 
 def _transcript(name: str) -> Transcript:

@@ -10,7 +10,7 @@ from sonora_app.commands.output import plain
 from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
-from sonora_app.storage.store import Listing
+from sonora_app.storage.listing import Listing
 from sonora_app.wording.translation import say, worded
 
 NEWEST = 1_000

@@ -5,18 +5,15 @@ disk.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sonora_app import __version__
-from sonora_app.commands.conversations import listing_data, transcript_data
-from sonora_app.commands.readable import as_markdown
-from sonora_app.commands.stores import removable
+from sonora_app.console.conversations import add_conversations
 from sonora_app.console.files import add_files
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
@@ -35,10 +32,8 @@ from sonora_app.errors import (
 from sonora_app.flow.check import check_flows
 from sonora_app.flow.picture.diagram import load_graph, with_tools
 from sonora_app.settings import Language, Settings
-from sonora_app.storage import removal
 from sonora_app.storage.records import JsonObject
-from sonora_app.storage.store import Store, Transcript
-from sonora_app.storage.wanted import Wanted
+from sonora_app.storage.store import Store
 from sonora_app.tools.declared import tools_of_nodes
 from sonora_app.wording.translation import in_language
 
@@ -54,32 +49,6 @@ def build_api(
         search: Gives the bot's search for documents.
     """
     api = _guarded()
-
-    @api.get("/conversations")
-    async def conversations(
-        user_id: Annotated[str | None, Query(max_length=200)] = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    ) -> JSONResponse:
-        listings = await (await store()).conversations(Wanted(user_id=user_id), limit=limit)
-        return _answer([listing_data(listing) for listing in listings])
-
-    @api.get("/conversations/{conversation_id}")
-    async def conversation(conversation_id: UUID) -> JSONResponse:
-        return _answer(transcript_data(await _transcript(await store(), conversation_id)))
-
-    @api.get("/conversations/{conversation_id}/markdown")
-    async def markdown(conversation_id: UUID) -> JSONResponse:
-        transcript = await _transcript(await store(), conversation_id)
-        return _answer({"markdown": as_markdown(transcript)})
-
-    @api.delete("/conversations/{conversation_id}")
-    async def delete(conversation_id: UUID) -> JSONResponse:
-        # Connections of its own: while it works, it keeps the bot from shipping.
-        async with removable(settings) as stores:
-            if await removal.count_messages(stores, conversation_id) is None:
-                raise _no_such_conversation(conversation_id)
-            await removal.delete(stores, conversation_id)
-        return _answer({"deleted": str(conversation_id)})
 
     @api.get("/flow")
     def flow(language: Language = Language.EN) -> JSONResponse:
@@ -98,10 +67,11 @@ def build_api(
         return _answer(await _health(settings, language))
 
     add_parts(api, settings)
+    add_conversations(api, settings, store)
     add_files(api, store)
     add_memories(api, store)
     add_knowledge(api, settings, search)
-    del conversations, conversation, markdown, delete, flow, health  # registered as decorated
+    del flow, health  # registered as decorated
     return api
 
 
@@ -113,17 +83,6 @@ def _guarded() -> FastAPI:
     api.add_exception_handler(HTTPException, _unknown)
     api.add_middleware(LocalPagesOnly)
     return api
-
-
-async def _transcript(store: Store, conversation_id: UUID) -> Transcript:
-    transcript = await store.transcript(conversation_id)
-    if transcript is None:
-        raise _no_such_conversation(conversation_id)
-    return transcript
-
-
-def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
-    return NotFoundError(f"There is no conversation {conversation_id}.")
 
 
 async def _health(settings: Settings, language: Language) -> JsonObject:

@@ -6,8 +6,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.listing import Listing, Listings
 from sonora_app.storage.records import Message, Session, Transition
-from sonora_app.storage.store import Listing, Transcript
+from sonora_app.storage.store import Transcript
+from sonora_app.storage.supabase import listings
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.storage.supabase.rows import readable, to_tool_call
@@ -18,6 +20,11 @@ OnPartial = Callable[[SupabaseError], None]
 """Is told why Supabase could not be read, where the journal's own is given instead."""
 
 _Row = TypeVar("_Row", Session, Message, Transition, ToolCall)
+
+
+_NONE = Listings()
+_ONLY_HERE = 500
+"""How many conversations that only the journal has are looked at; a bot ships them in seconds."""
 
 
 async def read_transcript(
@@ -116,39 +123,39 @@ async def read_listings(
     wanted: Wanted,
     *,
     limit: int,
+    offset: int = 0,
     on_partial: OnPartial,
-) -> tuple[Listing, ...]:
+) -> Listings:
     """The conversations of either store, the one talked in last first.
 
     Raises:
         StorageError: The journal cannot be read, or Supabase cannot and there is no journal.
     """
-    here = await journal.conversations(wanted, limit=limit) if journal else ()
     if api is None:
-        return here
+        return await journal.conversations(wanted, limit=limit, offset=offset) if journal else _NONE
+    only_here = _NONE
+    if journal is not None:
+        only_here = await journal.conversations(wanted, limit=_ONLY_HERE, only_here=True)
+    # So far back begins the page when all of those stand before it.
+    first = max(0, offset - len(only_here))
+    more = limit + len(only_here)
     try:
-        there = await api.conversations(wanted, limit=limit)
+        there = await listings.read_listings(api, wanted, limit=more, offset=first)
     except SupabaseError as error:
         if journal is None:
             raise
         on_partial(error)
-        return here
-    known = {listing.conversation.id for listing in there}
-    only_here = [
-        listing
-        for listing in here
-        if listing.conversation.id not in known
-        and listing.conversation.id in await _unshipped(journal, listing.conversation.id)
-    ]
-    listings = sorted((*there, *only_here), key=_last_talk, reverse=True)
-    return tuple(listings[:limit])
+        return await journal.conversations(wanted, limit=limit, offset=offset)
+    known = {each.conversation.id for each in there}
+    mine = [each for each in only_here if each.conversation.id not in known]
+    both = sorted((*there, *mine), key=_last_talk, reverse=True)
+    # From where `there` begins, a place in `both` is `first` less than in the whole list.
+    begin = offset - first
+    return Listings(both[begin : begin + limit], there.total + len(mine))
 
 
-async def _unshipped(journal: Journal | None, conversation_id: UUID) -> frozenset[UUID]:
-    return await journal.unshipped(conversation_id) if journal else frozenset()
-
-
-def _last_talk(listing: Listing) -> tuple[bool, datetime]:
+def _last_talk(listing: Listing) -> tuple[bool, datetime, datetime, UUID]:
     # Those that nobody has talked in yet come last.
-    last = listing.conversation.last_message_at
-    return last is not None, last or listing.conversation.created_at
+    conversation = listing.conversation
+    last, begun = conversation.last_message_at, conversation.created_at
+    return last is not None, last or begun, begun, conversation.id

@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from sonora_app.storage.files.files import Files
+from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
 from sonora_app.storage.positions import Standing
 from sonora_app.storage.recorder import Recorder
@@ -118,14 +119,6 @@ class Found:
     previous: Conversation | None = None
     complete: bool = True
     known: Known = Known()
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A conversation as a list shows it."""
-
-    conversation: Conversation
-    messages: int
 
 
 @dataclass(frozen=True)
@@ -298,13 +291,14 @@ class Store(Protocol):
         ...
 
     async def conversations(
-        self, wanted: Wanted = EVERY, *, limit: int = 50
-    ) -> tuple[Listing, ...]:
+        self, wanted: Wanted = EVERY, *, limit: int = 50, offset: int = 0
+    ) -> Listings:
         """List conversations, the one talked in last first.
 
         Args:
             wanted: Which.
             limit: How many at most.
+            offset: How many of the first to leave out.
 
         Raises:
             StorageError: They cannot be read.

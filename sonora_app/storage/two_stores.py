@@ -21,12 +21,13 @@ from sonora_app.errors import StorageError
 from sonora_app.storage import memory_changes
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import joined_known, read_known
+from sonora_app.storage.listing import Listings
 from sonora_app.storage.merged_reads import read_listings, read_tool_calls, read_transcript
 from sonora_app.storage.positions import later_standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import AnyMemory, Message, Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
-from sonora_app.storage.store import NOTHING, Found, Known, Listing, Opening, Recall, Transcript
+from sonora_app.storage.store import NOTHING, Found, Known, Opening, Recall, Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.bucket import Bucket
 from sonora_app.storage.supabase.errors import SupabaseError
@@ -201,11 +202,18 @@ class MirroredStore:
         )
 
     async def conversations(
-        self, wanted: Wanted = EVERY, *, limit: int = 50
-    ) -> tuple[Listing, ...]:
+        self, wanted: Wanted = EVERY, *, limit: int = 50, offset: int = 0
+    ) -> Listings:
         """See `Store.conversations`: from both, or the journal when Supabase does not answer."""
         return await self._aside.run(
-            read_listings(self._journal, self._api, wanted, limit=limit, on_partial=_warn_partial)
+            read_listings(
+                self._journal,
+                self._api,
+                wanted,
+                limit=limit,
+                offset=offset,
+                on_partial=_warn_partial,
+            )
         )
 
     async def aclose(self) -> None:

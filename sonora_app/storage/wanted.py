@@ -1,9 +1,23 @@
 """Which conversations are wanted of a store."""
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sonora_app.storage.records import ConversationStatus
+from sonora_app.storage.similar_words import folded
+
+SLOW_MS = 2_000
+"""From how long a wait on an answer makes a call a slow one, in milliseconds."""
+
+LONGEST_CALL = timedelta(hours=4)
+"""How long a call may take, at most: one that began earlier, and has no end, has no process."""
+
+_MOST_WORDS = 12
+_BEFORE, _AFTER = 40, 120
+"""Characters of an excerpt before the word that was looked for, and after its beginning."""
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -14,12 +28,38 @@ class Wanted:
         user_id: This user's; None: everyone's.
         status: Those that stand so; None: all.
         since: Those talked in since, or begun since where nobody talked yet; None: all.
+        until: Those talked in before, or begun before where nobody talked yet; None: all.
+        text: Those in which each of these words, whatever its accents, begins a word of one turn,
+            or of the title with the summary. Empty: all.
+        failed: Only those where a call ended by an error, or a tool failed.
+        slow: Only those where an answer took `SLOW_MS` or longer. Known once a call has ended.
     """
 
     user_id: str | None = None
     status: ConversationStatus | None = None
     since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+    failed: bool = False
+    slow: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of `text`, folded."""
+        return tuple(dict.fromkeys(_WORD.findall(folded(self.text))))[:_MOST_WORDS]
 
 
 EVERY = Wanted()
 """All conversations."""
+
+
+def excerpt(text: str, words: tuple[str, ...]) -> str:
+    """The part of `text` around the first word that one of `words` begins, in one line."""
+    line = " ".join(text.split())
+    at = next(
+        (found.start() for found in _WORD.finditer(line) if folded(found[0]).startswith(words)), 0
+    )
+    first = line.rfind(" ", 0, at - _BEFORE) + 1 if at > _BEFORE else 0
+    last = line.find(" ", at + _AFTER)
+    end = "" if last < 0 else "…"
+    return f"{'…' if first else ''}{line[first : None if last < 0 else last]}{end}"

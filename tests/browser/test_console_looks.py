@@ -122,10 +122,43 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await page.locator(".listing").first.click()
         await expect(page.locator(".invitation.resuming")).to_be_visible()
         await gallery.look("resuming", tab="Hablar")
-        await gallery.look("conversations", tab="Conversaciones")
+        await look_back(page, gallery)
 
         assert gallery.findings == []
         assert visit.errors == []
+
+
+async def look_back(page: Page, gallery: Gallery) -> None:
+    """What happened in the call, by addresses that can be kept; and how one finds it."""
+    turns = page.locator(".trace .turn")
+    measured = page.locator(".trace .said.bot:has(.wait)")
+    await expect(page.locator(".trace .step").first).to_contain_text("waiting → greeting")
+    await expect(measured).to_have_count(1)
+    chosen = measured.locator(".facts a")
+    number = await chosen.inner_text()
+    await chosen.click()
+    await expect(page).to_have_url(re.compile(rf"#/conversations/[\w-]{{36}}/turns/{number}$"))
+    await page.reload()
+    await gallery.prepare()
+    await expect(measured.locator("[aria-current]")).to_have_text(number)
+    await expect(measured.locator(".parts")).to_be_visible()
+    await page.locator("nav.tabs").get_by_role("button", name="Flujo").click()
+    await expect(page.locator(".drawing .box.visited")).to_have_count(3)
+    await gallery.look("trace", tab="Hablar")
+    await page.go_back()
+    await expect(measured.locator("[aria-current]")).to_have_count(0)
+
+    search = page.get_by_label("Buscar en lo que se dijo")
+    await page.get_by_text("Filtros").click()
+    await search.fill("OAXACÁ plan")
+    await expect(page.locator(".listing .hit")).to_contain_text("planear un viaje a Oaxaca")
+    await expect(page.locator(".pages")).to_contain_text("1–1 de 1")
+    await gallery.look("conversations", tab="Conversaciones")
+    await page.locator(".listing").first.click()
+    await expect(page.locator(".trace [aria-current]")).to_have_text(re.compile(r"^\d+$"))
+    await page.get_by_label("Algo falló").check()
+    await expect(page.get_by_text("No se encontró nada.")).to_be_visible()
+    assert await turns.count() > 3
 
 
 @pytest.mark.parametrize(

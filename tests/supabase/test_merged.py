@@ -51,6 +51,7 @@ def _ended(call: ToolCall) -> ToolCallUpdate:
 
 async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None:
     talk = Talk()
+    owner = talk.conversation.user_id
     first, *rest = talk.call(2)
     chat = {
         "conversation_id": str(talk.conversation.id),
@@ -83,10 +84,11 @@ async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None
         await store.write([_ended(begun), _tool_call(talk, session, "here", later=2)])
         whole = await store.transcript(talk.conversation.id)
         calls = await store.tool_calls(talk.conversation.id, limit=3)
+        by_words = await store.conversations(Wanted(text="ESCRITÓ", user_id=owner))
         await proxy.stop()
         of_journal = await store.tool_calls(talk.conversation.id, limit=3)
         here = await store.transcript(talk.conversation.id)
-        listed = await store.conversations(Wanted(user_id=talk.conversation.user_id))
+        listed = await store.conversations(Wanted(user_id=owner))
     await holding.aclose()
 
     assert whole is not None
@@ -99,6 +101,34 @@ async def test_it_is_the_same_whoever_has_it(lite: Lite, tmp_path: Path) -> None
     assert of_both == [("elsewhere", "done"), ("begun", "done"), ("here", "started")]
     assert [each.name for each in of_journal] == ["begun", "here"]
     assert [each.conversation.id for each in listed] == [talk.conversation.id]
+    assert [each.hit and each.hit.words for each in by_words] == ["Por escrito"]
+
+
+async def test_a_list_of_both_is_turned_page_by_page(lite: Lite, tmp_path: Path) -> None:
+    user = f"pages-{uuid7()}"
+    talks = [Talk(user) for _ in range(7)]
+    path = tmp_path / "journal.db"
+    async with connected(lite.url, lite) as api, mirrored(path, api) as store:
+        await store.write([each for talk in talks[::2] for batch in talk.call(1) for each in batch])
+        assert await store.settle(timeout_secs=10) == 0
+    holding = await Journal.connect(path, outbox=True)
+    assert holding.outbox.claim(), "so that nothing more is shipped"
+    async with connected(lite.url, lite) as api, mirrored(path, api) as store:
+        await store.write(
+            [each for talk in talks[1::2] for batch in talk.call(1) for each in batch]
+        )
+        whole = await store.conversations(Wanted(user_id=user))
+        pages = [
+            await store.conversations(Wanted(user_id=user), limit=2, offset=offset)
+            for offset in range(0, 9, 2)
+        ]
+    await holding.aclose()
+
+    assert {each.conversation.id for each in whole} == {talk.conversation.id for talk in talks}
+    assert [each.conversation.id for page in pages for each in page] == [
+        each.conversation.id for each in whole
+    ]
+    assert {page.total for page in (whole, *pages)} == {7}
 
 
 async def test_the_last_that_was_said_is_that_of_both(lite: Lite, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.supabase.listings import read_listings
 from sonora_app.storage.wanted import Wanted
 from tests.supabase.lite import Lite, running_lite
 from tests.supabase.schema import migrations, older_schema, schema_version
@@ -181,7 +182,7 @@ async def test_a_row_that_cannot_be_read_loses_only_itself(
     new = await api.look_up(uuid7(), user, message_limit=40)
     found = await api.look_up(talk.id, user, message_limit=40)
     whole = await api.transcript(talk.id)
-    listed = await api.conversations(Wanted(user_id=user))
+    listed = await read_listings(api, Wanted(user_id=user), limit=50)
     await api.aclose()
 
     assert found.opening is not None

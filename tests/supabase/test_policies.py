@@ -410,6 +410,7 @@ CALLS = {
     "sonora_open": "select public.sonora_open(%(conversation)s, %(user)s, 40)",
     "sonora_schema_version": "select public.sonora_schema_version()",
     "sonora_apply": "select public.sonora_apply('[]')",
+    "sonora_conversations": "select public.sonora_conversations()",
     "sonora_erase_person": "select public.sonora_erase_person(%(user)s, true)",
 }
 

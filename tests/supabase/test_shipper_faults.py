@@ -41,9 +41,11 @@ FAULTY_SECS = 20.0
 class Talk:
     """A conversation that goes on call after call."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_id: str = "ana") -> None:
         now = utc_now()
-        self.conversation = Conversation(id=uuid7(), user_id="ana", created_at=now, updated_at=now)
+        self.conversation = Conversation(
+            id=uuid7(), user_id=user_id, created_at=now, updated_at=now
+        )
         self.seq = 0
 
     def call(self, turns: int) -> list[list[Any]]:

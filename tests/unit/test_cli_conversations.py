@@ -90,8 +90,22 @@ def test_list_by_status_and_time_says_when_there_are_more(kept: Kept) -> None:
     assert str(kept.talk) in [item["id"] for item in completed]
     assert failed == []
     assert str(kept.talk) in [item["id"] for item in since_then]
-    assert "There are more: --limit 4 shows them." in one.output
+    assert "1 of 2; --limit shows more." in one.output
     assert run("list", "--since", "2099-01-01").stdout == "No such conversations.\n"
+
+
+def test_list_finds_words_and_shows_where_they_stand(kept: Kept) -> None:
+    found = run("list", "--search", "quiero OAXÁCA")
+    (as_data,) = json.loads(run("list", "--search", "oaxaca quiero", "--json").stdout)
+    failed = run("list", "--failed", "--until", "2099-01-01")
+
+    header, line = found.stdout.rstrip("\n").split("\n")
+    assert header.split()[-1] == "Said"
+    assert line.endswith("Quiero ir a Oaxaca")
+    assert as_data["hit"]["words"] == "Quiero ir a Oaxaca"
+    assert as_data["id"] == str(kept.talk)
+    assert failed.stdout == "No such conversations.\n"
+    assert run("list", "--slow").stdout == "No such conversations.\n"
 
 
 def test_prune_says_how_many_and_can_only_say_it(kept: Kept) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -67,10 +68,15 @@ async def console(
         await journal.aclose()
 
 
+async def _listed(http: httpx.AsyncClient, **wanted: str) -> list[dict[str, Any]]:
+    answer = (await http.get("/sonora/api/conversations", params=wanted)).json()
+    return answer["conversations"]
+
+
 async def test_it_lists_conversations_and_shows_one(settings: Settings, kept: Kept) -> None:
     async with console(settings) as http:
-        listed = (await http.get("/sonora/api/conversations")).json()
-        anas = (await http.get("/sonora/api/conversations", params={"user_id": "ana"})).json()
+        listed = await _listed(http)
+        anas = await _listed(http, user_id="ana")
         shown = (await http.get(f"/sonora/api/conversations/{kept.talk}")).json()
         markdown = (await http.get(f"/sonora/api/conversations/{kept.talk}/markdown")).json()
 
@@ -89,6 +95,28 @@ async def test_it_lists_conversations_and_shows_one(settings: Settings, kept: Ke
     assert markdown["markdown"].startswith("# Un viaje a Oaxaca")
 
 
+async def test_conversations_are_found_by_their_words_and_told_how_many(
+    settings: Settings, kept: Kept
+) -> None:
+    wanted = {"text": "IR A OÁXACA", "until": "2099-01-01T00:00", "status": "completed"}
+    async with console(settings) as http:
+        found = (await http.get("/sonora/api/conversations", params=wanted)).json()
+        nobody = await _listed(http, text="lima")
+        failed = await _listed(http, failed="true")
+        second = (await http.get("/sonora/api/conversations?limit=1&offset=1")).json()
+        malformed = await http.get("/sonora/api/conversations?since=yesterday")
+
+    assert found["total"] == 1
+    (listing,) = found["conversations"]
+    assert (listing["id"], listing["hit"]["words"]) == (str(kept.talk), "Quiero ir a Oaxaca")
+    assert nobody == failed == []
+    assert (second["total"], [each["id"] for each in second["conversations"]]) == (
+        2,
+        [str(kept.other)],
+    )
+    assert malformed.status_code == 422
+
+
 async def test_what_is_not_there_is_told_as_json(settings: Settings, kept: Kept) -> None:
     async with console(settings) as http:
         unknown = await http.get(f"/sonora/api/conversations/{uuid4()}")
@@ -105,7 +133,7 @@ async def test_a_deleted_conversation_is_gone(settings: Settings, kept: Kept) ->
         deleted = await http.delete(f"/sonora/api/conversations/{kept.talk}")
         again = await http.delete(f"/sonora/api/conversations/{kept.talk}")
         shown = await http.get(f"/sonora/api/conversations/{kept.talk}")
-        listed = (await http.get("/sonora/api/conversations")).json()
+        listed = await _listed(http)
 
     assert (deleted.status_code, deleted.json()) == (200, {"deleted": str(kept.talk)})
     assert (again.status_code, shown.status_code) == (404, 404)

@@ -113,7 +113,8 @@ def rows(data: Path) -> dict[str, list[tuple[object, ...]]]:
         return {
             table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
             for table in tables
-            if not table.startswith("sqlite_")
+            # The index of words has those that several people said.
+            if not table.startswith(("sqlite_", "said_words"))
         }
 
 

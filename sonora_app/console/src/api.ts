@@ -9,6 +9,27 @@ export interface Listing {
   created_at: string;
   last_message_at: string | null;
   messages: number;
+  /** Whether a call goes on in it. */
+  calling: boolean;
+  /** Where the words stand that were looked for; without a message, in the title or the summary. */
+  hit: { message_id: string | null; words: string } | null;
+}
+
+/** Some of a list of conversations, and how many it has in all. */
+export interface Page {
+  total: number;
+  conversations: Listing[];
+}
+
+/** Which conversations are looked for. What is empty or false leaves none out. */
+export interface Wanted {
+  text: string;
+  status: string;
+  /** The first day, and the last. */
+  since: string;
+  until: string;
+  failed: boolean;
+  slow: boolean;
 }
 
 /** A message, as it is kept. */
@@ -19,19 +40,60 @@ export interface StoredMessage {
   modality: "voice" | "text";
   interrupted: boolean;
   node: string | null;
-  /** With what the bot said: what the user said over it that was no turn. */
-  metadata: { backchannels?: { text: string }[] } | null;
+  /** With what the bot said: what it was given, and what the user said over it that was no turn. */
+  metadata: { sources?: KeptSource[]; backchannels?: { text: string }[] } | null;
   /** What it names the files by that came with it, and what the text-chat API wrote. */
   images: unknown[] | null;
+  metrics: { latency?: { total_ms?: number; parts_ms?: Record<string, number> } } | null;
   created_at: string;
   deleted_at: string | null;
+}
+
+/** What a turn was answered from. */
+export interface KeptSource {
+  passage_id: string;
+  document: string;
+  heading: string;
+  page?: number | null;
+  link?: string | null;
+}
+
+/** A call, as it is kept. */
+export interface StoredSession {
+  id: string;
+  transport: string;
+  started_at: string;
+  ended_at: string | null;
+  end_reason: string | null;
+  metrics: {
+    prompt_tokens?: number;
+    completion_tokens?: number;
+    characters_spoken?: number;
+    early_answers?: number;
+    early_answers_withdrawn?: number;
+    turns_answered?: number;
+    latency_ms?: { median: number; worst: number };
+  };
+  app_version: string;
+}
+
+/** A step of the flow, as it is kept. */
+export interface StoredStep {
+  id: string;
+  from_node: string;
+  to_node: string;
+  trigger: string;
+  arguments: Record<string, unknown>;
+  created_at: string;
 }
 
 /** A call of a tool, as it is kept. */
 export interface StoredToolCall {
   id: string;
   name: string;
+  arguments: Record<string, unknown>;
   status: "started" | "done" | "failed" | "unknown" | "called_off";
+  result: string | null;
   started_at: string;
   ended_at: string | null;
 }
@@ -45,8 +107,12 @@ export interface FileLink {
 
 /** All that is kept of a conversation, as `sonora conversations show --json` gives it. */
 export interface Transcript {
-  conversation: Omit<Listing, "messages">;
+  conversation: Omit<Listing, "messages" | "calling" | "hit"> & {
+    metadata: { topics?: unknown; outcome?: unknown };
+  };
+  sessions: StoredSession[];
   messages: StoredMessage[];
+  transitions: StoredStep[];
   tool_calls: StoredToolCall[];
 }
 
@@ -172,8 +238,18 @@ export type Asked<Answer> = Answer | null | undefined;
 export class ApiError extends Error {}
 
 export const api = {
-  conversations: (userId: string | null): Promise<Listing[]> =>
-    request(`conversations${userId ? `?user_id=${encodeURIComponent(userId)}` : ""}`),
+  conversations: (
+    userId: string | null,
+    wanted: Wanted,
+    limit: number,
+    offset: number,
+  ): Promise<Page> => {
+    const until = wanted.until && `${nextDay(wanted.until)}T00:00`;
+    const since = wanted.since && `${wanted.since}T00:00`;
+    const asked = { ...wanted, since, until, user_id: userId, limit, offset };
+    const given = Object.entries(asked).filter(([, value]) => value);
+    return request(`conversations?${new URLSearchParams(given.map(([k, v]) => [k, String(v)]))}`);
+  },
   transcript: (id: string): Promise<Transcript> => request(`conversations/${id}`),
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
@@ -197,6 +273,10 @@ export const api = {
   parts: (): Promise<Parts> => request("parts"),
   health: (language: string): Promise<Health> => request(`health?language=${language}`),
 };
+
+function nextDay(day: string): string {
+  return new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
+}
 
 async function request<Answer>(path: string, method = "GET", data?: object): Promise<Answer> {
   let response: Response;

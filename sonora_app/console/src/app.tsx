@@ -1,10 +1,13 @@
-import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiError, type Asked, api, type Flow, type Health, type Listing, type Transcript } from "./api";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { ApiError, type Asked, api, type Flow, type Health, type Transcript } from "./api";
 import { Call } from "./call/call";
+import { usePlace } from "./place";
 import { usePreference } from "./preferences";
+import { useListings } from "./state/listings";
 import { type CallState, isOn } from "./state/model";
 import type { Happened } from "./state/reduce";
 import type { Store } from "./state/store";
+import { goesOn, replayed, turnOf } from "./state/trace";
 import { Conversations } from "./views/conversations";
 import { Events } from "./views/events";
 import { FlowView } from "./views/flow";
@@ -21,6 +24,8 @@ import { browserLanguage, type Language, WORDS, WordsIn } from "./words";
 const SUMMARY_MS = [1_500, 4_000, 9_000];
 /** How long to gather what was recorded before the list is read anew. */
 const GATHER_MS = 800;
+/** How often a call that others hold is looked at anew. */
+const WATCH_MS = 2_000;
 
 interface Props {
   store: Store<CallState, Happened>;
@@ -36,13 +41,13 @@ export function App({ store, call }: Props) {
   const [view, setView] = useState<View>("talk");
   const [drawer, setDrawer] = useState(false);
   const [past, setPast] = useState<Transcript | null>(null);
-  const [listings, setListings] = useState<Asked<Listing[]>>(undefined);
+  const [gone, setGone] = useState(false);
+  const [place, go] = usePlace();
   const [onlyMine, setOnlyMine] = useState(false);
   const [health, setHealth] = useState<Asked<Health>>(undefined);
   const [flow, setFlow] = useState<Asked<Flow>>(undefined);
   const [flowProblem, setFlowProblem] = useState("");
   const [summaries, setSummaries] = useState(0);
-  const [pointed, setPointed] = useState<string | null>(null);
   const words = WORDS[language];
 
   useEffect(() => {
@@ -50,9 +55,8 @@ export function App({ store, call }: Props) {
     document.documentElement.dataset.theme = theme;
   }, [language, theme]);
 
-  const refresh = useCallback(() => {
-    api.conversations(onlyMine ? userId : null).then(setListings, () => setListings(null));
-  }, [onlyMine, userId]);
+  const listed = useListings(onlyMine ? userId : null);
+  const { refresh } = listed;
   const examine = useCallback(() => {
     api.health(language).then(setHealth, () => setHealth(null));
   }, [language]);
@@ -69,7 +73,7 @@ export function App({ store, call }: Props) {
   // The list changes with the call: when it opens a conversation, and when it has ended, whose
   // summary takes a moment.
   useEffect(() => {
-    refresh();
+    if (state.conversationId) refresh();
     if (state.phase !== "ended") return;
     const again = (): void => {
       refresh();
@@ -87,31 +91,60 @@ export function App({ store, call }: Props) {
     return () => clearTimeout(timer);
   }, [refresh, recorded]);
 
-  const select = async (id: string): Promise<void> => {
-    setPointed(null);
+  const show = async (id: string, turn: (found: Transcript) => number | null): Promise<void> => {
+    setView("talk");
     const transcript = await api.transcript(id).catch(() => null);
-    if (isOn(state.phase)) return;
+    if (isOn(store.state.phase)) return;
     store.dispatch({ what: "cleared" });
     setPast(transcript);
+    setGone(transcript === null);
+    go({ conversation: id, turn: transcript && turn(transcript) });
     if (transcript?.conversation.user_id) setUserId(transcript.conversation.user_id);
-    setView("talk");
   };
-  const showMessage = async (conversationId: string, messageId: string | null): Promise<void> => {
-    await select(conversationId);
-    setPointed(messageId);
+  const select = (id: string, messageId: string | null = null): Promise<void> =>
+    show(id, (found) => turnOf(found, messageId));
+  const clear = (): void => {
+    if (isOn(state.phase)) return;
+    store.dispatch({ what: "cleared" });
+    setPast(null);
+    setGone(false);
+    go(null);
+  };
+  const fresh = (): void => {
+    clear();
+    if (!isOn(state.phase)) setView("talk");
   };
   // After a reload one may go on where one was: that takes a click, before which no page may sound.
   useEffect(() => {
     const id = Call.brokenOff();
-    if (id) void select(id);
+    if (id && !place) void select(id);
   }, []);
-  const fresh = (): void => {
+  // The address leads: by a link, by a reload, and by going back.
+  useEffect(() => {
     if (isOn(state.phase)) return;
-    store.dispatch({ what: "cleared" });
-    setPast(null);
-    setView("talk");
-  };
+    if (place && place.conversation !== past?.conversation.id) {
+      void show(place.conversation, () => place.turn);
+    } else if (!place && past && state.phase === "idle") {
+      clear();
+    }
+  }, [place?.conversation]);
+  // A call that goes on elsewhere is watched.
+  const watching = state.phase === "idle" && past && goesOn(past) ? past.conversation.id : null;
+  useEffect(() => {
+    if (!watching) return;
+    const look = (): Promise<void> =>
+      api.transcript(watching).then(
+        (found) => setPast((shown) => (shown?.conversation.id === watching ? found : shown)),
+        () => undefined,
+      );
+    const timer = setInterval(() => void look(), WATCH_MS);
+    return () => clearInterval(timer);
+  }, [watching]);
 
+  const turn = place && place.conversation === past?.conversation.id ? place.turn : null;
+  // What is kept is shown by what shows a call.
+  const kept = state.phase === "idle" ? past : null;
+  const panels = useMemo(() => (kept ? replayed(kept, turn) : state), [kept, turn, state]);
   const panel = view === "talk" || view === "conversations" ? "flow" : view;
   return (
     <WordsIn value={words}>
@@ -127,7 +160,7 @@ export function App({ store, call }: Props) {
       />
       <main class="views" data-view={view}>
         <Conversations
-          listings={listings}
+          listed={listed}
           userId={userId}
           onlyMine={onlyMine}
           onOnlyMine={setOnlyMine}
@@ -136,8 +169,7 @@ export function App({ store, call }: Props) {
           onSelect={select}
           onFresh={fresh}
           onChanged={(removed) => {
-            if (removed === past?.conversation.id) setPast(null);
-            if (removed === state.conversationId && !isOn(state.phase)) fresh();
+            if ([past?.conversation.id, state.conversationId].includes(removed)) clear();
             refresh();
           }}
           language={language}
@@ -146,7 +178,10 @@ export function App({ store, call }: Props) {
           state={state}
           call={call}
           past={past}
-          pointed={pointed}
+          turn={turn}
+          gone={gone}
+          flow={flow}
+          shownIn={language}
           health={health ?? null}
           userId={userId}
           onUserId={setUserId}
@@ -159,13 +194,13 @@ export function App({ store, call }: Props) {
         <section class="inspector" aria-label={words.nav.label}>
           <Nav view={view} shown={panel} onView={setView} kind="tabs" />
           <div class="panel">
-            {panel === "flow" && <FlowView flow={flow} problem={flowProblem} state={state} />}
+            {panel === "flow" && <FlowView flow={flow} problem={flowProblem} state={panels} />}
             {panel === "memories" && (
               <MemoriesView
                 userId={userId}
                 changes={state.memoryChanges + (state.phase === "ended" ? summaries : 0)}
                 busy={isOn(state.phase)}
-                onMessage={showMessage}
+                onMessage={select}
                 language={language}
               />
             )}
@@ -174,7 +209,8 @@ export function App({ store, call }: Props) {
             )}
             {panel === "latency" && (
               <LatencyView
-                state={state}
+                state={panels}
+                live={!kept}
                 supabase={health?.supabase ?? false}
                 language={language}
                 onEvents={() => setDrawer(true)}

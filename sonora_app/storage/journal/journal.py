@@ -4,9 +4,8 @@ Without Supabase the journal is the only store. With Supabase it is also the out
 it until they are shipped.
 
 A write counts as done when it is on the disk. Every commit is synced (`synchronous=FULL` in WAL
-mode), so an acknowledged record survives both `kill -9` and a loss of power. Without the sync it
-would survive only `kill -9`. The sync takes some tenths of a millisecond on a solid-state disk. It
-happens once per batch, on the journal's own thread, where no call waits for it.
+mode), so an acknowledged record survives both `kill -9` and a loss of power. That takes some tenths
+of a millisecond on a solid-state disk, once per batch, on the journal's thread; no call waits.
 """
 
 import asyncio
@@ -21,22 +20,23 @@ from sonora_app.storage.files.files import LocalFiles
 from sonora_app.storage.journal import position_rows
 from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
+from sonora_app.storage.journal.finding import read_listings
 from sonora_app.storage.journal.memory_rows import read_known, read_news
 from sonora_app.storage.journal.orphans import Orphans, find_orphans
 from sonora_app.storage.journal.outbox import Outbox
 from sonora_app.storage.journal.queries import (
     read_found,
-    read_listings,
     read_tool_calls,
     read_transcript,
     read_unshipped,
 )
 from sonora_app.storage.journal.writes import write_record
+from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import Record, RecordedCall, StorageHealth
 from sonora_app.storage.side_loop import SideLoop
-from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
+from sonora_app.storage.store import NOTHING, Found, Known, Recall, Transcript
 from sonora_app.storage.tool_calls import ToolCall
 from sonora_app.storage.unwritten import Unwritten
 from sonora_app.storage.wanted import EVERY, Wanted
@@ -244,11 +244,11 @@ class Journal:
         )
 
     async def conversations(
-        self, wanted: Wanted = EVERY, *, limit: int = 50
-    ) -> tuple[Listing, ...]:
-        """See `Store.conversations`."""
+        self, wanted: Wanted = EVERY, *, limit: int = 50, offset: int = 0, only_here: bool = False
+    ) -> Listings:
+        """See `Store.conversations`. `only_here`: those that are kept nowhere else for sure."""
         return await self._connection.transact(
-            lambda connection: read_listings(connection, wanted, limit=limit), write=False
+            lambda each: read_listings(each, wanted, limit, offset, only_here), write=False
         )
 
     async def set_owner(self, conversation_id: UUID, user_id: str | None) -> None:

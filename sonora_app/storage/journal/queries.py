@@ -6,13 +6,11 @@ from uuid import UUID
 
 from sonora_app.storage.journal.as_records import to_record, to_records
 from sonora_app.storage.journal.memory_rows import read_known
-from sonora_app.storage.journal.outbox_rows import sql_time
 from sonora_app.storage.journal.position_rows import read_standing
 from sonora_app.storage.journal.provisional import provisional_for
 from sonora_app.storage.records import Conversation, Message, Session, Transition
-from sonora_app.storage.store import NOTHING, Found, Listing, Opening, Recall, Transcript
+from sonora_app.storage.store import NOTHING, Found, Opening, Recall, Transcript
 from sonora_app.storage.tool_calls import ToolCall
-from sonora_app.storage.wanted import Wanted
 
 # Rows without a seq come first among those of one moment, in both directions: SQLite holds
 # null to be the smallest value. A limit of -1 is none.
@@ -24,12 +22,6 @@ _NEWEST_MESSAGES = """
 _NEWEST_TOOL_CALLS = """
     SELECT * FROM tool_calls WHERE conversation_id = :id
     ORDER BY started_at DESC, tool_calls.id DESC LIMIT :limit
-"""
-
-# Conversations that nobody has talked in yet come last.
-_CONVERSATIONS = """
-    SELECT * FROM conversations WHERE {}
-    ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT :limit
 """
 
 _PREVIOUS = """
@@ -121,23 +113,6 @@ def read_unshipped(connection: sqlite3.Connection, conversation_id: UUID) -> fro
     for query in _UNSHIPPED:
         found |= {UUID(row[0]) for row in connection.execute(query, key)}
     return frozenset(found)
-
-
-def read_listings(
-    connection: sqlite3.Connection, wanted: Wanted, *, limit: int
-) -> tuple[Listing, ...]:
-    """What `Store.conversations` gives, within the caller's transaction."""
-    conditions = {
-        "user_id = :user_id": wanted.user_id,
-        "status = :status": wanted.status,
-        "coalesce(last_message_at, created_at) >= :since": wanted.since and sql_time(wanted.since),
-    }
-    asked = " AND ".join(sql for sql, value in conditions.items() if value is not None)
-    values = dict(zip(("user_id", "status", "since"), conditions.values(), strict=True))
-    rows = connection.execute(
-        _CONVERSATIONS.format(asked or "true"), {**values, "limit": max(0, limit)}
-    )
-    return tuple(Listing(to_record(Conversation, row), row["message_count"]) for row in rows)
 
 
 def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: int) -> Opening:

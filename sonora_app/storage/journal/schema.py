@@ -3,6 +3,8 @@
 A released migration is never edited: a change comes as another migration.
 """
 
+from sonora_app.storage.journal import said
+
 # Timestamps are text of one width in UTC, so that their order as text is their order in time.
 # Columns that a record does not have, and only the journal uses:
 #   conversations.message_count  kept by the triggers, so that no read has to count
@@ -261,6 +263,9 @@ _TOOL_CALLS = (
     "CREATE INDEX tool_calls_unended ON tool_calls (started_at, id) WHERE status = 'started'",
 )
 
+# The words of what was said, to find it by. See said.py.
+_SAID = said.SCHEMA
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
@@ -269,5 +274,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _POSITIONS,
     _CLAIMS,
     _TOOL_CALLS,
+    _SAID,
 )
 """The statements of each migration, the first migration first."""

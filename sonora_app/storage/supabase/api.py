@@ -15,8 +15,7 @@ import httpx
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.outbox_rows import Entry
-from sonora_app.storage.records import Conversation
-from sonora_app.storage.store import NOTHING, Found, Known, Listing, Recall, Transcript
+from sonora_app.storage.store import NOTHING, Found, Known, Recall, Transcript
 from sonora_app.storage.supabase.errors import (
     Refusal,
     SupabaseError,
@@ -39,13 +38,12 @@ from sonora_app.storage.supabase.rows import (
     to_tool_call,
     to_transition,
 )
-from sonora_app.storage.wanted import EVERY, Wanted
 from sonora_app.wording.translation import worded
 
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-REQUIRED_SCHEMA = 7
+REQUIRED_SCHEMA = 8
 """The version of the project's schema that this code needs; later ones serve as well."""
 
 _PAGE = 1_000
@@ -216,32 +214,6 @@ class SupabaseApi:
             )
         )
 
-    async def conversations(
-        self, wanted: Wanted = EVERY, *, limit: int = 50
-    ) -> tuple[Listing, ...]:
-        """What `Store.conversations` gives, without those that their owner deleted."""
-        query = self._client.table("conversations").select("*").is_("deleted_at", "null")
-        if wanted.user_id is not None:
-            query = query.eq("user_id", wanted.user_id)
-        if wanted.status is not None:
-            query = query.eq("status", wanted.status)
-        if wanted.since is not None:
-            since = wanted.since.isoformat()
-            never = f'and(last_message_at.is.null,created_at.gte."{since}")'
-            query = query.or_(f'last_message_at.gte."{since}",{never}')
-        query = query.order("last_message_at", desc=True, nullsfirst=False)
-        rows = await self._read_rows(query.order("created_at", desc=True).limit(limit))
-        counts = {str(row.get("id")): row.get("message_count") for row in rows}
-
-        async def listing(conversation: Conversation) -> Listing:
-            count = counts.get(str(conversation.id))
-            # Null: from before this column, and nobody talked there since.
-            if not isinstance(count, int):
-                count = await self._count_messages(conversation.id)
-            return Listing(conversation, count)
-
-        return tuple([await listing(each) for each in readable(rows, to_conversation)])
-
     async def rows(
         self, request: Callable[["AsyncClient"], SupabaseRequest]
     ) -> list[dict[str, Any]]:
@@ -276,13 +248,6 @@ class SupabaseApi:
             if not page:
                 return rows
             rows += page
-
-    async def _count_messages(self, conversation_id: UUID) -> int:
-        from postgrest.types import CountMethod
-
-        query = self._client.table("messages").select("id", count=CountMethod.exact, head=True)
-        query = query.eq("conversation_id", str(conversation_id)).is_("deleted_at", "null")
-        return (await self._execute(query)).count or 0
 
     async def _read_rows(self, request: SupabaseRequest) -> list[dict[str, Any]]:
         answer = await self._ask(request)

@@ -1,16 +1,18 @@
 import { useState } from "preact/hooks";
-import { ApiError, type Asked, api, type Listing } from "../api";
+import { ApiError, api, type Listing } from "../api";
 import { download } from "../download";
+import { type Listed, NOTHING_WANTED, PAGE } from "../state/listings";
 import { useWords } from "../words";
 
 interface Props {
-  listings: Asked<Listing[]>;
+  listed: Listed;
   userId: string;
   onlyMine: boolean;
   onOnlyMine: (onlyMine: boolean) => void;
   current: string | null;
   busy: boolean;
-  onSelect: (id: string) => void;
+  /** A conversation is chosen, and the message of it to show. */
+  onSelect: (id: string, messageId: string | null) => void;
   onFresh: () => void;
   onChanged: (removed: string) => void;
   language: string;
@@ -18,7 +20,8 @@ interface Props {
 
 /** What was talked about before. */
 export function Conversations(props: Props) {
-  const { listings, userId } = props;
+  const { listed, userId } = props;
+  const { page } = listed;
   const words = useWords();
   return (
     <aside class="conversations" aria-labelledby="conversations-title">
@@ -42,18 +45,148 @@ export function Conversations(props: Props) {
         />
         <span>{words.conversations.mine(userId)}</span>
       </label>
-      {listings === null && <p class="nothing">{words.conversations.failed}</p>}
-      {listings?.length === 0 && (
+      <Search listed={listed} />
+      {page === null && <p class="nothing">{words.conversations.failed}</p>}
+      {page?.conversations.length === 0 && (
         <p class="nothing">
-          {props.onlyMine ? words.conversations.noneOf(userId) : words.conversations.none}
+          {isWanting(listed)
+            ? words.conversations.noneFound
+            : props.onlyMine
+              ? words.conversations.noneOf(userId)
+              : words.conversations.none}
         </p>
       )}
       <ul class="listings">
-        {listings?.map((listing) => (
+        {page?.conversations.map((listing) => (
           <Item key={listing.id} listing={listing} {...props} />
         ))}
       </ul>
+      {page && page.total > 0 && <Pages listed={listed} total={page.total} language={props.language} />}
     </aside>
+  );
+}
+
+function isWanting({ wanted }: Listed): boolean {
+  return Object.values(wanted).some(Boolean);
+}
+
+const STATUSES = ["active", "completed", "abandoned", "failed"];
+
+/** What is looked for. */
+function Search({ listed }: { listed: Listed }) {
+  const words = useWords();
+  const { wanted, want } = listed;
+  const { text, ...filters } = wanted;
+  const set = Object.values(filters).filter(Boolean).length;
+  const filter = (more: Partial<typeof wanted>): void => want({ ...wanted, ...more });
+  return (
+    <search class="search">
+      <input
+        type="search"
+        aria-label={words.conversations.search}
+        placeholder={words.conversations.search}
+        value={text}
+        maxLength={200}
+        onInput={(event) => filter({ text: event.currentTarget.value })}
+      />
+      <details>
+        <summary>{words.conversations.filters(set)}</summary>
+        <div class="filters">
+          <label class="field">
+            <span>{words.conversations.statusLabel}</span>
+            <select
+              value={wanted.status}
+              onChange={(event) => filter({ status: event.currentTarget.value })}
+            >
+              <option value="">{words.conversations.anyStatus}</option>
+              {STATUSES.map((status) => (
+                <option key={status} value={status}>
+                  {words.conversations.status[status]}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="field">
+            <span>{words.conversations.since}</span>
+            <input
+              type="date"
+              value={wanted.since}
+              onChange={(event) => filter({ since: event.currentTarget.value })}
+            />
+          </label>
+          <label class="field">
+            <span>{words.conversations.until}</span>
+            <input
+              type="date"
+              value={wanted.until}
+              onChange={(event) => filter({ until: event.currentTarget.value })}
+            />
+          </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={wanted.failed}
+              onChange={(event) => filter({ failed: event.currentTarget.checked })}
+            />
+            <span>{words.conversations.withFailures}</span>
+          </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={wanted.slow}
+              onChange={(event) => filter({ slow: event.currentTarget.checked })}
+            />
+            <span>{words.conversations.slow}</span>
+          </label>
+          {set > 0 && (
+            <button
+              type="button"
+              class="plain"
+              onClick={() => want({ ...NOTHING_WANTED, text })}
+            >
+              {words.conversations.noFilters}
+            </button>
+          )}
+        </div>
+      </details>
+    </search>
+  );
+}
+
+/** Which of them are shown, and how many there are. */
+function Pages({ listed, total, language }: { listed: Listed; total: number; language: string }) {
+  const words = useWords();
+  const { offset, turn } = listed;
+  const last = Math.min(offset + PAGE, total);
+  const number = (value: number): string => value.toLocaleString(language);
+  return (
+    <div class="pages">
+      <p role="status">
+        {words.conversations.shown(number(Math.min(offset + 1, total)), number(last), number(total))}
+      </p>
+      {total > PAGE && (
+        <>
+          <button
+            type="button"
+            class="secondary"
+            disabled={offset === 0}
+            aria-label={words.conversations.newer}
+            onClick={() => turn(Math.max(0, offset - PAGE))}
+          >
+            ←
+          </button>
+          <button
+            type="button"
+            class="secondary"
+            disabled={last >= total}
+            aria-label={words.conversations.older}
+            onClick={() => turn(offset + PAGE)}
+          >
+            →
+          </button>
+        </>
+      )}
+    </div>
   );
 }
 
@@ -68,15 +201,20 @@ function Item({ listing, current, busy, onSelect, onChanged, language }: Props &
         class="listing"
         disabled={busy}
         aria-current={chosen ? "true" : undefined}
-        onClick={() => onSelect(listing.id)}
+        onClick={() => onSelect(listing.id, listing.hit?.message_id ?? null)}
       >
         <span class="title">{title}</span>
+        {listing.hit?.message_id && <span class="hit">{listing.hit.words}</span>}
         <span class="facts">
           <span>{when(listing.last_message_at ?? listing.created_at, language)}</span>
           <span>{words.conversations.messages(listing.messages)}</span>
-          <span class={`state ${listing.status}`}>
-            {words.conversations.status[listing.status] ?? listing.status}
-          </span>
+          {listing.calling ? (
+            <span class="state calling">{words.conversations.calling}</span>
+          ) : (
+            <span class={`state ${listing.status}`}>
+              {words.conversations.status[listing.status] ?? listing.status}
+            </span>
+          )}
           {listing.user_id && <span class="user">{listing.user_id}</span>}
         </span>
       </button>

@@ -6,12 +6,14 @@ interface Props {
   onFresh: () => void;
   onResume: (id: string) => void;
   onRetry: () => void;
+  /** To what happened in the conversation. */
+  onTrace: (id: string) => void;
   /** To what one may choose before a call. */
   onBack: () => void;
 }
 
 /** After a call: why it is over, and what one can do next. */
-export function Ended({ state, onFresh, onResume, onRetry, onBack }: Props) {
+export function Ended({ state, onFresh, onResume, onRetry, onTrace, onBack }: Props) {
   const words = useWords();
   const { problem, ended, conversationId } = state;
   const why = problem
@@ -39,6 +41,11 @@ export function Ended({ state, onFresh, onResume, onRetry, onBack }: Props) {
         <button type="button" class="secondary" onClick={onFresh}>
           {words.talk.fresh}
         </button>
+        {conversationId && (
+          <button type="button" class="plain" onClick={() => onTrace(conversationId)}>
+            {words.trace.open}
+          </button>
+        )}
       </div>
     </section>
   );

@@ -15,21 +15,24 @@ const SHADES = [
 ];
 
 interface Props {
+  /** A call; or what is kept of earlier ones. */
   state: CallState;
+  /** Whether it is a call of this page: there are its storage and its events, too. */
+  live: boolean;
   supabase: boolean;
   language: string;
   onEvents: () => void;
 }
 
 /** How long answers took and what of, and how storage is doing. */
-export function LatencyView({ state, supabase, language, onEvents }: Props) {
+export function LatencyView({ state, live, supabase, language, onEvents }: Props) {
   const words = useWords();
   const [chosen, setChosen] = useState<number | null>(null);
   const turns = state.latencies;
   const shown = chosen ?? turns.length - 1;
   const totals = turns.map((turn) => turn.totalMs);
   const longest = Math.max(...totals, 1);
-  const ms = (value: number): string => `${Math.round(value).toLocaleString(language)} ms`;
+  const ms = (value: number): string => milliseconds(value, language);
   const turn = turns[shown];
   return (
     <section class="latency" aria-labelledby="latency-title">
@@ -60,28 +63,51 @@ export function LatencyView({ state, supabase, language, onEvents }: Props) {
             ))}
           </ol>
           {turn && (
-            <table class="parts">
-              <caption>{words.latency.of(shown + 1)}</caption>
-              <tbody>
-                {Object.entries(turn.partsMs).map(([part, value]) => (
-                  <tr key={part}>
-                    <th scope="row">
-                      <span class="swatch" data-part={shade(part)} aria-hidden="true" />
-                      {words.latency.parts[part] ?? part}
-                    </th>
-                    <td>{ms(value)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <Parts turn={turn} caption={words.latency.of(shown + 1)} language={language} />
           )}
         </>
       )}
-      <Storage state={state} supabase={supabase} />
-      <button type="button" class="secondary" onClick={onEvents}>
-        {words.events.open(state.log.length)}
-      </button>
+      {live && (
+        <>
+          <Storage state={state} supabase={supabase} />
+          <button type="button" class="secondary" onClick={onEvents}>
+            {words.events.open(state.log.length)}
+          </button>
+        </>
+      )}
     </section>
+  );
+}
+
+/** A time in milliseconds, as it is shown. */
+export function milliseconds(value: number, language: string): string {
+  return `${Math.round(value).toLocaleString(language)} ms`;
+}
+
+interface PartsProps {
+  turn: TurnLatency;
+  caption: string;
+  language: string;
+}
+
+/** What an answer was waited for. */
+export function Parts({ turn, caption, language }: PartsProps) {
+  const words = useWords();
+  return (
+    <table class="parts">
+      <caption>{caption}</caption>
+      <tbody>
+        {Object.entries(turn.partsMs).map(([part, value]) => (
+          <tr key={part}>
+            <th scope="row">
+              <span class="swatch" data-part={shade(part)} aria-hidden="true" />
+              {words.latency.parts[part] ?? part}
+            </th>
+            <td>{milliseconds(value, language)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 
@@ -100,7 +126,8 @@ function Figure({ name, value }: { name: string; value: string }) {
   );
 }
 
-function Bar({ turn, longest }: { turn: TurnLatency; longest: number }) {
+/** An answer's wait as a bar, with its parts. */
+export function Bar({ turn, longest }: { turn: TurnLatency; longest: number }) {
   const parts = Object.entries(turn.partsMs);
   const sum = parts.reduce((total, [, value]) => total + value, 0) || 1;
   return (

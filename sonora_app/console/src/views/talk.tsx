@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Health, Transcript } from "../api";
+import type { Asked, Flow, Health, Transcript } from "../api";
 import type { Call } from "../call/call";
 import { devices } from "../call/microphone";
 import { subjectOf } from "../call/token";
@@ -11,14 +11,20 @@ import { Ended } from "./ended";
 import { Invitation } from "./invitation";
 import { PartsNote, useParts } from "./parts";
 import { Status } from "./status";
+import { TraceView } from "./trace";
 import { TranscriptView } from "./transcript";
 
 interface Props {
   state: CallState;
   call: Call;
   past: Transcript | null;
-  /** The message to show of what was said earlier. */
-  pointed: string | null;
+  /** The turn to show of what was said earlier. */
+  turn: number | null;
+  /** That the conversation which the address names is not kept. */
+  gone: boolean;
+  flow: Asked<Flow>;
+  /** The page's language. */
+  shownIn: string;
   health: Health | null;
   userId: string;
   onUserId: (userId: string) => void;
@@ -90,14 +96,26 @@ export function Talk(props: Props) {
           </button>
         </p>
       )}
-      {(state.phase !== "idle" || past) && (
+      {state.phase !== "idle" && (
         <TranscriptView
           state={state}
           past={past?.messages ?? []}
           done={past?.tool_calls ?? []}
-          pointed={props.pointed}
           supabase={health?.supabase ?? false}
         />
+      )}
+      {state.phase === "idle" && past && (
+        <TraceView
+          transcript={past}
+          turn={props.turn}
+          flow={props.flow}
+          language={props.shownIn}
+        />
+      )}
+      {state.phase === "idle" && props.gone && (
+        <p class="notice" role="alert">
+          {words.conversations.gone}
+        </p>
       )}
       {state.phase === "idle" && (
         <Invitation
@@ -129,6 +147,7 @@ export function Talk(props: Props) {
           onResume={(id) =>
             void props.onResume(id).then(() => start(state.microphoneProblem !== "skipped", id))
           }
+          onTrace={(id) => void props.onResume(id)}
           onRetry={() => start(state.microphoneProblem !== "skipped")}
         />
       )}

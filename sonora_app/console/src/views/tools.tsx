@@ -1,23 +1,39 @@
+import type { ComponentChildren } from "preact";
 import type { StoredMessage, StoredToolCall } from "../api";
 import type { ToolUse } from "../state/model";
 import { useWords } from "../words";
 
+interface LineProps extends Pick<ToolUse, "name" | "state" | "tookMs"> {
+  /** What else is known of it. */
+  children?: ComponentChildren;
+}
+
 /** What was done with a tool, as a line of the transcript. */
-export function ToolLine({ name, state, tookMs }: Pick<ToolUse, "name" | "state" | "tookMs">) {
+export function ToolLine({ name, state, tookMs, children }: LineProps) {
   const words = useWords();
   return (
     <li class="tool" data-state={state}>
       <code>{name}</code>
       <span>{words.tools[state]}</span>
       {tookMs !== null && <span>{words.tools.took(tookMs)}</span>}
+      {children}
     </li>
   );
 }
 
+interface PastProps {
+  call: StoredToolCall;
+  children?: ComponentChildren;
+}
+
 /** A call of a tool in an earlier call. */
-export function PastTool({ call }: { call: StoredToolCall }) {
+export function PastTool({ call, children }: PastProps) {
   const tookMs = call.ended_at && Date.parse(call.ended_at) - Date.parse(call.started_at);
-  return <ToolLine name={call.name} state={call.status} tookMs={tookMs || null} />;
+  return (
+    <ToolLine name={call.name} state={call.status} tookMs={tookMs || null}>
+      {children}
+    </ToolLine>
+  );
 }
 
 /** What was said and what was done, by when it began. What was said keeps its own order. */

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { StoredMessage, StoredToolCall } from "../api";
 import type { CallState, Entry, ToolUse } from "../state/model";
@@ -20,27 +21,18 @@ interface Props {
   past: StoredMessage[];
   /** What was done with tools earlier. */
   done: StoredToolCall[];
-  /** The message of those to show. */
-  pointed: string | null;
   /** Whether what is in the journal goes on to Supabase. */
   supabase: boolean;
 }
 
 /** What was said: earlier, and in this call as it is being said. */
-export function TranscriptView({ state, past, done, pointed, supabase }: Props) {
+export function TranscriptView({ state, past, done, supabase }: Props) {
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const follow = useRef(true);
   useEffect(() => {
     if (follow.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [state.entries, past, state.phase]);
-  useEffect(() => {
-    const message = pointed && document.getElementById(`message-${pointed}`);
-    if (!message) return;
-    follow.current = false;
-    message.scrollIntoView({ block: "center" });
-    message.focus();
-  }, [past, pointed]);
   const shown = past.filter(
     (message) => (message.content || message.images?.length) && !message.deleted_at,
   );
@@ -57,15 +49,12 @@ export function TranscriptView({ state, past, done, pointed, supabase }: Props) 
         follow.current = scrollHeight - scrollTop - clientHeight < NEAR;
       }}
     >
-      {shown.length > 0 && state.phase !== "idle" && (
+      {shown.length > 0 && (
         <p class="divider">
           <span>{words.transcript.earlier}</span>
         </p>
       )}
-      {state.phase === "idle" && shown.length === 0 && (
-        <p class="nothing">{words.transcript.empty}</p>
-      )}
-      <ol class={state.phase === "idle" ? "" : "past"}>
+      <ol class="past">
         {inTime(shown, done).map((each) =>
           "role" in each ? (
             <Past key={each.id} message={each} />
@@ -74,7 +63,7 @@ export function TranscriptView({ state, past, done, pointed, supabase }: Props) 
           ),
         )}
       </ol>
-      {shown.length > 0 && state.phase !== "idle" && (
+      {shown.length > 0 && (
         <p class="divider">
           <span>{words.transcript.now}</span>
         </p>
@@ -96,7 +85,14 @@ export function TranscriptView({ state, past, done, pointed, supabase }: Props) 
   );
 }
 
-function Past({ message }: { message: StoredMessage }) {
+interface PastProps {
+  message: StoredMessage;
+  /** What else is known of the turn. */
+  children?: ComponentChildren;
+}
+
+/** A turn, as it is kept. */
+export function Past({ message, children }: PastProps) {
   const words = useWords();
   return (
     <li class={`said ${side(message.role)}`} id={`message-${message.id}`} tabIndex={-1}>
@@ -114,6 +110,7 @@ function Past({ message }: { message: StoredMessage }) {
       </p>
       {message.content && <p class="words">{message.content}</p>}
       <KeptFiles references={message.images ?? []} />
+      {children}
     </li>
   );
 }

@@ -1,0 +1,103 @@
+"""Conversations as a list: what a command may ask for, a table for a terminal, and data."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sonora_app.commands.naming import short
+from sonora_app.commands.output import plain
+from sonora_app.commands.readable import local_time
+from sonora_app.storage.listing import Listing
+from sonora_app.storage.records import ConversationStatus
+from sonora_app.wording.translation import say
+
+_TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+OfUser = Annotated[str | None, typer.Option("--user", help=say("Only this user's."))]
+WithStatus = Annotated[
+    ConversationStatus | None, typer.Option("--status", help=say("Only those that stand so."))
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        formats=_TIMES,
+        help=say("Only those talked in since that day, or that time, here."),
+    ),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        "--until",
+        formats=_TIMES,
+        help=say("Only those last talked in before that day, or that time, here."),
+    ),
+]
+Search = Annotated[
+    str,
+    typer.Option(
+        "--search",
+        help=say("Only those in which words begin with these, with accents or without."),
+    ),
+]
+Failed = Annotated[
+    bool, typer.Option("--failed", help=say("Only those where a call or a tool failed."))
+]
+Slow = Annotated[
+    bool, typer.Option("--slow", help=say("Only those where an answer took two seconds or longer."))
+]
+
+_WIDE = 100
+"""From how many columns a list has the users too."""
+
+
+def listing_data(listing: Listing) -> dict[str, Any]:
+    """A conversation as the data of a list: its fields, how many messages it has, and how it fits.
+
+    `calling` is whether a call goes on in it; `hit` is where the words stand that were looked for.
+    """
+    hit = listing.hit
+    return {
+        **listing.conversation.model_dump(mode="json"),
+        "messages": listing.messages,
+        "calling": listing.calling,
+        "hit": hit and {"message_id": hit.message_id and str(hit.message_id), "words": hit.words},
+    }
+
+
+def listing_table(listings: Sequence[Listing], out: Console) -> Table:
+    """One line for each. On a terminal texts are cut to its width; piped on they are whole.
+
+    Where words were looked for, what was found has the place of the title.
+    """
+    whole = not out.is_terminal
+    found = any(listing.hit for listing in listings)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("ID", no_wrap=True)
+    table.add_column(say("Last talk"), no_wrap=True)
+    table.add_column(say("Messages"), justify="right", no_wrap=True)
+    table.add_column(say("Status"), no_wrap=True)
+    with_user = whole or out.width >= _WIDE
+    if with_user:
+        table.add_column(say("User"), no_wrap=True, overflow="ellipsis")
+    table.add_column(say("Said") if found else say("Title"), no_wrap=True, overflow="ellipsis")
+    for listing in listings:
+        conversation = listing.conversation
+        status = say("in a call") if listing.calling else say(conversation.status.value)
+        cells = (
+            short(conversation.id),
+            local_time(conversation.last_message_at or conversation.created_at),
+            str(listing.messages),
+            status,
+            *([conversation.user_id or "–"] if with_user else []),
+            listing.hit.words if listing.hit else conversation.title or "–",
+        )
+        table.add_row(*(Text(" ".join(plain(cell).split())) for cell in cells))
+    if whole:
+        out.width = max(out.width, out.measure(table).maximum)
+    return table

@@ -1,0 +1,94 @@
+"""What the console asks about conversations: to find, to read and to delete them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, FastAPI, Query
+from starlette.responses import JSONResponse
+
+from sonora_app.commands.conversations import transcript_data
+from sonora_app.commands.listing import listing_data
+from sonora_app.commands.readable import as_markdown
+from sonora_app.commands.stores import removable
+from sonora_app.console.guard import HEADERS
+from sonora_app.errors import NotFoundError
+from sonora_app.settings import Settings
+from sonora_app.storage import removal
+from sonora_app.storage.records import ConversationStatus
+from sonora_app.storage.store import Store, Transcript
+from sonora_app.storage.wanted import Wanted
+
+
+def _wanted(
+    *,
+    user_id: Annotated[str | None, Query(max_length=200)] = None,
+    status: ConversationStatus | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    text: Annotated[str, Query(max_length=200)] = "",
+    failed: bool = False,
+    slow: bool = False,
+) -> Wanted:
+    # A time without a zone is one of this machine's clock.
+    first, last = (each and each.astimezone() for each in (since, until))
+    return Wanted(user_id, status, first, last, text, failed, slow)
+
+
+def add_conversations(
+    api: FastAPI, settings: Settings, store: Callable[[], Awaitable[Store]]
+) -> None:
+    """Serve it on `api`.
+
+    Args:
+        api: The console's API.
+        settings: The settings of the bot.
+        store: Gives the bot's store.
+    """
+
+    @api.get("/conversations")
+    async def conversations(
+        wanted: Annotated[Wanted, Depends(_wanted)],
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        offset: Annotated[int, Query(ge=0)] = 0,
+    ) -> JSONResponse:
+        found = await (await store()).conversations(wanted, limit=limit, offset=offset)
+        listings = [listing_data(listing) for listing in found]
+        return _answer({"total": found.total, "conversations": listings})
+
+    @api.get("/conversations/{conversation_id}")
+    async def conversation(conversation_id: UUID) -> JSONResponse:
+        return _answer(transcript_data(await _transcript(await store(), conversation_id)))
+
+    @api.get("/conversations/{conversation_id}/markdown")
+    async def markdown(conversation_id: UUID) -> JSONResponse:
+        transcript = await _transcript(await store(), conversation_id)
+        return _answer({"markdown": as_markdown(transcript)})
+
+    @api.delete("/conversations/{conversation_id}")
+    async def delete(conversation_id: UUID) -> JSONResponse:
+        # Connections of its own: while it works, it keeps the bot from shipping.
+        async with removable(settings) as stores:
+            if await removal.count_messages(stores, conversation_id) is None:
+                raise _no_such_conversation(conversation_id)
+            await removal.delete(stores, conversation_id)
+        return _answer({"deleted": str(conversation_id)})
+
+    # Registered by their decorators.
+    del conversations, conversation, markdown, delete
+
+
+async def _transcript(store: Store, conversation_id: UUID) -> Transcript:
+    transcript = await store.transcript(conversation_id)
+    if transcript is None:
+        raise _no_such_conversation(conversation_id)
+    return transcript
+
+
+def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
+    return NotFoundError(f"There is no conversation {conversation_id}.")
+
+
+def _answer(data: object) -> JSONResponse:
+    return JSONResponse(data, headers=HEADERS)

@@ -1,0 +1,102 @@
+"""Finds conversations in the journal, by what was said in them and by how they went."""
+
+import json
+import sqlite3
+from typing import Any
+from uuid import UUID
+
+from sonora_app.storage.journal.as_records import to_record
+from sonora_app.storage.journal.outbox_rows import sql_time
+from sonora_app.storage.listing import Hit, Listing, Listings
+from sonora_app.storage.records import Conversation, utc_now
+from sonora_app.storage.wanted import LONGEST_CALL, SLOW_MS, Wanted, excerpt
+
+_SAID = "number IN (SELECT rowid FROM said_words WHERE said_words MATCH :match)"
+_WHICH = {
+    "user_id": "user_id = :user_id",
+    "status": "status = :status",
+    "since": "coalesce(last_message_at, created_at) >= :since",
+    "until": "coalesce(last_message_at, created_at) < :until",
+    "match": f"id IN (SELECT conversation_id FROM said WHERE {_SAID})",  # noqa: S608  # ours
+    "failed": "id IN (SELECT conversation_id FROM sessions WHERE end_reason IN ('error', 'crashed')"
+    " UNION ALL SELECT conversation_id FROM tool_calls WHERE status IN ('failed', 'unknown'))",
+    "slow": "id IN (SELECT conversation_id FROM sessions"
+    " WHERE json_extract(metrics, '$.latency_ms.worst') >= :slow)",
+    "only_here": "(shipping <> 1 OR id IN (SELECT row_id FROM outbox WHERE operation = 'insert'"
+    " UNION ALL SELECT row_id FROM set_aside WHERE operation = 'insert'))",
+}
+# Conversations that nobody has talked in yet come last. What fits is worked out once.
+_PAGE = """
+    WITH fitting AS MATERIALIZED (
+        SELECT id, last_message_at, created_at FROM conversations WHERE {}
+    )
+    SELECT conversations.*, (SELECT count(*) FROM fitting) AS total FROM (
+        SELECT * FROM fitting
+        ORDER BY last_message_at DESC, created_at DESC, id DESC LIMIT :limit OFFSET :offset
+    ) AS page JOIN conversations ON conversations.id = page.id
+    ORDER BY page.last_message_at DESC, page.created_at DESC, page.id DESC
+"""
+_CALLS = "SELECT conversation_id FROM sessions WHERE ended_at IS NULL AND started_at > :lately"
+_HITS = f"""
+    SELECT said.conversation_id, message_id, min(number),
+        coalesce(content, title || ' · ' || summary, title, summary, '') AS words
+    FROM said JOIN conversations ON conversations.id = said.conversation_id
+        LEFT JOIN messages ON messages.id = message_id
+    WHERE {_SAID} AND said.conversation_id IN (SELECT value FROM json_each(:ids))
+    GROUP BY said.conversation_id
+"""  # noqa: S608  # ours
+
+
+def read_listings(
+    connection: sqlite3.Connection, wanted: Wanted, limit: int, offset: int, only_here: bool
+) -> Listings:
+    """What `Journal.conversations` gives, within the caller's transaction."""
+    values: dict[str, Any] = {
+        "user_id": wanted.user_id,
+        "status": wanted.status,
+        "since": wanted.since and sql_time(wanted.since),
+        "until": wanted.until and sql_time(wanted.until),
+        "match": " ".join(f'"{word}"*' for word in wanted.words) or None,
+        "failed": wanted.failed or None,
+        "slow": SLOW_MS if wanted.slow else None,
+        "only_here": only_here or None,
+    }
+    which = " AND ".join(sql for name, sql in _WHICH.items() if values[name] is not None) or "true"
+    page = {"limit": max(0, limit), "offset": max(0, offset)}
+    rows = connection.execute(_PAGE.format(which), values | page).fetchall()
+    if rows or not offset:
+        total = rows[0]["total"] if rows else 0
+    else:
+        count = f"SELECT count(*) FROM conversations WHERE {which}"  # noqa: S608  # ours
+        total = connection.execute(count, values).fetchone()[0]
+    lately = {"lately": sql_time(utc_now() - LONGEST_CALL)}
+    calls = {row["conversation_id"] for row in connection.execute(_CALLS, lately)}
+    hits = _hits(connection, [row["id"] for row in rows], wanted, values["match"])
+    return Listings(
+        (
+            Listing(
+                to_record(Conversation, row),
+                row["message_count"],
+                calling=row["id"] in calls,
+                hit=hits.get(row["id"]),
+            )
+            for row in rows
+        ),
+        total,
+    )
+
+
+def _hits(
+    connection: sqlite3.Connection, ids: list[str], wanted: Wanted, match: str | None
+) -> dict[str, Hit]:
+    """Of each conversation, the first that was said of what was looked for."""
+    if match is None:
+        return {}
+    rows = connection.execute(_HITS, {"match": match, "ids": json.dumps(ids)})
+    return {
+        row["conversation_id"]: Hit(
+            UUID(row["message_id"]) if row["message_id"] else None,
+            excerpt(row["words"], wanted.words),
+        )
+        for row in rows
+    }

@@ -1,0 +1,51 @@
+"""Conversations as a list shows them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sonora_app.storage.records import Conversation
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Where words that were looked for stand: in a message, or where None, in the title or summary.
+
+    `words` is a piece of it in one line, around the first of them.
+    """
+
+    message_id: UUID | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A conversation as a list shows it.
+
+    Parameters:
+        conversation: The conversation.
+        messages: How many it has.
+        calling: Whether it has a call without an end that may still go on.
+        hit: Where the words stand that were looked for.
+    """
+
+    conversation: Conversation
+    messages: int
+    calling: bool = False
+    hit: Hit | None = None
+
+
+class Listings(tuple[Listing, ...]):
+    """Some conversations of a list, in its order.
+
+    Attributes:
+        total: How many the list has in all.
+    """
+
+    total: int
+
+    def __new__(cls, listings: Iterable[Listing] = (), total: int = 0) -> "Listings":
+        """Those of `listings`, of a list of `total`."""
+        some = super().__new__(cls, listings)
+        some.total = total
+        return some

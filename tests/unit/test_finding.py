@@ -1,0 +1,216 @@
+"""Conversations are found by what was said in them, and by how they went."""
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sonora_app.storage.journal import migrations
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.listing import Hit
+from sonora_app.storage.records import (
+    Conversation,
+    ConversationStatus,
+    ConversationUpdate,
+    EndReason,
+    Message,
+    Session,
+    SessionUpdate,
+    utc_now,
+    uuid7,
+)
+from sonora_app.storage.tool_calls import ToolCall, ToolStatus
+from sonora_app.storage.wanted import LONGEST_CALL, SLOW_MS, Wanted, excerpt
+
+pytestmark = pytest.mark.unit
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncGenerator[Journal]:
+    journal = await Journal.connect(tmp_path / "journal.db")
+    yield journal
+    await journal.aclose()
+
+
+def at(secs: float) -> datetime:
+    return START + timedelta(seconds=secs)
+
+
+def talk(secs: float = 0, user: str = "ana", **fields: Any) -> Conversation:
+    begun = {"created_at": at(secs), "updated_at": at(secs)}
+    return Conversation(id=uuid7(), user_id=user, **begun, **fields)
+
+
+def said(of: Conversation, content: str | None, secs: float = 0, **fields: Any) -> Message:
+    moment = of.created_at + timedelta(seconds=secs)
+    return Message(
+        id=uuid7(), conversation_id=of.id, role="user", content=content, created_at=moment, **fields
+    )
+
+
+def a_call(of: Conversation, **fields: Any) -> Session:
+    values = {"transport": "webrtc", "started_at": of.created_at, "app_version": "1", **fields}
+    return Session.model_validate({"id": uuid7(), "conversation_id": of.id, **values})
+
+
+async def found(journal: Journal, text: str = "", **wanted: Any) -> list[str | None]:
+    """The users of the conversations that are found, in their order."""
+    listings = await journal.conversations(Wanted(text=text, **wanted))
+    assert listings.total == len(listings)
+    return [each.conversation.user_id for each in listings]
+
+
+async def test_words_are_found_whatever_their_accents(journal: Journal) -> None:
+    ana, eva, luis = (talk(secs, user) for secs, user in ((0, "ana"), (10, "eva"), (20, "luis")))
+    mine = said(ana, "Mañana voy a\nOaxaca, ¿está LEJOS?")
+    await journal.write(
+        [ana, eva, luis, mine, said(eva, "Manana is spelt so"), said(luis, None), said(luis, "Él")]
+    )
+
+    assert await found(journal, "manana") == ["eva", "ana"]
+    assert await found(journal, "MAÑANA oaxáca esta lej") == ["ana"]
+    assert await found(journal, "mañana lejos lima") == []
+    assert await found(journal, "el") == ["luis"]
+    assert await found(journal, "xaca") == [], "a word is found by its beginning"
+    assert await found(journal, " ¿?!\"' OR * ") == [], "no word of its own language"
+    assert await found(journal, "\"*'¿?") == ["luis", "eva", "ana"], "no word at all"
+    (listing,) = await journal.conversations(Wanted(text="lejos"))
+    assert listing.hit == Hit(mine.id, "Mañana voy a Oaxaca, ¿está LEJOS?")
+
+
+async def test_titles_and_summaries_are_found_as_they_are_now(journal: Journal) -> None:
+    named = talk(title="Un viaje", summary="Busca un camión")
+    await journal.write([named])
+    assert await found(journal, "viaje camion") == ["ana"]
+    moment = at(1)
+    await journal.write([ConversationUpdate(id=named.id, title="Una mudanza", updated_at=moment)])
+
+    assert await found(journal, "viaje") == []
+    (listing,) = await journal.conversations(Wanted(text="mudanza"))
+    assert listing.hit == Hit(None, "Una mudanza · Busca un camión")
+
+
+async def test_what_is_deleted_or_hidden_is_not_found(journal: Journal, tmp_path: Path) -> None:
+    gone, kept, moved = talk(), talk(1, "eva"), talk(2, "luis")
+    hidden = said(kept, "ornitorrinco", deleted_at=at(5))
+    later = said(kept, "equidna")
+    await journal.write(
+        [gone, kept, moved, hidden, later, said(gone, "quokka"), said(moved, "uapi")]
+    )
+    await journal.erasure.erase([gone.id], since=None)
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+        other.execute("UPDATE messages SET deleted_at = '2026' WHERE id = ?", (str(later.id),))
+        other.execute(
+            "UPDATE messages SET conversation_id = ? WHERE conversation_id = ?",
+            (str(kept.id), str(moved.id)),
+        )
+        assert await found(journal, "quokka") == await found(journal, "ornitorrinco") == []
+        assert await found(journal, "equidna") == []
+        assert await found(journal, "uapi") == ["eva"]
+        other.execute("UPDATE messages SET deleted_at = NULL")
+        other.execute("INSERT INTO said_words (said_words) VALUES ('integrity-check')")
+    assert await found(journal, "equidna") == ["eva"]
+
+
+async def test_an_older_journal_is_found_in_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    older = talk(title="Título")
+    for name in ("migrations", "connection"):
+        monkeypatch.setattr(
+            f"sonora_app.storage.journal.{name}.MIGRATIONS", migrations.MIGRATIONS[:7]
+        )
+    journal = await Journal.connect(path)
+    await journal.write([older, said(older, "quokka"), said(older, "uapi", deleted_at=at(1))])
+    await journal.aclose()
+    monkeypatch.undo()
+    journal = await Journal.connect(path)
+    assert await found(journal, "quokka") == await found(journal, "titulo") == ["ana"]
+    assert await found(journal, "uapi") == []
+    await journal.erasure.erase([older.id], since=None)
+    assert await found(journal, "quokka") == []
+    await journal.aclose()
+
+
+async def test_a_page_says_how_many_there_are(journal: Journal) -> None:
+    talks = [talk(secs, "ana" if secs % 2 else "eva") for secs in range(7)]
+    await journal.write([*talks, *(said(each, "quokka") for each in talks)])
+    pages = [
+        await journal.conversations(Wanted(text="quokka"), limit=3, offset=offset)
+        for offset in (0, 3, 6, 9)
+    ]
+
+    assert [(len(page), page.total) for page in pages] == [(3, 7), (3, 7), (1, 7), (0, 7)]
+    assert [each.conversation.id for page in pages for each in page] == [
+        each.id for each in reversed(talks)
+    ]
+    assert await found(journal, user_id="ana") == ["ana"] * 3
+    assert await found(journal, since=at(5)) == ["eva", "ana"]
+    assert await found(journal, until=at(1)) == ["eva"]
+
+
+async def test_how_calls_went_is_found(journal: Journal) -> None:
+    names = ("calm", "crashed", "tool", "slow", "calling", "stale")
+    talks = {name: talk(place, name) for place, name in enumerate(names)}
+    calls = {name: a_call(talks[name]) for name in names[:4]}
+    lately = utc_now() - timedelta(minutes=1)
+    calls["calling"] = a_call(talks["calling"], started_at=lately)
+    calls["stale"] = a_call(talks["stale"], started_at=utc_now() - LONGEST_CALL)
+    ends = {"calm": (EndReason.GOODBYE, 900), "crashed": (EndReason.CRASHED, None)}
+    ends |= {"tool": (EndReason.GOODBYE, SLOW_MS - 1), "slow": (EndReason.GOODBYE, SLOW_MS)}
+    used = ToolCall(
+        id=uuid7(),
+        conversation_id=talks["tool"].id,
+        session_id=calls["tool"].id,
+        name="book",
+        status=ToolStatus.FAILED,
+        idempotency_key="k",
+        started_at=at(1),
+    )
+    await journal.write(
+        [
+            *talks.values(),
+            *calls.values(),
+            used,
+            *(
+                SessionUpdate(
+                    id=calls[name].id,
+                    ended_at=at(9),
+                    end_reason=reason,
+                    metrics={"latency_ms": {"median": 1, "worst": worst}} if worst else {},
+                )
+                for name, (reason, worst) in ends.items()
+            ),
+            ConversationUpdate(
+                id=talks["calm"].id, status=ConversationStatus.COMPLETED, updated_at=at(9)
+            ),
+        ]
+    )
+
+    assert await found(journal, failed=True) == ["tool", "crashed"]
+    assert await found(journal, slow=True) == ["slow"]
+    assert await found(journal, slow=True, failed=True) == []
+    assert await found(journal, status=ConversationStatus.COMPLETED) == ["calm"]
+    listed = await journal.conversations()
+    assert [each.conversation.user_id for each in listed if each.calling] == ["calling"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "shown"),
+    [
+        ("Sí.", ("no",), "Sí."),
+        ("uno dos  tres\ncuatro", ("tres",), "uno dos tres cuatro"),
+        (f"{'ah ' * 40}Ñandú {'oh ' * 80}fin", ("nandu",), f"…{'ah ' * 14}Ñandú {'oh ' * 38}oh…"),
+    ],
+)
+def test_an_excerpt_is_what_stands_around_the_word(
+    text: str, words: tuple[str, ...], shown: str
+) -> None:
+    assert excerpt(text, words) == shown
