@@ -25,7 +25,8 @@ _TOLD = 3
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-_SECTIONS = frozenset({"tools", "mcp"})
+SECTIONS = frozenset({"tools", "mcp"})
+"""What may stand in the file."""
 
 CANCEL = "cancel_tool"
 """The function by which the model calls a tool off."""
@@ -116,7 +117,7 @@ def _declared(tree: Any, name: str) -> tuple[list[_Declared], list[Worded]]:  # 
     # Beside them stand the MCP servers, which `tools/mcp` reads.
     if not root or not isinstance(entries or [], list):
         return [], [worded("{file} has no list of tools", file=name)]
-    if unknown := sorted(set(root) - _SECTIONS):
+    if unknown := sorted(set(root) - SECTIONS):
         return [], [worded("{file} has an unknown key {key}", file=name, key=unknown[0])]
     declared: list[_Declared] = []
     mistakes: list[Worded] = []

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -11,7 +12,7 @@ from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.settings import Settings
 from sonora_app.settings.env_file import named_variables
 from sonora_app.settings.environment import ENV_FILE
-from sonora_app.tools.declaration import load_tools
+from sonora_app.tools.declaration import SECTIONS, load_tools
 from sonora_app.tools.http import HttpTool
 from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.servers import McpServer, offered_name
@@ -26,7 +27,7 @@ def declared_tools(settings: Settings) -> tuple[HttpTool | PythonTool, ...]:
         SettingsError: The file has mistakes.
     """
     path = tools_path(settings)
-    if not _says_something(path, named=settings.tools_file is not None):
+    if not _has(path, "tools", named=settings.tools_file is not None):
         return ()
     nodes, taken = names_of_flow()
     return load_tools(path, named_variables(ENV_FILE), nodes=nodes, taken=taken)
@@ -40,7 +41,7 @@ def declared_servers(settings: Settings) -> tuple[McpServer, ...]:
     """
     tools = declared_tools(settings)
     path = tools_path(settings)
-    if not _says_something(path, named=settings.tools_file is not None):
+    if not _has(path, "mcp", named=settings.tools_file is not None):
         return ()
     nodes, taken = names_of_flow()
     taken |= {each.tool.name for each in tools}
@@ -79,18 +80,20 @@ def tools_of_nodes(settings: Settings) -> dict[str, list[str]]:
     return of_nodes
 
 
-def _says_something(path: Path, *, named: bool) -> bool:
-    """Whether there is more in a file than comments, so that reading the flow is worth it.
+def _has(path: Path, section: str, *, named: bool) -> bool:
+    """Whether there may be something in a section of a file, so that reading the flow is worth it.
 
     Args:
         path: The file.
+        section: Its name. Where the file has sections that it must not have, the answer is yes, so
+            that whoever reads it tells of them.
         named: Whether a setting names it, so that it has to be there.
 
     Raises:
         SettingsError: A setting names a file that is not there.
     """
     try:
-        return yaml.safe_load(path.read_text("utf-8")) is not None
+        tree: object = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
         if named:
             raise SettingsError(
@@ -101,6 +104,10 @@ def _says_something(path: Path, *, named: bool) -> bool:
     except (OSError, ValueError, yaml.YAMLError):
         # Told by whoever reads it.
         return True
+    if not isinstance(tree, dict):
+        return tree is not None
+    names = set(cast("dict[object, object]", tree))
+    return section in names or not names <= SECTIONS
 
 
 def tools_path(settings: Settings) -> Path:
