@@ -39,9 +39,9 @@ WORDLESS_SECS = 1.4
 """A voice that lasts this long over the bot's without a word being recognised says none, in
 seconds. Interim transcripts may come a second apart."""
 
-UNHEARD_SECS = 0.45
+UNHEARD_SECS = 1.0
 """How long after the end of a sound its words may take to come, in seconds, before it counts as one
-without words. A recogniser that says that it takes longer has as long as it says."""
+without words. Deepgram tells sooner that there are none. A recogniser has longer if it says so."""
 
 _HELD_SECS = 2.5
 """The longest time for which the bot is held back, in seconds, however many sounds come. Pipecat

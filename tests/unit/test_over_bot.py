@@ -107,6 +107,7 @@ async def test_a_sound_of_which_the_recogniser_says_nothing_holds_it_back_no_lon
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(start, "WORDLESS_SECS", 0.1)
+    monkeypatch.setattr(start, "UNHEARD_SECS", 0.1)
     async with speaking() as call:
         await call.voice()
         await call.comes_to(held=True)
