@@ -19,7 +19,8 @@ class Speaking:
     """How far the voices are. Until one is ready espeak-ng speaks in its place.
 
     The voice of the settings' language is fetched. That of the other language is used where it is
-    here already, and loaded when a call first asks for it.
+    here already, and loaded when a call first asks for it. A voice that the settings name speaks
+    both languages.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,8 @@ class Speaking:
         if not settings.speaks_locally:
             return None
         self._settings = settings
+        if settings.piper_voice:
+            self._voices = dict.fromkeys(Language, self._voices[settings.language])
         return self._prepare(settings, settings.language)
 
     def of(self, language: Language) -> Preparation["PiperVoice"]:
@@ -47,11 +50,8 @@ class Speaking:
         settings = self._settings
         if settings is None or self._voices[language].state is not State.UNUSED:
             return
-        if settings.piper_file is None:
-            model = find_model(settings.piper_name(language))
-            if not is_here(model, settings.models_path):
-                return
-        self._prepare(settings, language)
+        if is_here(find_model(settings.piper_name(language)), settings.models_path):
+            self._prepare(settings, language)
 
     def _prepare(self, settings: Settings, language: Language) -> threading.Thread | None:
         voice = self._voices[language]

@@ -107,6 +107,21 @@ async def test_a_voice_that_cannot_be_fetched_leaves_espeak(
     assert finding[0] == "note"
 
 
+async def test_a_voice_that_is_named_speaks_both_languages_or_neither(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, state in ((str(english_voice()), State.READY), ("nobody", State.FAILED)):
+        monkeypatch.setenv("SONORA_PIPER_VOICE", name)
+        speaking = Speaking()
+        thread = speaking.prepare(load_settings())
+        assert thread is not None
+        thread.join(30)
+        for language in Language:
+            assert speaking.of(language).state is state
+            assert LocalTTSService(language, speaking).is_real is (state is State.READY)
+        assert speaking.of(Language.ES) is speaking.of(Language.EN)
+
+
 async def test_words_come_in_order_and_make_up_the_text() -> None:
     voice = PiperVoice(english_voice())
     text = "It costs 1,234.56 dollars — really! [[not phonemes]] … Yes."
