@@ -157,8 +157,10 @@ class Remembering:
         if person is None or not person.permission.proven:
             return {"status": "nothing_found"}
         if everything:
-            self._forgot_until = len(self._turns)
-            return await forget_everything(person, self.read)
+            told = await forget_everything(person, self.read)
+            if told["status"] != "failed":
+                self._forgot_until = len(self._turns)
+            return told
         chosen = [memory for n in numbers if (memory := person.facts.get(n)) is not None]
         if not chosen:
             await self._look_for(about)
