@@ -145,9 +145,11 @@ async def goes_on_after(call: Conversation, sound: np.ndarray) -> float:
 
 
 async def test_the_bot_goes_on_after_a_cough_and_after_an_acknowledgement(
-    talk: Conversation,
+    talk: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, vendors = talk.client, talk.vendors
+    # Slowly, so that a busy machine makes both sounds while the bot still speaks.
+    monkeypatch.setattr(vendors.cartesia, "char_secs", 0.09)
     await client.silence(0.6)
     vendors.deepgram.hears.append(QUESTION)
     client.microphone.say(await speech(QUESTION))
@@ -167,6 +169,7 @@ async def test_the_bot_goes_on_after_a_cough_and_after_an_acknowledgement(
     assert told["data"]["text"] == "Ajá."
     await talk.is_recorded()
     await talk.is_recorded()
+    monkeypatch.undo()
     requests = len(vendors.openai.bodies)
     await talk.say(FOOD)
     await talk.is_recorded()
