@@ -150,7 +150,7 @@ async def utterances() -> list[Said]:
     return [*_fitting(people, _RECORDED), *_fitting(made, _SPOKEN)]
 
 
-def recorded_names(*, offset: int = 0, every: int = 29) -> list[str]:
+def recorded_names(*, offset: int = 0, every: int = 12) -> list[str]:
     """The names of some of the volunteer's recordings, spread over all of them."""
     folder = SHARE / "tuxpaint" / "stamps"
     files = sorted(folder.rglob("*_desc_es.ogg"))
