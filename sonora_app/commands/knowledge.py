@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sonora_app.commands import knowledge_push
-from sonora_app.commands.options import AsJson
+from sonora_app.commands.options import AsJson, user_id
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
 from sonora_app.commands.progress import progress_bar
 from sonora_app.commands.readable import document_data, findings_data, local_time
@@ -33,17 +33,33 @@ app = typer.Typer(
     help=say("Look after the documents that the bot answers from."),
 )
 
+
+def _path(name: str) -> Path:
+    """The path that an argument names; an empty one would be the working folder, with all in it."""
+    if not name.strip():
+        raise typer.BadParameter(say("Name a file, a folder or an id: this one is empty."))
+    return Path(name)
+
+
 User = Annotated[
-    str | None, typer.Option("--user", help=say("Whose documents; everybody's if not given."))
+    str | None,
+    typer.Option("--user", parser=user_id, help=say("Whose documents; everybody's if not given.")),
 ]
 
 
 @app.command(help=say("Add files and folders: Markdown, text, HTML, PDF, Word."))
 def add(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help=say("Files and folders."))],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", parser=_path, help=say("Files and folders.")),
+    ],
     user: Annotated[
         str | None,
-        typer.Option("--user", help=say("Only this user's calls find them; else everybody's do.")),
+        typer.Option(
+            "--user",
+            parser=user_id,
+            help=say("Only this user's calls find them; else everybody's do."),
+        ),
     ] = None,
     json_output: AsJson = False,
 ) -> None:
@@ -133,7 +149,7 @@ def remove(
         documents = index.documents()
         chosen: dict[UUID, Document] = {}
         for name in names:
-            place = Path(name).resolve()
+            place = _path(name).resolve()
             found = [
                 d
                 for d in documents
@@ -156,7 +172,8 @@ def remove(
 def search(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help=say("As one would say it."))],
     user: Annotated[
-        str | None, typer.Option("--user", help=say("Search as this user's call would."))
+        str | None,
+        typer.Option("--user", parser=user_id, help=say("Search as this user's call would.")),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 3,
     json_output: AsJson = False,

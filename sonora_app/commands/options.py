@@ -15,8 +15,8 @@ OutputFile = Annotated[
 ]
 
 
-def _user_id(text: str) -> str:
-    """The person that an argument names; refuses one that names nobody."""
+def user_id(text: str) -> str:
+    """The person that an argument or an option names; refuses one that names nobody."""
     if not text.strip():
         raise typer.BadParameter(say("Say whose: the id that their conversations have."))
     return text
@@ -25,6 +25,6 @@ def _user_id(text: str) -> str:
 User = Annotated[
     str,
     typer.Argument(
-        metavar="USER", parser=_user_id, help=say("The person, by the id that conversations have.")
+        metavar="USER", parser=user_id, help=say("The person, by the id that conversations have.")
     ),
 ]

@@ -105,6 +105,9 @@ def _add(
         # Opening a pipe would wait for whoever writes into it.
         raise UnreadableError(worded("it is not a file"))
     source = str(file.resolve())
+    if any("\udc80" <= letter <= "\udcff" for letter in source):
+        # Python's stand-ins for bytes that are no UTF-8, which SQLite cannot keep.
+        raise UnreadableError(worded("its name is not UTF-8; rename it"))
     known = index.document_from(source, user_id)
     try:
         with file.open("rb") as content:

@@ -58,7 +58,7 @@ class Snapshot:
     def seen_by(self, user_id: str | None) -> _Array:
         """Which rows `user_id` may see: their own and everybody's."""
         seen = self.owners == 0
-        own = self.users.get(user_id) if user_id else None
+        own = self.users.get(user_id) if user_id is not None else None
         return seen | (self.owners == own) if own is not None else seen
 
     def like(self, word: str) -> list[tuple[str, float]]:
@@ -107,7 +107,8 @@ def load(connection: sqlite3.Connection, model: str) -> Snapshot:
         connection.execute("COMMIT")
     users: dict[str, int] = {}
     owners = np.array(
-        [users.setdefault(row[2], len(users) + 1) if row[2] else 0 for row in rows], dtype=np.int32
+        [users.setdefault(row[2], len(users) + 1) if row[2] is not None else 0 for row in rows],
+        dtype=np.int32,
     )
     keys, pieces, holding = _sounds(words)
     return Snapshot(

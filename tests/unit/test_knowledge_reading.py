@@ -87,6 +87,7 @@ def test_a_pdf_keeps_its_pages_and_outline_and_loses_running_headers(tmp_path: P
         ("roto.docx", b"PK\x03\x04 cut", "it is not a whole Word file"),
         ("vacio.txt", b"  \n", "it holds no text"),
         ("binario.txt", b"\x00\x01", "it is not text"),
+        ("hondo.html", b"<div>" * 3000 + b"El texto.", "it is damaged"),
         ("hoja.xlsx", b"PK", "files of this kind are not read"),
     ],
 )
@@ -97,6 +98,19 @@ def test_what_cannot_be_read_is_told_with_its_reason(
 
     with pytest.raises(UnreadableError, match=reason):
         read_file(tmp_path / name)
+
+
+def test_a_word_file_whose_xml_is_broken_is_told(tmp_path: Path) -> None:
+    whole = write_word(tmp_path / "mal.docx", [("text", "a < b, sin escapar")])
+
+    with pytest.raises(UnreadableError, match="it is damaged"):
+        read_file(whole)
+
+
+def test_text_of_windows_in_utf_16_is_read(tmp_path: Path) -> None:
+    (tmp_path / "llaves.txt").write_bytes("Las llaves están aquí.".encode("utf-16"))
+
+    assert read_file(tmp_path / "llaves.txt").blocks[0].text == "Las llaves están aquí."
 
 
 def test_a_pdf_of_pictures_is_told_from_one_with_text(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which files can be read, and the reading of one."""
 
+import codecs
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def _read_text(data: bytes, max_pages: int | None) -> ReadDocument:
 
 
 def _text(raw: bytes) -> str:
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", errors="replace")
     if b"\0" in raw[:4096]:
         raise UnreadableError(worded("it is not text"))
     try:
@@ -125,7 +128,13 @@ def read_bytes(suffix: str, data: bytes, *, max_pages: int | None = None) -> Rea
         UnreadableError: It is of another kind, damaged, or without text.
         ImportError: The extra `knowledge`, which has the reader, is not installed.
     """
-    document = _reader(suffix)(data, max_pages)
+    reader = _reader(suffix)
+    try:
+        document = reader(data, max_pages)
+    except (UnreadableError, ImportError):
+        raise
+    except Exception:  # noqa: BLE001  # the readers raise whatever damaged bytes lead to
+        raise UnreadableError(worded("it is damaged, or built in a way that is not read")) from None
     if not any(block.kind is not BlockKind.HEADING for block in document.blocks):
         raise UnreadableError(worded("it holds no text"))
     return document
