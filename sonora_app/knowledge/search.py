@@ -60,6 +60,7 @@ class Search(RemembersUnanswered):
         self._connection: Any = None
         self._embedder: Embedder | None = None
         self._snapshot: Snapshot | None = None
+        self._opened: tuple[int, int] | None = None
         self._looked_at = 0.0
         self._reloading = False
 
@@ -121,9 +122,15 @@ class Search(RemembersUnanswered):
                 self._connection = None
 
     def _prepare(self) -> Snapshot:
+        again = time.monotonic() - self._looked_at > _LOOKED_AGAIN_SECS
+        if self._connection is not None and again and self._opened != _file_at(self._path):
+            # Somebody deleted the file that is open, or put another in its place.
+            self._connection.close()
+            self._connection = self._snapshot = None
         if self._connection is None:
             with index_errors(self._path):
                 self._connection = open_index(self._path)
+                self._opened = _file_at(self._path)
         if self._embedder is None:
             self._embedder = self._make_embedder()
             # The first text of a process takes some ms more than the next.
@@ -131,7 +138,7 @@ class Search(RemembersUnanswered):
         if self._snapshot is None:
             self._snapshot = load(self._connection, self._embedder.model)
             self._looked_at = time.monotonic()
-        elif time.monotonic() - self._looked_at > _LOOKED_AGAIN_SECS:
+        elif again:
             self._looked_at = time.monotonic()
             if (
                 not self._reloading
@@ -192,3 +199,12 @@ class Search(RemembersUnanswered):
             f"{PASSAGE.replace('FROM', ', p.number FROM', 1)} WHERE p.number IN ({marks})", numbers
         )
         return {row[-1]: passage_of(row) for row in rows}
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file is there, whatever it holds; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -236,6 +236,24 @@ async def test_a_running_search_sees_what_another_process_adds(
     assert titles[-1] == "Horno"
 
 
+def test_a_running_search_sees_that_the_index_was_deleted(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sonora_app.knowledge.search._LOOKED_AGAIN_SECS", 0.0)
+    add_files(index, [folder / "telefono.md"], LocalEmbedder())
+    search = Search(index.path)
+    assert search.find_now("cargar la batería").found
+    for file in index.path.parent.iterdir():
+        file.unlink()
+    with closing(Index(index.path)) as anew:
+        add_files(anew, [folder / "horno.md"], LocalEmbedder())
+    assert search.find_now("cómo limpio el horno").found[0].passage.title == "Horno"
+    for file in index.path.parent.iterdir():
+        file.unlink()
+    assert not search.find_now("cómo limpio el horno").found
+    search.close()
+
+
 def test_calls_go_on_while_an_index_is_rebuilt(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
