@@ -20,7 +20,8 @@ from typing import BinaryIO, TypedDict
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import Attachment, FileError
 from sonora_app.files.base64_text import decoded
-from sonora_app.files.reading import read_attachment
+from sonora_app.files.pictures import name_of_unread
+from sonora_app.files.reading import is_picture, read_attachment
 
 _MAX_MEMORY_BYTES = 1_500_000_000
 """Of address space. A picture of 50 megapixels with transparency takes 0.6 GB while it is turned
@@ -104,7 +105,10 @@ def read_content(name: str, how: Content, content: bytes) -> Attachment:
     """
     if how is Content.BYTES:
         return read_attachment(name, content)
-    data = decoded(content.decode())
+    text = content.decode()
+    data = decoded(text)
+    if how is Content.BASE64_OR_TEXT and not text.startswith("data:") and _are_words(text, data):
+        return read_attachment(name, content)
     if data is None:
         if how is Content.BASE64_OR_TEXT:
             return read_attachment(name, content)
@@ -114,6 +118,23 @@ def read_content(name: str, how: Content, content: bytes) -> Attachment:
     if how is Content.BASE64_PICTURE and data[:5] == b"%PDF-":
         raise FileError(ErrorCode.FILE_UNSUPPORTED, "This is a document, not a picture.")
     return read_attachment(name, data)
+
+
+def _are_words(text: str, data: bytes | None) -> bool:
+    """Whether a text is meant as it is: plain words are base64 too, of rubbish.
+
+    Args:
+        text: The text.
+        data: What it is as base64; None where it is none.
+    """
+    if not data or " " in text.strip():
+        return True
+    if is_picture(data) or name_of_unread(data) or data.startswith((b"%PDF-", b"PK\x03\x04")):
+        return False
+    try:
+        return not "".join(data.decode("utf-8-sig").split()).isprintable()
+    except UnicodeDecodeError:
+        return True
 
 
 def _restrain() -> None:

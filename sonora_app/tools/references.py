@@ -1,6 +1,6 @@
 """JSON Schemas without `$ref`: what is referred to stands in its place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -18,6 +18,23 @@ def without_references(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     whole = cast(dict[str, Any], _resolved(schema, schema, 0))
     return {name: value for name, value in whole.items() if name not in _DEFINITIONS}
+
+
+def reference_to_nothing(schema: Mapping[str, Any]) -> str | None:
+    """The first `$ref` of a schema that names nothing within it; None where there is none."""
+    return next((each for each in _references(schema) if _at(schema, each) is None), None)
+
+
+def _references(part: Any) -> Iterator[str]:  # noqa: ANN401  # JSON
+    if isinstance(part, list):
+        for each in cast(list[Any], part):
+            yield from _references(each)
+    elif isinstance(part, Mapping):
+        for name, value in cast(Mapping[str, Any], part).items():
+            if name == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
 
 
 def _resolved(part: Any, root: Mapping[str, Any], depth: int) -> Any:  # noqa: ANN401  # JSON

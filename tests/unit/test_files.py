@@ -17,6 +17,7 @@ from sonora_app.files.base64_text import decoded
 from sonora_app.files.documents import MAX_TEXT_CHARS
 from sonora_app.files.pictures import LONGEST_EDGE, make_small
 from sonora_app.files.reading import clean_name, read_attachment
+from sonora_app.files.reading_child import Content, read_content
 
 pytestmark = pytest.mark.unit
 
@@ -242,3 +243,17 @@ def test_damaged_documents_are_told_with_their_reason() -> None:
 )
 def test_base64_is_read_with_and_without_its_marks(text: str, meant: bytes | None) -> None:
     assert decoded(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("Hola", "Hola"),
+        ("contrato", "contrato"),
+        ("Buy milk and bread tomorrow", "Buy milk and bread tomorrow"),
+        ("UmVudGE6IDk1MA==", "Renta: 950"),
+        ("data:text/plain;base64,SG9sYQ==", "Hola"),
+    ],
+)
+def test_plain_words_that_are_base64_as_well_are_read_as_words(sent: str, read: str) -> None:
+    assert read_content("a.txt", Content.BASE64_OR_TEXT, sent.encode()).text == read

@@ -466,3 +466,15 @@ def test_references_in_parameters_reach_the_model_and_are_held_against() -> None
     assert argument_mistakes({"to": {"city": "León", "near": {}}}, schema) == [
         "to.near: 'city' is a required property"
     ]
+
+
+@pytest.mark.parametrize("reference", ["http://127.0.0.1:9/x", "#/$defs/Gone", "gone.json", "#"])
+def test_a_reference_that_leads_elsewhere_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, reference: str
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda *given, **_: asked.append(given))  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    schema = {"type": "object", "properties": {"a": {"$ref": reference}, "b": {"type": "string"}}}
+    assert argument_mistakes({"b": 5}, schema) == ["b: 5 is not of type 'string'"]
+    assert argument_mistakes({"a": {}}, schema) == []
+    assert asked == []
