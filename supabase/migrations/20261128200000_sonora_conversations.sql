@@ -44,9 +44,8 @@ create or replace function public.sonora_conversations(
     returns jsonb
     language plpgsql stable
     set search_path = ''
-    -- The planner holds folding all messages to be cheaper than reading those that the index names,
-    -- where a word is common. It takes seconds.
-    set enable_seqscan = off
+    -- Compiling the query takes longer than running it.
+    set jit = off
     as $$
 declare
     owner public.conversations.user_id%type;
@@ -122,6 +121,12 @@ begin
         from fitting f
         order by place
         limit row_limit offset row_offset
+    ),
+    -- Of each of them the first that was said of the words.
+    first_said as (
+        select distinct on (s.conversation_id) s.conversation_id, s.id
+        from said s join page p on p.id = s.conversation_id
+        order by s.conversation_id, s.created_at, s.seq nulls first
     )
     select jsonb_build_object(
         'total', (select count(*) from fitting),
@@ -136,18 +141,17 @@ begin
                     where s.conversation_id = c.id and s.ended_at is null
                         and s.started_at > (wanted ->> 'lately')::timestamptz
                 ),
-                'hit', (
-                    select jsonb_build_object('id', m.id, 'content', m.content)
-                    from said s join public.messages m on m.id = s.id
-                    where s.conversation_id = c.id
-                    order by s.created_at, s.seq nulls first
-                    limit 1
-                )
+                'hit', case when h.id is not null then
+                    jsonb_build_object('id', h.id, 'content', h.content)
+                end
             ) order by p.place
         ), '[]')
     )
     into found
-    from page p join public.conversations c on c.id = p.id;
+    from page p
+    join public.conversations c on c.id = p.id
+    left join first_said f on f.conversation_id = p.id
+    left join public.messages h on h.id = f.id;
     return found;
 end
 $$;
