@@ -7,6 +7,7 @@ After that it is sent without passages. The passages are not stored in the conte
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,9 @@ from sonora_app.settings import Settings
 
 _REMEMBERED = 8
 """How many searches of a turn are kept, until its request comes."""
+
+_MARK = re.compile(r"<(?=[\s/]*passage)", re.IGNORECASE)
+"""What a model may take for the mark of a passage, however it is written."""
 
 
 class KnowledgeSearch(Protocol):
@@ -308,5 +312,5 @@ def _quoted(found: Found) -> str:
     page = f", p. {passage.page}" if passage.page else ""
     where = HEADING_JOIN.join((passage.title, *passage.headings)) + page
     where = where.replace('"', "'").replace("<", "(").replace(">", ")")
-    content = passage.content.replace("<passage", "(passage").replace("</passage", "(/passage")
+    content = _MARK.sub("(", passage.content)
     return f'<passage source="{where}">\n{content}\n</passage>'
