@@ -22,6 +22,7 @@ from sonora_app.settings import Settings, load_settings
 from sonora_app.wording.translation import say, worded
 
 if TYPE_CHECKING:
+    from sonora_app.knowledge.adding import AddedFile
     from sonora_app.knowledge.adding import Progress as Told
     from sonora_app.knowledge.index import Index
     from sonora_app.knowledge.records import Document
@@ -63,12 +64,13 @@ def add(
     ] = None,
     json_output: AsJson = False,
 ) -> None:
-    """Add files. One that is unchanged is skipped. Exits with 1 when one cannot be read."""
-    from sonora_app.knowledge.adding import Outcome, add_files
+    """Add files. One that is unchanged is skipped. Exits with 1 when one, or none, can be read."""
+    from sonora_app.knowledge.adding import Outcome, add_files, without_file
     from sonora_app.knowledge.embedding import LocalEmbedder
 
     with _index(load_settings()) as index, _progress() as progress:
         added = add_files(index, paths, LocalEmbedder(), user_id=user, progress=progress)
+        gone = without_file(index, paths, user)
     unreadable = [each for each in added if each.outcome is Outcome.UNREADABLE]
     if json_output:
         print_json(
@@ -83,25 +85,44 @@ def add(
             ]
         )
     else:
-        for each in unreadable:
-            typer.echo(
-                say(
-                    "{file} cannot be read: {reason}.",
-                    file=plain(str(each.path)),
-                    reason=say(each.reason),
-                ),
-                err=True,
-            )
-        counts = {outcome: sum(each.outcome is outcome for each in added) for outcome in Outcome}
+        _tell_of(added, gone)
+    if unreadable or not added:
+        raise typer.Exit(FAILED)
+
+
+def _tell_of(added: "list[AddedFile]", gone: "list[Document]") -> None:
+    """What became of the files, and which documents are as they no longer are in a file."""
+    from sonora_app.knowledge.adding import Outcome
+
+    unreadable = [each for each in added if each.outcome is Outcome.UNREADABLE]
+    for each in unreadable:
         typer.echo(
             say(
-                "Added: {added}. Changed: {changed}. Unchanged: {unchanged}. "
-                "Not read: {unreadable}.",
-                **{outcome.value: count for outcome, count in counts.items()},
-            )
+                "{file} cannot be read: {reason}.",
+                file=plain(str(each.path)),
+                reason=say(each.reason),
+            ),
+            err=True,
         )
-    if unreadable:
-        raise typer.Exit(FAILED)
+    for document in (*(each.document for each in unreadable if each.document), *gone):
+        typer.echo(
+            say(
+                "Still found as it was when it was read last: {file}. To take it out: "
+                "sonora knowledge remove {id}",
+                file=plain(document.source),
+                id=document.id,
+            ),
+            err=True,
+        )
+    counts = {outcome: sum(each.outcome is outcome for each in added) for outcome in Outcome}
+    typer.echo(
+        say(
+            "Added: {added}. Changed: {changed}. Unchanged: {unchanged}. Not read: {unreadable}.",
+            **{outcome.value: count for outcome, count in counts.items()},
+        )
+    )
+    if not added:
+        typer.echo(say("There is no file there that can be read."), err=True)
 
 
 @app.command("list", help=say("List the documents."))

@@ -35,7 +35,8 @@ class AddedFile:
     Attributes:
         path: The file.
         outcome: What became of it.
-        document: The document that it is now; None where it could not be read.
+        document: The document that it is now. Where it could not be read, the one that it was when
+            it was read last, which is still found; None where it never was.
         reason: Why it could not be read.
     """
 
@@ -94,8 +95,40 @@ def add_files(
         try:
             added.append(_add(index, file, embedder, user_id, told))
         except UnreadableError as error:
-            added.append(AddedFile(file, Outcome.UNREADABLE, reason=error.message))
+            known = _known(index, file, user_id)
+            added.append(AddedFile(file, Outcome.UNREADABLE, known, error.message))
     return added
+
+
+def without_file(index: Index, folders: Iterable[Path], user_id: str | None) -> list[Document]:
+    """The documents that came out of folders, and whose file is there no longer.
+
+    Args:
+        index: Where they are still found.
+        folders: The folders; what is no folder is passed over.
+        user_id: Whose documents; None is everybody's.
+
+    Raises:
+        StorageError: The index cannot be read.
+    """
+    roots = [folder.resolve() for folder in folders if folder.is_dir()]
+    return [
+        document
+        for document in index.documents()
+        if document.user_id == user_id
+        and any(Path(document.source).is_relative_to(root) for root in roots)
+        and not Path(document.source).exists()
+    ]
+
+
+def _known(index: Index, file: Path, user_id: str | None) -> Document | None:
+    source = str(file.resolve())
+    return None if _is_no_utf8(source) else index.document_from(source, user_id)
+
+
+def _is_no_utf8(name: str) -> bool:
+    """Whether a name holds Python's stand-ins for bytes that are no UTF-8: SQLite keeps none."""
+    return any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def _add(
@@ -105,8 +138,7 @@ def _add(
         # Opening a pipe would wait for whoever writes into it.
         raise UnreadableError(worded("it is not a file"))
     source = str(file.resolve())
-    if any("\udc80" <= letter <= "\udcff" for letter in source):
-        # Python's stand-ins for bytes that are no UTF-8, which SQLite cannot keep.
+    if _is_no_utf8(source):
         raise UnreadableError(worded("its name is not UTF-8; rename it"))
     known = index.document_from(source, user_id)
     try:

@@ -40,6 +40,9 @@ from sonora_app.knowledge.unanswered import RemembersUnanswered
 _LOOKED_AGAIN_SECS = 2.0
 """How often it is looked whether another process changed the index."""
 
+_COPIES = 3
+"""How often a passage may be found, in copies of a document, without taking the place of others."""
+
 
 class Search(RemembersUnanswered):
     """Looks for passages. Shared by all calls of a process.
@@ -184,14 +187,15 @@ class Search(RemembersUnanswered):
         late = likenesses(self._connection, first, meaning.words)
         likely = fits(fitting(candidates, ordered[0], float(scores[ordered[0]])))
         ordered = order_closely(candidates, ordered, late)
-        wanted = [candidates.numbers[i] for i in ordered[:limit]]
+        wanted = [candidates.numbers[i] for i in ordered[: _COPIES * limit]]
         passages = self._passages(wanted)
-        found = [
-            Found(passages[number], probability(float(scores[i])))
-            for i, number in zip(ordered, wanted, strict=False)
-            if number in passages
-        ]
-        return found, likely if found else 0.0
+        # Of a passage that several documents hold alike, the first.
+        found = dict[str, Found]()
+        for i, number in zip(ordered, wanted, strict=False):
+            if passage := passages.get(number):
+                each = Found(passage, probability(float(scores[i])))
+                found.setdefault(passage.content, each)
+        return list(found.values())[:limit], likely if found else 0.0
 
     def _passages(self, numbers: list[int]) -> dict[int, Passage]:
         marks = ",".join("?" * len(numbers))

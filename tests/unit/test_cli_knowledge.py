@@ -1,5 +1,6 @@
-"""`sonora knowledge`: an empty variable of a shell never stands for everybody, nor for a folder."""
+"""`sonora knowledge`: what its arguments may be, and what becomes of files that change."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,42 @@ def test_an_empty_argument_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [each.user_id for each in index.documents()] == ["ana"]
     index.close()
     assert "nota" in CliRunner().invoke(app, ["knowledge", "list", "--user", "ana"]).stdout
+
+
+def test_what_was_a_document_and_is_no_more_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("SONORA_LANGUAGE", "en")
+    monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
+    folder = tmp_path / "notas"
+    folder.mkdir()
+
+    def knowledge(*arguments: str) -> tuple[int, str, str]:
+        result = CliRunner().invoke(app, ["knowledge", *arguments])
+        return result.exit_code, result.stdout, result.stderr
+
+    code, _out, told = knowledge("add", str(folder))
+    assert code == 1
+    assert told.strip()
+
+    for name in ("buzon.txt", "copia.txt", "llaves.txt"):
+        (folder / name).write_text("El buzón rojo está en el portal, a la derecha.")
+    assert knowledge("add", str(folder))[0] == 0
+    code, out, _told = knowledge("search", "--json", "dónde está el buzón rojo")
+    assert out.count("a la derecha") == 1, "copies are one passage"
+
+    (folder / "buzon.txt").write_text("")
+    (folder / "llaves.txt").unlink()
+    code, _out, told = knowledge("add", str(folder))
+    documents = {
+        Path(each["source"]).name: each["id"] for each in json.loads(knowledge("list", "--json")[1])
+    }
+    assert code == 1
+    assert [f"remove {documents[name]}" in told for name in sorted(documents)] == [
+        True,
+        False,
+        True,
+    ]
+    assert knowledge("remove", documents["llaves.txt"])[0] == 0
+    assert "llaves.txt" not in knowledge("add", str(folder))[2]
