@@ -3,21 +3,25 @@
 See `docs/tools.md` for what may stand there.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import httpx
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sonora_app.errors import SettingsError
-from sonora_app.tools.answers import AnswerPart
+from sonora_app.tools.answers import PART, AnswerPart
+from sonora_app.tools.field_problems import field_problems
 from sonora_app.tools.http import READING_METHODS, HttpRequest, HttpTool
 from sonora_app.tools.python import PYTHON, PythonTool, function_named
-from sonora_app.tools.templates import ARGUMENT, VARIABLE, placeholders
+from sonora_app.tools.templates import ARGUMENT, VARIABLE, no_placeholders, placeholders
 from sonora_app.tools.tool import HTTP, NO_PARAMETERS, Tool
+from sonora_app.tools.yaml_once import read_once
 from sonora_app.wording.translation import Worded, joined, worded
 
 _TOLD = 3
@@ -62,6 +66,11 @@ class _Declared(_Strict):
     nodes: list[str] = Field(default_factory=lambda: ["conversation"])
 
 
+_NO_JSON = worded("holds what is no JSON, such as a date that is not in quotes")
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_SENDABLE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")
+
+
 def load_tools(
     path: Path,
     variables: Mapping[str, str],
@@ -82,7 +91,7 @@ def load_tools(
     """
     name = f"{path.parent.name}/{path.name}"
     try:
-        tree: Any = yaml.safe_load(path.read_text("utf-8"))
+        tree: Any = read_once(path.read_text("utf-8"))
     except FileNotFoundError:
         return ()
     except yaml.MarkedYAMLError as error:
@@ -126,10 +135,7 @@ def _declared(tree: Any, name: str) -> tuple[list[_Declared], list[Worded]]:  # 
         try:
             declared.append(_Declared.model_validate(entry))
         except ValidationError as error:
-            for problem in error.errors(include_input=False, include_url=False):
-                where = ".".join(map(str, problem["loc"]))
-                told = worded("{field}: {problem}", field=where, problem=problem["msg"])
-                mistakes.append(_of_tool(called, told))
+            mistakes += [_of_tool(called, problem) for problem in field_problems(error)]
     return declared, mistakes
 
 
@@ -145,6 +151,12 @@ def _mistakes(
         yield worded("{field}: {problem}", field="parameters", problem=problem)
     elif schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         yield worded("parameters: needs type: object and properties")
+    elif not _is_json(schema):
+        yield worded("{field}: {problem}", field="parameters", problem=_NO_JSON)
+    else:
+        for name in schema.get("required") or ():
+            if name not in schema["properties"]:
+                yield worded("parameters.required: {argument} is no property", argument=name)
     for node in each.nodes:
         if nodes is not None and node not in nodes:
             yield worded("nodes: {node} is no node of the flow", node=node)
@@ -169,6 +181,9 @@ def _request_mistakes(
 ) -> Iterator[Worded]:
     if request.method not in _METHODS:
         yield worded("request.method: one of {methods}", methods=", ".join(sorted(_METHODS)))
+    if not _is_json(request.body):
+        yield worded("{field}: {problem}", field="request.body", problem=_NO_JSON)
+        return
     if request.method in READING_METHODS and request.body is not None:
         yield worded("request.body: a {method} has none", method=request.method)
     texts = {"request.url": request.url}
@@ -179,21 +194,50 @@ def _request_mistakes(
                 yield worded("{field}: {variable} is not set", field=where, variable=variable)
         if where != "request.url" and ARGUMENT.search(text):
             yield worded("{field}: takes no argument", field=where)
-    parts = urlsplit(VARIABLE.sub(lambda found: variables.get(found[1], "x"), request.url))
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
-        yield worded("request.url: an address that begins with https:// or http://")
-    elif ARGUMENT.search(parts.netloc):
-        yield worded("request.url: no argument can stand in the host")
+        for odd in no_placeholders(text, ARGUMENT, VARIABLE):
+            yield worded("{field}: {text} is not filled in", field=where, text=odd)
+    for odd in no_placeholders(request.body, ARGUMENT):
+        yield worded("{field}: {text} is not filled in", field="request.body", text=odd)
+    for odd in no_placeholders(each.answer.template, PART):
+        yield worded("{field}: {text} is not filled in", field="answer.template", text=odd)
+    for name, text in request.headers.items():
+        if not (_HEADER.fullmatch(name) and _SENDABLE.fullmatch(_filled(text, variables))):
+            yield worded("{field}: cannot be sent in a header", field=f"request.headers.{name}")
+    yield from _address_mistakes(_filled(request.url, variables))
     known = cast(Mapping[str, Any], each.parameters.get("properties") or {})
     for name in dict.fromkeys((*placeholders(request.url), *placeholders(request.body))):
         if name not in known:
             yield worded("request: {argument} is no parameter of it", argument=name)
 
 
-def _tool(each: _Declared, variables: Mapping[str, str]) -> HttpTool | PythonTool:
-    def filled(text: str) -> str:
-        return VARIABLE.sub(lambda found: variables[found[1]], text)
+def _address_mistakes(address: str) -> Iterator[Worded]:
+    try:
+        parts = urlsplit(address)
+        in_host = ARGUMENT.search(parts.netloc)
+        if not in_host:
+            httpx.URL(address)
+    except (ValueError, httpx.InvalidURL):
+        yield worded("request.url: it is no address")
+        return
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        yield worded("request.url: an address that begins with https:// or http://")
+    elif in_host:
+        yield worded("request.url: no argument can stand in the host")
 
+
+def _filled(text: str, variables: Mapping[str, str]) -> str:
+    return VARIABLE.sub(lambda found: variables.get(found[1]) or "x", text)
+
+
+def _is_json(value: Any) -> bool:  # noqa: ANN401  # YAML
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _tool(each: _Declared, variables: Mapping[str, str]) -> HttpTool | PythonTool:
     request = each.request
     reads = request is not None and request.method in READING_METHODS
     tool = Tool(
@@ -213,8 +257,8 @@ def _tool(each: _Declared, variables: Mapping[str, str]) -> HttpTool | PythonToo
         tool,
         HttpRequest(
             method=request.method,
-            url=filled(request.url),
-            headers={name: filled(text) for name, text in request.headers.items()},
+            url=_filled(request.url, variables),
+            headers={name: _filled(text, variables) for name, text in request.headers.items()},
             body=request.body,
             answer=AnswerPart(each.answer.path, each.answer.template),
         ),

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 ARGUMENT = re.compile(r"\{\{\s*([A-Za-z_][\w-]*)\s*\}\}")
 VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+_ODD = re.compile(r"\{\{[^{}]*\}{0,2}|\$\{[^{}]*\}?")
 _LEFT_OUT: Any = object()
 
 
@@ -29,6 +30,25 @@ def placeholders(template: Any) -> Iterator[str]:  # noqa: ANN401  # JSON
     elif isinstance(template, list):
         for value in cast(list[Any], template):
             yield from placeholders(value)
+
+
+def no_placeholders(template: Any, *known: re.Pattern[str]) -> Iterator[str]:  # noqa: ANN401
+    """What looks like a placeholder in a template of JSON and is none: it would be sent as it is.
+
+    Args:
+        template: The template.
+        *known: What is filled in there.
+    """
+    if isinstance(template, str):
+        for each in known:
+            template = each.sub(" ", template)
+        yield from _ODD.findall(template)
+    elif isinstance(template, Mapping):
+        for value in cast(Mapping[str, Any], template).values():
+            yield from no_placeholders(value, *known)
+    elif isinstance(template, list):
+        for value in cast(list[Any], template):
+            yield from no_placeholders(value, *known)
 
 
 def filled_address(template: str, arguments: Mapping[str, Any]) -> str:

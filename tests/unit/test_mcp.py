@@ -276,7 +276,11 @@ def test_the_servers_of_a_file(tmp_path: Path) -> None:
         ("HOTEL_KEY}", "NO_KEY}", "server hotel, NO_KEY is not set"),
         ("name: inn", "name: hotel", "server hotel, name: another server has it"),
         ("[book]", "{book: {nodes: [lobby]}}", "server inn, nodes: lobby is no node of the flow"),
-        ("[book]", "{book: {repeat: yes}}", "server inn, tools.book.repeat: Extra inputs"),
+        (
+            "[book]",
+            "{book: {repeat: yes}}",
+            "server inn, tools.book.repeat: there is no such field",
+        ),
         ("name: inn", "name: The Inn", "server The Inn, name: String should match"),
         ("{ book: { confirm: true }, rooms: }", "[remember]", "hotel_remember is another function"),
         (FILE, "mcp: hotel", "mcp: is a list of servers"),

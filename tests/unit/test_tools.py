@@ -72,6 +72,15 @@ def _declared(folder: Path, text: str, **variables: str) -> Any:
         ("URL/tables", "${NOWHERE}/x", ("book", "NOWHERE")),
         ("?q={{ table }}", "?q={{ tabel }}", ("book", "tabel")),
         ("tools:", "tolls:", ("tolls",)),
+        ("tools:", "tools: []\ntools:", ("line 3", "tools stands there twice")),
+        ("URL/tables", "http://[x/t", ("book", "request.url: it is no address")),
+        ("?q={{ table }}", "?q={{ table.id }}", ("request.url", "{{ table.id }} is not filled in")),
+        ("0.3", "0.3\n    nope: 1", ("nope: there is no such field",)),
+        ("[table]", "[tabel]", ("parameters.required: tabel is no property",)),
+        ("{type: string}", "{default: 2026-12-04}", ("parameters: holds what is no JSON",)),
+        ("{type: string}", '{$ref: "#/$defs/Gone"}', ("parameters: '#/$defs/Gone' names nothing",)),
+        ("method: POST,", 'method: POST, headers: {A: "á"},', ("headers.A: cannot be sent",)),
+        ("method: POST,", 'method: POST, body: "${K}",', ("request.body: ${K} is not filled in",)),
     ],
 )
 def test_a_mistake_is_named_by_tool_and_field(

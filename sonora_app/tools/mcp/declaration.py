@@ -11,7 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from sonora_app.errors import SettingsError
+from sonora_app.tools.field_problems import field_problems
 from sonora_app.tools.mcp.servers import McpServer, offered_name
+from sonora_app.tools.templates import VARIABLE, no_placeholders
 from sonora_app.tools.tool import HTTP
 from sonora_app.wording.translation import Worded, joined, worded
 
@@ -74,10 +76,7 @@ def _declared(section: Any) -> tuple[list[McpServer], list[Worded]]:  # noqa: AN
         try:
             servers.append(McpServer.model_validate(entry))
         except ValidationError as error:
-            for problem in error.errors(include_input=False, include_url=False):
-                where = ".".join(map(str, problem["loc"])) or "mcp"
-                told = worded("{field}: {problem}", field=where, problem=problem["msg"])
-                mistakes.append(_of_server(called, told))
+            mistakes += [_of_server(called, problem) for problem in field_problems(error)]
     return servers, mistakes
 
 
@@ -94,9 +93,16 @@ def _mistakes(
     for node in sorted(named):
         if nodes is not None and node not in nodes:
             yield worded("nodes: {node} is no node of the flow", node=node)
+    names = set(taken)
     for tool in server.tools:
-        if offered_name(server.name, tool) in taken:
-            yield worded("tools: {name} is another function", name=offered_name(server.name, tool))
+        name = offered_name(server.name, tool)
+        if name in names:
+            yield worded("tools: {name} is another function", name=name)
+        names.add(name)
+    for text in no_placeholders([server.url, server.command, list(server.args)]):
+        yield worded("{field}: {text} is not filled in", field="url, command, args", text=text)
+    for text in no_placeholders([server.headers, server.env], VARIABLE):
+        yield worded("{field}: {text} is not filled in", field="headers, env", text=text)
 
 
 def _of_server(server: str, problem: Worded) -> Worded:
