@@ -11,7 +11,7 @@ from tests.browser.conftest import address
 from tests.session.test_grounding import CLEANING, PASSAGE, index_at
 from tests.whisper import recognising_bot
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.alone]
 
 WIDE = {"width": 1600, "height": 950}
 MISSED = "¿Cuánto cuesta un boleto de avión a Bogotá?"

@@ -80,7 +80,9 @@ async def a_store(data: Path) -> AsyncGenerator[MirroredStore]:
         await store.aclose()
 
 
-async def sent(store: MirroredStore, user: str, *contents: bytes) -> tuple[UUID, list[KeptFile]]:
+async def sent(
+    store: MirroredStore, user: str, *contents: bytes, recorded_after_secs: float = 0.0
+) -> tuple[UUID, list[KeptFile]]:
     """Send files in a conversation, as a call keeps and records them."""
     conversation_id = uuid7()
     keeper = StoreKeeper(store.files)
@@ -89,6 +91,7 @@ async def sent(store: MirroredStore, user: str, *contents: bytes) -> tuple[UUID,
         one = Attachment(AttachmentKind.PICTURE, "image/jpeg", "un gato.jpg", content)
         entries.append(keeper.entry(one, conversation_id, user))
         await keeper.keep(one, conversation_id, user)
+    await asyncio.sleep(recorded_after_secs)
     now = utc_now()
     await store.write(
         [
@@ -322,7 +325,8 @@ async def test_a_project_without_the_bucket_keeps_files_here_and_erases_the_rest
     finally:
         await api.aclose()
     async with a_store(data) as store:
-        await sent(store, "ana", b"quokka")
+        # The file is looked at before its conversation is there.
+        await sent(store, "ana", b"quokka", recorded_after_secs=0.3)
         began = time.monotonic()
         assert await store.settle(timeout_secs=20) == 1
         # A later call does not wait for what cannot be shipped.

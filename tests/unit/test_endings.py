@@ -77,6 +77,8 @@ WHOLE = {
         "No sé",
         "Creo que sí",
         "Es para él",
+        "Busco un. Hotel. Cerca del. Centro.",
+        "Me gusta. Mucho la. Comida. Picante.",
         "Eso es para mí",
         "Prefiero un té",
         "¿De quién es?",

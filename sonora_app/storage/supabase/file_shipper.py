@@ -25,6 +25,8 @@ from sonora_app.storage.supabase.errors import SupabaseError
 
 _LOOK_SECS = 2.0
 """How often to look for what other processes kept."""
+_RECORDED_SECS = 5.0
+"""How long the record of the conversation that a file came in may take to be written after it."""
 _TIDY_SECS = 3600.0
 _ASKED = 100
 
@@ -142,9 +144,9 @@ class FileShipper:
             elif place.is_here or file.conversation_id in there:
                 self._orphans.discard(file)
                 await self._ship(file)
-            else:
+            elif (age := await self._folder.age_secs(file) or 0.0) > _RECORDED_SECS:
                 self._orphans.add(file)
-                if (await self._folder.age_secs(file) or 0) > ORPHANED_SECS:
+                if age > ORPHANED_SECS:
                     await self._remove_orphan(file)
 
     async def _ship(self, file: KeptFile) -> None:

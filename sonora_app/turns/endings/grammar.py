@@ -157,6 +157,8 @@ class Endings:
         short = all(len(item) <= _ITEM_WORDS for item in items[1:])
         if len(items) < _ITEMS or not short or items[-1][0] in self._lists.last:
             return False
+        if any(part[-1] in self._lists.open for part in parts):
+            return False  # a sentence that was recognised in pieces (“Busco un. Hotel.”)
         return not any(self._replies.answers(" ".join(item)) for item in items)
 
 
