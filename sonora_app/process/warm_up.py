@@ -52,6 +52,10 @@ def warm_up(settings: Settings) -> float:
     for language in Language:
         Lines(language)
     load_summary_request()
+    if Vendor.LLM in settings.stand_ins():
+        from sonora_app.rehearsal.llm import functions_of_flow
+
+        functions_of_flow()
     if settings.knowledge_path.exists():
         # Numbers, the model and its library; the search itself belongs to the calls' loop.
         importlib.import_module("sonora_app.knowledge.search")

@@ -79,7 +79,7 @@ class RehearsalLLMService(ForetellingLLMService):
         """
         turns = read_turns(context.get_messages())
         offered = _offered(context)
-        ours = _of_flow()
+        ours = functions_of_flow()
         move = next_move(
             turns,
             {tool.name for tool in offered} & ours,
@@ -143,8 +143,11 @@ def _offered(context: LLMContext) -> list[OfferedTool]:
 
 
 @cache
-def _of_flow() -> set[str]:
-    """The functions of the flow: whatever else is offered is a tool."""
+def functions_of_flow() -> set[str]:
+    """The functions of the flow: whatever else is offered is a tool.
+
+    Reads a file the first time, which takes too long beside a call: `warm_up` asks for them.
+    """
     return names_of_flow()[1]
 
 
