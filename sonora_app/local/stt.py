@@ -94,6 +94,8 @@ class LocalSTTService(RehearsalSTTService):
                 self._speaking = False
                 self._ended.append(self._begun)
                 self._begun = None
+                # What has been said is in no later stretch, whose words would come twice.
+                self._sound.clear()
             case _:
                 pass
         await super().process_frame(frame, direction)

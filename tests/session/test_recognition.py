@@ -8,14 +8,22 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import soxr
+from pipecat.frames.frames import InputAudioRawFrame, TranscriptionFrame
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.speech import speech
 from simulators.clients.webrtc import MIC_RATE, Page, page
 from simulators.local_models import english_voice, whisper_base
+from simulators.vendors.rig import rigged
+from sonora_app.flow.lines import Lines
+from sonora_app.local.hearing import Hearing
 from sonora_app.local.piper import PiperVoice
+from sonora_app.local.preparation import State
 from sonora_app.local.recognition import RATE, Recognised, Recogniser
+from sonora_app.local.stt import LocalSTTService
 from sonora_app.settings import Language
+from sonora_app.turns.detectors import build_silero
+from sonora_app.turns.pauses import PauseNoticingVADProcessor
 from tests.session.conftest import transcript_of
 from tests.whisper import recognising_bot
 
@@ -92,3 +100,20 @@ async def test_short_answers_are_words_and_noise_is_none(folder: Path) -> None:
         assert recognised(noise.normal(size=secs * RATE) * 0.02).text == ""
     nobody = recogniser.recognise(np.ones(RATE, np.float32), Language.ES, lambda: False)
     assert nobody.text == ""
+
+
+async def test_words_on_both_sides_of_a_pause_come_once(folder: Path) -> None:
+    hearing = Hearing(State.READY, part=Recogniser(folder))
+    service = LocalSTTService(Lines(Language.ES), hearing)
+    parts = [await speech(text) for text in ("Quiero viajar a la montaña", "y luego a la playa")]
+    pause = np.zeros(int(0.4 * MIC_RATE), np.int16)
+    sound = np.concatenate([pause, pause, parts[0], pause, parts[1], pause, pause])
+    samples = np.asarray(soxr.resample(sound, MIC_RATE, RATE), np.int16)
+    async with rigged(PauseNoticingVADProcessor(build_silero()), service) as rig:
+        for start in range(0, len(samples), RATE // 50):
+            piece = samples[start : start + RATE // 50].tobytes()
+            await rig.send(InputAudioRawFrame(piece, RATE, 1))
+        await rig.get(TranscriptionFrame, len(parts), timeout_secs=30)
+    first, second = [frame.text.lower() for frame in rig.all(TranscriptionFrame)]
+    assert "montaña" in first
+    assert second.startswith("y luego")
