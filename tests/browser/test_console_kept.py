@@ -95,10 +95,14 @@ async def test_what_is_said_is_kept_taken_along_and_deleted(
 
         remove = page.get_by_role("button", name="Borrar")
         await remove.click()
-        await page.get_by_role("button", name="Conservar").click()
+        keep = page.get_by_role("button", name="Conservar")
+        await expect(keep).to_be_focused()
+        await keep.click()
+        await expect(remove).to_be_focused()
         await remove.click()
         await page.locator(".asking .leave").click()
         await expect(page.locator(".listing")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Nueva conversación")).to_be_focused()
         await expect(page.get_by_role("button", name="Empezar a hablar")).to_be_visible()
         assert visit.errors == []
 
@@ -115,13 +119,16 @@ async def test_muted_and_with_another_microphone(bot: BotProcess, browser: Brows
         turns = page.locator(".said.user")
 
         await page.get_by_role("button", name="Silenciar").click()
-        await expect(page.get_by_text("En silencio: Sonora no te oye")).to_be_visible()
+        await expect(page.get_by_text("Micrófono silenciado: Sonora no te oye")).to_be_visible()
         await visit.speak(True)
         await page.wait_for_timeout(1500)
         await expect(page.get_by_role("meter", name="Tú")).to_have_attribute("aria-valuenow", "0")
 
         # Another device stays muted, and is the one that is heard afterwards.
         await page.locator(".devices summary").click()
+        await page.keyboard.press("Escape")
+        await expect(page.locator(".devices[open]")).to_have_count(0)
+        await page.keyboard.press("Enter")
         microphone = page.get_by_label("Micrófono")
         await microphone.select_option(index=2)
         chosen = await microphone.input_value()

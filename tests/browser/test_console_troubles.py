@@ -139,6 +139,31 @@ async def test_one_goes_on_after_a_reload_and_after_the_bot_was_stopped(
                 await expect(said).to_have_count(0)
 
 
+async def test_a_bot_that_dies_is_missed_at_once_and_what_was_said_stays(
+    tmp_path: Path, bare_browser: Browser
+) -> None:
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as bot:
+        async with visiting(bare_browser, address(bot), locale="en-GB") as visit:
+            page, said = visit.page, visit.page.locator(".said.user .words")
+            await page.get_by_role("button", name="Type only").click()
+            await expect(page.get_by_label("Write a message")).to_be_focused()
+            await expect(page).to_have_title("● In a call · Sonora")
+            # A new conversation speaks as the page does.
+            await expect(page.locator(".said.bot .words")).to_contain_text("Hello")
+            await expect(page.locator(".status .node")).to_have_text("conversation")
+            await typed(page, "One.")
+            await expect(page.locator('.said.user[data-kept="journalled"]')).to_have_count(1)
+
+            await asyncio.to_thread(bot.kill)
+            await expect(page.locator(".doing")).to_contain_text("Cut off", timeout=5_000)
+            await page.get_by_role("button", name="Hang up").click()
+            await expect(page.get_by_role("button", name="Talk on")).to_be_focused()
+            await page.keyboard.press("Enter")
+            await expect(page.locator(".why")).to_contain_text("cannot be reached")
+            await expect(said).to_have_text(["One."])
+            await expect(page).to_have_title("Sonora")
+
+
 async def typed(page: Page, text: str) -> None:
     await page.get_by_label("Write a message").fill(text)
     await page.keyboard.press("Enter")

@@ -235,7 +235,15 @@ export interface Health {
 export type Asked<Answer> = Answer | null | undefined;
 
 /** A request that the bot's server refused, or did not answer. */
-export class ApiError extends Error {}
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    /** Of HTTP; 0 where there was no answer. */
+    readonly status = 0,
+  ) {
+    super(message);
+  }
+}
 
 export const api = {
   conversations: (
@@ -271,6 +279,12 @@ export const api = {
     ),
   flow: (language: string): Promise<Flow> => request(`flow?language=${language}`),
   parts: (): Promise<Parts> => request("parts"),
+  /** Whether the bot's server is there at all. */
+  answers: (): Promise<boolean> =>
+    api.parts().then(
+      () => true,
+      (error) => error instanceof ApiError && error.status > 0,
+    ),
   health: (language: string): Promise<Health> => request(`health?language=${language}`),
 };
 
@@ -284,15 +298,17 @@ async function request<Answer>(path: string, method = "GET", data?: object): Pro
     response = await fetch(`/sonora/api/${path}`, {
       method,
       cache: "no-store",
-      ...(data && {
-        body: JSON.stringify(data),
-        headers: { "Content-Type": "application/json" },
-      }),
+      headers: {
+        // What is wrong is told in the page's language.
+        "Accept-Language": document.documentElement.lang,
+        ...(data && { "Content-Type": "application/json" }),
+      },
+      ...(data && { body: JSON.stringify(data) }),
     });
   } catch {
     throw new ApiError("");
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new ApiError(String(answer.message ?? response.status));
+  if (!response.ok) throw new ApiError(String(answer.message ?? response.status), response.status);
   return answer as Answer;
 }

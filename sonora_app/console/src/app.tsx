@@ -27,6 +27,9 @@ const GATHER_MS = 800;
 /** How often a call that others hold is looked at anew. */
 const WATCH_MS = 2_000;
 
+/** Why a conversation is not shown: it is not kept, or the bot does not answer. */
+export type Missing = "gone" | "away";
+
 interface Props {
   store: Store<CallState, Happened>;
   call: Call;
@@ -41,7 +44,7 @@ export function App({ store, call }: Props) {
   const [view, setView] = useState<View>("talk");
   const [drawer, setDrawer] = useState(false);
   const [past, setPast] = useState<Transcript | null>(null);
-  const [gone, setGone] = useState(false);
+  const [missing, setMissing] = useState<Missing | null>(null);
   const [place, go] = usePlace();
   const [onlyMine, setOnlyMine] = useState(false);
   const [health, setHealth] = useState<Asked<Health>>(undefined);
@@ -54,6 +57,11 @@ export function App({ store, call }: Props) {
     document.documentElement.lang = language;
     document.documentElement.dataset.theme = theme;
   }, [language, theme]);
+  const calling = isOn(state.phase);
+  // The browser's other tabs show it.
+  useEffect(() => {
+    document.title = calling ? `● ${words.talk.calling} · Sonora` : "Sonora";
+  }, [calling, words]);
 
   const listed = useListings(onlyMine ? userId : null);
   const { refresh } = listed;
@@ -75,9 +83,19 @@ export function App({ store, call }: Props) {
   useEffect(() => {
     if (state.conversationId) refresh();
     if (state.phase !== "ended") return;
+    const conversationId = state.conversationId;
     const again = (): void => {
       refresh();
       setSummaries((count) => count + 1);
+      if (!conversationId || store.state.ended?.summary) return;
+      const before = past?.conversation.summary;
+      void api.transcript(conversationId).then(
+        ({ conversation: { summary } }) => {
+          if (!summary || summary === before) return;
+          store.dispatch({ what: "summed-up", conversationId, summary });
+        },
+        () => undefined,
+      );
     };
     const timers = SUMMARY_MS.map((ms) => setTimeout(again, ms));
     return () => timers.forEach(clearTimeout);
@@ -91,23 +109,33 @@ export function App({ store, call }: Props) {
     return () => clearTimeout(timer);
   }, [refresh, recorded]);
 
-  const show = async (id: string, turn: (found: Transcript) => number | null): Promise<void> => {
+  const show = async (
+    id: string,
+    turn: (found: Transcript) => number | null,
+    talksOn = false,
+  ): Promise<void> => {
     setView("talk");
-    const transcript = await api.transcript(id).catch(() => null);
+    const found = await api
+      .transcript(id)
+      .catch((error): Missing => (error instanceof ApiError && error.status === 404 ? "gone" : "away"));
     if (isOn(store.state.phase)) return;
+    // Where the bot does not answer, what was said stays in sight.
+    if (talksOn && found === "away") return;
+    const transcript = typeof found === "string" ? null : found;
     store.dispatch({ what: "cleared" });
     setPast(transcript);
-    setGone(transcript === null);
+    setMissing(typeof found === "string" ? found : null);
     go({ conversation: id, turn: transcript && turn(transcript) });
     if (transcript?.conversation.user_id) setUserId(transcript.conversation.user_id);
   };
   const select = (id: string, messageId: string | null = null): Promise<void> =>
     show(id, (found) => turnOf(found, messageId));
+  const talkOn = (id: string): Promise<void> => show(id, () => null, true);
   const clear = (): void => {
     if (isOn(state.phase)) return;
     store.dispatch({ what: "cleared" });
     setPast(null);
-    setGone(false);
+    setMissing(null);
     go(null);
   };
   const fresh = (): void => {
@@ -179,20 +207,21 @@ export function App({ store, call }: Props) {
           call={call}
           past={past}
           turn={turn}
-          gone={gone}
+          missing={missing}
           flow={flow}
           shownIn={language}
           health={health ?? null}
           userId={userId}
           onUserId={setUserId}
           onFresh={fresh}
-          onResume={select}
+          onResume={talkOn}
+          onTrace={select}
           onHealth={() => setView("health")}
           onBack={() => store.dispatch({ what: "cleared" })}
           onDismiss={() => store.dispatch({ what: "dismissed" })}
         />
         <section class="inspector" aria-label={words.nav.label}>
-          <Nav view={view} shown={panel} onView={setView} kind="tabs" />
+          <Nav view={view} shown={panel} onView={setView} kind="tabs" calling={false} />
           <div class="panel">
             {panel === "flow" && <FlowView flow={flow} problem={flowProblem} state={panels} />}
             {panel === "memories" && (
@@ -228,7 +257,7 @@ export function App({ store, call }: Props) {
           </div>
         </section>
       </main>
-      <Nav view={view} shown={panel} onView={setView} kind="bar" />
+      <Nav view={view} shown={panel} onView={setView} kind="bar" calling={calling} />
       <Events log={state.log} open={drawer} onOpen={setDrawer} />
     </WordsIn>
   );

@@ -1,5 +1,6 @@
 import { type APIRequest, PipecatClient, RTVIMessage } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
+import { api } from "../api";
 import type { CallState, Problem } from "../state/model";
 import type { Happened } from "../state/reduce";
 import type { Store } from "../state/store";
@@ -18,6 +19,11 @@ const RECONNECT_MS = 120_000;
 const LONGEST_PAUSE_MS = 5_000;
 /** What may be otherwise in a moment, while the connection is lost. */
 const PASSING = ["connect_failed", "connect_timeout", "bot_not_ready", "unanswered", "at_capacity"];
+/** How often one looks whether the bot still runs, in milliseconds. One that dies without a word is
+ * missed by WebRTC after some 20 s. */
+const ALIVE_MS = 1_000;
+/** After how many looks in a row that found nobody the bot is taken for dead. */
+const MISSED = 2;
 /** Under which this tab remembers, over a reload, the conversation that it talks in. */
 const TALKS_IN = "sonora.talks-in";
 
@@ -259,6 +265,18 @@ export class Call {
       resumed: ready.resumed,
       putBack: ready.put_back,
     });
+    void this.watch(client);
+  }
+
+  /** Notice, during a call, that the bot's process is gone. */
+  private async watch(client: ObservedClient): Promise<void> {
+    let missed = 0;
+    while (missed < MISSED) {
+      await new Promise((resolve) => setTimeout(resolve, ALIVE_MS));
+      if (client !== this.client) return;
+      missed = (await api.answers()) ? 0 : missed + 1;
+    }
+    if (client === this.client) this.lost();
   }
 
   /** The connection is gone. */

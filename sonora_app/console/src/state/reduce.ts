@@ -34,6 +34,7 @@ export type Happened =
   | { what: "reconnecting" }
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
+  | { what: "summed-up"; conversationId: string; summary: string }
   | { what: "typed"; key: number; text: string; files?: SentFile[] }
   | { what: "camera"; camera: CallState["camera"] }
   | { what: "refused"; key: number; reason: string }
@@ -49,8 +50,8 @@ export function reduce(state: CallState, event: Happened): CallState {
   switch (event.what) {
     case "started":
       return {
-        ...NO_CALL,
-        phase: "microphone",
+        ...(goesOn(state, event.conversationId) ? brokenOff(state) : NO_CALL),
+        ...BEGINNING,
         conversationId: event.conversationId,
       };
     case "microphone":
@@ -78,6 +79,10 @@ export function reduce(state: CallState, event: Happened): CallState {
       return { ...quiet(state), phase: "failed", problem: event.problem };
     case "left":
       return left(state, event.reason);
+    case "summed-up":
+      return state.conversationId === event.conversationId && state.ended
+        ? { ...state, ended: { ...state.ended, summary: event.summary } }
+        : state;
     case "typed":
       return {
         ...userTyped(state, event.key, event.text, event.files ?? []),
@@ -97,6 +102,23 @@ export function reduce(state: CallState, event: Happened): CallState {
       return event.out ? next : received(next, event.type, (event.data ?? {}) as Fields, event.at);
     }
   }
+}
+
+/** Of a call that begins, what no earlier one of the conversation says. */
+const BEGINNING = {
+  phase: "microphone" as const,
+  problem: null,
+  notice: null,
+  microphone: "off" as const,
+  microphoneProblem: null,
+  putBack: false,
+  storage: null,
+  ended: null,
+};
+
+/** Whether a call goes on with the conversation that is shown. */
+function goesOn(state: CallState, conversationId: string | null): boolean {
+  return conversationId !== null && conversationId === state.conversationId;
 }
 
 type Fields = Record<string, unknown>;

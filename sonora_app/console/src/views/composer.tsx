@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
 import { ACCEPTED, MAX_FILE_BYTES, MAX_FILES } from "../call/files";
+import { closeOnEscape } from "../focus";
 import type { CallState } from "../state/model";
 import { useWords } from "../words";
 
@@ -143,7 +144,7 @@ export function Composer({ state, call, pickers }: Props) {
           </button>
         )}
         {state.camera === "on" && <Seen call={call} />}
-        <details class="devices">
+        <details class="devices" onKeyDown={closeOnEscape}>
           <summary class="secondary">{words.talk.devices}</summary>
           <div class="fields">{pickers}</div>
         </details>

@@ -1,6 +1,7 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { ApiError, api, type Listing } from "../api";
 import { download } from "../download";
+import { useFocusSwap } from "../focus";
 import { type Listed, NOTHING_WANTED, PAGE } from "../state/listings";
 import { useWords } from "../words";
 
@@ -23,11 +24,13 @@ export function Conversations(props: Props) {
   const { listed, userId } = props;
   const { page } = listed;
   const words = useWords();
+  const fresh = useRef<HTMLButtonElement>(null);
   return (
     <aside class="conversations" aria-labelledby="conversations-title">
       <div class="heading">
         <h2 id="conversations-title">{words.conversations.title}</h2>
         <button
+          ref={fresh}
           type="button"
           class="secondary"
           disabled={props.busy}
@@ -58,7 +61,15 @@ export function Conversations(props: Props) {
       )}
       <ul class="listings">
         {page?.conversations.map((listing) => (
-          <Item key={listing.id} listing={listing} {...props} />
+          <Item
+            key={listing.id}
+            listing={listing}
+            {...props}
+            onChanged={(removed) => {
+              props.onChanged(removed);
+              fresh.current?.focus();
+            }}
+          />
         ))}
       </ul>
       {page && page.total > 0 && <Pages listed={listed} total={page.total} language={props.language} />}
@@ -232,6 +243,7 @@ interface ActionsProps {
 function Actions({ listing, title, onChanged }: ActionsProps) {
   const words = useWords();
   const [asking, setAsking] = useState(false);
+  const { shown: keep, hidden: remove } = useFocusSwap<HTMLButtonElement, HTMLButtonElement>(asking);
   const [problem, setProblem] = useState("");
   const attempt = (doing: Promise<unknown>): Promise<void> =>
     doing.then(
@@ -254,7 +266,7 @@ function Actions({ listing, title, onChanged }: ActionsProps) {
           >
             {words.conversations.removeYes}
           </button>
-          <button type="button" class="secondary" onClick={() => setAsking(false)}>
+          <button ref={keep} type="button" class="secondary" onClick={() => setAsking(false)}>
             {words.conversations.keep}
           </button>
         </p>
@@ -285,6 +297,7 @@ function Actions({ listing, title, onChanged }: ActionsProps) {
             Markdown
           </button>
           <button
+            ref={remove}
             type="button"
             class="plain"
             aria-label={`${words.conversations.remove}: ${title}`}

@@ -87,7 +87,7 @@ export function Events({ log, open, onOpen }: Props) {
 }
 
 function clock(at: number): string {
-  return new Date(at).toISOString().slice(11, 23);
+  return new Date(at).toLocaleTimeString("en-GB", { fractionalSecondDigits: 3 });
 }
 
 function written({ at, out, type, data }: Logged): string {

@@ -12,6 +12,8 @@ interface Props {
   accessToken: string;
   onAccessToken: (token: string) => void;
   language: string;
+  /** The page's language. */
+  shownIn: string;
   onLanguage: (language: string) => void;
   onStart: (withMicrophone: boolean) => void;
   onHealth: () => void;
@@ -76,7 +78,7 @@ export function Invitation(props: Props) {
             onChange={(event) => props.onLanguage(event.currentTarget.value)}
           >
             <option value="">
-              {words.talk.speaksAuto(NAMES[health?.language ?? "es"] ?? "")}
+              {resumed ? words.talk.speaksBefore : words.talk.speaksPage(NAMES[props.shownIn] ?? "")}
             </option>
             <option value="es">{NAMES.es}</option>
             <option value="en">{NAMES.en}</option>

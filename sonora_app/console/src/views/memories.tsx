@@ -1,6 +1,7 @@
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, type Asked, api, type Memory, type Remembered } from "../api";
 import { download } from "../download";
+import { useFocusSwap } from "../focus";
 import { useWords } from "../words";
 
 interface Props {
@@ -33,9 +34,10 @@ export function MemoriesView({ userId, changes, busy, onMessage, language }: Pro
         setProblem(error instanceof ApiError && error.message ? error.message : words.offline),
     );
   const facts = known?.memories ?? [];
+  const title = useRef<HTMLHeadingElement>(null);
   return (
     <section class="memories" aria-labelledby="memories-title">
-      <h2 id="memories-title">{words.memories.title(userId)}</h2>
+      <h2 id="memories-title" tabIndex={-1} ref={title}>{words.memories.title(userId)}</h2>
       <p class="lead">{words.memories.lead(userId)}</p>
       {known && (
         <label class="check">
@@ -73,7 +75,9 @@ export function MemoriesView({ userId, changes, busy, onMessage, language }: Pro
             language={language}
             onMessage={onMessage}
             onCorrect={(content) => void attempt(api.correctMemory(userId, memory.id, content))}
-            onForget={() => void attempt(api.forgetMemory(userId, memory.id))}
+            onForget={() =>
+              void attempt(api.forgetMemory(userId, memory.id).then(() => title.current?.focus()))
+            }
           />
         ))}
       </ul>
@@ -113,6 +117,8 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
   const words = useWords();
   const [doing, setDoing] = useState<"correcting" | "forgetting" | null>(null);
   const [text, setText] = useState(memory.content);
+  const forgetting = useFocusSwap<HTMLButtonElement, HTMLButtonElement>(doing === "forgetting");
+  const correcting = useFocusSwap<HTMLInputElement, HTMLButtonElement>(doing === "correcting");
   const source = memory.conversation_id;
   const day = (iso: string): string =>
     new Date(iso).toLocaleDateString(language, { day: "numeric", month: "short", year: "numeric" });
@@ -134,6 +140,7 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
           }}
         >
           <input
+            ref={correcting.shown}
             type="text"
             aria-label={words.memories.correct}
             maxLength={500}
@@ -160,7 +167,7 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
           <button type="button" class="leave" onClick={onForget}>
             {words.memories.forgetYes}
           </button>
-          <button type="button" class="secondary" onClick={() => setDoing(null)}>
+          <button ref={forgetting.shown} type="button" class="secondary" onClick={() => setDoing(null)}>
             {words.memories.keep}
           </button>
         </p>
@@ -179,6 +186,7 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
             </button>
           )}
           <button
+            ref={correcting.hidden}
             type="button"
             class="plain"
             aria-label={`${words.memories.correct}: ${memory.content}`}
@@ -187,6 +195,7 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
             {words.memories.correct}
           </button>
           <button
+            ref={forgetting.hidden}
             type="button"
             class="plain"
             aria-label={`${words.memories.forget}: ${memory.content}`}

@@ -11,10 +11,12 @@ interface Props {
   onView: (view: View) => void;
   /** Tabs over the panels, or a bar of everything at the foot of a narrow page. */
   kind: "tabs" | "bar";
+  /** Whether a call goes on, which the other views do not show. */
+  calling: boolean;
 }
 
 /** What is looked at. */
-export function Nav({ view, shown, onView, kind }: Props) {
+export function Nav({ view, shown, onView, kind, calling }: Props) {
   const words = useWords();
   const current = kind === "bar" ? view : shown;
   return (
@@ -28,6 +30,12 @@ export function Nav({ view, shown, onView, kind }: Props) {
             onClick={() => onView(each)}
           >
             {words.nav[each]}
+            {calling && each === "talk" && (
+              <>
+                <span class="dot" aria-hidden="true" />
+                <span class="hidden">{words.talk.calling}</span>
+              </>
+            )}
           </button>
         ),
       )}

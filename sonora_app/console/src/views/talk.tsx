@@ -1,4 +1,6 @@
-import { useEffect, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Missing } from "../app";
 import type { Asked, Flow, Health, Transcript } from "../api";
 import type { Call } from "../call/call";
 import { devices } from "../call/microphone";
@@ -20,8 +22,8 @@ interface Props {
   past: Transcript | null;
   /** The turn to show of what was said earlier. */
   turn: number | null;
-  /** That the conversation which the address names is not kept. */
-  gone: boolean;
+  /** Why the conversation that was asked for is not shown. */
+  missing: Missing | null;
   flow: Asked<Flow>;
   /** The page's language. */
   shownIn: string;
@@ -30,6 +32,7 @@ interface Props {
   onUserId: (userId: string) => void;
   onFresh: () => void;
   onResume: (id: string) => Promise<void>;
+  onTrace: (id: string) => Promise<void>;
   onHealth: () => void;
   onDismiss: () => void;
   onBack: () => void;
@@ -47,6 +50,7 @@ export function Talk(props: Props) {
   const audio = useDevices(state.phase);
   const on = isOn(state.phase);
   const parts = useParts(health);
+  const section = useFocusKept(state);
 
   const start = (withMicrophone: boolean, conversationId = past?.conversation.id ?? null): void => {
     void call.speaker.choose(speakerId);
@@ -54,7 +58,8 @@ export function Talk(props: Props) {
       conversationId,
       userId: verified ? null : userId.trim() || "developer",
       accessToken: verified ? accessToken.trim() || null : null,
-      language: language || null,
+      // A new conversation speaks as the page does.
+      language: language || (conversationId ? null : props.shownIn),
       microphoneId: audio.inputs.some((each) => each.deviceId === microphoneId) ? microphoneId : "",
       withMicrophone,
     });
@@ -80,6 +85,7 @@ export function Talk(props: Props) {
     <section
       class="talk"
       id="talk"
+      ref={section}
       tabIndex={-1}
       aria-label={words.nav.talk}
       data-phase={state.phase}
@@ -112,9 +118,9 @@ export function Talk(props: Props) {
           language={props.shownIn}
         />
       )}
-      {state.phase === "idle" && props.gone && (
+      {state.phase === "idle" && props.missing && (
         <p class="notice" role="alert">
-          {words.conversations.gone}
+          {words.conversations[props.missing]}
         </p>
       )}
       {state.phase === "idle" && (
@@ -130,6 +136,7 @@ export function Talk(props: Props) {
             props.onUserId(subjectOf(token) ?? userId);
           }}
           language={language}
+          shownIn={props.shownIn}
           onLanguage={setLanguage}
           onStart={start}
           onHealth={props.onHealth}
@@ -147,12 +154,29 @@ export function Talk(props: Props) {
           onResume={(id) =>
             void props.onResume(id).then(() => start(state.microphoneProblem !== "skipped", id))
           }
-          onTrace={(id) => void props.onResume(id)}
+          onTrace={(id) => void props.onTrace(id)}
           onRetry={() => start(state.microphoneProblem !== "skipped")}
         />
       )}
     </section>
   );
+}
+
+/** Gives the focus to what can be done next, where what had it is gone with the phase before. */
+function useFocusKept({ phase, microphoneProblem }: CallState): RefObject<HTMLElement | null> {
+  const section = useRef<HTMLElement>(null);
+  const before = useRef(phase);
+  useEffect(() => {
+    if (before.current === phase) return;
+    before.current = phase;
+    const has = document.activeElement;
+    if (has !== document.body && has !== section.current) return;
+    const typing = isOn(phase) && microphoneProblem !== null;
+    const next = typing ? ".write input" : ".begin .primary";
+    const found = section.current?.querySelector<HTMLElement>(next) ?? section.current;
+    found?.focus({ preventScroll: true });
+  }, [phase]);
+  return section;
 }
 
 interface DevicesProps {

@@ -33,6 +33,12 @@ export function TranscriptView({ state, past, done, supabase }: Props) {
   useEffect(() => {
     if (follow.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [state.entries, past, state.phase]);
+  // Whoever writes something wants to see it.
+  const typed = state.entries.findLast((entry) => entry.modality === "text" && entry.role === "user");
+  useEffect(() => {
+    follow.current = true;
+    if (typed && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [typed?.key]);
   const shown = past.filter(
     (message) => (message.content || message.images?.length) && !message.deleted_at,
   );

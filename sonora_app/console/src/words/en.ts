@@ -16,6 +16,7 @@ export const en = {
     events: "Events",
   },
   talk: {
+    calling: "In a call",
     putBack: "goes on where it broke off",
     title: "Talk to Sonora",
     lead: "It greets you, listens, answers, and keeps what was said. Interrupt it whenever you like.",
@@ -45,7 +46,8 @@ export const en = {
     tokenHint:
       "A user’s Supabase access token, which says who is talking. It goes to the bot alone, and is forgotten when this page is closed.",
     speaks: "Sonora speaks",
-    speaksAuto: (language: string) => `As before, or ${language}`,
+    speaksPage: (language: string) => `As this page: ${language}`,
+    speaksBefore: "As before",
     microphone: "Microphone",
     speaker: "Speaker",
     automatic: "The browser’s choice",
@@ -246,6 +248,7 @@ export const en = {
     older: "Older conversations",
     calling: "in a call",
     gone: "This conversation is not kept any more.",
+    away: "This conversation cannot be read: the bot does not answer. Is it still running in the terminal?",
   },
   trace: {
     label: "What happened in the conversation",
