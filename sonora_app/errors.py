@@ -8,6 +8,8 @@ and the start of the bot as a log line. Nothing else formats them.
 import re
 from enum import StrEnum
 
+from sonora_app.wording.translation import in_language, worded
+
 # A folder and what is in it, anywhere in a sentence; not the path of a URL.
 _PATH = re.compile(r"(?<![\w/:.])/(?:[^\s/:,;'\"]+/)+([^\s/:,;'\"]*)")
 
@@ -67,6 +69,11 @@ class SonoraError(Exception):
         """The sentence, followed by the advice if there is any."""
         return f"{self.message} {self.hint}".rstrip()
 
+    def said_in(self, language: str) -> str:
+        """The same in a language, `es` or `en`, as far as its texts are worded."""
+        said = (in_language(text, language) for text in (self.message, self.hint))
+        return " ".join(filter(None, said))
+
 
 class SettingsError(SonoraError):
     """The environment lacks something, or holds a value that cannot be used."""
@@ -96,7 +103,7 @@ class BusyError(SonoraError):
 
     def __init__(self) -> None:
         """Say so."""
-        super().__init__("All lines are busy. Try again in a moment.")
+        super().__init__(worded("All lines are busy. Try again in a moment."))
 
 
 class ConversationRefusedError(SonoraError):

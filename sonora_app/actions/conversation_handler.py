@@ -32,6 +32,7 @@ from sonora_app.page.protocol import (
 )
 from sonora_app.page.rtvi import Entry
 from sonora_app.storage.records import EndReason
+from sonora_app.wording.translation import worded
 
 Arguments = TypeVar("Arguments", bound=Inbound)
 
@@ -84,7 +85,8 @@ class ConversationHandler:
             except Exception as error:  # noqa: BLE001  # one message must not end the consumer
                 logger.error(f"A message of type {request.type} failed: {type(error).__name__}")
                 await page.refuse(
-                    request.message_id, MessageError(ErrorCode.INTERNAL, "This failed on our side.")
+                    request.message_id,
+                    MessageError(ErrorCode.INTERNAL, worded("This failed on our side.")),
                 )
             else:
                 await page.answer(request.message_id, request.type, answer)
@@ -116,15 +118,15 @@ class ConversationHandler:
         else:
             raise MessageError(
                 ErrorCode.UNKNOWN_ACTION,
-                "There is no such message.",
-                hint='Send t: "action" with d: {action, arguments}.',
+                worded("There is no such message."),
+                hint=worded('Send t: "action" with d: {action, arguments}.'),
             )
         action = ACTIONS.get(request.action)
         if action is None:
             raise MessageError(
                 ErrorCode.UNKNOWN_ACTION,
-                "There is no such action.",
-                hint=f"The actions are {', '.join(sorted(ACTIONS))}.",
+                worded("There is no such action."),
+                hint=worded("The actions are {actions}.", actions=", ".join(sorted(ACTIONS))),
             )
         arguments = _parse(action.arguments, request.arguments)
         return await self._runs[request.action](arguments)
@@ -137,7 +139,7 @@ class ConversationHandler:
     async def _end_conversation(self, arguments: EndConversation) -> Outbound:
         call = self._call
         if call.driver.node == "waiting":
-            raise MessageError(ErrorCode.NOT_READY, "There is no conversation to end yet.")
+            raise MessageError(ErrorCode.NOT_READY, worded("There is no conversation to end yet."))
         if call.driver.node != "farewell":
             await call.page.interrupt_bot()
             await call.worker.flush_pipeline()
@@ -180,11 +182,11 @@ class ConversationHandler:
         if node == "waiting":
             raise MessageError(
                 ErrorCode.NOT_READY,
-                "The conversation is not open yet.",
-                hint="Send set_conversation_id first.",
+                worded("The conversation is not open yet."),
+                hint=worded("Send set_conversation_id first."),
             )
         if node == "farewell":
-            raise MessageError(ErrorCode.CONVERSATION_ENDING, "The conversation is ending.")
+            raise MessageError(ErrorCode.CONVERSATION_ENDING, worded("The conversation is ending."))
 
 
 def _parse(model: type[Arguments] | type[ActionMessage], data: Any) -> Any:  # noqa: ANN401  # JSON
@@ -196,5 +198,6 @@ def _parse(model: type[Arguments] | type[ActionMessage], data: Any) -> Any:  # n
             for problem in error.errors(include_input=False, include_url=False)[:3]
         )
         raise MessageError(
-            ErrorCode.INVALID_MESSAGE, f"The message cannot be used: {problems}."
+            ErrorCode.INVALID_MESSAGE,
+            worded("The message cannot be used: {problems}.", problems=problems),
         ) from None

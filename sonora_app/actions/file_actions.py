@@ -32,6 +32,7 @@ from sonora_app.page.file_messages import (
 )
 from sonora_app.page.protocol import MAX_TEXT_CHARS, Accepted, Outbound
 from sonora_app.page.rtvi import Entry
+from sonora_app.wording.translation import worded
 
 _MAX_BASE64_CHARS = MAX_FILE_BYTES * 4 // 3 + 1_000
 _PARTS_SECS = 120.0
@@ -92,7 +93,7 @@ class FileActions:
         except ValidationError:
             raise MessageError(
                 ErrorCode.INVALID_MESSAGE,
-                "A send-file needs a file with a format and a source.",
+                worded("A send-file needs a file with a format and a source."),
             ) from None
         self._check()
         source, name = data.file.source, data.file.name or ""
@@ -110,19 +111,21 @@ class FileActions:
             if len(self._coming) >= MAX_FILES:
                 raise MessageError(
                     ErrorCode.TOO_MANY_FILES,
-                    f"At most {MAX_FILES} files are sent at a time.",
-                    hint="Show those that were sent first.",
+                    worded("At most {count} files are sent at a time.", count=MAX_FILES),
+                    hint=worded("Show those that were sent first."),
                 )
             coming = self._coming[part.id] = _Coming(part.total)
             _make_ready()
         if part.total != coming.total or part.index >= coming.total:
-            raise MessageError(ErrorCode.INVALID_MESSAGE, "The parts of a file have one total.")
+            raise MessageError(
+                ErrorCode.INVALID_MESSAGE, worded("The parts of a file have one total.")
+            )
         coming.parts[part.index] = part.data
         if coming.chars > _MAX_BASE64_CHARS:
             del self._coming[part.id]
             raise MessageError(
                 ErrorCode.FILE_TOO_LARGE,
-                f"The file has more than {MAX_FILE_BYTES / 1e6:.0f} MB.",
+                worded("The file has more than {most} MB.", most=f"{MAX_FILE_BYTES / 1e6:.0f}"),
             )
         return Accepted()
 
@@ -142,11 +145,13 @@ class FileActions:
         wanted = len(message.image_urls) + len(message.files)
         if wanted > MAX_FILES:
             raise MessageError(
-                ErrorCode.TOO_MANY_FILES, f"At most {MAX_FILES} files come with one turn."
+                ErrorCode.TOO_MANY_FILES,
+                worded("At most {count} files come with one turn.", count=MAX_FILES),
             )
         if not wanted and not message.text:
             raise MessageError(
-                ErrorCode.INVALID_MESSAGE, "The message has neither a text nor anything to show."
+                ErrorCode.INVALID_MESSAGE,
+                worded("The message has neither a text nor anything to show."),
             )
         names = [*message.names, *[""] * wanted]
         whole = [self._whole(each) for each in message.files]
@@ -172,9 +177,11 @@ class FileActions:
 
     async def _camera_frame(self, frame: CameraFrame) -> Outbound:
         if not self._call.camera.wants(frame.id):
-            raise MessageError(ErrorCode.NOT_FOUND, "No frame is waited for by this id.")
+            raise MessageError(ErrorCode.NOT_FOUND, worded("No frame is waited for by this id."))
         if (frame.image is None) == (frame.file is None):
-            raise MessageError(ErrorCode.INVALID_MESSAGE, "A frame is either an image or a file.")
+            raise MessageError(
+                ErrorCode.INVALID_MESSAGE, worded("A frame is either an image or a file.")
+            )
         content = [frame.image] if frame.image else self._whole(cast(UUID, frame.file))
         if frame.file is not None:
             self._coming.pop(frame.file, None)
@@ -187,8 +194,8 @@ class FileActions:
         if coming is None or len(coming.parts) < coming.total:
             raise MessageError(
                 ErrorCode.NOT_FOUND,
-                "The file has not come whole.",
-                hint="Send all its parts as file_part first.",
+                worded("The file has not come whole."),
+                hint=worded("Send all its parts as file_part first."),
             )
         return [coming.parts[index] for index in range(coming.total)]
 
@@ -228,7 +235,8 @@ async def _linked(link: str) -> bytes:
     data = await fetch_picture(link)
     if not is_picture(data):
         raise MessageError(
-            ErrorCode.LINK_REFUSED, "The link gives no picture as JPEG, PNG, WebP or GIF."
+            ErrorCode.LINK_REFUSED,
+            worded("The link gives no picture as JPEG, PNG, WebP or GIF."),
         )
     return data
 

@@ -21,6 +21,7 @@ from sonora_app.page.protocol import (
 )
 from sonora_app.storage.records import Memory
 from sonora_app.storage.store import Known, Recall
+from sonora_app.wording.translation import worded
 
 _LISTED = 50
 """Facts in one answer, at most."""
@@ -88,15 +89,15 @@ class MemoryActions:
         if self._call.opened is None:
             raise MessageError(
                 ErrorCode.NOT_READY,
-                "The conversation is not open yet.",
-                hint="Send set_conversation_id first.",
+                worded("The conversation is not open yet."),
+                hint=worded("Send set_conversation_id first."),
             )
         person = self._call.memory.person
         if person is None or not person.permission.proven:
             raise MessageError(
                 ErrorCode.MEMORY_UNAVAILABLE,
-                "Nothing is told of what is remembered: nobody has proven who this is.",
-                hint="See docs/security.md, Identity.",
+                worded("Nothing is told of what is remembered: nobody has proven who this is."),
+                hint=worded("See docs/security.md, Identity."),
             )
         return person
 
@@ -108,7 +109,7 @@ class MemoryActions:
         known = await self._known(Recall(limit=1, past=True, id=memory_id))
         if known.memories:
             return known.memories[0]
-        raise NotFoundError("There is nothing remembered of this id.")
+        raise NotFoundError(worded("There is nothing remembered of this id."))
 
     async def _known(self, recall: Recall) -> Known:
         return await self._call.memory.read(recall)

@@ -23,6 +23,7 @@ from sonora_app.identity.access_tokens import TokenVerifier
 from sonora_app.identity.callers import establish_user
 from sonora_app.page.protocol import Ready, SetConversationId
 from sonora_app.storage.records import EndReason
+from sonora_app.wording.translation import worded
 
 LOCAL_USER = "local"
 """Whose conversation it is that opens on a developer's machine when no page names one."""
@@ -100,11 +101,14 @@ class Opener:
                 await self._check_same(claim)
                 return self._ready()
             claim = self._bound(claim)
+            if claim.language is not None:
+                # Also where it cannot be opened: a refusal is to be understood.
+                self._call.page.language = claim.language.value
             if self._refusals >= MAX_REFUSALS:
                 raise MessageError(
                     ErrorCode.TOO_MANY_ATTEMPTS,
-                    "This call has tried to open a conversation too often.",
-                    hint="Start another call.",
+                    worded("This call has tried to open a conversation too often."),
+                    hint=worded("Start another call."),
                 )
             try:
                 await self._request(claim, await self._established_user(claim), cause=cause)
@@ -188,7 +192,7 @@ class Opener:
     def _ready(self) -> Ready:
         opened = self._call.opened
         if opened is None:
-            raise MessageError(ErrorCode.NOT_READY, "There is no conversation yet.")
+            raise MessageError(ErrorCode.NOT_READY, worded("There is no conversation yet."))
         return Ready(
             conversation_id=opened.asked_for or opened.conversation_id,
             session_id=opened.session_id,
@@ -202,6 +206,6 @@ class Opener:
 def _already_open() -> MessageError:
     return MessageError(
         ErrorCode.ALREADY_OPEN,
-        "This call already has a conversation.",
-        hint="Start another call for another conversation.",
+        worded("This call already has a conversation."),
+        hint=worded("Start another call for another conversation."),
     )

@@ -75,7 +75,9 @@ async def build_session(
     grounding = build_grounding(search, services, settings)
     showing, tools = build_showing(keeper, services, settings), build_tools(toolbox)
     watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding), *tools.watch)
-    page = ScreenedRTVIProcessor(observers=(services.speech, *watching))
+    page = ScreenedRTVIProcessor(
+        language=settings.language.value, observers=(services.speech, *watching)
+    )
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
     pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
     worker = build_worker(pipeline, page, services.speech)

@@ -20,6 +20,7 @@ from pipecat.pipeline.worker import PipelineWorker
 from sonora_app.call import fitting_lines
 from sonora_app.call.camera import Camera
 from sonora_app.call.conversation_lookup import ConversationLookup
+from sonora_app.call.end_reason import reason_of
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.holding import OtherCalls
 from sonora_app.call.late_loading import LateLoading
@@ -35,12 +36,13 @@ from sonora_app.call.tool_calls import ToolCalls
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines
-from sonora_app.page.protocol import ConversationEnded, NodeChanged, Notice
+from sonora_app.page.protocol import ConversationEnded, NodeChanged
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.settings import Settings
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import EndReason
+from sonora_app.storage.records import ConversationStatus, EndReason
 from sonora_app.storage.store import Found, Store
+from sonora_app.wording.translation import worded
 
 STATE_KEY = "call"
 """Under which name the flow's handlers find the call in the flow's state."""
@@ -100,7 +102,7 @@ class Call:
         self._store = store
         self._mute = mute
         self._reports = StorageReports(page, store)
-        self._hung_up = False
+        self._hung_up, self._user_spoke, self._wound_up_by = False, False, str(EndReason.USER_IDLE)
         tools.follow(self)
         driver.moved.add(self._moved)
         mute.spoken_while_muted.add(self._spoke_too_early)
@@ -166,6 +168,7 @@ class Call:
         """Record the call from here on, and have the services know what they should."""
         self.opened = opened
         self.user_id = request.user_id or None
+        self.page.language = opened.language.value
         if self.grounding is not None:
             self.grounding.called_by(request.user_id or None)
         self.summary = opened.summary
@@ -257,8 +260,13 @@ class Call:
         self._hung_up = True
         self.end_reason = reason = self.end_reason or reason
         await self.page.tell(
-            ConversationEnded(reason=reason, status=reason.status, summary=self.summary)
+            ConversationEnded(reason=reason, status=self.left_as(reason), summary=self.summary)
         )
+
+    def left_as(self, reason: EndReason) -> ConversationStatus:
+        """What the call leaves its conversation as, where it ends for `reason`."""
+        silent = None if self._user_spoke else self.opened
+        return silent.unchanged_by(reason) if silent else reason.status
 
     def stop_reading(self) -> None:
         """The call is over: what was said earlier is of no use any more."""
@@ -273,6 +281,7 @@ class Call:
 
     def user_spoke(self, node: str) -> None:
         """The user said something. An answer to the summing-up changes nothing about it."""
+        self._user_spoke = True
         self.undescribed = self.undescribed or node != "wrap_up"
 
     def typed(self, audio_response: bool) -> None:
@@ -282,8 +291,10 @@ class Call:
     # --- What it follows
 
     async def _moved(self, move: Move) -> None:
+        if move.to_node == "wrap_up":
+            self._wound_up_by = move.cause
         if move.to_node == "farewell":
-            self.end_reason = EndReason.GOODBYE if move.cause == "model" else EndReason(move.cause)
+            self.end_reason = reason_of(move, self._wound_up_by)
         if move.function == "resume_conversation":
             self.undescribed = True
         if self.recorder is not None:
@@ -302,13 +313,8 @@ class Call:
 
     async def _spoke_too_early(self) -> None:
         if self.driver.node == "waiting":
-            self.page.tell_soon(
-                Notice(
-                    code=ErrorCode.NOT_READY,
-                    message="The conversation is not open yet, so nobody is listening. "
-                    "Send set_conversation_id first.",
-                )
-            )
+            said = worded("The conversation is not open yet, so nobody is listening.")
+            self.page.create_task(self.page.notify(ErrorCode.NOT_READY, said), "spoke_too_early")
 
     async def _asked_to_disconnect(self) -> None:
         self.end_reason = self.end_reason or EndReason.USER_REQUEST

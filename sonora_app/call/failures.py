@@ -32,7 +32,6 @@ from pipecat.processors.frame_processor import FrameProcessor
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode
 from sonora_app.flow.driver import Move
-from sonora_app.page.protocol import Notice
 from sonora_app.settings import Vendor
 from sonora_app.storage.records import EndReason
 from sonora_app.vendors.failover import SPEECH_LOST
@@ -218,7 +217,7 @@ class Failures:
         await self._call.worker.cancel(reason=f"{source.name} can no longer do its work")
 
     async def _tell(self, code: ErrorCode, message: str) -> None:
-        await self._call.page.tell(Notice(code=code, message=message))
+        await self._call.page.notify(code, message)
 
 
 def _members(service: FrameProcessor) -> list[FrameProcessor]:

@@ -78,7 +78,7 @@ class Keeping:
             return
         # First the end itself: the summary takes a while, and the host may not wait for it.
         ended_at, used = utc_now(), self._used()
-        recorder.end(reason, metrics=used, at=ended_at)
+        recorder.end(reason, metrics=used, at=ended_at, leaves=call.left_as(reason))
         await recorder.drain(timeout_secs=self._still(_WRITTEN_SECS))
         self._is_kept.set()
         if told := await self._look_back():

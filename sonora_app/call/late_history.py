@@ -15,6 +15,12 @@ from sonora_app.errors import ErrorCode
 from sonora_app.page.protocol import ConversationOpened, Event, HistoryLoaded, Notice
 from sonora_app.storage.history import ContextMessage, context_messages
 from sonora_app.storage.store import Found
+from sonora_app.wording.translation import in_language, worded
+
+_REFUSED_LATE = worded(
+    "The conversation that was asked for cannot be opened. What is said in this call is kept as a "
+    "new one."
+)
 
 
 @dataclass(frozen=True)
@@ -81,15 +87,14 @@ class LateHistory:
         frame.interruptible = False
         return frame
 
-    def events(self) -> list[Event]:
-        """What the page is told."""
+    def events(self, language: str) -> list[Event]:
+        """What the page is told, in a language."""
         if self.messages is not None:
             return [HistoryLoaded(messages=len(self.messages))]
         return [
             Notice(
                 code=ErrorCode.CONVERSATION_REFUSED,
-                message="The conversation that was asked for cannot be opened. What is said in "
-                "this call is kept as a new one.",
+                message=in_language(_REFUSED_LATE, language),
             ),
             ConversationOpened(
                 conversation_id=self.opened.conversation_id,

@@ -66,5 +66,5 @@ class LateLoading:
         call.memory.learn(found.known)
         if frame := late.frame(call.prompt_facts()["history"]):
             await call.worker.queue_frame(frame)
-        for event in late.events():
+        for event in late.events(call.page.language):
             await call.page.tell(event)

@@ -17,6 +17,7 @@ from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     ConversationUpdate,
+    EndReason,
     JsonObject,
     ProvisionalConversation,
     Record,
@@ -26,6 +27,7 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.store import Found, Opening
+from sonora_app.wording.translation import worded
 
 _NOWHERE = "waiting"
 """Where a talk is that has not begun: nobody is put back there."""
@@ -82,6 +84,7 @@ class OpenedConversation(RecordedCall):
         facts: What the greeting can draw on.
         standing: Which call held it last, and where the talk was; None where that is not known.
         back: Where the talk broke off, if it goes on from there; None has the user greeted.
+        stood: What it was left as before; None where that is not known, or it is new.
     """
 
     asked_for: UUID | None
@@ -95,6 +98,13 @@ class OpenedConversation(RecordedCall):
     facts: GreetingFacts
     standing: Standing | None
     back: Return | None
+    stood: ConversationStatus | None = None
+
+    def unchanged_by(self, reason: EndReason) -> ConversationStatus:
+        """What a call leaves it as in which the user said nothing: as it stood, if it had ended."""
+        looked_in = reason.status is ConversationStatus.ABANDONED
+        had_ended = self.stood not in (None, ConversationStatus.ACTIVE)
+        return self.stood if self.stood and looked_in and had_ended else reason.status
 
 
 def open_conversation(
@@ -151,6 +161,7 @@ def open_conversation(
         facts=_facts(previous),
         standing=standing,
         back=back,
+        stood=found.opening.conversation.status if found.opening else None,
         last_message_seq=opening.last_message_seq + room,
         last_transition_seq=opening.last_transition_seq + room,
         last_at=_last_at(opening, unsettled),
@@ -232,7 +243,8 @@ def _resume(request: OpeningRequest, found: Found, opening: Opening, settings: S
     check_may_open(conversation, request.user_id, settings.identity)
     if found.deleted:
         raise NotFoundError(
-            "This conversation was deleted.", hint="Leave its id out to start a new one."
+            worded("This conversation was deleted."),
+            hint=worded("Leave its id out to start a new one."),
         )
     language = request.language or _spoken(conversation.language) or settings.language
     update = ConversationUpdate(

@@ -19,7 +19,7 @@ from pipecat.transports.base_transport import BaseTransport
 
 from sonora_app.call.call import Call
 from sonora_app.errors import ErrorCode
-from sonora_app.page.protocol import Notice
+from sonora_app.wording.translation import worded
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
@@ -68,13 +68,12 @@ class Reconnections:
             await call.say(call.lines.text("still_here"))
 
     async def _not_listened_to(self, secs: float) -> None:
-        await self._call.page.tell(
-            Notice(
-                code=ErrorCode.SPEECH_DROPPED,
-                message=f"The last {secs:.0f} s of your speech came too late to be heard. "
-                "If you said something, please say it again.",
-            )
+        said = worded(
+            "The last {secs} s of your speech came too late to be heard. If you said something, "
+            "please say it again.",
+            secs=f"{secs:.0f}",
         )
+        await self._call.page.notify(ErrorCode.SPEECH_DROPPED, said)
 
     async def _connection_lost(self, _: object) -> None:
         self._lost = True

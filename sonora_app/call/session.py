@@ -18,7 +18,6 @@ from sonora_app.call.keeping import Keeping
 from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.errors import ErrorCode, SonoraError
-from sonora_app.page.protocol import Notice
 from sonora_app.runtime.background import running_beside
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Store
@@ -172,7 +171,7 @@ class Session:
 
     async def turn_away(self, message: str) -> None:
         """End a call that has no conversation, since there is no place for it; say so."""
-        await self._call.page.tell(Notice(code=ErrorCode.AT_CAPACITY, message=message))
+        await self._call.page.notify(ErrorCode.AT_CAPACITY, message)
         await self.end(within_secs=WAY_SECS, reason=EndReason.NO_CONVERSATION)
 
     async def give_way(self, *, within_secs: float) -> None:
@@ -225,4 +224,5 @@ class Session:
             await self._actions.open_from_body()
         except SonoraError as error:
             logger.warning(f"The conversation of the start request cannot be opened: {error}")
-            await self._call.page.tell(Notice(code=error.code, message=str(error)))
+            page = self._call.page
+            await page.notify(error.code, error.said_in(page.language))

@@ -35,7 +35,7 @@ from sonora_app.settings import Language, Settings
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store
 from sonora_app.tools.declared import tools_of_nodes
-from sonora_app.wording.translation import in_language
+from sonora_app.wording.translation import in_language, preferred
 
 
 def build_api(
@@ -58,8 +58,8 @@ def build_api(
 
             graph = with_tools(load_graph(handlers), tools_of_nodes(settings))
         except SettingsError as error:
-            message = f"{in_language(error.message, language)} {in_language(error.hint, language)}"
-            return _answer({"code": error.code, "message": without_paths(message)}, 500)
+            message = without_paths(error.said_in(language))
+            return _answer({"code": error.code, "message": message}, 500)
         return _answer(flow_data(graph, language))
 
     @api.get("/health")
@@ -115,10 +115,12 @@ def _answer(data: Any, status: int = 200) -> JSONResponse:  # noqa: ANN401  # JS
 _STATUS = {NotFoundError: 404, StorageError: 503}
 
 
-def _failed(_: Request, error: Exception) -> JSONResponse:
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    language = preferred(request.headers.get("accept-language", ""))
+    said = error.said_in(language) if isinstance(error, SonoraError) else str(error)
     code = error.code if isinstance(error, SonoraError) else ErrorCode.INTERNAL
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
-    return _answer({"code": code, "message": without_paths(str(error))}, status)
+    return _answer({"code": code, "message": without_paths(said)}, status)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -19,6 +19,7 @@ from sonora_app.storage import removal
 from sonora_app.storage.records import ConversationStatus
 from sonora_app.storage.store import Store, Transcript
 from sonora_app.storage.wanted import Wanted
+from sonora_app.wording.translation import worded
 
 
 def _wanted(
@@ -87,7 +88,7 @@ async def _transcript(store: Store, conversation_id: UUID) -> Transcript:
 
 
 def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
-    return NotFoundError(f"There is no conversation {conversation_id}.")
+    return NotFoundError(worded("There is no conversation {id}.", id=conversation_id))
 
 
 def _answer(data: object) -> JSONResponse:

@@ -12,6 +12,7 @@ from sonora_app.errors import NotFoundError
 from sonora_app.storage.files.files import Found
 from sonora_app.storage.files.kept_file import KeptFile, name_in
 from sonora_app.storage.store import Store
+from sonora_app.wording.translation import worded
 
 _Reference = Annotated[str, Query(max_length=1000)]
 
@@ -69,4 +70,4 @@ async def _found(store: Store, reference: str) -> tuple[KeptFile, Found]:
 
 
 def _gone() -> NotFoundError:
-    return NotFoundError("This file is not kept any more.")
+    return NotFoundError(worded("This file is not kept any more."))

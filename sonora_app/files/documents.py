@@ -10,6 +10,7 @@ from sonora_app.files.attachment import FileError
 from sonora_app.knowledge.reading.errors import UnreadableError
 from sonora_app.knowledge.reading.files import read_bytes
 from sonora_app.storage.history import shortened
+from sonora_app.wording.translation import worded
 
 MAX_TEXT_CHARS = 6_000
 """How much of a document a model is told: two to three pages. A call's prompt has 8,000 characters
@@ -84,14 +85,17 @@ def read_text(kind: DocumentKind, data: bytes) -> DocumentText:
     if len(data) > _MAX_DOCUMENT_BYTES:
         raise FileError(
             ErrorCode.FILE_TOO_LARGE,
-            f"The document has {len(data) / 1e6:.1f} MB; at most "
-            f"{_MAX_DOCUMENT_BYTES / 1e6:.0f} are taken.",
+            worded(
+                "The document has {size} MB; at most {most} are taken.",
+                size=f"{len(data) / 1e6:.1f}",
+                most=f"{_MAX_DOCUMENT_BYTES / 1e6:.0f}",
+            ),
         )
     if kind is _WORD:
         _check_unpacked(data)
     whole = _plain(data) if kind in (_TEXT, _MARKDOWN) else _converted(kind, data)
     if not whole.strip():
-        raise FileError(ErrorCode.FILE_UNREADABLE, "The document holds no text.")
+        raise FileError(ErrorCode.FILE_UNREADABLE, worded("The document holds no text."))
     return DocumentText(shortened(whole, MAX_TEXT_CHARS), len(whole))
 
 
@@ -108,17 +112,21 @@ def _converted(kind: DocumentKind, data: bytes) -> str:
         document = read_bytes(kind.suffix, data, max_pages=_MAX_PAGES)
     except UnreadableError as error:
         raise FileError(
-            ErrorCode.FILE_UNREADABLE, f"The document cannot be read: {error.message}."
+            ErrorCode.FILE_UNREADABLE,
+            worded("The document cannot be read: {reason}.", reason=error.message),
         ) from None
     except ImportError:
         raise FileError(
             ErrorCode.FILE_UNSUPPORTED,
-            "Documents of this kind cannot be read here.",
-            hint="Whoever runs this bot can install its extra `knowledge`, which reads them.",
+            worded("Documents of this kind cannot be read here."),
+            hint=worded(
+                "Whoever runs this bot can install its extra `knowledge`, which reads them."
+            ),
         ) from None
     except Exception:  # noqa: BLE001  # the readers raise whatever damaged bytes lead to
         raise FileError(
-            ErrorCode.FILE_UNREADABLE, "The document cannot be read: it is damaged."
+            ErrorCode.FILE_UNREADABLE,
+            worded("The document cannot be read: it is damaged."),
         ) from None
     return "\n".join(block.text for block in document.blocks)
 
@@ -133,11 +141,15 @@ def _check_unpacked(data: bytes) -> None:
             )
     except (zipfile.BadZipFile, OSError, ValueError):
         raise FileError(
-            ErrorCode.FILE_UNREADABLE, "The document cannot be read: it is not a whole Word file."
+            ErrorCode.FILE_UNREADABLE,
+            worded("The document cannot be read: it is not a whole Word file."),
         ) from None
     if size > _MAX_XML_BYTES:
         raise FileError(
             ErrorCode.FILE_TOO_LARGE,
-            f"The document unpacks to {size / 1e6:.0f} MB of text and marks; at most "
-            f"{_MAX_XML_BYTES / 1e6:.0f} are taken.",
+            worded(
+                "The document unpacks to {size} MB of text and marks; at most {most} are taken.",
+                size=f"{size / 1e6:.0f}",
+                most=f"{_MAX_XML_BYTES / 1e6:.0f}",
+            ),
         )

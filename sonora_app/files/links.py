@@ -17,6 +17,7 @@ from yarl import URL
 
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import FileError
+from sonora_app.wording.translation import worded
 
 MAX_LINKED_BYTES = 10_000_000
 MAX_LINK_CHARS = 2_000
@@ -57,10 +58,12 @@ async def fetch_picture(link: str) -> bytes:
         async with asyncio.timeout(_FETCHED_SECS):
             return await _fetch(link)
     except TimeoutError:
-        raise _refused(f"The link gave no picture within {_FETCHED_SECS:g} s.") from None
+        raise _refused(
+            worded("The link gave no picture within {secs} s.", secs=f"{_FETCHED_SECS:g}")
+        ) from None
     except (aiohttp.ClientError, OSError, ValueError):
         # What a server says, and how a connection fails, tell of the network: neither is told.
-        raise _refused("The link cannot be fetched.") from None
+        raise _refused(worded("The link cannot be fetched.")) from None
 
 
 def is_public(address: str) -> bool:
@@ -88,11 +91,11 @@ def checked_link(link: str) -> URL:
     except ValueError:
         host = port = url = None
     if url is None or not host or len(link) > MAX_LINK_CHARS:
-        raise _refused("This is not a link.")
+        raise _refused(worded("This is not a link."))
     if url.scheme != "https" or port != 443 or url.user or url.password:
-        raise _refused("Only links that begin with https:// are followed.")
+        raise _refused(worded("Only links that begin with https:// are followed."))
     if _is_numeric(host) and not is_public(host):
-        raise _refused("The link does not lead to the public internet.")
+        raise _refused(worded("The link does not lead to the public internet."))
     return url
 
 
@@ -113,7 +116,7 @@ class PublicResolver(AbstractResolver):
         )
         addresses: Sequence[str] = [str(each[4][0]) for each in found]
         if not addresses or not all(map(is_public, addresses)):
-            raise _refused("The link does not lead to the public internet.")
+            raise _refused(worded("The link does not lead to the public internet."))
         return [
             ResolveResult(
                 hostname=host,
@@ -143,9 +146,9 @@ async def _fetch(link: str) -> bytes:
                     link = str(url.join(URL(response.headers.get("Location", ""))))
                     continue
                 if response.status != 200:
-                    raise _refused("The link gives no picture.")
+                    raise _refused(worded("The link gives no picture."))
                 return await _body(response)
-    raise _refused("The link leads on and on.")
+    raise _refused(worded("The link leads on and on."))
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
@@ -171,11 +174,13 @@ def _is_numeric(host: str) -> bool:
 def _too_large() -> FileError:
     return FileError(
         ErrorCode.FILE_TOO_LARGE,
-        f"The link gives more than {MAX_LINKED_BYTES / 1e6:.0f} MB.",
+        worded("The link gives more than {most} MB.", most=f"{MAX_LINKED_BYTES / 1e6:.0f}"),
     )
 
 
 def _refused(message: str) -> FileError:
     return FileError(
-        ErrorCode.LINK_REFUSED, message, hint="Send the picture itself, or another link."
+        ErrorCode.LINK_REFUSED,
+        message,
+        hint=worded("Send the picture itself, or another link."),
     )

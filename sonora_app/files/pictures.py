@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import FileError
+from sonora_app.wording.translation import worded
 
 LONGEST_EDGE = 1_568
 """In pixels. Vendors scale a larger picture down themselves, after it has been sent and paid for:
@@ -69,10 +70,10 @@ def make_small(data: bytes) -> SmallPicture:
     except FileError:
         raise
     except Image.DecompressionBombError:
-        raise _too_many_pixels("so many") from None
+        raise _too_many_pixels(worded("so many")) from None
     except MemoryError:
         raise FileError(
-            ErrorCode.FILE_TOO_LARGE, "There is no memory for a picture of this size."
+            ErrorCode.FILE_TOO_LARGE, worded("There is no memory for a picture of this size.")
         ) from None
     except Exception:  # noqa: BLE001  # Pillow's readers raise whatever damaged bytes lead to
         raise _unreadable() from None
@@ -145,14 +146,18 @@ def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 def _too_many_pixels(megapixels: str) -> FileError:
     return FileError(
         ErrorCode.FILE_TOO_LARGE,
-        f"The picture has {megapixels} megapixels; at most {MAX_PIXELS / 1e6:.0f} are taken.",
-        hint="Send a smaller one.",
+        worded(
+            "The picture has {megapixels} megapixels; at most {most} are taken.",
+            megapixels=megapixels,
+            most=f"{MAX_PIXELS / 1e6:.0f}",
+        ),
+        hint=worded("Send a smaller one."),
     )
 
 
 def _unreadable() -> FileError:
     return FileError(
         ErrorCode.FILE_UNREADABLE,
-        "The picture is damaged or not whole.",
-        hint="Send it again, or another one.",
+        worded("The picture is damaged or not whole."),
+        hint=worded("Send it again, or another one."),
     )

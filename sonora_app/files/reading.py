@@ -7,6 +7,7 @@ from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import Attachment, AttachmentKind, FileError
 from sonora_app.files.documents import DOCUMENT_KINDS, kind_of_document, read_text
 from sonora_app.files.pictures import make_small, name_of_unread
+from sonora_app.wording.translation import worded
 
 MAX_FILE_BYTES = 20_000_000
 """The largest file that is taken. A phone's picture of 50 megapixels has some 15 MB."""
@@ -34,10 +35,14 @@ def read_attachment(name: str, data: bytes) -> Attachment:
     if len(data) > MAX_FILE_BYTES:
         raise FileError(
             ErrorCode.FILE_TOO_LARGE,
-            f"The file has {len(data) / 1e6:.1f} MB; at most {MAX_FILE_BYTES / 1e6:.0f} are taken.",
+            worded(
+                "The file has {size} MB; at most {most} are taken.",
+                size=f"{len(data) / 1e6:.1f}",
+                most=f"{MAX_FILE_BYTES / 1e6:.0f}",
+            ),
         )
     if not data:
-        raise FileError(ErrorCode.FILE_UNREADABLE, "The file is empty.")
+        raise FileError(ErrorCode.FILE_UNREADABLE, worded("The file is empty."))
     called = clean_name(name)
     if is_picture(data):
         small = make_small(data)
@@ -52,15 +57,18 @@ def read_attachment(name: str, data: bytes) -> Attachment:
     if (unread := name_of_unread(data)) is not None:
         raise FileError(
             ErrorCode.FILE_UNSUPPORTED,
-            f"Pictures in the format {unread} cannot be read here.",
-            hint="Send it as JPEG, PNG or WebP.",
+            worded("Pictures in the format {format} cannot be read here.", format=unread),
+            hint=worded("Send it as JPEG, PNG or WebP."),
         )
     kind = kind_of_document(called, data)
     if kind is None:
         raise FileError(
             ErrorCode.FILE_UNSUPPORTED,
-            "Files of this kind are not read.",
-            hint=f"Send a picture (JPEG, PNG, WebP, GIF) or a document ({DOCUMENT_KINDS}).",
+            worded("Files of this kind are not read."),
+            hint=worded(
+                "Send a picture (JPEG, PNG, WebP, GIF) or a document ({kinds}).",
+                kinds=DOCUMENT_KINDS,
+            ),
         )
     text = read_text(kind, data)
     return Attachment(

@@ -15,13 +15,14 @@ import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict
 
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import Attachment, FileError
 from sonora_app.files.base64_text import decoded
 from sonora_app.files.pictures import name_of_unread
 from sonora_app.files.reading import is_picture, read_attachment
+from sonora_app.wording.translation import as_data, worded
 
 _MAX_MEMORY_BYTES = 1_500_000_000
 """Of address space. A picture of 50 megapixels with transparency takes 0.6 GB while it is turned
@@ -67,8 +68,8 @@ class Refused(TypedDict):
     """The line in place of both: a `FileError`."""
 
     code: str
-    message: str
-    hint: str
+    message: Any
+    hint: Any
 
 
 def main() -> None:
@@ -87,9 +88,10 @@ def main() -> None:
         try:
             read = read_content(request["name"], Content(request["content"]), content)
         except FileError as error:
-            _tell(told, {"code": error.code, "message": error.message, "hint": error.hint})
+            message, hint = as_data(error.message), as_data(error.hint)
+            _tell(told, {"code": error.code, "message": message, "hint": hint})
         except MemoryError:
-            message = "There is no memory for a file of this size."
+            message = as_data(worded("There is no memory for a file of this size."))
             _tell(told, {"code": ErrorCode.FILE_TOO_LARGE, "message": message, "hint": ""})
         else:
             _tell(told, _header(read), read.data)
@@ -113,10 +115,11 @@ def read_content(name: str, how: Content, content: bytes) -> Attachment:
         if how is Content.BASE64_OR_TEXT:
             return read_attachment(name, content)
         raise FileError(
-            ErrorCode.INVALID_MESSAGE, "The file is neither base64 nor a data URL in base64."
+            ErrorCode.INVALID_MESSAGE,
+            worded("The file is neither base64 nor a data URL in base64."),
         )
     if how is Content.BASE64_PICTURE and data[:5] == b"%PDF-":
-        raise FileError(ErrorCode.FILE_UNSUPPORTED, "This is a document, not a picture.")
+        raise FileError(ErrorCode.FILE_UNSUPPORTED, worded("This is a document, not a picture."))
     return read_attachment(name, data)
 
 

@@ -21,6 +21,7 @@ import sonora_app
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import Attachment, AttachmentKind, FileError
 from sonora_app.files.reading_child import Asked, Content, Kept, Refused
+from sonora_app.wording.translation import from_data, worded
 
 _CHILD = "sonora_app.files.reading_child"
 _HANDED_ON = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "TMPDIR", "LANG")
@@ -86,11 +87,12 @@ class ReadingProcess:
                 logger.error(f"The process that reads files does not work: {error.strerror}")
                 raise FileError(
                     ErrorCode.FILE_UNREADABLE,
-                    "Files cannot be read here at the moment.",
-                    hint="Try again in a minute.",
+                    worded("Files cannot be read here at the moment."),
+                    hint=worded("Try again in a minute."),
                 ) from None
         if "code" in told:
-            raise FileError(ErrorCode(told["code"]), told["message"], hint=told["hint"])
+            message, hint = from_data(told["message"]), from_data(told["hint"])
+            raise FileError(ErrorCode(told["code"]), message, hint=hint)
         return Attachment(
             AttachmentKind(told["kind"]),
             told["media_type"],
@@ -134,8 +136,10 @@ class ReadingProcess:
                 logger.warning(f"The process that reads files ended ({code}) while it read one")
                 raise FileError(
                     ErrorCode.FILE_UNREADABLE,
-                    "The file cannot be read: it takes too much time or memory, or is damaged.",
-                    hint="Send it again, smaller, or another one.",
+                    worded(
+                        "The file cannot be read: it takes too much time or memory, or is damaged."
+                    ),
+                    hint=worded("Send it again, smaller, or another one."),
                 )
             # It had nothing to do for a while, and ended just now.
         raise OSError(0, "it ends with nothing done")

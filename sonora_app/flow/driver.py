@@ -38,6 +38,7 @@ from sonora_app.flow.arguments import add_choices, usable
 from sonora_app.flow.check import as_flow_error, check_flows
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.runtime.listeners import Listeners
+from sonora_app.wording.translation import worded
 
 FLOW_FILE = FLOWS_DIR / "sonora.yaml"
 """The flow, as data."""
@@ -179,11 +180,8 @@ class FlowDriver:
             MessageError: It has not.
         """
         if not self.can(function):
-            raise MessageError(
-                ErrorCode.OUT_OF_TURN,
-                f"{function} cannot be done in {self.node}.",
-                hint="Wait for node-changed.",
-            )
+            said = worded("{what} cannot be done in {node}.", what=function, node=self.node)
+            raise MessageError(ErrorCode.OUT_OF_TURN, said, hint=worded("Wait for node-changed."))
 
     def offered_to_model(self, node: str) -> list[FlowsFunctionSchema]:
         """The functions of `node` that the language model may call."""

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from sonora_app.errors import IdentityUnavailableError, TokenRefusedError
 from sonora_app.identity.signing_keys import ALGORITHMS, SigningKeys
+from sonora_app.wording.translation import worded
 
 _LEEWAY_SECS = 10.0
 """How far the clocks of the auth server and of this machine may differ."""
@@ -75,7 +76,8 @@ class TokenVerifier:
             return str(UUID(claims["sub"]))
         except jwt.ExpiredSignatureError:
             raise TokenRefusedError(
-                "The access token has expired.", hint="Get a fresh one and send it again."
+                worded("The access token has expired."),
+                hint=worded("Get a fresh one and send it again."),
             ) from None
         except _UNREADABLE as error:
             # The name alone: the words of some of these errors quote the token.
@@ -95,9 +97,11 @@ def _key_id(encoded: str) -> str:
             "still signs so, move it to JWT signing keys: see docs/security.md"
         )
         raise TokenRefusedError(
-            "The access token is signed with a shared secret, which is not taken.",
-            hint="Move the Supabase project to JWT signing keys (Project Settings, JWT Keys), "
-            "and sign in again.",
+            worded("The access token is signed with a shared secret, which is not taken."),
+            hint=worded(
+                "Move the Supabase project to JWT signing keys (Project Settings, JWT Keys), "
+                "and sign in again."
+            ),
         )
     if algorithm not in ALGORITHMS or not isinstance(key_id, str):
         raise _refused("it names no key pair")
@@ -107,5 +111,6 @@ def _key_id(encoded: str) -> str:
 def _refused(why: str) -> TokenRefusedError:
     logger.info(f"An access token was refused: {why}")
     return TokenRefusedError(
-        "The access token is not accepted.", hint="Get a fresh one and send it again."
+        worded("The access token is not accepted."),
+        hint=worded("Get a fresh one and send it again."),
     )

@@ -67,15 +67,15 @@ async def establish_user(
         if claim.user_id is None:
             raise MessageError(
                 ErrorCode.USER_REQUIRED,
-                "The message names no user.",
-                hint="Send user_id with set_conversation_id.",
+                worded("The message names no user."),
+                hint=worded("Send user_id with set_conversation_id."),
             )
         return claim.user_id
     if claim.access_token is None:
         raise MessageError(
             ErrorCode.TOKEN_REQUIRED,
-            "The message proves no user.",
-            hint="Send access_token with set_conversation_id.",
+            worded("The message proves no user."),
+            hint=worded("Send access_token with set_conversation_id."),
         )
     user_id = await verifier.user_of(claim.access_token, expired_ok=expired_ok)
     if claim.user_id not in (None, user_id):
@@ -140,6 +140,6 @@ def _verifier(auth_url: str, audience: str) -> TokenVerifier:
 
 def _refusal() -> ConversationRefusedError:
     return ConversationRefusedError(
-        "This conversation cannot be opened.",
-        hint="Check its id, or leave it out to start a new one.",
+        worded("This conversation cannot be opened."),
+        hint=worded("Check its id, or leave it out to start a new one."),
     )

@@ -16,6 +16,7 @@ import jwt
 from loguru import logger
 
 from sonora_app.errors import IdentityUnavailableError
+from sonora_app.wording.translation import worded
 
 ALGORITHMS = ("ES256", "RS256", "EdDSA")
 """How a token may be signed: by key pairs only. With a shared secret, whoever can check a token can
@@ -175,5 +176,6 @@ def _is_object(value: object) -> bool:
 
 def _unavailable() -> IdentityUnavailableError:
     return IdentityUnavailableError(
-        "Who you are cannot be checked at the moment.", hint="Try again in a few seconds."
+        worded("Who you are cannot be checked at the moment."),
+        hint=worded("Try again in a few seconds."),
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.page.file_messages import MAX_FILE_MESSAGE_BYTES
 from sonora_app.page.protocol import MAX_MESSAGE_BYTES, MAX_TEXT_CHARS, UserTextMessage
+from sonora_app.wording.translation import worded
 
 FILE_TYPES = frozenset(
     {
@@ -58,21 +59,22 @@ def parse_rtvi_message(raw: Any) -> RtviMessage:  # noqa: ANN401  # JSON from ou
     try:
         size = len(json.dumps(raw, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError):
-        raise MessageError(ErrorCode.INVALID_MESSAGE, "The message is not JSON.") from None
-    most = MAX_FILE_MESSAGE_BYTES if _carries_file(raw) else MAX_MESSAGE_BYTES
+        raise MessageError(ErrorCode.INVALID_MESSAGE, worded("The message is not JSON.")) from None
+    carries_file = _carries_file(raw)
+    most = MAX_FILE_MESSAGE_BYTES if carries_file else MAX_MESSAGE_BYTES
     if size > most:
         raise MessageError(
             ErrorCode.MESSAGE_TOO_LARGE,
-            f"The message has {size} bytes; at most {most} are taken.",
-            hint="" if most == MAX_MESSAGE_BYTES else "Send the file in parts, as file_part.",
+            worded("The message has {size} bytes; at most {most} are taken.", size=size, most=most),
+            hint=worded("Send the file in parts, as file_part.") if carries_file else "",
         )
     try:
         return RtviMessage.model_validate(raw, strict=True)
     except ValueError:
         raise MessageError(
             ErrorCode.INVALID_MESSAGE,
-            "This is not an RTVI message.",
-            hint="It needs label (rtvi-ai), type, id, and data as an object.",
+            worded("This is not an RTVI message."),
+            hint=worded("It needs label (rtvi-ai), type, id, and data as an object."),
         ) from None
 
 
@@ -102,10 +104,13 @@ def client_message(message: RtviMessage) -> PageRequest:
         data = rtvi.RawClientMessageData.model_validate(message.data)
     except ValidationError:
         raise MessageError(
-            ErrorCode.INVALID_MESSAGE, "A client-message needs data with t, and optionally d."
+            ErrorCode.INVALID_MESSAGE,
+            worded("A client-message needs data with t, and optionally d."),
         ) from None
     if data.d is not None and not isinstance(data.d, Mapping):
-        raise MessageError(ErrorCode.INVALID_MESSAGE, "The d of a client-message is an object.")
+        raise MessageError(
+            ErrorCode.INVALID_MESSAGE, worded("The d of a client-message is an object.")
+        )
     return PageRequest(message.id, data.t, cast("Mapping[str, Any] | None", data.d))
 
 
@@ -124,7 +129,7 @@ def typed_text(message: RtviMessage) -> PageRequest:
     except ValidationError:
         raise MessageError(
             ErrorCode.INVALID_MESSAGE,
-            f"A send-text needs content of 1 to {MAX_TEXT_CHARS} characters.",
+            worded("A send-text needs content of 1 to {most} characters.", most=MAX_TEXT_CHARS),
         ) from None
     return PageRequest(message.id, "send-text", typed=typed)
 

@@ -31,10 +31,12 @@ from sonora_app.page.envelopes import (
 from sonora_app.page.observers import Observers
 from sonora_app.page.protocol import (
     Event,
+    Notice,
     Outbound,
     Problem,
 )
 from sonora_app.runtime.listeners import Listeners
+from sonora_app.wording.translation import in_language, worded
 
 _TOGETHER_SECS = 0.05
 """Texts that come within this time are one turn. Less than a person notices of an answer."""
@@ -91,18 +93,21 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     """Pipecat's RTVI processor, behind a gate.
 
     Args:
+        language: What the page is told in, `es` or `en`, until the call speaks another.
         observers: What else observes the pipeline.
 
     Attributes:
+        language: What it is told in now.
         requested: Told what the page asks for, in the order in which that came.
         entered: Told what the user typed or showed, when it comes and before the bot is cut off for
             it.
         disconnect_asked: Told when the page asks the bot to end the call.
     """
 
-    def __init__(self, *, observers: Sequence[BaseObserver] = ()) -> None:
+    def __init__(self, *, language: str = "en", observers: Sequence[BaseObserver] = ()) -> None:
         """Create the page's end of a call."""
         super().__init__()
+        self.language = language
         self._others = tuple(observers)
         self.requested = Listeners[PageRequest]("a request of the page")
         self.entered = Listeners[Entry]("what the user typed or showed")
@@ -184,7 +189,8 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         # Pipecat sends the frame's text, which is the vendor's own and may hold anything. What an
         # error means to the user is told by notices (failures.py).
         if frame.fatal:
-            data = rtvi.ErrorData(error="The call cannot go on.", fatal=True)
+            said = in_language(worded("The call cannot go on."), self.language)
+            data = rtvi.ErrorData(error=said, fatal=True)
             await self.push_transport_message(rtvi.Error(data=data))
 
     async def _let_through(self, raw: Any) -> bool:  # noqa: ANN401  # JSON from outside
@@ -207,7 +213,8 @@ class ScreenedRTVIProcessor(RTVIProcessor):
                     # They reach into the pipeline (raw audio, function results, DTMF), and
                     # no page of ours sends them.
                     raise MessageError(
-                        ErrorCode.UNSUPPORTED_MESSAGE, f"{other} is not supported here."
+                        ErrorCode.UNSUPPORTED_MESSAGE,
+                        worded("{message} is not supported here.", message=other),
                     )
         except SonoraError as error:
             await self.refuse(message_id(raw), error)
@@ -226,7 +233,8 @@ class ScreenedRTVIProcessor(RTVIProcessor):
 
     async def refuse(self, message_id: str, error: SonoraError) -> None:
         """Answer a message with why it cannot be acted on."""
-        problem = Problem(code=error.code, message=str(error), error=str(error))
+        said = error.said_in(self.language)
+        problem = Problem(code=error.code, message=said, error=said)
         await self.push_transport_message(
             _ErrorResponse(id=message_id, data=problem.model_dump(mode="json"))
         )
@@ -236,6 +244,15 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         await self.push_transport_message(
             _ServerMessage(data=event.model_dump(mode="json", exclude_none=True))
         )
+
+    async def notify(self, code: ErrorCode, text: str) -> None:
+        """Tell the page of something that answers no message.
+
+        Args:
+            code: Which of the page's errors it is.
+            text: A sentence for the person, worded, or in the call's language already.
+        """
+        await self.tell(Notice(code=code, message=in_language(text, self.language)))
 
     def tell_soon(self, event: Event) -> None:
         """Send the page an event, from code that does not wait."""

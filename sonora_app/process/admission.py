@@ -5,11 +5,13 @@ import re
 from typing import Any, cast
 from uuid import UUID
 
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonora_app.page.start_request import parse_start_request
 from sonora_app.process.calls import Calls, Refusal, Wish
+from sonora_app.wording.translation import in_language, preferred
 
 _START = re.compile(r"/start")
 _CALL = re.compile(r"(?:/sessions/([^/]+))?/api/offer|/ws(/.*)?")
@@ -56,7 +58,7 @@ class TakesSoManyCalls:
             asked, receive = await _json(receive)
             wish = _wish(asked.get("body"))
             if refusal := self._calls.refusal(wish):
-                await _busy(refusal)(scope, receive, send)
+                await _busy(refusal, scope)(scope, receive, send)
                 return
             send = self._noting(wish, send)
         await self._app(scope, receive, send)
@@ -74,7 +76,7 @@ class TakesSoManyCalls:
             if offer.get("pc_id"):
                 # For a connection that there is, by what it says itself.
                 refusal = None
-            await (self._app if refusal is None else _busy(refusal))(scope, receive, send)
+            await (self._app if refusal is None else _busy(refusal, scope))(scope, receive, send)
 
     def _noting(self, wish: UUID | Wish, send: Send) -> Send:
         """Sends the answer to `/start`, and notes which session is for whom who comes back."""
@@ -94,13 +96,15 @@ class TakesSoManyCalls:
         return noted
 
 
-def _busy(refusal: Refusal) -> JSONResponse:
+def _busy(refusal: Refusal, scope: Scope) -> JSONResponse:
+    language = preferred(Headers(scope=scope).get("accept-language", ""))
+    message = in_language(refusal.message, language)
     return JSONResponse(
         # Pipecat's JavaScript client shows people what stands under `detail`.
         {
             "code": refusal.code,
-            "message": refusal.message,
-            "detail": refusal.message,
+            "message": message,
+            "detail": message,
         },
         status_code=503,
         headers={"Retry-After": str(refusal.retry_secs), "Cache-Control": "no-store"},

@@ -15,6 +15,7 @@ from loguru import logger
 from sonora_app.errors import BusyError, ErrorCode
 from sonora_app.runtime.memory import give_memory_back
 from sonora_app.storage.records import EndReason
+from sonora_app.wording.translation import worded
 
 _CANCELLED_WITHIN_SECS = 1.0
 """How long a call that was cancelled may take until its task has ended."""
@@ -34,7 +35,7 @@ class Refusal:
     """Why a call is not taken.
 
     Parameters:
-        message: A sentence for the caller.
+        message: A sentence for the caller, worded.
         retry_secs: After how long another attempt makes sense, in seconds.
         code: Which error of the page's this is.
     """
@@ -45,6 +46,7 @@ class Refusal:
 
 
 _BUSY = Refusal(BusyError().message, _BUSY_SECS)
+_STOPPING = worded("This bot is being stopped. Try again in a moment.")
 
 
 class Wish(Enum):
@@ -145,7 +147,7 @@ class Calls:
         if self.misconfigured is not None:
             return Refusal(self.misconfigured, _STOPPED_SECS, ErrorCode.MISCONFIGURED)
         if self.stopping:
-            return Refusal("This bot is being stopped. Try again in a moment.", _STOPPED_SECS)
+            return Refusal(_STOPPING, _STOPPED_SECS)
         taken = len(self._held.keys() | self._expected)
         spare = any(_may_end_for(call, wish) for call in self._held.values())
         return None if taken < self.limit + spare else _BUSY

@@ -19,6 +19,7 @@ from loguru import logger
 from sonora_app.storage.record_maker import RecordMaker
 from sonora_app.storage.record_writer import Draft, RecordWriter, WritableStore
 from sonora_app.storage.records import (
+    ConversationStatus,
     ConversationUpdate,
     EndReason,
     JsonObject,
@@ -122,7 +123,7 @@ class Recorder:
     def keep(self, records: Sequence[Record]) -> None:
         """Record what is made already, in its turn."""
         if records:
-            self._note(*(partial(_same, record) for record in records))
+            self._note(*((lambda record=record: record) for record in records))
 
     def transition(
         self,
@@ -244,8 +245,16 @@ class Recorder:
             title=title or None, summary=summary or None, metadata=metadata or None
         )
 
-    def end(self, reason: EndReason, *, metrics: JsonObject, at: datetime | None = None) -> None:
-        """Record the end of the call (None is now), and what it leaves the conversation as."""
+    def end(
+        self,
+        reason: EndReason,
+        *,
+        metrics: JsonObject,
+        at: datetime | None = None,
+        leaves: ConversationStatus | None = None,
+    ) -> None:
+        """Record the end of the call (None is now), and what it leaves the conversation as (None is
+        what its reason says)."""
         self._note(
             partial(
                 SessionUpdate,
@@ -256,7 +265,7 @@ class Recorder:
             )
         )
         if reason is not EndReason.TAKEN_OVER:
-            self._update_conversation(status=reason.status)
+            self._update_conversation(status=leaves or reason.status)
 
     async def drain(self, *, timeout_secs: float) -> None:
         """Wait until all that was recorded so far is written.
@@ -290,7 +299,7 @@ class Recorder:
             self._side.call(self._unwritten.log, self._writer)
         self._side.call(self._writer.end)
         # Nobody is there to be told any more, and the call itself need not stay in memory.
-        self._on_written, self._on_health = _ignore, _ignore
+        self._on_written, self._on_health = (lambda *_: None), (lambda *_: None)
         return left
 
     def _note(self, *drafts: Draft) -> None:
@@ -309,11 +318,3 @@ class Recorder:
 
     def _health_changed(self, health: StorageHealth) -> None:
         self._on_health(health, self._pending)
-
-
-def _ignore(*_: object) -> None:
-    pass
-
-
-def _same(record: Record) -> Record:
-    return record

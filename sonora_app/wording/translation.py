@@ -1,5 +1,7 @@
 """The words for whoever runs Sonora, in its commands and its console, in English and Spanish.
 
+Also for whoever talks with it: what a page is told of errors.
+
 The code has the English, and `spanish.yaml` beside this module has the Spanish for each text. The
 output of `--json` and the log are never translated.
 """
@@ -8,7 +10,7 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 
@@ -60,6 +62,31 @@ def say(text: str, /, **values: object) -> str:
     """
     said = worded(text, **values) if values else text
     return in_spanish(said) if is_spanish() else said
+
+
+def as_data(text: str) -> Any:  # noqa: ANN401  # JSON
+    """`text` as JSON, for another process to make it again by `from_data`."""
+    if not isinstance(text, Worded):
+        return text
+    values = {
+        name: as_data(value) if isinstance(value, str) else value
+        for name, value in text.values.items()
+    }
+    return {"text": text.template, "values": values}
+
+
+def from_data(data: Any) -> str:  # noqa: ANN401  # JSON
+    """The text that `as_data` gave."""
+    if isinstance(data, str):
+        return data
+    text, values = data["text"], data["values"].items()
+    return worded(text, **{n: from_data(v) if isinstance(v, dict) else v for n, v in values})
+
+
+def preferred(accepted: str) -> str:
+    """`es` or `en`, by what an HTTP request accepts in `Accept-Language`."""
+    tags = (tag.partition(";")[0].strip().lower() for tag in accepted.split(","))
+    return next((tag[:2] for tag in tags if tag[:2] in ("es", "en")), "en")
 
 
 def in_language(text: str, language: str) -> str:

@@ -152,6 +152,8 @@ async def test_nobody_is_heard_before_the_conversation_is_open(bot: BotProcess) 
         refusal = await client.answer_to(client.type_text("¿Hay alguien?"))
         assert refusal["type"] == "error-response"
         assert refusal["data"]["code"] == "not_ready"
+        told = "La conversación todavía no está abierta. Envía antes set_conversation_id."
+        assert refusal["data"]["message"] == told
         client.microphone.say(await speech(REQUEST))
         assert (await client.event("notice"))["code"] == "not_ready"
         await client.microphone.said()

@@ -1,6 +1,7 @@
 """The words of `sonora`, in two languages."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -10,8 +11,18 @@ import pytest
 
 from simulators.clients.kept_journal import write_journal
 from sonora_app.doctor.checks import CheckState
+from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.storage.records import ConversationStatus, EndReason
-from sonora_app.wording.translation import in_spanish, is_spanish, say, spanish, worded
+from sonora_app.wording.translation import (
+    as_data,
+    from_data,
+    in_spanish,
+    is_spanish,
+    preferred,
+    say,
+    spanish,
+    worded,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -81,6 +92,26 @@ def test_what_is_worded_can_be_said_later() -> None:
     assert in_spanish(outer) == "gateway.example, sin cifrar No se borró nada."
     assert in_spanish("nothing that is translated") == "nothing that is translated"
     assert in_spanish(worded("nothing {that} is translated", that=1)) == "nothing 1 is translated"
+
+
+def test_an_error_is_told_in_the_language_of_the_call_from_another_process_too() -> None:
+    reason = worded("it wants a password")
+    message = worded("The document cannot be read: {reason}.", reason=reason)
+    sent = json.loads(json.dumps(as_data(message)))
+    error = MessageError(
+        ErrorCode.FILE_UNREADABLE, from_data(sent), hint=worded("Send it as JPEG, PNG or WebP.")
+    )
+
+    assert error.said_in("es") == (
+        "No se puede leer el documento: pide una contraseña. Envíala en JPEG, PNG o WebP."
+    )
+    assert error.said_in("en") == str(error)
+    assert [preferred(tags) for tags in ("es-MX,es;q=0.9", "fr, en-GB", "de", "")] == [
+        "es",
+        "en",
+        "en",
+        "en",
+    ]
 
 
 def test_data_is_the_same_in_any_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -68,6 +69,7 @@ class StubCall:
         self.opened: OpenedConversation | None = None
         self.driver = StubDriver()
         self.only_takes_over = False
+        self.page = SimpleNamespace(language="es")
         self.requests: list[OpeningRequest] = []
         self.failing = False
 
