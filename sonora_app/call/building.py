@@ -30,6 +30,7 @@ from sonora_app.call.showing import build_showing
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.tool_calls import build_tools
 from sonora_app.call.transports import transport_name
+from sonora_app.call.turn_log import TurnLog
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.call.who_speaks import WhoSpeaks
 from sonora_app.files.attachment import Keeper
@@ -75,9 +76,7 @@ async def build_session(
     grounding = build_grounding(search, services, settings)
     showing, tools = build_showing(keeper, services, settings), build_tools(toolbox)
     watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding), *tools.watch)
-    page = ScreenedRTVIProcessor(
-        language=settings.language.value, observers=(services.speech, *watching)
-    )
+    page = ScreenedRTVIProcessor((services.speech, *watching), settings.language.value)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
     pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
     worker = build_worker(pipeline, page, services.speech)
@@ -117,7 +116,9 @@ def _watched_session(
     """A call with what follows its turns and keeps them."""
     read_ahead(call)
     (limits, aggregators, waits, metrics), failures = watched, Failures(call)
-    turns = TurnWatcher(call, limits, failures, aggregators=aggregators, waits=waits)
+    turns = TurnWatcher(
+        call, limits, failures, aggregators=aggregators, waits=waits, log=TurnLog(metrics)
+    )
     keeping = Keeping(call, store, turns, metrics, aggregators.user().context)
     earlier = EarlierTalk(call, aggregators)
     return Session(transport, call, store, acts, limits, failures, keeping, earlier, opens_itself)

@@ -22,6 +22,7 @@ from sonora_app.call.failures import Failures
 from sonora_app.call.grounding import sources_event
 from sonora_app.call.metrics import WaitObserver
 from sonora_app.call.time_limits import CallLimits
+from sonora_app.call.turn_log import TurnLog
 from sonora_app.page.protocol import Sources, TurnLatency
 from sonora_app.page.rtvi import Entry
 from sonora_app.settings import Vendor
@@ -41,6 +42,7 @@ class TurnWatcher:
         failures: Told when somebody was heard.
         aggregators: Tell of each turn.
         waits: Tells how long each answer took.
+        log: Gets a line for each turn.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class TurnWatcher:
         *,
         aggregators: LLMContextAggregatorPair,
         waits: WaitObserver,
+        log: TurnLog,
     ) -> None:
         """Follow the turns of the call from here on."""
         self._call = call
         self._limits = limits
         self._failures = failures
+        self._log = log
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
@@ -171,6 +175,7 @@ class TurnWatcher:
             images=images,
             metadata=self._call.services.played(heard_by),
         )
+        self._log.user(self._call.recorder.conversation_id, node, len(text), modality)
         if text:
             self._call.memory.user_said(message_id, text)
 
@@ -183,6 +188,14 @@ class TurnWatcher:
         backchannels, self._backchannels = self._backchannels, []
         tools = self._call.tools.take_trace()
         self._call.tools.bot_said(turn.content)
+        self._log.assistant(
+            self._call.recorder.conversation_id,
+            self._assistant_node,
+            len(turn.content.strip()),
+            interrupted=turn.interrupted,
+            latency=latency,
+            tools=tools,
+        )
         played = self._call.services.played(_SPEAKING)
         self._call.recorder.message(
             Role.ASSISTANT,

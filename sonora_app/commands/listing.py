@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sonora_app.commands.naming import short
 from sonora_app.commands.output import plain
 from sonora_app.commands.readable import local_time
-from sonora_app.storage.listing import Listing
+from sonora_app.storage.listing import Listing, short_id
 from sonora_app.storage.records import ConversationStatus
 from sonora_app.wording.translation import say
 
@@ -90,7 +89,7 @@ def listing_table(listings: Sequence[Listing], out: Console) -> Table:
         conversation = listing.conversation
         status = say("in a call") if listing.calling else say(conversation.status.value)
         cells = (
-            short(conversation.id),
+            short_id(conversation.id),
             local_time(conversation.last_message_at or conversation.created_at),
             str(listing.messages),
             status,

@@ -10,14 +10,11 @@ from sonora_app.commands.output import plain
 from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
-from sonora_app.storage.listing import Listing
+from sonora_app.storage.listing import Listing, short_id
 from sonora_app.wording.translation import say, worded
 
 NEWEST = 1_000
 """Among how many of the newest conversations a piece of an id is looked for."""
-
-_SHORT = 8
-"""How many characters of an id are shown: the last, since ids of one minute begin alike."""
 
 _LAST = "last"
 """The name of the conversation that was talked in last."""
@@ -27,11 +24,6 @@ _LEAST = 4
 
 _OFFERED = 200
 """How many of the newest conversations a shell is offered."""
-
-
-def short(conversation_id: UUID) -> str:
-    """A conversation's id as lists show it, and as every command takes it."""
-    return str(conversation_id)[-_SHORT:]
 
 
 def whole_id(name: str) -> UUID | None:
@@ -105,7 +97,7 @@ def _complete(incomplete: str) -> list[tuple[str, str]]:
     return [
         (name, plain(each.title or each.user_id or ""))
         for each in conversations
-        for name in ([short(each.id), str(each.id)] if began else [short(each.id)])
+        for name in ([short_id(each.id), str(each.id)] if began else [short_id(each.id)])
         if name.startswith(began)
     ]
 

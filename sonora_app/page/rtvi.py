@@ -93,8 +93,8 @@ class ScreenedRTVIProcessor(RTVIProcessor):
     """Pipecat's RTVI processor, behind a gate.
 
     Args:
-        language: What the page is told in, `es` or `en`, until the call speaks another.
         observers: What else observes the pipeline.
+        language: What the page is told in, `es` or `en`, until the call speaks another.
 
     Attributes:
         language: What it is told in now.
@@ -104,7 +104,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         disconnect_asked: Told when the page asks the bot to end the call.
     """
 
-    def __init__(self, *, language: str = "en", observers: Sequence[BaseObserver] = ()) -> None:
+    def __init__(self, observers: Sequence[BaseObserver] = (), language: str = "en") -> None:
         """Create the page's end of a call."""
         super().__init__()
         self.language = language

@@ -5,6 +5,7 @@ was not spoken, at DEBUG the body of a `/start` request. On Pipecat Cloud the ba
 from which level lines are shown.
 """
 
+import logging
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,22 @@ _OURS = ("sonora_app", "flows", "bot", "__main__")
 """The packages whose own lines hold nothing that people say."""
 
 
+_FOR_DEBUGGING = {
+    "pipecat.transports.smallwebrtc.connection": (
+        "No video transceiver is available",
+        "No screen video transceiver is available",
+    ),
+    "pipecat.transports.smallwebrtc.transport": (
+        "Media stream error while reading the audio; clearing track.",
+    ),
+}
+"""What libraries warn of, by module and beginning, in every call that goes well: a page that sends
+no video, and one that has hung up. No setting of theirs turns it off."""
+
+_ASKED_IN_VAIN = 400
+"""From which HTTP status on a request is worth a line."""
+
+
 def configure_logs(level: str) -> None:
     """Log to standard error from `level` up.
 
@@ -34,6 +51,15 @@ def configure_logs(level: str) -> None:
     """
     logger.remove()
     logger.add(sys.stderr, level=level, diagnose=False, backtrace=False)
+    # A page that is open asks every second.
+    logging.getLogger("uvicorn.access").addFilter(_is_refused)
+
+
+def _is_refused(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's tells of a request that was refused, or failed."""
+    arguments = record.args
+    status = arguments[-1] if isinstance(arguments, tuple) and arguments else None
+    return not isinstance(status, int) or status >= _ASKED_IN_VAIN
 
 
 def redact(text: str) -> str:
@@ -47,6 +73,11 @@ def redact_logs() -> None:
 
 
 def _patch(record: "Record") -> None:
+    if record["message"].startswith(_FOR_DEBUGGING.get(record["name"] or "", ())):
+        # The record's own kind of level, of which loguru says no type.
+        kind: Any = type(record["level"])
+        level = logger.level("DEBUG")
+        record["level"] = kind(level.name, level.no, level.icon)
     if record["level"].no >= logger.level("INFO").no:
         _withhold(record)
     record["message"] = redact(record["message"])

@@ -6,6 +6,14 @@ from uuid import UUID
 
 from sonora_app.storage.records import Conversation
 
+_SHORT = 8
+"""How many characters of an id are shown: the last, since ids of one minute begin alike."""
+
+
+def short_id(conversation_id: UUID) -> str:
+    """A conversation's id as lists and the log show it, and as every command takes it."""
+    return str(conversation_id)[-_SHORT:]
+
 
 @dataclass(frozen=True)
 class Hit:

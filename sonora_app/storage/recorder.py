@@ -268,11 +268,7 @@ class Recorder:
             self._update_conversation(status=leaves or reason.status)
 
     async def drain(self, *, timeout_secs: float) -> None:
-        """Wait until all that was recorded so far is written.
-
-        Args:
-            timeout_secs: How long to wait for the store, in seconds.
-        """
+        """Wait until all that was recorded so far is written, for so many seconds at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_secs):
                 await self._side.run(self._writer.drain())
@@ -299,7 +295,7 @@ class Recorder:
             self._side.call(self._unwritten.log, self._writer)
         self._side.call(self._writer.end)
         # Nobody is there to be told any more, and the call itself need not stay in memory.
-        self._on_written, self._on_health = (lambda *_: None), (lambda *_: None)
+        self._on_written, self._on_health = _ignore, _ignore
         return left
 
     def _note(self, *drafts: Draft) -> None:
@@ -318,3 +314,6 @@ class Recorder:
 
     def _health_changed(self, health: StorageHealth) -> None:
         self._on_health(health, self._pending)
+
+
+def _ignore(*_: object) -> None: ...

@@ -53,7 +53,7 @@ async def test_a_fact_is_seen_where_it_was_said_corrected_and_forgotten(
         await fact.get_by_role("button", name="Olvidar").click()
         await fact.get_by_role("button", name="Olvidarlo").click()
         await expect(page.get_by_text("Todavía no se recuerda nada.")).to_be_visible()
-        wants = page.get_by_label("Quiere que se le recuerde")
+        wants = page.get_by_label("Quiere que Sonora recuerde sus datos")
         await expect(wants).to_be_checked()
         await wants.uncheck()
         await page.reload()

@@ -93,7 +93,7 @@ async def test_a_conversation_by_voice(browser: Browser, tmp_path: Path) -> None
                     await page.get_by_role("button", name="Latencia").first.click()
                     await page.get_by_role("button", name=re.compile("^Eventos")).click()
                     filtered = page.get_by_label("Filtrar por tipo o contenido")
-                    await filtered.fill("user-transcription")
+                    await filtered.fill("user-input")
                     await expect(page.locator(".drawer li")).not_to_have_count(0)
                     await page.keyboard.press("Escape")
                     await page.get_by_role("button", name="Colgar").click()

@@ -36,10 +36,10 @@ async def test_a_tool_stands_between_the_question_and_the_answer(
         async with visiting(browser, address(bot), locale="es-ES") as visit:
             page = visit.page
             parts = page.locator(".rehearsal")
-            await expect(parts).to_contain_text("Whisper base está en camino: 0 %.")
+            await expect(parts).to_contain_text("Whisper base se está descargando: 0 %.")
             await expect(parts).to_contain_text("Nota que hablas, pero no entiende qué dices")
             hub.go_on.set()
-            await expect(parts).not_to_contain_text("en camino")
+            await expect(parts).not_to_contain_text("se está descargando")
             await expect(parts).to_contain_text("Nota que hablas, pero no entiende qué dices")
             await page.get_by_label("Quién habla").fill("ana")
             await page.get_by_role("button", name="Empezar a hablar").click()

@@ -1,8 +1,9 @@
 // A page with the example's logic and no looks: tests/frontend/test_call.py drives it in Chromium.
 
-import { PipecatClient, RTVIEvent } from "@pipecat-ai/client-js";
+import { RTVIEvent } from "@pipecat-ai/client-js";
 
 import { SonoraCall, type CallState } from "./sonora/call";
+import { SonoraClient } from "./sonora/client";
 import { asCallError } from "./sonora/errors";
 import { localTransport, startLocally } from "./sonora/local-bot";
 
@@ -15,7 +16,7 @@ interface Wish {
 
 /** Opens a page's call; `states` and `asked` are what the test looks at afterwards. */
 function make(wish: Wish) {
-  const client = new PipecatClient({ transport: localTransport(), enableMic: true });
+  const client = new SonoraClient({ transport: localTransport(), enableMic: true });
   const asked: boolean[] = [];
   const call = new SonoraCall(client, {
     start: startLocally(location.origin, wish.userId),

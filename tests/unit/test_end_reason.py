@@ -45,7 +45,7 @@ def test_what_else_leads_to_the_farewell_is_why() -> None:
     ],
 )
 def test_a_conversation_that_one_only_looked_in_on_stays_as_it_was(
-    settings: Settings, stood: str, reason: EndReason, left_as: str
+    stood: str, reason: EndReason, left_as: str
 ) -> None:
     now = utc_now()
     conversation = Conversation(
@@ -58,7 +58,7 @@ def test_a_conversation_that_one_only_looked_in_on_stays_as_it_was(
     opened = open_conversation(
         OpeningRequest(conversation.id, "ana"),
         Found(opening=Opening(conversation)),
-        settings=settings,
+        settings=Settings(_env_file=None),  # pyright: ignore[reportCallIssue]
         transport="webrtc",
         app_version="1",
     )

@@ -2,8 +2,8 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest

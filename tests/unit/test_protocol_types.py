@@ -14,14 +14,15 @@ from tests.unit.test_protocol import EXAMPLES, models
 pytestmark = pytest.mark.unit
 
 PROJECT = Path(__file__).resolve().parents[2]
-TYPES = PROJECT / "examples" / "nextjs" / "sonora" / "protocol.d.ts"
+TYPES = ("examples/nextjs/sonora/protocol.d.ts", "sonora_app/console/src/call/protocol.d.ts")
 
 
-def test_the_types_are_current() -> None:
-    """When this fails: `uv run sonora protocol --output examples/nextjs/sonora/protocol.d.ts`."""
+@pytest.mark.parametrize("path", TYPES)
+def test_the_types_are_current(path: str) -> None:
+    """When this fails: `uv run sonora protocol --output`, and the path."""
     written = CliRunner().invoke(app, ["protocol"])
 
-    assert written.stdout == TYPES.read_text("utf-8")
+    assert written.stdout == (PROJECT / path).read_text("utf-8")
 
 
 def test_every_message_is_there() -> None:

@@ -1,8 +1,9 @@
 /** One conversation with Sonora, over any number of calls: the logic of a page, without the page. */
 
-import { RTVIEvent, type PipecatClient, type RTVIMessage } from "@pipecat-ai/client-js";
+import { RTVIEvent, type RTVIEventHandler, type RTVIMessage } from "@pipecat-ai/client-js";
 
 import { Camera } from "./camera";
+import type { SonoraClient } from "./client";
 import { asCallError, CallError, type CallErrorCode } from "./errors";
 import { MAX_FILE_BYTES, sendInParts } from "./files";
 import { withKept, withListed, withoutEnded, type Memory } from "./memory";
@@ -17,9 +18,11 @@ import type {
 } from "./protocol";
 import {
   withBotOutput,
+  withHistory,
   withInterruption,
-  withSpoken,
   withTyped,
+  withUserInput,
+  type KeptMessage,
   type Lines,
 } from "./transcript";
 
@@ -31,11 +34,30 @@ const ATTEMPTS = 3;
 const RECONNECT_MS = 60_000;
 const LONGEST_PAUSE_MS = 5_000;
 
+/** What a call needs of Pipecat's client. `fake-call.ts` has one without a bot. */
+export interface CallClient
+  extends Pick<
+    SonoraClient,
+    | "state"
+    | "initDevices"
+    | "connect"
+    | "disconnect"
+    | "disconnectBot"
+    | "sendClientRequest"
+    | "enableMic"
+    | "onUserInput"
+    | "onBotInterrupted"
+  > {
+  on<Event extends RTVIEvent>(event: Event, handler: RTVIEventHandler<Event>): unknown;
+}
+
 export interface CallOptions {
   /** Has a bot started for the call; gives what the client's transport connects with. */
   start: (conversation: { conversation_id: string | null; language: Language | null }) => Promise<unknown>;
   /** The user's Supabase access token; a new one if `fresh`. Null where none is asked for. */
   accessToken: (fresh: boolean) => Promise<string | null>;
+  /** What was said earlier in a conversation, the oldest first. */
+  history?: (conversationId: string) => Promise<readonly KeptMessage[]>;
   language?: Language;
 }
 
@@ -58,6 +80,10 @@ export interface CallState {
   /** Where the flow is: a node of flows/sonora.yaml. */
   readonly node: string | null;
   readonly lines: Lines;
+  /** Whether the microphone is muted, by the user's wish. */
+  readonly muted: boolean;
+  readonly userSpeaks: boolean;
+  readonly botSpeaks: boolean;
   /** What is remembered of the user; null while nobody has asked. */
   readonly memory: Memory | null;
   /** Whether the bot may look through the camera; `blocked` where the browser gives none. */
@@ -75,6 +101,9 @@ const IDLE: CallState = {
   putBack: false,
   node: null,
   lines: [],
+  muted: false,
+  userSpeaks: false,
+  botSpeaks: false,
   memory: null,
   camera: "off",
   storage: "ok",
@@ -92,13 +121,16 @@ export class SonoraCall {
   #connection = new AbortController();
 
   constructor(
-    private readonly client: PipecatClient,
+    private readonly client: CallClient,
     private readonly options: CallOptions,
   ) {
     client.on(RTVIEvent.ServerMessage, (message: SonoraEvent) => this.#onEvent(message));
-    client.on(RTVIEvent.UserTranscript, (data) =>
-      this.#update({ lines: withSpoken(this.#state.lines, data) }),
-    );
+    client.onUserInput = (data) => this.#update({ lines: withUserInput(this.#state.lines, data) });
+    client.onBotInterrupted = () => this.#update({ lines: withInterruption(this.#state.lines) });
+    client.on(RTVIEvent.UserStartedSpeaking, () => this.#update({ userSpeaks: true }));
+    client.on(RTVIEvent.UserStoppedSpeaking, () => this.#update({ userSpeaks: false }));
+    client.on(RTVIEvent.BotStartedSpeaking, () => this.#update({ botSpeaks: true }));
+    client.on(RTVIEvent.BotStoppedSpeaking, () => this.#update({ botSpeaks: false }));
     client.on(RTVIEvent.BotOutput, (data) =>
       this.#update({ lines: withBotOutput(this.#state.lines, data, this.#calls) }),
     );
@@ -123,11 +155,18 @@ export class SonoraCall {
   async start(conversationId: string | null = null): Promise<Ready> {
     const goesOn = conversationId !== null && conversationId === this.#state.conversationId;
     this.#update({ ...IDLE, conversationId, lines: goesOn ? this.#state.lines : [] });
+    if (conversationId !== null && !goesOn) void this.#showHistory(conversationId);
     try {
       return await this.#connect();
     } catch (thrown) {
       throw this.#failed(thrown);
     }
+  }
+
+  /** Have the bot hear nothing, or hear the user again. */
+  mute(muted: boolean): void {
+    this.client.enableMic(!muted);
+    this.#update({ muted });
   }
 
   /** Send what the user typed. The answer is spoken, or with `audioResponse` false only written. */
@@ -228,6 +267,7 @@ export class SonoraCall {
     this.#update({ phase: "connecting" });
     // `connect` of its own never gives up on a bot that does not get ready.
     await this.#unlessGone(this.client.connect(found), READY_MS, "bot_not_ready");
+    if (this.#state.muted) this.client.enableMic(false);
     this.#update({ phase: "opening" });
     const ready = await this.#open();
     this.#update({
@@ -239,6 +279,13 @@ export class SonoraCall {
       notice: null, // of what went wrong before
     });
     return ready;
+  }
+
+  /** Put what was said earlier before what is said now. A call without it is a call all the same. */
+  async #showHistory(conversationId: string): Promise<void> {
+    const messages = await this.options.history?.(conversationId).catch(() => undefined);
+    if (!messages || conversationId !== this.#state.conversationId) return;
+    this.#update({ lines: withHistory(this.#state.lines, messages) });
   }
 
   /** Say whose conversation this is. Sent again it is answered the same, so it may be repeated. */
@@ -291,6 +338,8 @@ export class SonoraCall {
   #onGone(): void {
     const wasOpen = this.#state.phase === "open";
     this.#closeCamera();
+    const lines = withInterruption(this.#state.lines);
+    this.#update({ lines, userSpeaks: false, botSpeaks: false });
     this.#connection.abort(new CallError("call_dropped", "The connection was lost."));
     if (!wasOpen) return; // still connecting, which fails now, or ended
     // A bot that was stopped hands the talk over to another process. One that was taken over by
@@ -344,11 +393,6 @@ export class SonoraCall {
     switch (message.event) {
       case "node-changed":
         return this.#update({ node: message.node });
-      case "message-recorded":
-        if (message.role === "assistant" && message.interrupted) {
-          this.#update({ lines: withInterruption(this.#state.lines) });
-        }
-        return;
       case "conversation-opened":
         return this.#update({
           conversationId: message.conversation_id,
@@ -369,6 +413,7 @@ export class SonoraCall {
         return this.#update({ end: message });
       case "frame-wanted":
         return void this.#giveFrame(message.id).catch(() => undefined);
+      case "message-recorded":
       case "message-stored":
       case "history-loaded":
       case "turn-latency":

@@ -1,26 +1,59 @@
 /** The talk as lines on a page, built from what the client tells. Nothing here changes in place. */
 
-import type { BotOutputData, TranscriptData } from "@pipecat-ai/client-js";
+import type { BotOutputData } from "@pipecat-ai/client-js";
+
+import type { UserInput } from "./client";
 
 export interface Line {
   readonly key: string;
   readonly role: "user" | "assistant";
+  /** All of it, once it is `interrupted` or `final`: as far as it was heard. */
   readonly text: string;
-  /** `partial` may still change; `interrupted` was cut off, so not all of it was heard. */
+  /** How much of it was heard so far. */
+  readonly heard: string;
+  /** `partial` may still change; `interrupted` was cut off. */
   readonly state: "partial" | "final" | "interrupted";
   readonly typed: boolean;
 }
 
 export type Lines = readonly Line[];
 
+/** A row of the table `messages`, as Supabase gives it to the user whose it is. */
+export interface KeptMessage {
+  id: string;
+  role: string;
+  content: string | null;
+  modality: string | null;
+  interrupted: boolean | null;
+}
+
+/** With what was said in earlier calls, the oldest first, before all else. */
+export function withHistory(lines: Lines, messages: readonly KeptMessage[]): Lines {
+  const earlier = messages
+    .filter((message) => message.content)
+    .map((message): Line => ({
+      key: message.id,
+      // The text-chat API has other names for both.
+      role: message.role === "user" || message.role === "human" ? "user" : "assistant",
+      text: message.content ?? "",
+      heard: message.content ?? "",
+      state: message.interrupted ? "interrupted" : "final",
+      typed: message.modality === "text",
+    }));
+  return [...earlier, ...lines];
+}
+
 /** With what the recogniser understood; a partial text is replaced by the next one. */
-export function withSpoken(lines: Lines, { text, final }: TranscriptData): Lines {
+export function withUserInput(lines: Lines, { text, input_type, final }: UserInput): Lines {
+  // What was typed is there already, and a murmur takes no turn.
+  if (input_type !== "transcription") return lines;
   const last = lines.at(-1);
   const replaces = last?.role === "user" && last.state === "partial";
   const line: Line = {
     key: replaces ? last.key : nextKey(lines),
     role: "user",
     text,
+    heard: text,
     state: final ? "final" : "partial",
     typed: false,
   };
@@ -29,20 +62,24 @@ export function withSpoken(lines: Lines, { text, final }: TranscriptData): Lines
 
 /** With what the user typed. */
 export function withTyped(lines: Lines, text: string): Lines {
-  return [...lines, { key: nextKey(lines), role: "user", text, state: "final", typed: true }];
+  const line = { key: nextKey(lines), text, heard: text, typed: true } as const;
+  return [...lines, { ...line, role: "user", state: "final" }];
 }
 
 /**
- * With a sentence of the bot's, which comes more than once: when it is about to be spoken, and
- * when it was. `call` tells the calls of one conversation apart: each counts its sentences anew.
+ * With a sentence of the bot's, which comes more than once: when it is about to be spoken, as it is
+ * spoken, and when it was. `call` tells the calls of one conversation apart: each counts its
+ * sentences anew.
  */
 export function withBotOutput(lines: Lines, output: BotOutputData, call: number): Lines {
-  const spoken = output.spoken_status;
+  const { segment_id, spoken_status, spoken_progress, text } = output;
+  const whole = spoken_status === undefined || spoken_status === "completed";
   const line: Line = {
-    key: output.segment_id === undefined ? nextKey(lines) : `${call}:${output.segment_id}`,
+    key: segment_id === undefined ? nextKey(lines) : `${call}:${segment_id}`,
     role: "assistant",
-    text: output.text,
-    state: spoken === undefined || spoken === "completed" ? "final" : "partial",
+    text,
+    heard: whole ? text : (spoken_progress?.accumulated_text.trim() ?? ""),
+    state: whole ? "final" : "partial",
     typed: false,
   };
   const known = lines.some((other) => other.key === line.key);
@@ -51,12 +88,15 @@ export function withBotOutput(lines: Lines, output: BotOutputData, call: number)
     : [...lines, line];
 }
 
-/** With the bot's last line marked as cut off. */
+/** With what the bot was saying cut off: without the words that nobody heard. */
 export function withInterruption(lines: Lines): Lines {
-  const index = lines.findLastIndex((line) => line.role === "assistant");
-  return lines.map((line, at) => (at === index ? { ...line, state: "interrupted" } : line));
+  const cut = (line: Line): boolean => line.role === "assistant" && line.state === "partial";
+  return lines
+    .filter((line) => !cut(line) || line.heard)
+    .map((line) => (cut(line) ? { ...line, text: line.heard, state: "interrupted" } : line));
 }
 
 function nextKey(lines: Lines): string {
-  return `line-${lines.length}`;
+  const used = lines.map(({ key }) => Number(/^line-(\d+)$/.exec(key)?.[1] ?? -1));
+  return `line-${Math.max(-1, ...used) + 1}`;
 }

@@ -6,6 +6,7 @@ import { useEffect, useRef, useState, type ChangeEvent, type FormEvent } from "r
 import type { Remedy } from "@/sonora/errors";
 import { Remembered } from "./remembered";
 import { getSonora, useCall, type Sonora } from "./use-sonora";
+import { Voice } from "./voice";
 
 const ADVICE: Record<Remedy, string> = {
   retry: "Try again in a moment.",
@@ -88,7 +89,9 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
       <ol>
         {state.lines.map((line) => (
           <li key={line.key} data-role={line.role} data-state={line.state}>
-            {line.text}
+            {line.heard}
+            {/* What is still to be said, or may still change. */}
+            {line.heard !== line.text && <em>{line.text.slice(line.heard.length)}</em>}
           </li>
         ))}
       </ol>
@@ -118,6 +121,7 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
             />
           </form>
           {refused && <p role="alert">{refused}</p>}
+          {state.phase === "open" && <Voice call={call} />}
           {state.phase === "open" && <CameraSwitch sonora={sonora} />}
           {state.phase === "open" && <Remembered call={call} />}
           <button onClick={() => void call.end().catch(() => undefined)}>Say goodbye</button>

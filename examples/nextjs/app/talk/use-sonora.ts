@@ -1,15 +1,15 @@
 "use client";
 
-import { PipecatClient } from "@pipecat-ai/client-js";
 import { DailyTransport } from "@pipecat-ai/daily-transport";
 import { useSyncExternalStore } from "react";
 
 import { SonoraCall, type CallOptions, type CallState } from "@/sonora/call";
+import { SonoraClient } from "@/sonora/client";
 import { localTransport, startLocally } from "@/sonora/local-bot";
 import { createClient } from "@/supabase/browser";
 
 export interface Sonora {
-  readonly client: PipecatClient;
+  readonly client: SonoraClient;
   readonly call: SonoraCall;
 }
 
@@ -29,6 +29,18 @@ const viaOurServer: CallOptions = {
     const { data } = fresh ? await auth.refreshSession() : await auth.getSession();
     return data.session?.access_token ?? null;
   },
+  async history(conversationId) {
+    const { data, error } = await createClient()
+      .from("messages")
+      .select("id, role, content, modality, interrupted")
+      .eq("conversation_id", conversationId)
+      .is("deleted_at", null)
+      .order("created_at", { ascending: false })
+      .order("seq", { ascending: false })
+      .limit(200);
+    if (error) throw error;
+    return data.reverse();
+  },
 };
 
 let sonora: Sonora | undefined;
@@ -39,7 +51,7 @@ export function getSonora(): Sonora {
 }
 
 function makeSonora(localBot: string | undefined): Sonora {
-  const client = new PipecatClient({
+  const client = new SonoraClient({
     transport: localBot ? localTransport() : new DailyTransport(),
     enableMic: true,
   });

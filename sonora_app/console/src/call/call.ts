@@ -6,6 +6,7 @@ import type { Happened } from "../state/reduce";
 import type { Store } from "../state/store";
 import { Camera } from "./camera";
 import { ask, sendInParts } from "./files";
+import type { Language } from "./protocol";
 import { Microphone } from "./microphone";
 import { Speaker } from "./speaker";
 
@@ -33,7 +34,7 @@ export interface CallOptions {
   userId: string | null;
   /** What proves who calls, where the bot asks for it. It is sent, and kept nowhere. */
   accessToken: string | null;
-  language: string | null;
+  language: Language | null;
   microphoneId: string;
   withMicrophone: boolean;
 }
@@ -101,10 +102,7 @@ export class Call {
     const key = this.store.state.nextKey;
     this.store.dispatch({ what: "typed", key, text });
     try {
-      await this.client?.sendClientRequest("action", {
-        action: "user_text_message",
-        arguments: { text },
-      });
+      if (this.client) await ask(this.client, "user_text_message", { text });
     } catch (error) {
       this.store.dispatch({ what: "refused", key, reason: problemOf(error).message });
     }
@@ -254,11 +252,7 @@ export class Call {
     const client = this.connectable();
     // Who comes back is let in though all lines are busy.
     await this.reach(client, back ? asked : {});
-    const answer = await client.sendClientRequest("action", {
-      action: "set_conversation_id",
-      arguments: asked,
-    });
-    const ready = answer as { conversation_id: string; resumed: boolean; put_back: boolean };
+    const ready = await ask(client, "set_conversation_id", asked);
     dispatch({
       what: "opened",
       conversationId: ready.conversation_id,

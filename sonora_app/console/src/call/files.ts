@@ -1,4 +1,5 @@
 import type { PipecatClient } from "@pipecat-ai/client-js";
+import type { Actions } from "./protocol";
 
 /** How many files come with one message, and how large each may be, in bytes. The bot's limits. */
 export const MAX_FILES = 4;
@@ -16,8 +17,13 @@ const AT_ONCE = 6;
 type Client = Pick<PipecatClient, "sendClientRequest">;
 
 /** What is asked of the bot by name. */
-export function ask(client: Client, action: string, args: object): Promise<unknown> {
-  return client.sendClientRequest("action", { action, arguments: args });
+export async function ask<Name extends keyof Actions>(
+  client: Client,
+  action: Name,
+  args: Actions[Name]["arguments"],
+): Promise<Actions[Name]["answer"]> {
+  const answer = await client.sendClientRequest("action", { action, arguments: args });
+  return answer as Actions[Name]["answer"];
 }
 
 /**

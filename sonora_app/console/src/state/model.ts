@@ -1,4 +1,5 @@
 import type { MicrophoneProblem } from "../call/microphone";
+import type { Sources, StorageState, ToolCallEvent } from "../call/protocol";
 
 /** Where a call stands. */
 export type Phase =
@@ -24,27 +25,14 @@ export interface Segment {
 }
 
 /** What was looked up in documents for an answer. */
-export interface LookedUp {
-  state: "given" | "none" | "late" | "failed";
-  question: string;
-  sources: {
-    passage_id: string;
-    document: string;
-    heading: string;
-    page?: number | null;
-    link?: string | null;
-    content: string;
-  }[];
-  took_ms: number;
-  waited_ms: number;
-}
+export type LookedUp = Omit<Sources, "type" | "event">;
 
 /** A call of a tool. */
 export interface ToolUse {
   key: number;
   id: string;
   name: string;
-  state: "started" | "done" | "failed" | "unknown" | "called_off";
+  state: ToolCallEvent["state"];
   tookMs: number | null;
 }
 
@@ -132,7 +120,7 @@ export interface CallState {
   botSpeaking: boolean;
   thinking: boolean;
   latencies: TurnLatency[];
-  storage: { state: "ok" | "delayed" | "failing"; pending: number } | null;
+  storage: Pick<StorageState, "state" | "pending"> | null;
   ended: { reason: string; summary: string | null } | null;
   /** How often something was kept of the person, or forgotten. */
   memoryChanges: number;

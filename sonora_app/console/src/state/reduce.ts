@@ -1,13 +1,12 @@
 import type { MicrophoneProblem } from "../call/microphone";
+import type { SonoraEvent } from "../call/protocol";
 import {
   type CallState,
   type Logged,
-  type LookedUp,
   NO_CALL,
   type Phase,
   type Problem,
   type SentFile,
-  type ToolUse,
 } from "./model";
 import {
   brokenOff,
@@ -159,18 +158,22 @@ function received(state: CallState, type: string, data: Fields, at: number): Cal
       return { ...botCutOff(state), botSpeaking: false };
     case "bot-output":
       return data.will_be_spoken === true ? botSaid(state, segmentOf(data)) : state;
-    case "user-transcription":
-      return userSaid(state, String(data.text ?? ""), data.final === true);
     case "user-input":
-      if (data.input_type !== "backchannel") return state;
-      return userAcknowledged(state, String(data.text ?? ""));
+      return userInput(state, data);
     case "user-llm-text":
       return userTurn(state, String(data.text ?? ""));
     case "server-message":
-      return data.type === "sonora" ? told(state, data, at) : state;
+      return data.type === "sonora" ? told(state, data as unknown as SonoraEvent, at) : state;
     default:
       return state;
   }
+}
+
+/** What the user said or typed; what is typed here is there already. */
+function userInput(state: CallState, data: Fields): CallState {
+  const text = String(data.text ?? "");
+  if (data.input_type === "backchannel") return userAcknowledged(state, text);
+  return data.input_type === "transcription" ? userSaid(state, text, data.final === true) : state;
 }
 
 function segmentOf(data: Fields): { id: number; said: string; coming: string } {
@@ -187,68 +190,49 @@ function segmentOf(data: Fields): { id: number; said: string; coming: string } {
 }
 
 /** One of Sonora's own events; docs/protocol.md has them all. */
-function told(state: CallState, data: Fields, at: number): CallState {
-  switch (data.event) {
+function told(state: CallState, event: SonoraEvent, at: number): CallState {
+  switch (event.event) {
     case "node-changed": {
-      const [from, to, trigger] = [data.previous, data.node, data.trigger].map(String);
-      if (from === undefined || to === undefined || trigger === undefined) return state;
-      return { ...state, node: to, path: [...state.path, { from, to, trigger, at }] };
+      const step = { from: event.previous, to: event.node, trigger: event.trigger, at };
+      return { ...state, node: event.node, path: [...state.path, step] };
     }
     case "sources":
-      return lookedUp(state, data as unknown as LookedUp);
-    case "tool-call":
-      return toolUsed(state, {
-        id: String(data.id),
-        name: String(data.name),
-        state: data.state as ToolUse["state"],
-        tookMs: typeof data.took_ms === "number" ? data.took_ms : null,
-      });
+      return lookedUp(state, event);
+    case "tool-call": {
+      const { id, name, took_ms } = event;
+      return toolUsed(state, { id, name, state: event.state, tookMs: took_ms ?? null });
+    }
     case "message-recorded":
-      return recorded(state, {
-        id: String(data.id),
-        role: String(data.role),
-        interrupted: data.interrupted === true,
-      });
+      return recorded(state, event);
     case "message-stored":
-      return stored(state, String(data.id));
+      return stored(state, event.id);
     case "storage":
-      return {
-        ...state,
-        storage: {
-          state: data.state as "ok" | "delayed" | "failing",
-          pending: Number(data.pending),
-        },
-      };
+      return { ...state, storage: { state: event.state, pending: event.pending } };
     case "turn-latency": {
-      const turn = {
-        totalMs: Number(data.total_ms),
-        partsMs: data.parts_ms as Record<string, number>,
-      };
+      const turn = { totalMs: event.total_ms, partsMs: event.parts_ms };
       return { ...state, latencies: [...state.latencies, turn] };
     }
     case "conversation-opened":
       return {
         ...state,
         phase: "live",
-        conversationId: String(data.conversation_id),
-        resumed: data.resumed === true,
-        putBack: data.put_back === true,
+        conversationId: event.conversation_id,
+        resumed: event.resumed,
+        putBack: event.put_back,
         ended: null,
       };
     case "memory-kept":
     case "memory-ended":
       return { ...state, memoryChanges: state.memoryChanges + 1 };
     case "notice":
-      return { ...state, notice: { code: String(data.code), message: String(data.message) } };
+      return { ...state, notice: { code: event.code, message: event.message } };
     case "conversation-ended":
-      return {
-        ...state,
-        ended: {
-          reason: String(data.reason),
-          summary: data.summary === undefined ? null : String(data.summary),
-        },
-      };
-    default:
+      return { ...state, ended: { reason: event.reason, summary: event.summary ?? null } };
+    case "frame-wanted":
+    case "history-loaded":
       return state;
+    default:
+      event satisfies never; // an event that is missing above does not compile
+      return state; // of a bot that is newer than the page
   }
 }

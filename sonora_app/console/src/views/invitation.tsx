@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import type { Health, Parts, Transcript } from "../api";
-import { useWords } from "../words";
+import { type Language, useWords } from "../words";
 import { PartsNote } from "./parts";
 
 interface Props {
@@ -11,10 +11,10 @@ interface Props {
   onUserId: (userId: string) => void;
   accessToken: string;
   onAccessToken: (token: string) => void;
-  language: string;
+  language: Language | "";
   /** The page's language. */
-  shownIn: string;
-  onLanguage: (language: string) => void;
+  shownIn: Language;
+  onLanguage: (language: Language | "") => void;
   onStart: (withMicrophone: boolean) => void;
   onHealth: () => void;
   children: ComponentChildren;
@@ -75,7 +75,7 @@ export function Invitation(props: Props) {
           <span>{words.talk.speaks}</span>
           <select
             value={props.language}
-            onChange={(event) => props.onLanguage(event.currentTarget.value)}
+            onChange={(event) => props.onLanguage(event.currentTarget.value as Language | "")}
           >
             <option value="">
               {resumed ? words.talk.speaksBefore : words.talk.speaksPage(NAMES[props.shownIn] ?? "")}

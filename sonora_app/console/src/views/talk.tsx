@@ -7,7 +7,7 @@ import { devices } from "../call/microphone";
 import { subjectOf } from "../call/token";
 import { usePreference } from "../preferences";
 import { type CallState, isOn } from "../state/model";
-import { useWords } from "../words";
+import { type Language, useWords } from "../words";
 import { Composer } from "./composer";
 import { Ended } from "./ended";
 import { Invitation } from "./invitation";
@@ -26,7 +26,7 @@ interface Props {
   missing: Missing | null;
   flow: Asked<Flow>;
   /** The page's language. */
-  shownIn: string;
+  shownIn: Language;
   health: Health | null;
   userId: string;
   onUserId: (userId: string) => void;
@@ -44,7 +44,7 @@ export function Talk(props: Props) {
   const words = useWords();
   const [microphoneId, setMicrophoneId] = usePreference<string>("microphone", "");
   const [speakerId, setSpeakerId] = usePreference<string>("speaker", "");
-  const [language, setLanguage] = usePreference<string>("speaks", "");
+  const [language, setLanguage] = usePreference<Language | "">("speaks", "");
   const [accessToken, setAccessToken] = useState("");
   const verified = health?.identity === "verified";
   const audio = useDevices(state.phase);

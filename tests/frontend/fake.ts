@@ -1,0 +1,40 @@
+// Plays calls by hand, as a site's own tests would: tests/frontend/test_fake_call.py looks at them.
+
+import { fakeCall } from "./sonora/fake-call";
+
+async function main() {
+  const { call, bot } = fakeCall({
+    history: () =>
+      Promise.resolve([
+        { id: "a", role: "agent", content: "Hola, soy", modality: "voice", interrupted: true },
+        { id: "b", role: "user", content: "¿Sigues?", modality: "text", interrupted: false },
+        { id: "c", role: "assistant", content: "", modality: "voice", interrupted: false },
+      ]),
+  });
+  const told: unknown[] = [];
+  const note = () => told.push(call.state().lines.map(({ role, text, state }) => [role, text, state]));
+
+  await call.start("01900000-0000-7000-8000-000000000001");
+  note();
+  bot.notices("botStartedSpeaking");
+  const first = bot.says("Hola de nuevo.", "");
+  bot.says("¿En qué te ayudo?", "");
+  bot.goesOn(first, "Hola de nuevo.", "Hola de");
+  const speaks = call.state().botSpeaks;
+  bot.isCutOff();
+  bot.understands("Quiero", false);
+  bot.understands("Quiero una mesa.");
+  note();
+  call.mute(true);
+  bot.refuses("user_text_message", "conversation_ending", "La conversación está terminando.");
+  const refused = await call.sendText("Adiós").catch((error: Error) => error.message);
+  bot.says("Hasta pronto.");
+  bot.tells({ type: "sonora", event: "conversation-ended", reason: "goodbye", status: "completed" });
+  bot.leaves();
+  note();
+  const { phase, muted } = call.state();
+  const asked = bot.asked.map(({ action }) => action);
+  console.log(JSON.stringify({ told, speaks, muted, hears: bot.hears, refused, phase, asked }));
+}
+
+void main();
