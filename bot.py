@@ -124,6 +124,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.files.keeper import StoreKeeper
     from sonora_app.process.calls import calls
     from sonora_app.process.knowledge import process_search
+    from sonora_app.process.reports import reports
     from sonora_app.process.stopping import end_calls_when_stopped
     from sonora_app.process.store import process_store
     from sonora_app.process.tools import process_toolbox
@@ -157,6 +158,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
             return
         async with calls.holding(session):
             await session.run()
+    await reports.call_ended(session.id, within_secs=settings.drain_secs)
 
 
 def readyz() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from io import TextIOWrapper
 import typer
 
 from sonora_app.commands import (
+    calls,
     conversations,
     doctor,
     flow,
@@ -34,6 +35,7 @@ app = typer.Typer(
     help=say("Look after the Sonora voice agent: check it, see its flow, read what was said."),
 )
 app.add_typer(conversations.app, name="conversations")
+app.add_typer(calls.app, name="calls")
 app.add_typer(memories.app, name="memories")
 app.add_typer(users.app, name="users")
 app.add_typer(sync.app, name="sync")

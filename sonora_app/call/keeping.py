@@ -10,6 +10,10 @@ from sonora_app.call.call import Call
 from sonora_app.call.metrics import CallMetrics
 from sonora_app.call.summary import Description, LookBack, described_in_words, look_back
 from sonora_app.call.turn_recording import TurnWatcher
+from sonora_app.errors import ErrorCode
+from sonora_app.flow.version import flow_version
+from sonora_app.reports.cost import cost_of
+from sonora_app.reports.prices import load_prices
 from sonora_app.settings import Vendor
 from sonora_app.storage.records import EndReason, JsonObject, SessionUpdate, utc_now
 from sonora_app.storage.store import Store
@@ -17,6 +21,19 @@ from sonora_app.storage.store import Store
 _WRITTEN_SECS = 1.0
 """How long the summary waits for what was said to be written first, in seconds: whoever comes back
 meanwhile waits for that alone."""
+
+_FAILURES = frozenset(
+    {
+        ErrorCode.MODEL_UNAVAILABLE,
+        ErrorCode.VOICE_UNAVAILABLE,
+        ErrorCode.HEARING_UNAVAILABLE,
+        ErrorCode.SPEECH_DROPPED,
+        ErrorCode.MEMORY_UNAVAILABLE,
+        ErrorCode.STORAGE_UNAVAILABLE,
+        ErrorCode.INTERNAL,
+    }
+)
+"""The notices that tell of a failure, which are counted with the call."""
 
 
 class Keeping:
@@ -44,6 +61,7 @@ class Keeping:
         self._turns = turns
         self._metrics = metrics
         self._context = context
+        self._flow_version = flow_version()
         self._by: float | None = None
         self._summed_up_elsewhere = False
         self._erased = False
@@ -102,7 +120,18 @@ class Keeping:
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
     def _used(self) -> JsonObject:
-        return self._metrics.as_json() | self._call.services.tokens_aside()
+        call = self._call
+        used = self._metrics.usage.used(call.services)
+        cost = cost_of(used, load_prices(call.settings.prices_file))
+        failures = {code: count for code, count in call.page.notices.items() if code in _FAILURES}
+        return {
+            **self._metrics.as_json(),
+            **call.services.tokens_aside(),
+            "usage": [each.model_dump(mode="json", exclude_none=True) for each in used],
+            "cost": cost.model_dump(mode="json"),
+            "failures": failures,
+            "flow_version": self._flow_version,
+        }
 
     @property
     def _describes(self) -> bool:

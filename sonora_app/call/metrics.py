@@ -2,12 +2,15 @@
 
 import time
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
+    Frame,
     LLMContextFrame,
     MetricsFrame,
+    UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -21,21 +24,33 @@ from pipecat.observers.user_bot_latency_observer import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 
+from sonora_app.call.usage import CallUsage
 from sonora_app.page.protocol import TurnLatency
 from sonora_app.runtime.listeners import Listeners
 from sonora_app.storage.records import JsonObject
 from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame
 
+_CUT_WITHIN_SECS = 2.0
+"""Within how long of the end of their turn somebody goes on whose turn was not over. Whoever asks
+after an answer that does not come waits longer."""
+_BARELY_BEGUN_SECS = 1.0
+"""How much of an answer is heard, at most, by somebody whose turn was not over."""
+
 
 @dataclass
 class CallMetrics:
-    """What one call used. Times are in seconds."""
+    """What one call used. Times are in seconds.
 
+    `turns_cut` counts turns of the user that were taken to be over, though they went on at once.
+    """
+
+    usage: CallUsage = field(default_factory=CallUsage)
     prompt_tokens: int = 0
     completion_tokens: int = 0
     characters_spoken: int = 0
     early_answers: int = 0
     early_answers_withdrawn: int = 0
+    turns_cut: int = 0
     latencies_secs: list[float] = field(default_factory=list[float])
 
     def as_json(self) -> JsonObject:
@@ -47,13 +62,20 @@ class CallMetrics:
             "early_answers": self.early_answers,
             "early_answers_withdrawn": self.early_answers_withdrawn,
             "turns_answered": len(self.latencies_secs),
+            "turns_cut": self.turns_cut,
         }
-        if self.latencies_secs:
+        if waits := [round(secs * 1000) for secs in self.latencies_secs]:
             kept["latency_ms"] = {
-                "median": round(median(self.latencies_secs) * 1000),
-                "worst": round(max(self.latencies_secs) * 1000),
+                "median": round(median(waits)),
+                "p95": round(_percentile_95(waits)),
+                "worst": max(waits),
             }
+            kept["waits_ms"] = waits
         return kept
+
+
+def _percentile_95(values: list[int]) -> float:
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
 
 
 class UsageObserver(BaseObserver):
@@ -63,10 +85,15 @@ class UsageObserver(BaseObserver):
         """Count into `metrics`."""
         super().__init__(observe_every_push=False)
         self._metrics = metrics
+        self._turn_over_at: float | None = None
+        self._answered_at: float | None = None
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Count one report, or an answer that is begun, or withdrawn, before its turn is over."""
+        if isinstance(data.frame, LLMContextFrame):
+            self._metrics.usage.asked += 1
         if data.direction is FrameDirection.DOWNSTREAM:
+            self._follow_turns(data.frame)
             match data.frame:
                 case LLMContextFrame() if data.frame.speculation:
                     self._metrics.early_answers += 1
@@ -77,11 +104,28 @@ class UsageObserver(BaseObserver):
         if not isinstance(data.frame, MetricsFrame):
             return
         for report in data.frame.data:
+            self._metrics.usage.report(report)
             if isinstance(report, LLMUsageMetricsData):
                 self._metrics.prompt_tokens += report.value.prompt_tokens
                 self._metrics.completion_tokens += report.value.completion_tokens
             elif isinstance(report, TTSUsageMetricsData):
                 self._metrics.characters_spoken += report.value
+
+    def _follow_turns(self, frame: Frame) -> None:
+        now = time.monotonic()
+        match frame:
+            case UserStoppedSpeakingFrame():
+                self._turn_over_at, self._answered_at = now, None
+            case BotStartedSpeakingFrame():
+                self._answered_at = self._answered_at or now
+            case UserStartedSpeakingFrame():
+                over, answered = self._turn_over_at, self._answered_at
+                at_once = over is not None and now - over < _CUT_WITHIN_SECS
+                if at_once and (answered is None or now - answered < _BARELY_BEGUN_SECS):
+                    self._metrics.turns_cut += 1
+                self._turn_over_at = None
+            case _:
+                pass
 
 
 class WaitObserver(UserBotLatencyObserver):

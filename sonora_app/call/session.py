@@ -123,6 +123,11 @@ class Session:
             await asyncio.shield(self._keeping.run(self._end_reason))
 
     @property
+    def id(self) -> UUID | None:
+        """The id of the call; None while it has no conversation."""
+        return self._call.opened.session_id if self._call.opened is not None else None
+
+    @property
     def user_id(self) -> str | None:
         """Who calls; None while that is not known, or nobody was named."""
         return self._call.user_id

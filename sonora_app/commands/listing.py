@@ -37,6 +37,22 @@ Until = Annotated[
         help=say("Only those last talked in before that day, or that time, here."),
     ),
 ]
+BegunSince = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        formats=_TIMES,
+        help=say("Only those begun since that day, or that time, here."),
+    ),
+]
+BegunUntil = Annotated[
+    datetime | None,
+    typer.Option(
+        "--until",
+        formats=_TIMES,
+        help=say("Only those begun before that day, or that time, here."),
+    ),
+]
 Search = Annotated[
     str,
     typer.Option(

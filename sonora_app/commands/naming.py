@@ -10,6 +10,7 @@ from sonora_app.commands.output import plain
 from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.known_calls import KnownCall
 from sonora_app.storage.listing import Listing, short_id
 from sonora_app.wording.translation import say, worded
 
@@ -57,6 +58,30 @@ def named(listings: tuple[Listing, ...], name: str) -> UUID:
             hint=worded("Give more of it. These fit: {ids}", ids=", ".join(fitting[:10])),
         )
     return UUID(fitting[0])
+
+
+def named_call(calls: tuple[KnownCall, ...], name: str) -> KnownCall | None:
+    """The call that `name` means; None where there is none.
+
+    Args:
+        calls: The newest, the one that began last first.
+        name: `last`, or a piece of the id of a call; or of a conversation, for its last call.
+
+    Raises:
+        NotFoundError: There is more than one of that name.
+    """
+    if name == _LAST:
+        return calls[0] if calls else None
+    fitting = {each.id: each for each in calls if _fits(str(each.id), name)}
+    if len(fitting) > 1:
+        raise NotFoundError(
+            worded("More than one call has {id} in its id.", id=name),
+            hint=worded(
+                "Give more of it. These fit: {ids}", ids=", ".join(map(str, [*fitting][:10]))
+            ),
+        )
+    of_conversation = (each for each in calls if _fits(str(each.conversation_id), name))
+    return next(iter(fitting.values()), None) or next(of_conversation, None)
 
 
 def _fits(conversation_id: str, piece: str) -> bool:
@@ -109,5 +134,15 @@ ConversationId = Annotated[
         parser=_name,
         autocompletion=_complete,
         help=say("The conversation's id, or a piece of it, or `last`; `list` shows them."),
+    ),
+]
+
+CallId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        parser=_name,
+        autocompletion=_complete,
+        help=say("The call's id, or its conversation's for its last call, or `last`."),
     ),
 ]

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from sonora_app.commands.output import plain
 from sonora_app.knowledge.records import Document, Findings
+from sonora_app.reports.cost import Cost
+from sonora_app.reports.report import cost_in
 from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.records import (
     Conversation,
@@ -21,11 +23,16 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.tool_calls import ToolCall, ToolStatus
-from sonora_app.wording.translation import say
+from sonora_app.wording.translation import say, worded
 
 Entry: TypeAlias = Session | Transition | Message | ToolCall
 
 _SPEAKERS: dict[str, str] = {Role.USER: "User", Role.ASSISTANT: "Sonora"}
+_PARTS: dict[str, str] = {
+    "stt": worded("speech recognition"),
+    "llm": worded("language model"),
+    "tts": worded("voice"),
+}
 _INDENT = 20
 """Columns before what was said: a time, a speaker, and the space after each."""
 
@@ -153,6 +160,19 @@ def _measured(metrics: JsonObject) -> Iterator[str]:
     tokens = [metrics.get(name) for name in ("prompt_tokens", "completion_tokens")]
     if any(tokens):
         yield say("{read} tokens read, {written} written", read=tokens[0], written=tokens[1])
+    if (cost := cost_in(metrics)) is not None:
+        yield _told_cost(cost)
+
+
+def _told_cost(cost: Cost) -> str:
+    """What a call cost, and what of it is not known."""
+    amount = f"{cost.known:.4f} {cost.currency}"
+    if cost.total is not None:
+        return say("cost {amount}", amount=amount)
+    parts = ", ".join(dict.fromkeys(say(_PARTS[each.part]) for each in cost.not_known))
+    if not cost.known:
+        return say("cost not known: {parts}", parts=parts)
+    return say("cost at least {amount}; not known: {parts}", amount=amount, parts=parts)
 
 
 def _outcome(call: ToolCall) -> str:

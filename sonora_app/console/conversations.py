@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Query
 from starlette.responses import JSONResponse
 
 from sonora_app.commands.conversations import transcript_data
+from sonora_app.commands.figures import figures_data, figures_wanted
 from sonora_app.commands.listing import listing_data
 from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
@@ -16,10 +17,25 @@ from sonora_app.console.guard import HEADERS
 from sonora_app.errors import NotFoundError
 from sonora_app.settings import Settings
 from sonora_app.storage import removal
-from sonora_app.storage.records import ConversationStatus
+from sonora_app.storage.figures import GroupedBy
+from sonora_app.storage.records import ConversationStatus, EndReason
 from sonora_app.storage.store import Store, Transcript
-from sonora_app.storage.wanted import Wanted
+from sonora_app.storage.wanted import Wanted, WantedCall
 from sonora_app.wording.translation import worded
+
+
+def _wanted_call(
+    *,
+    begun_since: datetime | None = None,
+    begun_until: datetime | None = None,
+    ended: EndReason | None = None,
+    cut: bool = False,
+    failure: Annotated[str | None, Query(pattern="^[a-z_]{1,40}$")] = None,
+    version: Annotated[str | None, Query(max_length=40)] = None,
+    flow: Annotated[str | None, Query(max_length=40)] = None,
+) -> WantedCall:
+    first, last = (each and each.astimezone() for each in (begun_since, begun_until))
+    return WantedCall(first, last, ended, cut, failure, version, flow)
 
 
 def _wanted(
@@ -31,10 +47,12 @@ def _wanted(
     text: Annotated[str, Query(max_length=200)] = "",
     failed: bool = False,
     slow: bool = False,
+    outcome: Annotated[str | None, Query(max_length=40)] = None,
+    call: Annotated[WantedCall, Depends(_wanted_call)],
 ) -> Wanted:
     # A time without a zone is one of this machine's clock.
     first, last = (each and each.astimezone() for each in (since, until))
-    return Wanted(user_id, status, first, last, text, failed, slow)
+    return Wanted(user_id, status, first, last, text, failed, slow, outcome, call)
 
 
 def add_conversations(
@@ -76,8 +94,17 @@ def add_conversations(
             await removal.delete(stores, conversation_id)
         return _answer({"deleted": str(conversation_id)})
 
+    @api.get("/figures")
+    async def figures(
+        by: GroupedBy = GroupedBy.DAY,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> JSONResponse:
+        added = await (await store()).figures(figures_wanted(by, since, until))
+        return _answer(figures_data(added, by))
+
     # Registered by their decorators.
-    del conversations, conversation, markdown, delete
+    del conversations, conversation, markdown, delete, figures
 
 
 async def _transcript(store: Store, conversation_id: UUID) -> Transcript:

@@ -7,6 +7,7 @@ of turn) gets an error-response and goes no further.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -102,6 +103,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         entered: Told what the user typed or showed, when it comes and before the bot is cut off for
             it.
         disconnect_asked: Told when the page asks the bot to end the call.
+        notices: How often the page was given each notice.
     """
 
     def __init__(self, observers: Sequence[BaseObserver] = (), language: str = "en") -> None:
@@ -112,6 +114,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         self.requested = Listeners[PageRequest]("a request of the page")
         self.entered = Listeners[Entry]("what the user typed or showed")
         self.disconnect_asked = Listeners[()]("being asked to disconnect")
+        self.notices = Counter[ErrorCode]()
         self._typed: list[Entry] = []
         self._entering: asyncio.Task[None] | None = None
         self._has_entered = asyncio.Event()
@@ -241,6 +244,8 @@ class ScreenedRTVIProcessor(RTVIProcessor):
 
     async def tell(self, event: Event) -> None:
         """Send the page an event."""
+        if isinstance(event, Notice):
+            self.notices[event.code] += 1
         await self.push_transport_message(
             _ServerMessage(data=event.model_dump(mode="json", exclude_none=True))
         )

@@ -9,6 +9,7 @@ from loguru import logger
 from sonora_app.errors import StorageError
 from sonora_app.process.calls import calls
 from sonora_app.process.erasures import stop_watching, watch_for_erasures
+from sonora_app.process.reports import reports
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.orphaned_files import remove_orphans
@@ -41,6 +42,7 @@ async def _open_store(settings: Settings) -> Store:
     closed = await journal.close_orphans()
     if closed:
         logger.warning(f"Closed {len(closed)} sessions that an earlier process left open")
+    await reports.start(journal, settings)
     if settings.log_unshipped:
         from sonora_app.storage.supabase.unshipped import log_records
 
@@ -78,6 +80,7 @@ async def close_process_store(settings: Settings) -> None:
         async with asyncio.timeout(settings.summary_secs + settings.drain_secs):
             await calls.settled()
     await stop_watching()
+    await reports.stop()
     if _tidying is not None:
         _tidying.cancel()
         await asyncio.gather(_tidying, return_exceptions=True)

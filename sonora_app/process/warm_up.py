@@ -25,7 +25,7 @@ def warm_up(settings: Settings) -> float:
         How long it took, in seconds.
 
     Raises:
-        SettingsError: The files of `flows/` have mistakes.
+        SettingsError: The files of `flows/`, or the price list, have mistakes.
     """
     started = time.monotonic()
     check_flows()
@@ -41,9 +41,13 @@ def warm_up(settings: Settings) -> float:
     from sonora_app.call.summary import load_summary_request
     from sonora_app.flow.driver import load_flow
     from sonora_app.flow.lines import Lines
+    from sonora_app.flow.version import flow_version
+    from sonora_app.reports.prices import load_prices
     from sonora_app.tools.declared import declared_servers, declared_tools
 
     load_flow(handlers)
+    flow_version()
+    load_prices(settings.prices_file)
     if declared_tools(settings):
         importlib.import_module("sonora_app.tools.arguments")
     if declared_servers(settings):

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from sonora_app.settings.environment import names
 from sonora_app.settings.local import LocalSettings
 from sonora_app.settings.process import ProcessSettings
+from sonora_app.settings.reports import ReportSettings
 from sonora_app.settings.settings import Settings
 from sonora_app.settings.storage import StorageSettings
 from sonora_app.settings.talk import TalkSettings
@@ -20,6 +21,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     LocalSettings,
     StorageSettings,
     TalkSettings,
+    ReportSettings,
     ProcessSettings,
 )
 """The groups of settings, in the order in which they are told. Each docstring is a heading."""

@@ -23,12 +23,13 @@ from sonora_app.settings.environment import ENV_FILE, names
 from sonora_app.settings.local import LocalSettings
 from sonora_app.settings.mistakes import Mistake, find_mistake, meant_name
 from sonora_app.settings.process import ProcessSettings
+from sonora_app.settings.reports import ReportSettings
 from sonora_app.settings.storage import StorageSettings
 from sonora_app.settings.talk import TalkSettings
 from sonora_app.wording.translation import Worded, joined, worded
 
 
-class Settings(LocalSettings, StorageSettings, TalkSettings, ProcessSettings):
+class Settings(LocalSettings, StorageSettings, TalkSettings, ReportSettings, ProcessSettings):
     """Everything that can be set from outside, with its default. Durations are in seconds."""
 
     @property
@@ -44,9 +45,10 @@ class Settings(LocalSettings, StorageSettings, TalkSettings, ProcessSettings):
 
         Raises:
             SettingsError: A key is missing and this is not a developer's machine, identity is
-                `verified` without a project, or only half of what Supabase needs is set.
+                `verified` without a project, or only half of what Supabase, or
+                sending reports, needs is set.
         """
-        _ = self.uses_supabase
+        _ = self.uses_supabase, self.sends_reports
         if self.identity is Identity.VERIFIED:
             _ = self.auth_url
         missing = self.missing_keys()

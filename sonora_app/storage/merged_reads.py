@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from sonora_app.storage.figures import Figures, FiguresWanted, put_together
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.listing import Listing, Listings
 from sonora_app.storage.records import Message, Session, Transition
 from sonora_app.storage.store import Transcript
-from sonora_app.storage.supabase import listings
+from sonora_app.storage.supabase import figures, listings
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import SupabaseError
 from sonora_app.storage.supabase.rows import readable, to_tool_call
@@ -152,6 +153,28 @@ async def read_listings(
     # From where `there` begins, a place in `both` is `first` less than in the whole list.
     begin = offset - first
     return Listings(both[begin : begin + limit], there.total + len(mine))
+
+
+async def read_figures(
+    journal: Journal | None,
+    api: SupabaseApi | None,
+    wanted: FiguresWanted,
+    *,
+    on_partial: OnPartial,
+) -> Figures:
+    """The figures of many calls: Supabase's where it is the store, some seconds behind the journal.
+
+    Raises:
+        StorageError: The journal cannot be read, or Supabase cannot and there is no journal.
+    """
+    if api is not None:
+        try:
+            return await figures.read_figures(api, wanted)
+        except SupabaseError as error:
+            if journal is None:
+                raise
+            on_partial(error)
+    return await journal.figures(wanted) if journal else put_together((), (), ())
 
 
 def _last_talk(listing: Listing) -> tuple[bool, datetime, datetime, UUID]:

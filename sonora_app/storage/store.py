@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from sonora_app.storage.figures import Figures, FiguresWanted
 from sonora_app.storage.files.files import Files
 from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
@@ -299,6 +300,14 @@ class Store(Protocol):
             wanted: Which.
             limit: How many at most.
             offset: How many of the first to leave out.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        ...
+
+    async def figures(self, wanted: FiguresWanted) -> Figures:
+        """Add up the calls that are wanted.
 
         Raises:
             StorageError: They cannot be read.

@@ -19,10 +19,16 @@ from loguru import logger
 
 from sonora_app.errors import StorageError
 from sonora_app.storage import memory_changes
+from sonora_app.storage.figures import Figures, FiguresWanted
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known import joined_known, read_known
 from sonora_app.storage.listing import Listings
-from sonora_app.storage.merged_reads import read_listings, read_tool_calls, read_transcript
+from sonora_app.storage.merged_reads import (
+    read_figures,
+    read_listings,
+    read_tool_calls,
+    read_transcript,
+)
 from sonora_app.storage.positions import later_standing
 from sonora_app.storage.recorder import Recorder
 from sonora_app.storage.records import AnyMemory, Message, Record, RecordedCall, StorageHealth
@@ -214,6 +220,12 @@ class MirroredStore:
                 offset=offset,
                 on_partial=_warn_partial,
             )
+        )
+
+    async def figures(self, wanted: FiguresWanted) -> Figures:
+        """See `Store.figures`: Supabase's, or the journal's when it does not answer."""
+        return await self._aside.run(
+            read_figures(self._journal, self._api, wanted, on_partial=_warn_partial)
         )
 
     async def aclose(self) -> None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sonora_app.storage.records import ConversationStatus
+from sonora_app.storage.records import ConversationStatus, EndReason
 from sonora_app.storage.similar_words import folded
 
 SLOW_MS = 2_000
@@ -21,6 +21,33 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
+class WantedCall:
+    """Which conversations a list has, by one call of theirs of which all of this is true.
+
+    Parameters:
+        since: It began since; None: whenever.
+        until: It began before; None: whenever.
+        ended: It ended so; None: in any way.
+        cut: A turn in it was taken to be over, though the user went on at once.
+        failure: This failed in it: what the page was told of, by its code, or `tool`.
+        version: It was held by this version of Sonora.
+        flow: It went by this version of the flow.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    ended: EndReason | None = None
+    cut: bool = False
+    failure: str | None = None
+    version: str | None = None
+    flow: str | None = None
+
+
+ANY_CALL = WantedCall()
+"""Nothing is wanted of a call."""
+
+
+@dataclass(frozen=True)
 class Wanted:
     """Which conversations a list has.
 
@@ -33,6 +60,8 @@ class Wanted:
             or of the title with the summary. Empty: all.
         failed: Only those where a call ended by an error, or a tool failed.
         slow: Only those where an answer took `SLOW_MS` or longer. Known once a call has ended.
+        outcome: Only those that came to this; None: all.
+        call: Only those that had such a call.
     """
 
     user_id: str | None = None
@@ -42,6 +71,8 @@ class Wanted:
     text: str = ""
     failed: bool = False
     slow: bool = False
+    outcome: str | None = None
+    call: WantedCall = ANY_CALL
 
     @property
     def words(self) -> tuple[str, ...]:

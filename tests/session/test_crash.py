@@ -1,12 +1,14 @@
 """`kill -9` in the middle of a conversation, and the start after it."""
 
 import asyncio
+import json
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from simulators.clients.bot_process import running_bot
+from simulators.clients.report_hook import SECRET, Hook, report_hook
 from simulators.clients.webrtc import page
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.records import ConversationStatus, EndReason
@@ -15,7 +17,18 @@ pytestmark = [pytest.mark.session, pytest.mark.slow]
 
 
 async def test_a_killed_bot_loses_at_most_the_turn_in_progress(tmp_path: Path) -> None:
-    with running_bot(tmp_path, SONORA_WAITING_SECS="60") as bot:
+    async with report_hook() as hook:
+        await _killed_and_started_again(tmp_path, hook)
+
+
+async def _killed_and_started_again(tmp_path: Path, hook: Hook) -> None:
+    told = {
+        "SONORA_REPORT_URL": hook.url,
+        "SONORA_REPORT_SECRET": SECRET,
+        "SONORA_SUMMARY_SECS": "0.1",
+        "SONORA_DRAIN_SECS": "0.1",
+    }
+    with running_bot(tmp_path, SONORA_WAITING_SECS="60", **told) as bot:
         async with page(bot.url) as client:
             await client.ready()
             opened = await client.action("set_conversation_id", user_id="ana")
@@ -37,9 +50,16 @@ async def test_a_killed_bot_loses_at_most_the_turn_in_progress(tmp_path: Path) -
         "Y esto queda a medias.",
     ]
 
-    with running_bot(tmp_path) as bot:
+    assert hook.came == []
+    with running_bot(tmp_path, **told) as bot:
         async with page(bot.url) as client:
             await client.ready()
+        async with asyncio.timeout(20):
+            await hook.taken.wait()
+    reports = [json.loads(body) for _, body in hook.came]
+    assert [each["call"]["end_reason"] for each in reports] == ["crashed"]
+    assert len(reports[0]["turns"]) == len(killed.messages)
+    assert "a medias" not in str(reports)
     journal = await Journal.connect(tmp_path / "journal.db", read_only=True)
     closed = await journal.transcript(conversation_id)
     await journal.aclose()

@@ -127,6 +127,15 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     spoken = sum(len(text or "") for role, text in said(transcript) if role == "assistant")
     assert session.metrics["characters_spoken"] == pytest.approx(spoken, abs=10)
     assert session.metrics["turns_answered"] == 3
+    used = {each["part"]: each for each in session.metrics["usage"]}
+    assert used["stt"]["audio_secs"] > 1
+    assert used["tts"]["characters"] == session.metrics["characters_spoken"]
+    for name in ("prompt_tokens", "completion_tokens"):
+        assert used["llm"][name] == session.metrics[name] + session.metrics[f"summary_{name}"]
+    # What stands in for the vendors here is no vendor, and has no price.
+    assert session.metrics["cost"]["total"] is None
+    assert {each["part"] for each in session.metrics["cost"]["not_known"]} == {*used}
+    assert session.metrics["failures"] == {}
     assert session.metrics["latency_ms"]["median"] > 0
     waits = [m.metrics for m in transcript.messages if m.role == "assistant"]
     assert waits[0] == {}

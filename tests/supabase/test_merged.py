@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from simulators.clients.many_calls import begun, write_calls
+from sonora_app.storage.figures import Figures, FiguresWanted, GroupedBy
 from sonora_app.storage.journal.journal import Journal
-from sonora_app.storage.records import Message, Session, utc_now, uuid7
+from sonora_app.storage.records import EndReason, Message, Session, utc_now, uuid7
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus
 from sonora_app.storage.two_stores import MirroredStore
-from sonora_app.storage.wanted import Wanted
+from sonora_app.storage.wanted import Wanted, WantedCall
 from tests.supabase.lite import Lite
 from tests.supabase.proxy import FaultProxy
 from tests.supabase.test_shipper_faults import Talk, connected
@@ -151,3 +153,46 @@ async def test_the_last_that_was_said_is_that_of_both(lite: Lite, tmp_path: Path
     assert found.complete
     assert found.opening is not None
     assert found.opening.conversation.last_message_at == max(said)
+
+
+async def test_figures_are_the_same_whoever_adds_them_up(lite: Lite, tmp_path: Path) -> None:
+    then = {"since": begun(0) - timedelta(days=1), "until": begun(4) + timedelta(days=1)}
+    async with (
+        FaultProxy(lite.url) as proxy,
+        connected(proxy.url, lite) as api,
+        mirrored(tmp_path / "journal.db", api) as store,
+    ):
+        await store.write(write_calls())
+        assert await store.settle(timeout_secs=10) == 0
+        wanted = [FiguresWanted(by, zone=timedelta(hours=-13), **then) for by in GroupedBy]
+        calls = [
+            WantedCall(ended=EndReason.ERROR, **then),
+            WantedCall(cut=True, **then),
+            WantedCall(failure="voice_unavailable", **then),
+            WantedCall(failure="tool", **then),
+            WantedCall(version="2", **then),
+            WantedCall(flow="f2", **then),
+        ]
+        lists = [Wanted(call=call) for call in calls]
+        lists.append(Wanted(outcome="resolved", call=WantedCall(**then)))
+
+        async def told() -> tuple[list[Figures], list[list[str | None]]]:
+            figures = [await store.figures(each) for each in wanted]
+            listings = [await store.conversations(each) for each in lists]
+            return figures, [[one.conversation.user_id for one in each] for each in listings]
+
+        there = await told()
+        await proxy.stop()
+        here = await told()
+
+    assert there == here
+    assert [each.total.calls for each in here[0]] == [5, 5, 5]
+    assert here[1] == [
+        ["broken"],
+        ["cut"],
+        ["broken"],
+        ["cut"],
+        ["going", "idle"],
+        ["idle"],
+        ["calm"],
+    ]

@@ -30,6 +30,43 @@ export interface Wanted {
   until: string;
   failed: boolean;
   slow: boolean;
+  outcome: string;
+  /** A call of it began since, and before, a moment of the machine's clock. */
+  begun_since: string;
+  begun_until: string;
+  /** A call of it ended so. */
+  ended: string;
+  /** In a call of it a turn was taken to be over, though the user went on. */
+  cut: boolean;
+  failure: string;
+  version: string;
+  flow: string;
+}
+
+export type Grouped = "day" | "version" | "flow";
+
+/** The figures of some calls. */
+export interface CallFigures {
+  /** The day, version or flow that they have in common; empty is not known. */
+  key: string;
+  calls: number;
+  ended: Record<string, number>;
+  wait_ms: { median: number | null; p95: number | null };
+  turns_cut: number;
+  early_answers: number;
+  early_answers_withdrawn: number;
+  failures: Record<string, number>;
+  prompt_tokens: number;
+  completion_tokens: number;
+  cost: Record<string, number>;
+  /** How many of them cost an amount that is not known whole. */
+  cost_unknown: number;
+}
+
+export interface Figures {
+  by: Grouped;
+  groups: CallFigures[];
+  total: CallFigures;
 }
 
 /** A message, as it is kept. */
@@ -73,8 +110,17 @@ export interface StoredSession {
     early_answers_withdrawn?: number;
     turns_answered?: number;
     latency_ms?: { median: number; worst: number };
+    cost?: KeptCost;
   };
   app_version: string;
+}
+
+/** What a call cost; without a total where a part of it is not known. */
+export interface KeptCost {
+  currency: string;
+  total: number | null;
+  known: number;
+  not_known: { part: "stt" | "llm" | "tts" }[];
 }
 
 /** A step of the flow, as it is kept. */
@@ -258,6 +304,8 @@ export const api = {
     const given = Object.entries(asked).filter(([, value]) => value);
     return request(`conversations?${new URLSearchParams(given.map(([k, v]) => [k, String(v)]))}`);
   },
+  figures: (by: Grouped, since: string): Promise<Figures> =>
+    request(`figures?by=${by}${since && `&since=${since}T00:00`}`),
   transcript: (id: string): Promise<Transcript> => request(`conversations/${id}`),
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,

@@ -10,6 +10,7 @@ import type { Store } from "./state/store";
 import { goesOn, replayed, turnOf } from "./state/trace";
 import { Conversations } from "./views/conversations";
 import { Events } from "./views/events";
+import { FiguresView } from "./views/figures";
 import { FlowView } from "./views/flow";
 import { Header, type Theme } from "./views/header";
 import { HealthView } from "./views/health";
@@ -41,7 +42,7 @@ export function App({ store, call }: Props) {
   const [language, setLanguage] = usePreference<Language>("language", browserLanguage());
   const [theme, setTheme] = usePreference<Theme>("theme", "system");
   const [userId, setUserId] = usePreference<string>("user", "developer");
-  const [view, setView] = useState<View>("talk");
+  const [view, setView] = useFigures();
   const [drawer, setDrawer] = useState(false);
   const [past, setPast] = useState<Transcript | null>(null);
   const [missing, setMissing] = useState<Missing | null>(null);
@@ -245,6 +246,17 @@ export function App({ store, call }: Props) {
                 onEvents={() => setDrawer(true)}
               />
             )}
+            {panel === "figures" && (
+              <FiguresView
+                changes={summaries}
+                onList={(wanted) => {
+                  listed.want(wanted);
+                  setOnlyMine(false);
+                  if (matchMedia(NARROW).matches) setView("conversations");
+                }}
+                language={language}
+              />
+            )}
             {panel === "health" && (
               <HealthView
                 health={health}
@@ -261,6 +273,26 @@ export function App({ store, call }: Props) {
       <Events log={state.log} open={drawer} onOpen={setDrawer} />
     </WordsIn>
   );
+}
+
+/** Where one thing at a time is shown, as in layout.css. */
+const NARROW = "(max-width: 1179px)";
+const FIGURES = "#/figures";
+
+/** What is looked at. Of the panels, the figures of many calls have an address. */
+function useFigures(): [View, (view: View) => void] {
+  const named = (): boolean => location.hash === FIGURES;
+  const [view, setView] = useState<View>(named() ? "figures" : "talk");
+  useEffect(() => {
+    const moved = (): void => setView((shown) => (named() ? "figures" : shown));
+    addEventListener("popstate", moved);
+    return () => removeEventListener("popstate", moved);
+  }, []);
+  const look = (next: View): void => {
+    if (next === "figures" && !named()) history.pushState(null, "", FIGURES);
+    setView(next);
+  };
+  return [view, look];
 }
 
 function useStore(store: Store<CallState, Happened>): CallState {

@@ -9,7 +9,14 @@ from sonora_app.storage.journal.as_records import to_record
 from sonora_app.storage.journal.outbox_rows import sql_time
 from sonora_app.storage.listing import Hit, Listing, Listings
 from sonora_app.storage.records import Conversation, utc_now
-from sonora_app.storage.wanted import LONGEST_CALL, SLOW_MS, Wanted, excerpt
+from sonora_app.storage.wanted import (
+    ANY_CALL,
+    LONGEST_CALL,
+    SLOW_MS,
+    Wanted,
+    WantedCall,
+    excerpt,
+)
 
 _SAID = "number IN (SELECT rowid FROM said_words WHERE said_words MATCH :match)"
 _WHICH = {
@@ -22,9 +29,24 @@ _WHICH = {
     " UNION ALL SELECT conversation_id FROM tool_calls WHERE status IN ('failed', 'unknown'))",
     "slow": "id IN (SELECT conversation_id FROM sessions"
     " WHERE json_extract(metrics, '$.latency_ms.worst') >= :slow)",
+    "outcome": "json_extract(metadata, '$.outcome') = :outcome",
     "only_here": "(shipping <> 1 OR id IN (SELECT row_id FROM outbox WHERE operation = 'insert'"
     " UNION ALL SELECT row_id FROM set_aside WHERE operation = 'insert'))",
 }
+_WHICH_CALL = {
+    "call_since": "minute >= :call_since",
+    "call_until": "minute < :call_until",
+    "call_ended": "ended = :call_ended",
+    "call_cut": "turns_cut > 0",
+    "call_failure": "(json_extract(failures, '$.' || :call_failure) > 0 OR :call_failure = 'tool'"
+    " AND session_id IN (SELECT session_id FROM tool_calls WHERE status IN ('failed', 'unknown')))",
+    "call_version": "version = :call_version",
+    "call_flow": "flow = :call_flow",
+}
+_HAD_CALL = (
+    "id IN (SELECT conversation_id FROM sessions WHERE id IN"
+    " (SELECT session_id FROM call_figures WHERE {}))"
+)
 # Conversations that nobody has talked in yet come last. What fits is worked out once.
 _PAGE = """
     WITH fitting AS MATERIALIZED (
@@ -59,9 +81,16 @@ def read_listings(
         "match": " ".join(f'"{word}"*' for word in wanted.words) or None,
         "failed": wanted.failed or None,
         "slow": SLOW_MS if wanted.slow else None,
+        "outcome": wanted.outcome,
         "only_here": only_here or None,
     }
-    which = " AND ".join(sql for name, sql in _WHICH.items() if values[name] is not None) or "true"
+    tests = [sql for name, sql in _WHICH.items() if values[name] is not None]
+    if wanted.call != ANY_CALL:
+        of_call = _of_call(wanted.call)
+        values |= of_call
+        such = [sql for name, sql in _WHICH_CALL.items() if of_call[name] is not None]
+        tests.append(_HAD_CALL.format(" AND ".join(such)))
+    which = " AND ".join(tests) or "true"
     page = {"limit": max(0, limit), "offset": max(0, offset)}
     rows = connection.execute(_PAGE.format(which), values | page).fetchall()
     if rows or not offset:
@@ -84,6 +113,18 @@ def read_listings(
         ),
         total,
     )
+
+
+def _of_call(call: WantedCall) -> dict[str, Any]:
+    return {
+        "call_since": call.since and call.since.timestamp() // 60,
+        "call_until": call.until and call.until.timestamp() // 60,
+        "call_ended": call.ended,
+        "call_cut": call.cut or None,
+        "call_failure": call.failure,
+        "call_version": call.version,
+        "call_flow": call.flow,
+    }
 
 
 def _hits(

@@ -13,13 +13,17 @@ import sqlite3
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 from uuid import UUID
 
+from sonora_app.storage.figures import Figures, FiguresWanted
 from sonora_app.storage.files.files import LocalFiles
 from sonora_app.storage.journal import position_rows
 from sonora_app.storage.journal.connection import JournalConnection
 from sonora_app.storage.journal.erasure import Erasure
+from sonora_app.storage.journal.figures import read_figures
 from sonora_app.storage.journal.finding import read_listings
 from sonora_app.storage.journal.memory_rows import read_known, read_news
 from sonora_app.storage.journal.orphans import Orphans, find_orphans
@@ -30,6 +34,7 @@ from sonora_app.storage.journal.queries import (
     read_transcript,
     read_unshipped,
 )
+from sonora_app.storage.journal.report_rows import Reports
 from sonora_app.storage.journal.writes import write_record
 from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
@@ -40,6 +45,9 @@ from sonora_app.storage.store import NOTHING, Found, Known, Recall, Transcript
 from sonora_app.storage.tool_calls import ToolCall
 from sonora_app.storage.unwritten import Unwritten
 from sonora_app.storage.wanted import EVERY, Wanted
+
+_Result = TypeVar("_Result")
+_Args = TypeVarTuple("_Args")
 
 _LOOK_SECS = 0.05
 """How often to look whether a call of another process has ended that was asked to."""
@@ -59,6 +67,7 @@ class Journal:
         path: Its file.
         outbox: What waits to be shipped from it.
         erasure: Takes rows out of it for good.
+        reports: Which reports of calls are still to be sent.
         unwritten: What recording has for it that it did not take yet.
         files: What people sent, in the folder `files` beside it.
         memory_changes: Tells what is written of people to whoever follows them.
@@ -69,6 +78,7 @@ class Journal:
         self._connection = connection = JournalConnection(path)
         self.outbox = Outbox(path, connection.transact)
         self.erasure = Erasure(path, connection.transact, connection.in_turn)
+        self.reports = Reports(connection.transact)
         self.unwritten = Unwritten()
         self.files = LocalFiles(path.parent / "files")
         self.memory_changes = MemoryChanges(
@@ -167,12 +177,8 @@ class Journal:
         """See `Store.look_up`. It is on this machine, so there is no deadline to keep."""
         # First: what is written meanwhile is read.
         waiting = self.unwritten.conversations()
-        found = await self._connection.transact(
-            lambda connection: read_found(
-                connection, conversation_id, user_id, message_limit=message_limit, recall=recall
-            ),
-            write=False,
-        )
+        reading = partial(read_found, message_limit=message_limit, recall=recall)
+        found = await self._read(reading, conversation_id, user_id)
         if found.opening is not None and found.opening.conversation.id in waiting:
             return replace(found, opening=replace(found.opening, incomplete=True))
         return found
@@ -202,36 +208,25 @@ class Journal:
             async with asyncio.timeout(within_secs):
                 while True:
                     await asyncio.sleep(_LOOK_SECS)
-                    if await self._connection.transact(
-                        lambda connection: position_rows.has_ended(connection, former), write=False
-                    ):
+                    if await self._read(position_rows.has_ended, former):
                         break
         return True
 
     async def holder(self, conversation_id: UUID) -> UUID | None:
         """See `Store.holder`."""
-        return await self._connection.transact(
-            lambda connection: position_rows.read_holder(connection, str(conversation_id)),
-            write=False,
-        )
+        return await self._read(position_rows.read_holder, str(conversation_id))
 
     async def known(self, user_id: str, recall: Recall) -> Known:
         """See `Store.known`."""
-        return await self._connection.transact(
-            lambda connection: read_known(connection, user_id, recall), write=False
-        )
+        return await self._read(read_known, user_id, recall)
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
         """See `Store.transcript`. Deleted messages are left out."""
-        return await self._connection.transact(
-            lambda connection: read_transcript(connection, conversation_id), write=False
-        )
+        return await self._read(read_transcript, conversation_id)
 
     async def tool_calls(self, conversation_id: UUID, *, limit: int) -> tuple[ToolCall, ...]:
         """See `Store.tool_calls`."""
-        return await self._connection.transact(
-            lambda connection: read_tool_calls(connection, conversation_id, limit), write=False
-        )
+        return await self._read(read_tool_calls, conversation_id, limit)
 
     async def unshipped(self, conversation_id: UUID) -> frozenset[UUID]:
         """The ids of a conversation's rows that are kept nowhere else for sure.
@@ -239,17 +234,17 @@ class Journal:
         Raises:
             StorageError: They cannot be read.
         """
-        return await self._connection.transact(
-            lambda connection: read_unshipped(connection, conversation_id), write=False
-        )
+        return await self._read(read_unshipped, conversation_id)
 
     async def conversations(
         self, wanted: Wanted = EVERY, *, limit: int = 50, offset: int = 0, only_here: bool = False
     ) -> Listings:
         """See `Store.conversations`. `only_here`: those that are kept nowhere else for sure."""
-        return await self._connection.transact(
-            lambda each: read_listings(each, wanted, limit, offset, only_here), write=False
-        )
+        return await self._read(read_listings, wanted, limit, offset, only_here)
+
+    async def figures(self, wanted: FiguresWanted) -> Figures:
+        """See `Store.figures`."""
+        return await self._read(read_figures, wanted)
 
     async def set_owner(self, conversation_id: UUID, user_id: str | None) -> None:
         """Note whose a conversation is, as the store behind this one says. Nothing is shipped.
@@ -295,6 +290,11 @@ class Journal:
             await self.finish()
         await self.erasure.aclose()
         await self._connection.aclose()
+
+    async def _read(
+        self, query: Callable[[sqlite3.Connection, *_Args], _Result], *args: *_Args
+    ) -> _Result:
+        return await self._connection.transact(lambda rows: query(rows, *args), write=False)
 
     # What follows runs on the journal's thread.
 

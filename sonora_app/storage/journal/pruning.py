@@ -1,4 +1,4 @@
-"""Removes from the journal what is old and also stored in Supabase."""
+"""Removes from the journal what is old, also stored in Supabase, and no longer to be reported."""
 
 import sqlite3
 from datetime import datetime
@@ -20,12 +20,19 @@ _STORED = """
         AND transitions.shipping <> 1)
     AND NOT EXISTS (SELECT 1 FROM tool_calls WHERE tool_calls.{key} = {table}.id
         AND tool_calls.shipping <> 1)
+    AND NOT EXISTS (SELECT 1 FROM reports_due JOIN sessions AS call ON call.id = session_id
+        WHERE call.{call} = {table}.id AND due_at IS NOT NULL)
 """
 _OLD_CONVERSATIONS = f"""
     SELECT id FROM conversations
     WHERE max(updated_at, coalesce(last_message_at, updated_at)) < :before
     AND {
-    _STORED.format(table="conversations", conversation="conversations.id", key="conversation_id")
+    _STORED.format(
+        table="conversations",
+        conversation="conversations.id",
+        key="conversation_id",
+        call="conversation_id",
+    )
 }
     AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.conversation_id = conversations.id
         AND (sessions.ended_at IS NULL OR sessions.ended_at >= :before OR sessions.shipping <> 1))
@@ -35,7 +42,9 @@ _OLD_SESSIONS = f"""
     SELECT id FROM sessions
     WHERE ended_at < :before
     AND {
-    _STORED.format(table="sessions", conversation="sessions.conversation_id", key="session_id")
+    _STORED.format(
+        table="sessions", conversation="sessions.conversation_id", key="session_id", call="id"
+    )
 }
     AND EXISTS (SELECT 1 FROM sessions AS later
         WHERE later.conversation_id = sessions.conversation_id

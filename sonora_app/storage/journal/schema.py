@@ -3,7 +3,7 @@
 A released migration is never edited: a change comes as another migration.
 """
 
-from sonora_app.storage.journal import said
+from sonora_app.storage.journal import figures, report_rows, said
 
 # Timestamps are text of one width in UTC, so that their order as text is their order in time.
 # Columns that a record does not have, and only the journal uses:
@@ -266,6 +266,12 @@ _TOOL_CALLS = (
 # The words of what was said, to find it by. See said.py.
 _SAID = said.SCHEMA
 
+# Which reports of calls are still to be sent. See report_rows.py.
+_REPORTS = report_rows.SCHEMA
+
+# What is added up of many calls. See figures.py.
+_FIGURES = figures.SCHEMA
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
@@ -275,5 +281,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CLAIMS,
     _TOOL_CALLS,
     _SAID,
+    _REPORTS,
+    _FIGURES,
 )
 """The statements of each migration, the first migration first."""

@@ -43,7 +43,7 @@ from sonora_app.wording.translation import worded
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-REQUIRED_SCHEMA = 8
+REQUIRED_SCHEMA = 9
 """The version of the project's schema that this code needs; later ones serve as well."""
 
 _PAGE = 1_000

@@ -8,7 +8,14 @@ from sonora_app.storage.records import Conversation, utc_now
 from sonora_app.storage.supabase.api import SupabaseApi
 from sonora_app.storage.supabase.errors import garbled
 from sonora_app.storage.supabase.rows import readable, rows_in, to_conversation
-from sonora_app.storage.wanted import LONGEST_CALL, SLOW_MS, Wanted, excerpt
+from sonora_app.storage.wanted import (
+    ANY_CALL,
+    LONGEST_CALL,
+    SLOW_MS,
+    Wanted,
+    WantedCall,
+    excerpt,
+)
 
 
 async def read_listings(
@@ -27,6 +34,8 @@ async def read_listings(
         "words": list(wanted.words),
         "failed": wanted.failed,
         "slow": SLOW_MS if wanted.slow else None,
+        "outcome": wanted.outcome,
+        "call": _call(wanted.call) if wanted.call != ANY_CALL else None,
         "lately": (utc_now() - LONGEST_CALL).isoformat(),
     }
     values: dict[str, object] = {"wanted": asked, "row_limit": limit, "row_offset": offset}
@@ -44,6 +53,18 @@ async def read_listings(
         )
     except (ValueError, KeyError, TypeError):
         raise garbled() from None
+
+
+def _call(call: WantedCall) -> dict[str, object]:
+    return {
+        "since": call.since and call.since.isoformat(),
+        "until": call.until and call.until.isoformat(),
+        "ended": call.ended,
+        "cut": call.cut,
+        "failure": call.failure,
+        "version": call.version,
+        "flow": call.flow,
+    }
 
 
 def _listing(conversation: Conversation, row: dict[str, Any], wanted: Wanted) -> Listing:

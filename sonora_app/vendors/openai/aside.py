@@ -12,12 +12,14 @@ class TokensAside:
 
     Attributes:
         prompt: Of the requests.
+        cached: Those of the requests that the vendor had in its cache.
         completion: Of the answers.
     """
 
     def __init__(self) -> None:
         """Count from nothing."""
         self.prompt = 0
+        self.cached = 0
         self.completion = 0
 
     async def count(self, response: httpx.Response) -> None:
@@ -32,4 +34,5 @@ class TokensAside:
         used = usage_of(answer.get("usage")) if isinstance(answer, dict) else None  # pyright: ignore
         if used is not None:
             self.prompt += used["prompt_tokens"]
+            self.cached += used["prompt_tokens_details"]["cached_tokens"]
             self.completion += used["completion_tokens"]

@@ -15,6 +15,14 @@ export const NOTHING_WANTED: Wanted = {
   until: "",
   failed: false,
   slow: false,
+  outcome: "",
+  begun_since: "",
+  begun_until: "",
+  ended: "",
+  cut: false,
+  failure: "",
+  version: "",
+  flow: "",
 };
 
 /** The list of conversations, and what is wanted of it. */

@@ -149,6 +149,38 @@ function Search({ listed }: { listed: Listed }) {
             />
             <span>{words.conversations.slow}</span>
           </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={wanted.cut}
+              onChange={(event) => filter({ cut: event.currentTarget.checked })}
+            />
+            <span>{words.conversations.cut}</span>
+          </label>
+          <label class="field">
+            <span>{words.conversations.ended}</span>
+            <select
+              value={wanted.ended}
+              onChange={(event) => filter({ ended: event.currentTarget.value })}
+            >
+              <option value="">{words.conversations.anyStatus}</option>
+              {Object.entries(words.trace.ends).map(([reason, told]) => (
+                <option key={reason} value={reason}>
+                  {told}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="field">
+            <span>{words.conversations.outcome}</span>
+            <input
+              type="text"
+              maxLength={40}
+              value={wanted.outcome}
+              onChange={(event) => filter({ outcome: event.currentTarget.value })}
+            />
+          </label>
+          <Behind wanted={wanted} />
           {set > 0 && (
             <button
               type="button"
@@ -162,6 +194,20 @@ function Search({ listed }: { listed: Listed }) {
       </details>
     </search>
   );
+}
+
+/** Of which calls the conversations are, where a figure led here. */
+function Behind({ wanted }: { wanted: Listed["wanted"] }) {
+  const words = useWords();
+  const { begun_since, begun_until, failure, version, flow } = wanted;
+  const told = [
+    (begun_since || begun_until) &&
+      `${words.figures.calls}: ${begun_since.slice(0, 10)} – ${begun_until.slice(0, 10)}`,
+    failure && (words.figures.failures[failure] ?? failure),
+    version && `${words.figures.grouped.version}: ${version}`,
+    flow && `${words.figures.grouped.flow}: ${flow}`,
+  ].filter(Boolean);
+  return told.length > 0 ? <p class="hint">{told.join(" · ")}</p> : null;
 }
 
 /** Which of them are shown, and how many there are. */

@@ -1,8 +1,17 @@
 import { useWords } from "../words";
 
-export type View = "talk" | "conversations" | "flow" | "memories" | "knowledge" | "latency" | "health";
+const ALL = [
+  "talk",
+  "conversations",
+  "flow",
+  "memories",
+  "knowledge",
+  "latency",
+  "figures",
+  "health",
+] as const;
 
-const ALL: View[] = ["talk", "conversations", "flow", "memories", "knowledge", "latency", "health"];
+export type View = (typeof ALL)[number];
 
 interface Props {
   view: View;

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { Asked, Flow, StoredMessage, StoredSession, StoredToolCall, Transcript } from "../api";
+import type { Asked, Flow, KeptCost, StoredMessage, StoredSession, StoredToolCall, Transcript } from "../api";
 import { addressOf } from "../place";
 import { goesOn, type Happening, happenings, latencyOf, turnsOf } from "../state/trace";
 import { useWords, type Words } from "../words";
@@ -92,6 +92,7 @@ function Outline({ transcript, language }: { transcript: Transcript; language: s
         : words.trace.unknown,
     ],
     [words.trace.tokens, tokens(sum("prompt_tokens"), sum("completion_tokens"), words, language)],
+    [words.trace.cost, cost(sessions.map((each) => each.metrics.cost), words, language)],
     [words.trace.topics, Array.isArray(topics) && topics.length ? topics.join(", ") : null],
     [
       words.trace.outcome,
@@ -125,6 +126,28 @@ function tokens(
 ): string {
   if (typeof read !== "number" || typeof written !== "number") return words.trace.unknown;
   return words.trace.read(read.toLocaleString(language), written.toLocaleString(language));
+}
+
+/** What calls cost: what is not known is said, and never counted as nothing. */
+export function cost(
+  costs: (KeptCost | undefined)[],
+  words: Words,
+  language: string,
+): string {
+  const told = costs.flatMap((each) => each ?? []);
+  const [first] = told;
+  if (!first || told.some((each) => each.currency !== first.currency)) return words.trace.unknown;
+  const amount = told
+    .reduce((all, each) => all + each.known, 0)
+    .toLocaleString(language, {
+      style: "currency",
+      currency: first.currency,
+      maximumFractionDigits: 4,
+    });
+  const parts = told.flatMap((each) => each.not_known.map(({ part }) => words.trace.parts[part]));
+  if (told.length < costs.length) parts.push(words.trace.otherCalls);
+  if (parts.length === 0) return amount;
+  return words.trace.atLeast(amount, [...new Set(parts)].join(", "));
 }
 
 interface CallProps {
@@ -161,6 +184,9 @@ function CallLine({ session, number, language }: CallProps) {
           </span>
         )}
         <span>{tokens(metrics.prompt_tokens, metrics.completion_tokens, words, language)}</span>
+        <span>
+          {words.trace.cost}: {cost([metrics.cost], words, language)}
+        </span>
         <span>Sonora {session.app_version}</span>
       </p>
     </li>

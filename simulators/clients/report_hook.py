@@ -1,0 +1,49 @@
+"""Somebody who takes reports of calls."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+SECRET = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
+
+
+class Hook:
+    """A server on loopback that takes what is sent to it.
+
+    Attributes:
+        url: Where to send it.
+        statuses: What it answers first; then 204.
+        came: What was sent, with its headers.
+        taken: Set once it answered 204.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.statuses: list[int] = []
+        self.came: list[tuple[Mapping[str, str], bytes]] = []
+        self.taken = asyncio.Event()
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.came.append((request.headers, await request.read()))
+        status = self.statuses.pop(0) if self.statuses else 204
+        if status == 204:
+            self.taken.set()
+        return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+
+@asynccontextmanager
+async def report_hook() -> AsyncGenerator[Hook]:
+    """A hook that is there for a while."""
+    hook = Hook()
+    site = web.Application()
+    site.router.add_post("/{path:.*}", hook.take)
+    runner = web.AppRunner(site, shutdown_timeout=0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        hook.url = f"http://127.0.0.1:{runner.addresses[0][1]}/reports"
+        yield hook
+    finally:
+        await runner.cleanup()
