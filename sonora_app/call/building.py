@@ -7,6 +7,7 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 
+from sonora_app.call.asking import Asking
 from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
@@ -115,6 +116,8 @@ def _watched_session(
 ) -> Session:
     """A call with what follows its turns and keeps them."""
     read_ahead(call)
+    if call.settings.is_local and call.settings.prompts_kept:
+        Asking(call, store.requests, conversations=call.settings.prompts_kept)
     (limits, aggregators, waits, metrics), failures = watched, Failures(call)
     turns = TurnWatcher(
         call, limits, failures, aggregators=aggregators, waits=waits, log=TurnLog(metrics)

@@ -48,11 +48,11 @@ def _first_request(
     state = call.driver.state
     back = fitting_lines.told_on_return(call.lines, opened, memory=call.memory.told_now)
     told = [*opened.history, *back]
-    messages: list[Any] = [*told, *tasks_of(entered, state)]
+    messages: list[Any] = [*told, *tasks_of(call.driver, entered, state)]
     if entered != _GREETS:
         return entered, messages
-    node = next_node(_GREETS, "greeting_finished")
+    node = next_node(call.driver, _GREETS, "greeting_finished")
     greeting = fitting_lines.greeting(call.lines, opened)
     greeted = {"role": "assistant", "content": greeting}
-    tasks = tasks_of(node, state) if node is not None else []
+    tasks = tasks_of(call.driver, node, state) if node is not None else []
     return node, cast(list[Any], [*messages, greeted, *tasks])

@@ -9,8 +9,10 @@ from uuid import UUID
 
 import typer
 
+from sonora_app.commands.labelling import label as label_conversation
 from sonora_app.commands.listing import (
     Failed,
+    Labelled,
     OfUser,
     Search,
     Since,
@@ -20,7 +22,7 @@ from sonora_app.commands.listing import (
     listing_data,
     listing_table,
 )
-from sonora_app.commands.naming import NEWEST, ConversationId, named, whole_id
+from sonora_app.commands.naming import ConversationId, find, no_such_conversation
 from sonora_app.commands.options import AsJson, FormatJson, OutputFile
 from sonora_app.commands.output import (
     SonoraGroup,
@@ -34,16 +36,16 @@ from sonora_app.commands.output import (
 )
 from sonora_app.commands.readable import as_markdown, as_transcript, local_time
 from sonora_app.commands.stores import opened, removable, warn_partial
-from sonora_app.errors import NotFoundError
 from sonora_app.settings import load_settings
 from sonora_app.storage import removal
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.labels import standing
 from sonora_app.storage.merged_reads import read_listings, read_transcript
 from sonora_app.storage.records import utc_now
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
-from sonora_app.storage.wanted import EVERY, Wanted
-from sonora_app.wording.translation import say, worded
+from sonora_app.storage.wanted import Wanted
+from sonora_app.wording.translation import say
 
 _Result = TypeVar("_Result")
 
@@ -74,12 +76,13 @@ def list_conversations(
     search: Search = "",
     failed: Failed = False,
     slow: Slow = False,
+    label: Labelled = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 50,
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
     first, last = (each and each.astimezone() for each in (since, until))
-    wanted = Wanted(user, status, first, last, search, failed, slow)
+    wanted = Wanted(user, status, first, last, search, failed, slow, label=label)
     listings = _read(
         lambda journal, api: read_listings(
             journal, api, wanted, limit=limit, on_partial=warn_partial
@@ -134,6 +137,11 @@ def export(
         deliver(as_markdown(transcript), output)
 
 
+app.command("label", help=say("Label a conversation, a call or a turn; or take a label away."))(
+    label_conversation
+)
+
+
 @app.command(help=say("Delete a conversation for good, from the journal and from Supabase."))
 def delete(
     name: ConversationId,
@@ -145,10 +153,10 @@ def delete(
     async def deleting() -> UUID:
         async with removable(load_settings()) as stores:
             with waiting(say("Reading")):
-                conversation_id = await _find(stores.journal, stores.api, name)
+                conversation_id = await find(stores.journal, stores.api, name)
                 messages = await removal.count_messages(stores, conversation_id)
             if messages is None:
-                raise _no_such_conversation(conversation_id)
+                raise no_such_conversation(conversation_id)
             question = (
                 say("Delete {id} with its one message?", id=conversation_id)
                 if messages == 1
@@ -230,33 +238,19 @@ def transcript_data(transcript: Transcript) -> dict[str, Any]:
         "messages": [message.model_dump(mode="json") for message in transcript.messages],
         "transitions": [step.model_dump(mode="json") for step in transcript.transitions],
         "tool_calls": [each.model_dump(mode="json") for each in transcript.tool_calls],
+        "labels": [each.model_dump(mode="json") for each in standing(transcript.labels)],
     }
 
 
 def _transcript(name: str) -> Transcript:
     async def reading(journal: Journal | None, api: SupabaseApi | None) -> Transcript:
-        conversation_id = await _find(journal, api, name)
+        conversation_id = await find(journal, api, name)
         transcript = await read_transcript(journal, api, conversation_id, on_partial=warn_partial)
         if transcript is None:
-            raise _no_such_conversation(conversation_id)
+            raise no_such_conversation(conversation_id)
         return transcript
 
     return _read(reading)
-
-
-async def _find(journal: Journal | None, api: SupabaseApi | None, name: str) -> UUID:
-    """The conversation that a name means. One that is named by its whole id need not be there."""
-    if (conversation_id := whole_id(name)) is not None:
-        return conversation_id
-    newest = await read_listings(journal, api, EVERY, limit=NEWEST, on_partial=warn_partial)
-    return named(newest, name)
-
-
-def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
-    return NotFoundError(
-        worded("There is no conversation {id}.", id=conversation_id),
-        hint=worded("`sonora conversations list` shows which there are."),
-    )
 
 
 def _read(read: Callable[[Journal | None, SupabaseApi | None], Awaitable[_Result]]) -> _Result:

@@ -66,6 +66,10 @@ Failed = Annotated[
 Slow = Annotated[
     bool, typer.Option("--slow", help=say("Only those where an answer took two seconds or longer."))
 ]
+Labelled = Annotated[
+    str,
+    typer.Option("--label", help=say("Only those with this label, at whichever call or turn.")),
+]
 
 _WIDE = 100
 """From how many columns a list has the users too."""
@@ -74,13 +78,15 @@ _WIDE = 100
 def listing_data(listing: Listing) -> dict[str, Any]:
     """A conversation as the data of a list: its fields, how many messages it has, and how it fits.
 
-    `calling` is whether a call goes on in it; `hit` is where the words stand that were looked for.
+    `labels` are those of its calls and turns, too. `calling` is whether a call goes on in it; `hit`
+    is where the words stand that were looked for.
     """
     hit = listing.hit
     return {
         **listing.conversation.model_dump(mode="json"),
         "messages": listing.messages,
         "calling": listing.calling,
+        "labels": list(listing.labels),
         "hit": hit and {"message_id": hit.message_id and str(hit.message_id), "words": hit.words},
     }
 

@@ -22,7 +22,7 @@ from sonora_app.commands.output import (
     waiting,
 )
 from sonora_app.commands.readable import local_time
-from sonora_app.commands.stores import opened, warn_partial
+from sonora_app.commands.stores import opened, tell_waiting, warn_partial, writable
 from sonora_app.memories import owner
 from sonora_app.memories.facts import MAX_CONTENT_CHARS, end_of_day, last_day
 from sonora_app.settings import load_settings
@@ -122,7 +122,7 @@ def add(
     async def adding() -> Memory | None:
         async with _kept() as kept:
             memory = await owner.add(kept, user, text, kind="command", until=ends)
-            _tell_waiting(kept)
+            tell_waiting(kept.api)
             return memory
 
     memory = asyncio.run(adding())
@@ -151,7 +151,7 @@ def forget(
         async with _kept() as kept:
             await owner.forget(kept, user, memory_id)
             await kept.journal.erasure.leave_no_byte()
-            _tell_waiting(kept)
+            tell_waiting(kept.api)
 
     asyncio.run(forgetting())
     if json_output:
@@ -190,25 +190,8 @@ async def _known(user: str, *, past: bool) -> Known:
 @asynccontextmanager
 async def _kept() -> AsyncGenerator[_Kept]:
     """The stores of this installation, to write to. The journal is begun where there is none."""
-    settings = load_settings()
-    api = await SupabaseApi.connect(settings) if settings.uses_supabase else None
-    try:
-        journal = await Journal.connect(settings.journal_path, outbox=settings.uses_supabase)
-        try:
-            yield _Kept(journal, api)
-        finally:
-            await journal.aclose()
-    finally:
-        if api is not None:
-            await api.aclose()
-
-
-def _tell_waiting(kept: _Kept) -> None:
-    if kept.api is not None:
-        typer.echo(
-            say("It waits here to be brought to Supabase: by a bot that runs, or `sonora sync`."),
-            err=True,
-        )
+    async with writable(load_settings()) as (journal, api):
+        yield _Kept(journal, api)
 
 
 def _table(memories: tuple[Memory, ...]) -> Table:

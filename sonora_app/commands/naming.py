@@ -7,11 +7,15 @@ from uuid import UUID
 import typer
 
 from sonora_app.commands.output import plain
+from sonora_app.commands.stores import warn_partial
 from sonora_app.errors import NotFoundError, SonoraError
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.known_calls import KnownCall
 from sonora_app.storage.listing import Listing, short_id
+from sonora_app.storage.merged_reads import read_listings
+from sonora_app.storage.supabase.api import SupabaseApi
+from sonora_app.storage.wanted import EVERY
 from sonora_app.wording.translation import say, worded
 
 NEWEST = 1_000
@@ -82,6 +86,27 @@ def named_call(calls: tuple[KnownCall, ...], name: str) -> KnownCall | None:
         )
     of_conversation = (each for each in calls if _fits(str(each.conversation_id), name))
     return next(iter(fitting.values()), None) or next(of_conversation, None)
+
+
+async def find(journal: Journal | None, api: SupabaseApi | None, name: str) -> UUID:
+    """The conversation that a name means. One that is named by its whole id need not be there.
+
+    Raises:
+        NotFoundError: There is none of that name, or more than one.
+        StorageError: The stores cannot be read.
+    """
+    if (conversation_id := whole_id(name)) is not None:
+        return conversation_id
+    newest = await read_listings(journal, api, EVERY, limit=NEWEST, on_partial=warn_partial)
+    return named(newest, name)
+
+
+def no_such_conversation(conversation_id: UUID) -> NotFoundError:
+    """What to raise where there is none of this id."""
+    return NotFoundError(
+        worded("There is no conversation {id}.", id=conversation_id),
+        hint=worded("`sonora conversations list` shows which there are."),
+    )
 
 
 def _fits(conversation_id: str, piece: str) -> bool:

@@ -1,7 +1,7 @@
 """A conversation as a person reads it: in a terminal, or as Markdown."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TypeAlias, cast
 
@@ -12,8 +12,8 @@ from sonora_app.knowledge.records import Document, Findings
 from sonora_app.reports.cost import Cost
 from sonora_app.reports.report import cost_in
 from sonora_app.storage.files.kept_file import KeptFile
+from sonora_app.storage.labels import standing
 from sonora_app.storage.records import (
-    Conversation,
     JsonObject,
     Message,
     Modality,
@@ -45,7 +45,7 @@ def as_transcript(transcript: Transcript) -> Text:
     conversation = transcript.conversation
     text = Text()
     text.append(plain(conversation.title or say("A conversation without a title")), style="bold")
-    for name, value in _facts(conversation):
+    for name, value in _facts(transcript):
         text.append(f"\n{name}: ", style="dim").append(plain(value))
     calls = 0
     for entry in _timeline(transcript):
@@ -54,6 +54,8 @@ def as_transcript(transcript: Transcript) -> Text:
             text.append(
                 f"\n\n{say('Call {number}', number=calls)} · {_call(entry)}\n", style="bold cyan"
             )
+            for label in _labels(transcript, call=entry):
+                text.append(f"{say('Label')}: {plain(label)}\n", style="yellow")
         elif isinstance(entry, Transition):
             text.append(f"\n{_clock(entry.created_at)}  ", style="dim")
             text.append(f"{'':8}  → {plain(entry.to_node)}  ", style="magenta")
@@ -68,6 +70,9 @@ def as_transcript(transcript: Transcript) -> Text:
             text.append(_indented(plain(entry.content or "")))
             if marks := _marks(entry):
                 text.append(f" ({', '.join(marks)})", style="yellow")
+            for label in _labels(transcript, turn=entry):
+                text.append(f"\n{'':{_INDENT}}{say('Label')}: ", style="yellow")
+                text.append(_indented(plain(label)), style="yellow")
     return text
 
 
@@ -75,12 +80,13 @@ def as_markdown(transcript: Transcript) -> str:
     """A transcript as Markdown, with everything that was said shown as it was said."""
     conversation = transcript.conversation
     lines = [f"# {_escaped(conversation.title or say('A conversation without a title'))}", ""]
-    lines += [f"- {name}: {_escaped(value)}" for name, value in _facts(conversation)]
+    lines += [f"- {name}: {_escaped(value)}" for name, value in _facts(transcript)]
     calls = 0
     for entry in _timeline(transcript):
         if isinstance(entry, Session):
             calls += 1
             lines += ["", f"## {say('Call {number}', number=calls)}", "", _escaped(_call(entry))]
+            lines += _noted(_labels(transcript, call=entry))
         elif isinstance(entry, Transition):
             by = say("by {trigger}", trigger=entry.trigger)
             step = f"{entry.from_node} → {entry.to_node}, {by}"
@@ -95,6 +101,7 @@ def as_markdown(transcript: Transcript) -> str:
                 f"**{_escaped(_speaker(entry))}** ({_clock(entry.created_at)}{marks})",
                 "",
                 *_quoted(entry.content or ""),
+                *_noted(_labels(transcript, turn=entry)),
             ]
     return "\n".join(lines) + "\n"
 
@@ -120,7 +127,22 @@ def _timeline(transcript: Transcript) -> list[Entry]:
     return sorted((*transcript.sessions, *transcript.transitions, *said_and_done), key=order)
 
 
-def _facts(conversation: Conversation) -> Iterator[tuple[str, str]]:
+def _labels(
+    transcript: Transcript, *, call: Session | None = None, turn: Message | None = None
+) -> Iterator[str]:
+    """The labels with their notes of a call, of a turn, or of the conversation as a whole."""
+    for label in standing(transcript.labels):
+        at = (label.message_id, None if label.message_id else label.session_id)
+        if at == (turn and turn.id, call and call.id):
+            yield f"{label.name} · {label.note}" if label.note else label.name
+
+
+def _noted(labels: Iterable[str]) -> list[str]:
+    return [line for each in labels for line in ("", f"*{say('Label')}: {_escaped(each)}*")]
+
+
+def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
+    conversation = transcript.conversation
     yield say("Conversation"), str(conversation.id)
     if conversation.user_id:
         yield say("User"), conversation.user_id
@@ -133,6 +155,8 @@ def _facts(conversation: Conversation) -> Iterator[tuple[str, str]]:
         yield say("Topics"), _listed(topics)
     if outcome := conversation.metadata.get("outcome"):
         yield say("Outcome"), str(outcome)
+    if labels := list(_labels(transcript)):
+        yield say("Labels"), "; ".join(labels)
     yield say("Times"), f"{conversation.created_at.astimezone():%Z (UTC%z)}"
 
 

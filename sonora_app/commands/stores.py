@@ -40,6 +40,23 @@ async def opened(
         yield journal, api
 
 
+@asynccontextmanager
+async def writable(settings: Settings) -> AsyncGenerator[tuple[Journal, SupabaseApi | None]]:
+    """The journal, to write to, begun where there is none; and the project, to read from.
+
+    Raises:
+        StorageError: The journal cannot be opened.
+        SettingsError: Supabase is set by half, or not as it can be used.
+    """
+    async with AsyncExitStack() as stack:
+        api = await SupabaseApi.connect(settings) if settings.uses_supabase else None
+        if api is not None:
+            stack.push_async_callback(api.aclose)
+        journal = await Journal.connect(settings.journal_path, outbox=settings.uses_supabase)
+        stack.push_async_callback(journal.aclose)
+        yield journal, api
+
+
 async def check_schema(api: SupabaseApi) -> None:
     """Refuse to work with a project that lacks what this version of Sonora needs.
 
@@ -68,6 +85,15 @@ async def removable(settings: Settings) -> AsyncGenerator[removal.Stores]:
                     hint=error.hint or worded("Run it again when Supabase can be reached."),
                 ) from None
         yield removal.Stores(journal, api, timedelta(seconds=settings.longest_call_secs))
+
+
+def tell_waiting(api: SupabaseApi | None) -> None:
+    """Tell on stderr how what was written comes to Supabase, where there is one."""
+    if api is not None:
+        typer.echo(
+            say("It waits here to be brought to Supabase: by a bot that runs, or `sonora sync`."),
+            err=True,
+        )
 
 
 def warn_partial(error: SupabaseError) -> None:

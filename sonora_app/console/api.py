@@ -18,8 +18,10 @@ from sonora_app.console.files import add_files
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
 from sonora_app.console.knowledge import Searching, add_knowledge
+from sonora_app.console.labels import add_labels
 from sonora_app.console.memories import add_memories
 from sonora_app.console.parts import add_parts, parts_data
+from sonora_app.console.requests import add_requests
 from sonora_app.doctor.checks import CheckState, run_checks
 from sonora_app.errors import (
     ErrorCode,
@@ -30,7 +32,9 @@ from sonora_app.errors import (
     without_paths,
 )
 from sonora_app.flow.check import check_flows
+from sonora_app.flow.edited import edited_flow
 from sonora_app.flow.picture.diagram import load_graph, with_tools
+from sonora_app.flow.told import told_at_nodes
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store
@@ -56,11 +60,13 @@ def build_api(
             check_flows()
             from flows import handlers
 
+            edited_flow.take_up(handlers)
             graph = with_tools(load_graph(handlers), tools_of_nodes(settings))
+            told = told_at_nodes(handlers)
         except SettingsError as error:
             message = without_paths(error.said_in(language))
             return _answer({"code": error.code, "message": message}, 500)
-        return _answer(flow_data(graph, language))
+        return _answer(flow_data(graph, told, language))
 
     @api.get("/health")
     async def health(language: Language = Language.EN) -> JSONResponse:
@@ -68,6 +74,8 @@ def build_api(
 
     add_parts(api, settings)
     add_conversations(api, settings, store)
+    add_labels(api, store)
+    add_requests(api, store)
     add_files(api, store)
     add_memories(api, store)
     add_knowledge(api, settings, search)

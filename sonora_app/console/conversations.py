@@ -11,17 +11,16 @@ from starlette.responses import JSONResponse
 from sonora_app.commands.conversations import transcript_data
 from sonora_app.commands.figures import figures_data, figures_wanted
 from sonora_app.commands.listing import listing_data
+from sonora_app.commands.naming import no_such_conversation
 from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
 from sonora_app.console.guard import HEADERS
-from sonora_app.errors import NotFoundError
 from sonora_app.settings import Settings
 from sonora_app.storage import removal
 from sonora_app.storage.figures import GroupedBy
 from sonora_app.storage.records import ConversationStatus, EndReason
 from sonora_app.storage.store import Store, Transcript
 from sonora_app.storage.wanted import Wanted, WantedCall
-from sonora_app.wording.translation import worded
 
 
 def _wanted_call(
@@ -47,12 +46,13 @@ def _wanted(
     text: Annotated[str, Query(max_length=200)] = "",
     failed: bool = False,
     slow: bool = False,
+    label: Annotated[str, Query(max_length=200)] = "",
     outcome: Annotated[str | None, Query(max_length=40)] = None,
     call: Annotated[WantedCall, Depends(_wanted_call)],
 ) -> Wanted:
     # A time without a zone is one of this machine's clock.
     first, last = (each and each.astimezone() for each in (since, until))
-    return Wanted(user_id, status, first, last, text, failed, slow, outcome, call)
+    return Wanted(user_id, status, first, last, text, failed, slow, outcome, call, label=label)
 
 
 def add_conversations(
@@ -78,11 +78,11 @@ def add_conversations(
 
     @api.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: UUID) -> JSONResponse:
-        return _answer(transcript_data(await _transcript(await store(), conversation_id)))
+        return _answer(transcript_data(await transcript_of(await store(), conversation_id)))
 
     @api.get("/conversations/{conversation_id}/markdown")
     async def markdown(conversation_id: UUID) -> JSONResponse:
-        transcript = await _transcript(await store(), conversation_id)
+        transcript = await transcript_of(await store(), conversation_id)
         return _answer({"markdown": as_markdown(transcript)})
 
     @api.delete("/conversations/{conversation_id}")
@@ -90,7 +90,7 @@ def add_conversations(
         # Connections of its own: while it works, it keeps the bot from shipping.
         async with removable(settings) as stores:
             if await removal.count_messages(stores, conversation_id) is None:
-                raise _no_such_conversation(conversation_id)
+                raise no_such_conversation(conversation_id)
             await removal.delete(stores, conversation_id)
         return _answer({"deleted": str(conversation_id)})
 
@@ -107,15 +107,17 @@ def add_conversations(
     del conversations, conversation, markdown, delete, figures
 
 
-async def _transcript(store: Store, conversation_id: UUID) -> Transcript:
+async def transcript_of(store: Store, conversation_id: UUID) -> Transcript:
+    """All that is kept of a conversation.
+
+    Raises:
+        NotFoundError: There is no such conversation.
+        StorageError: It cannot be read.
+    """
     transcript = await store.transcript(conversation_id)
     if transcript is None:
-        raise _no_such_conversation(conversation_id)
+        raise no_such_conversation(conversation_id)
     return transcript
-
-
-def _no_such_conversation(conversation_id: UUID) -> NotFoundError:
-    return NotFoundError(worded("There is no conversation {id}.", id=conversation_id))
 
 
 def _answer(data: object) -> JSONResponse:

@@ -7,21 +7,21 @@ from typing import Any
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.processors.aggregators.llm_context import LLMContext
 
-from sonora_app.flow.driver import FlowDriver, load_flow_config
+from sonora_app.flow.driver import FlowDriver
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
-def next_node(node: str, function: str) -> str | None:
+def next_node(driver: FlowDriver, node: str, function: str) -> str | None:
     """Where `function` leads from `node`; None where that depends on what it gives."""
-    functions = load_flow_config().nodes[node].functions or []
+    functions = driver.config.nodes[node].functions or []
     leads = next((each.transition_to for each in functions if each.name == function), None)
     return leads if isinstance(leads, str) else None
 
 
-def tasks_of(node: str, state: Mapping[str, Any]) -> list[dict[str, str]]:
+def tasks_of(driver: FlowDriver, node: str, state: Mapping[str, Any]) -> list[dict[str, str]]:
     """The instructions of a node as they stand in the context."""
-    tasks = load_flow_config().nodes[node].task_messages or []
+    tasks = driver.config.nodes[node].task_messages or []
     return [{"role": task.role, "content": _filled(task.content, state)} for task in tasks]
 
 
@@ -34,7 +34,7 @@ def request_at(driver: FlowDriver, node: str, messages: list[Any]) -> tuple[LLMC
         messages: The context's messages by then.
     """
     tools = ToolsSchema([each.to_function_schema() for each in driver.offered_to_model(node)])
-    role = load_flow_config().nodes[node].role_message
+    role = driver.config.nodes[node].role_message
     return LLMContext(messages, tools=tools), role and _filled(role, driver.state)
 
 

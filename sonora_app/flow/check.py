@@ -13,6 +13,7 @@ import yaml
 
 from sonora_app.errors import SettingsError
 from sonora_app.flow.lines import FLOWS_DIR
+from sonora_app.flow.places import Places
 from sonora_app.settings import Language
 from sonora_app.wording.translation import Worded, joined, worded
 
@@ -97,6 +98,7 @@ def _flow_mistakes(folder: Path) -> Iterator[Worded]:
         yield worded("{file} has the older JSON form of the Flows editor", file=name)
         return
     nodes = cast(_Tree, nodes)
+    places = Places(folder / "sonora.yaml", name)
     handlers = yield from _handlers(folder / "handlers.py")
     for key in tree.keys() - _FLOW_KEYS:
         yield worded("{file} has an unknown key {key}", file=name, key=key)
@@ -104,52 +106,58 @@ def _flow_mistakes(folder: Path) -> Iterator[Worded]:
         node = tree.get("initial_node")
         yield worded("the initial node {node} does not exist", node=node)
     shared = _list(tree.get("global_functions"))
-    for function in shared:
+    for number, function in enumerate(shared):
         for problem in _function_mistakes(function, nodes, handlers):
-            yield worded(
+            told = worded(
                 "global function {function} {problem}",
                 function=_name(function),
                 problem=problem,
             )
+            yield places.at(told, "global_functions", number)
     taken = [_name(function) for function in shared]
     for node, content in nodes.items():
-        yield from _node_mistakes(node, content, nodes, handlers, taken)
+        for told, *path in _node_mistakes(node, content, nodes, handlers, taken):
+            yield places.at(told, "nodes", node, *path)
 
 
 def _node_mistakes(
     node: str, content: object, nodes: _Tree, handlers: set[str] | None, taken: list[str]
-) -> Iterator[Worded]:
+) -> Iterator[tuple[Worded, *tuple[str | int, ...]]]:
+    """What is wrong with a node, and where in it."""
     if not isinstance(content, dict):
-        yield worded("node {node} is empty", node=node)
+        yield (worded("node {node} is empty", node=node),)
         return
     tree = cast(_Tree, content)
     for key in sorted(tree.keys() - _NODE_KEYS):
-        yield worded("node {node} has an unknown key {key}", node=node, key=key)
+        yield worded("node {node} has an unknown key {key}", node=node, key=key), key
     if not isinstance(tree.get("task_messages"), list):
-        yield worded("node {node} has no list of task_messages", node=node)
+        yield (worded("node {node} has no list of task_messages", node=node),)
     seen = [*taken]
-    for function in _list(tree.get("functions")):
+    for number, function in enumerate(_list(tree.get("functions"))):
         name = _name(function)
         problems = [*_function_mistakes(function, nodes, handlers)]
         if name in seen:
             problems.append(worded("is there twice"))
         seen.append(name)
         for problem in problems:
-            yield worded(
+            told = worded(
                 "node {node}, function {function} {problem}",
                 node=node,
                 function=name,
                 problem=problem,
             )
-    for action in (*_list(tree.get("pre_actions")), *_list(tree.get("post_actions"))):
-        handler = action.get("handler")
-        if handlers is not None and handler and handler not in handlers:
-            yield worded(
-                "node {node}, action {action} has no handler {handler} in flows/handlers.py",
-                node=node,
-                action=action.get("type"),
-                handler=handler,
-            )
+            yield told, "functions", number
+    for key in ("pre_actions", "post_actions"):
+        for number, action in enumerate(_list(tree.get(key))):
+            handler = action.get("handler")
+            if handlers is not None and handler and handler not in handlers:
+                told = worded(
+                    "node {node}, action {action} has no handler {handler} in flows/handlers.py",
+                    node=node,
+                    action=action.get("type"),
+                    handler=handler,
+                )
+                yield told, key, number
 
 
 def _function_mistakes(

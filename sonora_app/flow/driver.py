@@ -99,9 +99,8 @@ def load_flow(handlers: ModuleType) -> Flow:
     Raises:
         SettingsError: The files of `flows/` have mistakes.
     """
-    config = load_flow_config()
     try:
-        return Flow(config, handlers=handlers)
+        return Flow(load_flow_config(), handlers=handlers)
     except FlowError as error:
         raise as_flow_error(error) from None
 
@@ -117,6 +116,7 @@ class FlowDriver:
         tools: More functions for the model, by the nodes that have them. They lead nowhere.
 
     Attributes:
+        config: The flow.
         moved: Told each step on entering the node, before the node's own actions run.
         abreast: Has the functions that the model calls at once answered once.
     """
@@ -132,7 +132,8 @@ class FlowDriver:
     ) -> None:
         """Join the flow to its handlers, for this call."""
         self._without = without
-        self._flow = Flow(config or load_flow_config(), handlers=handlers)
+        self.config = config or load_flow_config()
+        self._flow = Flow(self.config, handlers=handlers)
         self._manager = manager
         self.moved = Listeners[Move]("a step of the flow")
         self._functions: dict[str, dict[str, FlowsFunctionSchema]] = {}
@@ -142,15 +143,14 @@ class FlowDriver:
         self.abreast = FunctionsAbreast()
         for schema in self._everywhere:
             self._watch_function(schema, handlers)
-        for name in self._flow.config.nodes:
+        for name in self.config.nodes:
             self._watch(self._flow.node(name), handlers)
-            offered = self.offered_to_model(name)
-            offered += map(self.abreast.beside, tools.get(name, ()))
+            self.offered_to_model(name).extend(map(self.abreast.beside, tools.get(name, ())))
 
     @property
     def node(self) -> str:
         """The node the call is in."""
-        return self._manager.current_node or self._flow.config.initial_node
+        return self._manager.current_node or self.config.initial_node
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -159,7 +159,7 @@ class FlowDriver:
 
     def cases(self, function: str, *, prefix: str) -> frozenset[str]:
         """What follows `prefix` in the cases by which `function` leaves the present node."""
-        functions = self._flow.config.nodes[self.node].functions or []
+        functions = self.config.nodes[self.node].functions or []
         leads = next((each.transition_to for each in functions if each.name == function), None)
         cases = leads.cases if isinstance(leads, FlowConfig.Branch) else {}
         return frozenset(each.removeprefix(prefix) for each in cases if each.startswith(prefix))
@@ -189,7 +189,7 @@ class FlowDriver:
 
     def instructions_in(self, messages: Sequence[LLMContextMessage]) -> list[LLMContextMessage]:
         """Those of a context's `messages` that tell the model what to do in the present node."""
-        instructions = self._flow.config.nodes[self.node].task_messages or []
+        instructions = self.config.nodes[self.node].task_messages or []
         newest_first = list(reversed(messages))
         found = (
             next((each for each in newest_first if _is_from(each, told.role, told.content)), None)
@@ -275,10 +275,9 @@ class FlowDriver:
 
     def _noting(self, schema: FlowsFunctionSchema, handler: _Handler) -> _Handler:
         async def noted(args: FlowArgs, manager: FlowManager) -> ConsolidatedFunctionResult:
-            cause = self.cause
-            if self._event is None:
+            cause, by_model = self.cause, self._event is None
+            if by_model:
                 args = usable(args, schema.properties)
-            by_model = self._event is None
             try:
                 with self.abreast.running():
                     result, node = await handler(args, manager)
@@ -313,6 +312,7 @@ def _is_from(message: LLMContextMessage, role: str, template: str) -> bool:
     """Whether `message` is `template` with its placeholders filled in."""
     fields = cast(Mapping[str, Any], message if isinstance(message, dict) else {})
     content = fields.get("content")
+    if fields.get("role") != role or not isinstance(content, str):
+        return False
     filled = ".*?".join(map(re.escape, _PLACEHOLDER.split(template.strip())))
-    is_text = fields.get("role") == role and isinstance(content, str)
-    return is_text and re.fullmatch(filled, str(content).strip(), re.DOTALL) is not None
+    return re.fullmatch(filled, content.strip(), re.DOTALL) is not None

@@ -33,7 +33,7 @@ class Lines:
     def __init__(self, language: Language) -> None:
         """Read the language's file, once per process."""
         self.language = language
-        self._tree = _read(language)
+        self._tree = read_lines(language)
 
     def text(self, key: str, facts: Mapping[str, str | None] | None = None) -> str:
         """The line at `key` (dots walk into the file), with its facts filled in.
@@ -99,7 +99,12 @@ _SPANS: tuple[tuple[timedelta, str], ...] = (
 
 
 @cache
-def _read(language: Language) -> Mapping[str, Any]:
+def read_lines(language: Language) -> Mapping[str, Any]:
+    """The lines of a language, read once.
+
+    Raises:
+        SettingsError: They cannot be read.
+    """
     path = FLOWS_DIR / "lines" / f"{language}.yaml"
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -58,7 +58,7 @@ class TakesSoManyCalls:
             asked, receive = await _json(receive)
             wish = _wish(asked.get("body"))
             if refusal := self._calls.refusal(wish):
-                await _busy(refusal, scope)(scope, receive, send)
+                await busy(refusal, scope)(scope, receive, send)
                 return
             send = self._noting(wish, send)
         await self._app(scope, receive, send)
@@ -76,7 +76,7 @@ class TakesSoManyCalls:
             if offer.get("pc_id"):
                 # For a connection that there is, by what it says itself.
                 refusal = None
-            await (self._app if refusal is None else _busy(refusal, scope))(scope, receive, send)
+            await (self._app if refusal is None else busy(refusal, scope))(scope, receive, send)
 
     def _noting(self, wish: UUID | Wish, send: Send) -> Send:
         """Sends the answer to `/start`, and notes which session is for whom who comes back."""
@@ -96,7 +96,8 @@ class TakesSoManyCalls:
         return noted
 
 
-def _busy(refusal: Refusal, scope: Scope) -> JSONResponse:
+def busy(refusal: Refusal, scope: Scope) -> JSONResponse:
+    """The answer to who is refused, in the language that the request asks for."""
     language = preferred(Headers(scope=scope).get("accept-language", ""))
     message = in_language(refusal.message, language)
     return JSONResponse(

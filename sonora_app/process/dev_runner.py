@@ -20,6 +20,7 @@ from sonora_app.errors import SettingsError
 from sonora_app.flow.check import check_flows
 from sonora_app.process.admission import TakesSoManyCalls
 from sonora_app.process.calls import calls
+from sonora_app.process.edited_flow import TakesUpFlow
 from sonora_app.process.knowledge import close_process_search, process_search
 from sonora_app.process.mcp import close_servers, connect_servers
 from sonora_app.process.stopping import end_calls_when_stopped
@@ -86,6 +87,8 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     _wrap_lifespan(runner.app, settings, warm_up)
     calls.limit = settings.call_limit
     runner.app.add_middleware(TakesSoManyCalls, calls=calls)
+    if settings.is_local:
+        runner.app.add_middleware(TakesUpFlow)
     runner.app.add_middleware(WaitsForWarmUp, warm_up=warm_up)
     add_console(
         runner.app,

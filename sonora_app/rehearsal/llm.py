@@ -17,7 +17,9 @@ from openai.types.chat.chat_completion_chunk import (
     ChoiceDeltaToolCall,
     ChoiceDeltaToolCallFunction,
 )
+from pipecat.frames.frames import Frame, LLMUpdateSettingsFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.types import is_given
 
@@ -60,12 +62,20 @@ class RehearsalLLMService(ForetellingLLMService):
             settings=OpenAILLMService.Settings(model=_MODEL),
         )
         self._lines = lines
+        self._instruction: str | None = None
         self._first_token_secs = first_token_secs
         self._between_tokens_secs = between_tokens_secs
 
     def set_lines(self, lines: Lines) -> None:
         """Speak another language from now on."""
         self._lines = lines
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Process a frame, and note what the flow tells the model."""
+        if isinstance(frame, LLMUpdateSettingsFrame) and frame.delta is not None:
+            told = frame.delta.system_instruction
+            self._instruction = told if isinstance(told, str) else self._instruction
+        await super().process_frame(frame, direction)
 
     async def get_chat_completions(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, context: LLMContext
@@ -77,6 +87,8 @@ class RehearsalLLMService(ForetellingLLMService):
         Args:
             context: Its messages and tools alone decide the answer.
         """
+        if self.on_asked is not None:
+            await self._tell_what_is_asked(context)
         turns = read_turns(context.get_messages())
         offered = _offered(context)
         ours = functions_of_flow()
@@ -87,6 +99,15 @@ class RehearsalLLMService(ForetellingLLMService):
             [tool for tool in offered if tool.name not in ours and tool.name != _CANCEL],
         )
         return self._stream(move, turns)
+
+    async def _tell_what_is_asked(self, context: LLMContext) -> None:
+        """Build the request that a model would get, as Pipecat does."""
+        asked = await self.get_llm_adapter().get_llm_invocation_params(
+            context,
+            system_instruction=self._instruction,
+            convert_developer_to_user=not self.supports_developer_role,
+        )
+        self.build_chat_completion_params(asked)
 
     async def run_inference(
         self,

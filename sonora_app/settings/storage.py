@@ -62,6 +62,13 @@ class StorageSettings(EnvironmentSettings):
         ge=0,
         description="How many days the journal keeps a call that is safely in Supabase.",
     )
+    prompts_kept: int = Field(
+        100,
+        validation_alias="SONORA_PROMPTS_KEPT",
+        ge=0,
+        description="Of how many of the latest conversations the journal keeps what the model was "
+        "asked, word for word, for the console. On your own machine only; never in Supabase.",
+    )
     log_unshipped: bool = Field(
         False,
         validation_alias="SONORA_LOG_UNSHIPPED",

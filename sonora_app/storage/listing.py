@@ -35,12 +35,14 @@ class Listing:
         messages: How many it has.
         calling: Whether it has a call without an end that may still go on.
         hit: Where the words stand that were looked for.
+        labels: What it is labelled with, its calls and its turns too: each name once.
     """
 
     conversation: Conversation
     messages: int
     calling: bool = False
     hit: Hit | None = None
+    labels: tuple[str, ...] = ()
 
 
 class Listings(tuple[Listing, ...]):

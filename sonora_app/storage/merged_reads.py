@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sonora_app.storage.figures import Figures, FiguresWanted, put_together
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.labels import in_both
 from sonora_app.storage.listing import Listing, Listings
 from sonora_app.storage.records import Message, Session, Transition
 from sonora_app.storage.store import Transcript
@@ -81,6 +82,7 @@ async def read_transcript(
                 key=lambda t: (t.started_at, t.id),
             )
         ),
+        labels=in_both((m for m in here.labels if m.id in only_here or m.removed_at), there.labels),
     )
 
 

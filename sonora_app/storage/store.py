@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sonora_app.storage.figures import Figures, FiguresWanted
 from sonora_app.storage.files.files import Files
+from sonora_app.storage.labels import Label
 from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
 from sonora_app.storage.positions import Standing
@@ -26,6 +27,7 @@ from sonora_app.storage.records import (
     StorageHealth,
     Transition,
 )
+from sonora_app.storage.requests import RequestKeeping
 from sonora_app.storage.tool_calls import ToolCall
 from sonora_app.storage.wanted import EVERY, Wanted
 
@@ -124,13 +126,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Transcript:
-    """Everything that is kept of a conversation, each part oldest first."""
+    """Everything that is kept of a conversation, each part oldest first.
+
+    Of `labels`, which are in no order, `labels.standing` gives those that were not taken away.
+    """
 
     conversation: Conversation
     sessions: tuple[Session, ...]
     messages: tuple[Message, ...]
     transitions: tuple[Transition, ...]
     tool_calls: tuple[ToolCall, ...] = ()
+    labels: tuple[Label, ...] = ()
 
 
 class Store(Protocol):
@@ -144,6 +150,11 @@ class Store(Protocol):
     @property
     def memory_changes(self) -> MemoryChanges:
         """Tells what is written here of people, by whomever in this process."""
+        ...
+
+    @property
+    def requests(self) -> RequestKeeping:
+        """What the model was asked, as far as this machine keeps it."""
         ...
 
     def recorder(
@@ -260,35 +271,19 @@ class Store(Protocol):
         ...
 
     async def holder(self, conversation_id: UUID) -> UUID | None:
-        """The call that holds a conversation, as far as is known at once; None is nobody.
-
-        Raises:
-            StorageError: It cannot be read.
-        """
+        """The call that holds a conversation, as far as is known at once; None is nobody."""
         ...
 
     async def known(self, user_id: str, recall: Recall) -> Known:
-        """Read what is remembered of a person.
-
-        Raises:
-            StorageError: It cannot be read.
-        """
+        """Read what is remembered of a person."""
         ...
 
     async def transcript(self, conversation_id: UUID) -> Transcript | None:
-        """Read all that is kept of a conversation, or None when there is no such conversation.
-
-        Raises:
-            StorageError: It cannot be read.
-        """
+        """Read all that is kept of a conversation, or None when there is no such conversation."""
         ...
 
     async def tool_calls(self, conversation_id: UUID, *, limit: int) -> tuple[ToolCall, ...]:
-        """The newest calls of tools of a conversation, oldest first.
-
-        Raises:
-            StorageError: They cannot be read.
-        """
+        """The newest calls of tools of a conversation, oldest first."""
         ...
 
     async def conversations(

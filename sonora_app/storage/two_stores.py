@@ -91,7 +91,7 @@ class MirroredStore:
         self._looking = asyncio.create_task(self._aside.run(self._holders.run()))
         self._file_shipper = FileShipper(journal.files.folder, journal, api)
         self._shipping_files = asyncio.create_task(self._aside.run(self._file_shipper.run()))
-        self.memory_changes = journal.memory_changes
+        self.memory_changes, self.requests = journal.memory_changes, journal.requests
         self.memory_changes.look_behind = self._memory_news
         self.files = MirroredFiles(journal.files, Bucket(api), self._aside)
         journal.unwritten.past = self._past

@@ -62,6 +62,7 @@ class Wanted:
         slow: Only those where an answer took `SLOW_MS` or longer. Known once a call has ended.
         outcome: Only those that came to this; None: all.
         call: Only those that had such a call.
+        label: Only those with this label; empty: all.
     """
 
     user_id: str | None = None
@@ -73,6 +74,7 @@ class Wanted:
     slow: bool = False
     outcome: str | None = None
     call: WantedCall = ANY_CALL
+    label: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:

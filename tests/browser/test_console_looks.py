@@ -128,6 +128,20 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         assert visit.errors == []
 
 
+async def label_a_turn(page: Page) -> None:
+    """Label a turn with the keyboard, and change it; the form stays open for the picture."""
+    first = page.locator(".trace .said .labels").first
+    await first.get_by_role("button", name="Etiquetar: Turno 1").press("Enter")
+    await page.keyboard.type("Mal  entendido")
+    await page.keyboard.press("Enter")
+    tag = first.get_by_role("button", name="Cambiar la etiqueta «mal entendido»: Turno 1")
+    await tag.click()
+    await page.get_by_label("Nota").fill("Dijo Oaxaca")
+    await page.get_by_role("button", name="Guardar").click()
+    await expect(first).to_contain_text("Dijo Oaxaca")
+    await tag.click()
+
+
 async def look_back(page: Page, gallery: Gallery) -> None:
     """What happened in the call, by addresses that can be kept; and how one finds it."""
     turns = page.locator(".trace .turn")
@@ -144,6 +158,16 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await expect(measured.locator(".parts")).to_be_visible()
     await page.locator("nav.tabs").get_by_role("button", name="Flujo").click()
     await expect(page.locator(".drawing .box.visited")).to_have_count(3)
+    await label_a_turn(page)
+    # What the model is told at a node, as it was told it in this call; and each of its requests.
+    await page.locator('.drawing .box[data-node="greeting"]').click()
+    told = page.get_by_label("Lo que se le dice al modelo en greeting")
+    await expect(told).to_contain_text("Speak only Spanish")
+    await expect(told.locator("mark")).to_have_count(0)
+    request = page.locator(".trace .request").first
+    await request.locator("summary").first.click()
+    await expect(request).to_contain_text("planear un viaje a Oaxaca")
+    await expect(request).to_contain_text("wrap_up")
     await gallery.look("trace", tab="Hablar")
     await page.go_back()
     await expect(measured.locator("[aria-current]")).to_have_count(0)
@@ -156,6 +180,9 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await gallery.look("conversations", tab="Conversaciones")
     await page.locator(".listing").first.click()
     await expect(page.locator(".trace [aria-current]")).to_have_text(re.compile(r"^\d+$"))
+    await expect(page.locator(".listing .tag")).to_have_text("mal entendido")
+    await page.get_by_label("Con la etiqueta").fill("mal entendido")
+    await expect(page.locator(".pages")).to_contain_text("1–1 de 1")
     await page.get_by_label("Algo falló").check()
     await expect(page.get_by_text("No se encontró nada.")).to_be_visible()
     assert await turns.count() > 3

@@ -21,6 +21,7 @@ class Rows:
     messages: UUID
     transitions: UUID
     tool_calls: UUID
+    labels: UUID
     positions: UUID
     memories: UUID
     memory_choices: UUID
@@ -35,8 +36,8 @@ class Rows:
 
 def seed(connection: Connection, user_id: UUID | None) -> Rows:
     """Write a conversation of this user's with a call, a message, a transition and a tool."""
-    conversation, *ids = [uuid4() for _ in range(7)]
-    before, after = ids[:4], ids[4:]
+    conversation, *ids = [uuid4() for _ in range(8)]
+    before, after = ids[:5], ids[5:]
     rows = Rows(conversation, *before, conversation, *after, owner=str(user_id or uuid4()))
     connection.execute(
         "insert into public.conversations (id, user_id, title) values (%s, %s, 'a title')",
@@ -61,6 +62,11 @@ def seed(connection: Connection, user_id: UUID | None) -> Rows:
         "insert into public.tool_calls (id, conversation_id, session_id, name, status,"
         " idempotency_key, started_at) values (%s, %s, %s, 'book', 'done', 'k', now())",
         (rows.tool_calls, rows.conversations, rows.sessions),
+    )
+    connection.execute(
+        "insert into public.labels (id, conversation_id, session_id, name, note, created_at)"
+        " values (%s, %s, %s, 'odd', 'a secret', now())",
+        (rows.labels, rows.conversations, rows.sessions),
     )
     connection.execute(
         "insert into public.positions (conversation_id, session_id, node, updated_at)"

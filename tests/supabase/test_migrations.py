@@ -514,7 +514,14 @@ def test_deleting_a_conversation_deletes_what_is_in_it(database: Database):
     with database.connect() as connection:
         gone, kept = seed(connection, ANA), seed(connection, ANA)
         connection.execute("delete from public.conversations where id = %s", (gone.conversations,))
-        for table in ("conversations", "sessions", "messages", "transitions", "tool_calls"):
+        for table in (
+            "conversations",
+            "sessions",
+            "messages",
+            "transitions",
+            "tool_calls",
+            "labels",
+        ):
             rows = connection.execute(f"select id from public.{table}".encode()).fetchall()
             assert rows == [(kept.of(table),)]
 

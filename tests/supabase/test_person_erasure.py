@@ -58,6 +58,10 @@ PEOPLE = """
             '{mark} booked', 'k', now()
         from public.sessions s join public.conversations c on c.id = s.conversation_id
         where c.user_id::text = '{user}';
+    insert into public.labels (id, conversation_id, session_id, name, note, created_at)
+        select gen_random_uuid(), s.conversation_id, s.id, 'odd', '{mark}', now()
+        from public.sessions s join public.conversations c on c.id = s.conversation_id
+        where c.user_id::text = '{user}';
     insert into public.positions (conversation_id, session_id, node, saying, updated_at)
         select id, gen_random_uuid(), 'conversation', '{mark}', now() from public.conversations
         where user_id::text = '{user}';

@@ -47,6 +47,7 @@ KEYS = {"positions": "conversation_id"}
 # Tables of which only the service key knows: nobody else has any grant on them.
 INTERNAL = {
     "applied_updates": "conversation_id digest",
+    "labels": "id conversation_id session_id message_id name note created_at removed_at",
     "passage_sounds": "piece word pieces",
 }
 

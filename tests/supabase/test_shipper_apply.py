@@ -15,6 +15,7 @@ import pytest
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Identity, Settings
 from sonora_app.storage.journal.outbox_rows import Entry
+from sonora_app.storage.labels import Label, LabelUpdate
 from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
@@ -55,7 +56,9 @@ class Kept:
 
     def entry(self, record: Record, **changes: Any) -> Entry:
         self.position += 1
-        is_update = isinstance(record, ConversationUpdate | SessionUpdate | ToolCallUpdate)
+        is_update = isinstance(
+            record, ConversationUpdate | SessionUpdate | ToolCallUpdate | LabelUpdate
+        )
         payload = record.model_dump(mode="json", exclude_none=is_update)
         payload.update(changes)
         return Entry(
@@ -129,6 +132,13 @@ class Kept:
         ended = {"conversation_id": self.id, "status": status, "ended_at": at(3), **fields}
         return self.entry(ToolCallUpdate(id=tool_call_id, **ended))
 
+    def label(self, label_id: UUID, name: str) -> Entry:
+        of = {"conversation_id": self.id, "session_id": self.session_id}
+        return self.entry(Label(id=label_id, name=name, note="why", created_at=at(4), **of))
+
+    def label_gone(self, label_id: UUID, secs: float = 9) -> Entry:
+        return self.entry(LabelUpdate(id=label_id, conversation_id=self.id, removed_at=at(secs)))
+
     def update(self, **fields: Any) -> Entry:
         return self.entry(ConversationUpdate(id=self.id, **{"updated_at": at(50), **fields}))
 
@@ -164,7 +174,7 @@ def apply(connection: Connection, *entries: Entry) -> list[dict[str, str] | None
 
 def rows(connection: Connection, kept: Kept) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for table in ("conversations", "sessions", "messages", "transitions", "tool_calls"):
+    for table in ("conversations", "sessions", "messages", "transitions", "tool_calls", "labels"):
         key = "id" if table == "conversations" else "conversation_id"
         query = f"select to_jsonb(t) from public.{table} t where {key} = %s order by id"
         found[table] = [row for (row,) in connection.execute(query.encode(), (kept.id,))]
@@ -190,7 +200,7 @@ def test_a_call_arrives_whole_and_again_changes_nothing(service: Connection):
     ]
     assert apply(service, *entries) == [None] * len(entries)
     once = rows(service, kept)
-    assert [len(each) for each in once.values()] == [1, 1, 6, 1, 0]
+    assert [len(each) for each in once.values()] == [1, 1, 6, 1, 0, 0]
     (conversation,) = once["conversations"]
     assert conversation["message_count"] == 6
     assert datetime.fromisoformat(conversation["last_message_at"]) == at(6)
@@ -202,6 +212,26 @@ def test_a_call_arrives_whole_and_again_changes_nothing(service: Connection):
     assert apply(service, *entries) == [None] * len(entries)
     assert apply(service, *entries[3:7]) == [None] * 4
     assert rows(service, kept) == once
+
+
+def test_a_label_that_is_taken_away_has_no_words_any_more(service: Connection):
+    kept, other = Kept(), Kept("eve")
+    stays, goes, theirs = uuid7(), uuid7(), uuid7()
+    entries = [kept.conversation(), kept.session(), kept.label(stays, "odd"), kept.label(goes, "x")]
+    entries += [kept.label_gone(goes), kept.label_gone(goes, 12), kept.label_gone(uuid7())]
+    entries += [other.conversation(), other.session(), other.label(theirs, "good")]
+    for _ in range(2):
+        assert apply(service, *entries) == [None] * len(entries)
+    found = {row["id"]: row for row in rows(service, kept)["labels"]}
+    assert (found[str(stays)]["name"], found[str(stays)]["note"]) == ("odd", "why")
+    gone = found[str(goes)]
+    assert (gone["name"], gone["note"]) == ("", None)
+    assert datetime.fromisoformat(gone["removed_at"]) == at(9)
+    # Whoever names another's label under a conversation of their own does not reach it.
+    assert apply(service, kept.label_gone(theirs)) == [None]
+    assert rows(service, other)["labels"][0]["name"] == "good"
+    listed = scalar(service, """select public.sonora_conversations('{"label": "odd"}')""")
+    assert [(each["id"], each["labels"]) for each in listed["rows"]] == [(str(kept.id), ["odd"])]
 
 
 def test_the_first_end_of_a_tool_counts_unless_nobody_knew(service: Connection):
@@ -385,7 +415,7 @@ def test_two_at_once_write_it_once(migrated: Database):
     assert results == [None] * len(entries) * 4
     with migrated.connect() as admin:
         found = rows(admin, kept)
-        assert [len(each) for each in found.values()] == [1, 1, 49, 0, 0]
+        assert [len(each) for each in found.values()] == [1, 1, 49, 0, 0, 0]
         assert found["conversations"][0]["message_count"] == 49
         admin.execute("delete from public.conversations where id = %s", (kept.id,))
 

@@ -149,6 +149,7 @@ def test_show_as_json_has_everything_in_order(kept: Kept) -> None:
         "messages",
         "transitions",
         "tool_calls",
+        "labels",
     ]
     assert shown["conversation"]["id"] == str(kept.talk)
     assert [session["end_reason"] for session in shown["sessions"]] == ["goodbye", None]
@@ -176,6 +177,41 @@ def test_show_as_json_has_everything_in_order(kept: Kept) -> None:
         ),
         ("book_trip", {}, "started", None, None),
     ]
+
+
+def test_turns_calls_and_conversations_are_labelled_and_listed_by_it(kept: Kept) -> None:
+    note = ("--note", "Meant *Oaxaca*")
+    assert run("label", "last", "Wrong answer", "--turn", "2", *note).stdout == "Labelled.\n"
+    assert run("label", "last", "long", "--call", "2").exit_code == 0
+    given = json.loads(run("label", "last", "to look at", "--json").stdout)
+    assert given["label"]["message_id"] is given["label"]["session_id"] is None
+
+    listed = json.loads(run("list", "--label", "wrong answer", "--json").stdout)
+    assert [(each["id"], each["labels"]) for each in listed] == [
+        (str(kept.talk), ["long", "to look at", "wrong answer"])
+    ]
+    exported = json.loads(run("export", "last").stdout)
+    turn = exported["messages"][1]["id"]
+    assert [each["name"] for each in exported["labels"] if each["message_id"] == turn] == [
+        "wrong answer"
+    ]
+    lines = [" ".join(line.split()) for line in run("show", "last").stdout.split("\n")]
+    said = lines.index("12:00:05 User Quiero ir a Oaxaca (typed)")
+    assert lines[said + 1] == "Label: wrong answer · Meant *Oaxaca*"
+    assert "Labels: to look at" in lines
+    assert (
+        "*Label: wrong answer · Meant \\*Oaxaca\\**"
+        in run("export", "last", "--format", "markdown").stdout
+    )
+
+    assert run("label", "last", "long", "--call", "2", "--remove").stdout == "Taken away.\n"
+    assert run("list", "--label", "long").stdout == "No such conversations.\n"
+    again = run("label", "last", "long", "--call", "2", "--remove")
+    assert (again.exit_code, "no such label" in again.output) == (2, True)
+    beyond = run("label", "last", "long", "--turn", "9")
+    assert (beyond.exit_code, "It has 4 of them." in beyond.output) == (2, True)
+    assert run("label", "last", " ").exit_code == 2
+    assert run("label", "last", "a", "--turn", "1", "--call", "1").exit_code == 2
 
 
 def test_on_a_terminal_only_headings_are_bold(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,33 @@ async def test_conversations_are_found_by_their_words_and_told_how_many(
     assert malformed.status_code == 422
 
 
+async def test_turns_are_labelled_and_their_labels_changed(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        path = f"/sonora/api/conversations/{kept.talk}"
+        turn = (await http.get(path)).json()["messages"][1]["id"]
+        given = await http.post(f"{path}/labels", json={"name": "Odd", "message_id": turn})
+        one = f"{path}/labels/{given.json()['label']['id']}"
+        changed = await http.put(one, json={"name": "wrong", "note": "Lima"})
+        labels = (await http.get(path)).json()["labels"]
+        (listed,) = await _listed(http, label="WRONG")
+        gone = await http.put(one, json={"name": "wrong"})
+        other = f"{path}/labels/{changed.json()['label']['id']}"
+        removed = await http.delete(other)
+        left = (await http.get(path)).json()["labels"]
+        refused = [
+            await http.post(f"{path}/labels", json={"name": " "}),
+            await http.post(f"{path}/labels", json={"name": "a", "message_id": str(uuid4())}),
+            await http.post(f"/sonora/api/conversations/{uuid4()}/labels", json={"name": "a"}),
+        ]
+
+    assert [(each["name"], each["note"], each["message_id"]) for each in labels] == [
+        ("wrong", "Lima", turn)
+    ]
+    assert listed["labels"] == ["wrong"]
+    assert (gone.status_code, removed.status_code, left) == (404, 200, [])
+    assert [each.status_code for each in refused] == [422, 404, 404]
+
+
 async def test_what_is_not_there_is_told_as_json(settings: Settings, kept: Kept) -> None:
     async with console(settings) as http:
         unknown = await http.get(f"/sonora/api/conversations/{uuid4()}")

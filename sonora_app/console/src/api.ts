@@ -11,6 +11,8 @@ export interface Listing {
   messages: number;
   /** Whether a call goes on in it. */
   calling: boolean;
+  /** What it is labelled with, its calls and its turns too. */
+  labels: string[];
   /** Where the words stand that were looked for; without a message, in the title or the summary. */
   hit: { message_id: string | null; words: string } | null;
 }
@@ -30,6 +32,7 @@ export interface Wanted {
   until: string;
   failed: boolean;
   slow: boolean;
+  label: string;
   outcome: string;
   /** A call of it began since, and before, a moment of the machine's clock. */
   begun_since: string;
@@ -144,6 +147,16 @@ export interface StoredToolCall {
   ended_at: string | null;
 }
 
+/** A label, as it is kept: at a turn, at a call, or with neither at the conversation. */
+export interface StoredLabel {
+  id: string;
+  session_id: string | null;
+  message_id: string | null;
+  name: string;
+  note: string | null;
+  created_at: string;
+}
+
 /** Where a kept file is for the next minutes. */
 export interface FileLink {
   url: string;
@@ -153,13 +166,14 @@ export interface FileLink {
 
 /** All that is kept of a conversation, as `sonora conversations show --json` gives it. */
 export interface Transcript {
-  conversation: Omit<Listing, "messages" | "calling" | "hit"> & {
+  conversation: Omit<Listing, "messages" | "calling" | "labels" | "hit"> & {
     metadata: { topics?: unknown; outcome?: unknown };
   };
   sessions: StoredSession[];
   messages: StoredMessage[];
   transitions: StoredStep[];
   tool_calls: StoredToolCall[];
+  labels: StoredLabel[];
 }
 
 /** Something that is remembered of a person, as `sonora memories list --json` gives it. */
@@ -226,6 +240,13 @@ export interface FlowEdge {
 export interface Flow {
   yaml: string;
   editor: string;
+  /** What the model is told at each node; placeholders are as the YAML has them. */
+  nodes: {
+    name: string;
+    role: string | null;
+    tasks: string[];
+    functions: { name: string; description: string; by: "model" | "event"; arguments: string[] }[];
+  }[];
   drawing: {
     width: number;
     height: number;
@@ -248,6 +269,29 @@ export interface Flow {
       labels: { x: number; y: number; anchor: "start" | "end"; name: string; case: string }[];
     }[];
   };
+}
+
+/** A message of a request to the model. */
+export interface AskedMessage {
+  role: string;
+  content?: string | { type: string; text?: string }[] | null;
+  tool_calls?: { function: { name: string; arguments: string } }[];
+}
+
+/** What the model was asked in a conversation, where that is kept. */
+export interface KeptRequests {
+  requests: {
+    id: string;
+    session_id: string;
+    node: string;
+    model: string;
+    aside: boolean;
+    asked_at: string;
+    /** Their names in `texts`. */
+    messages: string[];
+    tools: string;
+  }[];
+  texts: Record<string, unknown>;
 }
 
 /** Who plays a part of a call. */
@@ -307,9 +351,18 @@ export const api = {
   figures: (by: Grouped, since: string): Promise<Figures> =>
     request(`figures?by=${by}${since && `&since=${since}T00:00`}`),
   transcript: (id: string): Promise<Transcript> => request(`conversations/${id}`),
+  requests: (id: string): Promise<KeptRequests> => request(`conversations/${id}/requests`),
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
   remove: (id: string): Promise<unknown> => request(`conversations/${id}`, "DELETE"),
+  label: (
+    id: string,
+    label: { name: string; note: string; session_id?: string | null; message_id?: string | null },
+  ): Promise<unknown> => request(`conversations/${id}/labels`, "POST", label),
+  changeLabel: (id: string, label: string, name: string, note: string): Promise<unknown> =>
+    request(`conversations/${id}/labels/${label}`, "PUT", { name, note }),
+  removeLabel: (id: string, label: string): Promise<unknown> =>
+    request(`conversations/${id}/labels/${label}`, "DELETE"),
   file: (reference: string): Promise<FileLink> =>
     request(`files?reference=${encodeURIComponent(reference)}`),
   memories: (userId: string, past: boolean): Promise<Remembered> =>

@@ -6,6 +6,7 @@ import { usePreference } from "./preferences";
 import { useListings } from "./state/listings";
 import { type CallState, isOn } from "./state/model";
 import type { Happened } from "./state/reduce";
+import { type ModelRequest, requestsIn } from "./state/requests";
 import type { Store } from "./state/store";
 import { goesOn, replayed, turnOf } from "./state/trace";
 import { Conversations } from "./views/conversations";
@@ -157,18 +158,39 @@ export function App({ store, call }: Props) {
       clear();
     }
   }, [place?.conversation]);
+  const lookAgain = (id: string): void =>
+    void api.transcript(id).then(
+      (found) => setPast((shown) => (shown?.conversation.id === id ? found : shown)),
+      () => undefined,
+    );
   // A call that goes on elsewhere is watched.
   const watching = state.phase === "idle" && past && goesOn(past) ? past.conversation.id : null;
   useEffect(() => {
     if (!watching) return;
-    const look = (): Promise<void> =>
-      api.transcript(watching).then(
-        (found) => setPast((shown) => (shown?.conversation.id === watching ? found : shown)),
-        () => undefined,
-      );
-    const timer = setInterval(() => void look(), WATCH_MS);
+    const timer = setInterval(() => lookAgain(watching), WATCH_MS);
     return () => clearInterval(timer);
   }, [watching]);
+
+  // What the model was asked, in the call that is shown; of one that goes on, as it goes on.
+  const asked = state.conversationId ?? past?.conversation.id ?? null;
+  const [requests, setRequests] = useState<ModelRequest[]>([]);
+  useEffect(() => {
+    if (!asked) {
+      setRequests([]);
+      return;
+    }
+    let wanted = true;
+    const set = (found: ModelRequest[]): void => {
+      if (wanted) setRequests(found);
+    };
+    api.requests(asked).then(
+      (kept) => set(requestsIn(kept)),
+      () => set([]),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [asked, recorded, summaries, past?.messages.length]);
 
   const turn = place && place.conversation === past?.conversation.id ? place.turn : null;
   // What is kept is shown by what shows a call.
@@ -219,12 +241,24 @@ export function App({ store, call }: Props) {
           onTrace={select}
           onHealth={() => setView("health")}
           onBack={() => store.dispatch({ what: "cleared" })}
+          requests={requests}
+          onLabelled={() => {
+            refresh();
+            if (past) lookAgain(past.conversation.id);
+          }}
           onDismiss={() => store.dispatch({ what: "dismissed" })}
         />
         <section class="inspector" aria-label={words.nav.label}>
           <Nav view={view} shown={panel} onView={setView} kind="tabs" calling={false} />
           <div class="panel">
-            {panel === "flow" && <FlowView flow={flow} problem={flowProblem} state={panels} />}
+            {panel === "flow" && (
+              <FlowView
+                flow={flow}
+                problem={flowProblem}
+                state={panels}
+                requests={requests}
+              />
+            )}
             {panel === "memories" && (
               <MemoriesView
                 userId={userId}

@@ -65,6 +65,7 @@ _ERASE = (
     f"DELETE FROM provisional WHERE conversation_id IN {_GIVEN} OR kept_as IN {_GIVEN}",  # noqa: S608
     f"DELETE FROM outbox WHERE conversation_id IN {_GIVEN}",  # noqa: S608
     f"DELETE FROM set_aside WHERE conversation_id IN {_GIVEN}",  # noqa: S608
+    f"DELETE FROM labels WHERE conversation_id IN {_GIVEN}",  # noqa: S608
     # What belongs to one goes with it.
     f"DELETE FROM conversations WHERE id IN {_GIVEN}",  # noqa: S608
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sonora_app.storage.journal.as_records import to_record
 from sonora_app.storage.journal.outbox_rows import sql_time
+from sonora_app.storage.labels import as_name
 from sonora_app.storage.listing import Hit, Listing, Listings
 from sonora_app.storage.records import Conversation, utc_now
 from sonora_app.storage.wanted import (
@@ -30,6 +31,8 @@ _WHICH = {
     "slow": "id IN (SELECT conversation_id FROM sessions"
     " WHERE json_extract(metrics, '$.latency_ms.worst') >= :slow)",
     "outcome": "json_extract(metadata, '$.outcome') = :outcome",
+    "label": "id IN (SELECT conversation_id FROM labels"
+    " WHERE name = :label AND removed_at IS NULL)",
     "only_here": "(shipping <> 1 OR id IN (SELECT row_id FROM outbox WHERE operation = 'insert'"
     " UNION ALL SELECT row_id FROM set_aside WHERE operation = 'insert'))",
 }
@@ -59,6 +62,10 @@ _PAGE = """
     ORDER BY page.last_message_at DESC, page.created_at DESC, page.id DESC
 """
 _CALLS = "SELECT conversation_id FROM sessions WHERE ended_at IS NULL AND started_at > :lately"
+_LABELS = """
+    SELECT conversation_id, name FROM labels
+    WHERE removed_at IS NULL AND conversation_id IN (SELECT value FROM json_each(:ids))
+"""
 _HITS = f"""
     SELECT said.conversation_id, message_id, min(number),
         coalesce(content, title || ' · ' || summary, title, summary, '') AS words
@@ -82,6 +89,7 @@ def read_listings(
         "failed": wanted.failed or None,
         "slow": SLOW_MS if wanted.slow else None,
         "outcome": wanted.outcome,
+        "label": as_name(wanted.label) or None,
         "only_here": only_here or None,
     }
     tests = [sql for name, sql in _WHICH.items() if values[name] is not None]
@@ -100,7 +108,8 @@ def read_listings(
         total = connection.execute(count, values).fetchone()[0]
     lately = {"lately": sql_time(utc_now() - LONGEST_CALL)}
     calls = {row["conversation_id"] for row in connection.execute(_CALLS, lately)}
-    hits = _hits(connection, [row["id"] for row in rows], wanted, values["match"])
+    ids = [row["id"] for row in rows]
+    hits, labels = _hits(connection, ids, wanted, values["match"]), _labels(connection, ids)
     return Listings(
         (
             Listing(
@@ -108,6 +117,7 @@ def read_listings(
                 row["message_count"],
                 calling=row["id"] in calls,
                 hit=hits.get(row["id"]),
+                labels=tuple(labels[row["id"]]),
             )
             for row in rows
         ),
@@ -125,6 +135,13 @@ def _of_call(call: WantedCall) -> dict[str, Any]:
         "call_version": call.version,
         "call_flow": call.flow,
     }
+
+
+def _labels(connection: sqlite3.Connection, ids: list[str]) -> dict[str, list[str]]:
+    names: dict[str, set[str]] = {each: set() for each in ids}
+    for row in connection.execute(_LABELS, {"ids": json.dumps(ids)}):
+        names[row["conversation_id"]].add(row["name"])
+    return {each: sorted(of) for each, of in names.items()}
 
 
 def _hits(

@@ -35,6 +35,7 @@ from sonora_app.storage.journal.queries import (
     read_unshipped,
 )
 from sonora_app.storage.journal.report_rows import Reports
+from sonora_app.storage.journal.request_rows import JournalRequests
 from sonora_app.storage.journal.writes import write_record
 from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
@@ -59,9 +60,8 @@ _LAST_ATTEMPT_SECS = 5.0
 class Journal:
     """A `Store` in one SQLite file, which several processes may use at once.
 
-    Made by `Journal.connect`. All its work is done on one thread of its own, and what writes in
-    the order it was asked for. While another connection writes, nothing of this waits but writes.
-    Cancelling a call does not undo what it had begun.
+    Made by `Journal.connect`. It works on one thread of its own, and writes in the order it was
+    asked to. While another connection writes, only writes wait. Cancelling a call undoes nothing.
 
     Parameters:
         path: Its file.
@@ -71,6 +71,7 @@ class Journal:
         unwritten: What recording has for it that it did not take yet.
         files: What people sent, in the folder `files` beside it.
         memory_changes: Tells what is written of people to whoever follows them.
+        requests: What the model was asked.
     """
 
     def __init__(self, path: Path, *, outbox: bool) -> None:
@@ -84,6 +85,7 @@ class Journal:
         self.memory_changes = MemoryChanges(
             lambda of: connection.transact(lambda rows: read_news(rows, of), write=False)
         )
+        self.requests = JournalRequests(connection.transact)
         self.path = path
         self._ships = outbox
 
@@ -158,7 +160,7 @@ class Journal:
         on_stored: Callable[[Sequence[UUID]], None],
         on_health: Callable[[StorageHealth, int], None],
     ) -> Callable[[], None]:
-        """See `Store.subscribe`. There is no other store, so nothing is ever told."""
+        """See `Store.subscribe`. There is no other store."""
         return lambda: None
 
     async def settle(self, *, timeout_secs: float) -> int:
@@ -229,11 +231,7 @@ class Journal:
         return await self._read(read_tool_calls, conversation_id, limit)
 
     async def unshipped(self, conversation_id: UUID) -> frozenset[UUID]:
-        """The ids of a conversation's rows that are kept nowhere else for sure.
-
-        Raises:
-            StorageError: They cannot be read.
-        """
+        """The ids of a conversation's rows that are kept nowhere else for sure."""
         return await self._read(read_unshipped, conversation_id)
 
     async def conversations(

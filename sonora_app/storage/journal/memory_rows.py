@@ -19,6 +19,7 @@ from sonora_app.storage.journal.outbox_rows import (
     enqueue,
     sql_time,
 )
+from sonora_app.storage.journal.request_rows import FORGET as FORGET_REQUESTS
 from sonora_app.storage.memory_changes import Wanted, news
 from sonora_app.storage.records import AnyMemory, Memory, MemoryChoice, MemoryUpdate, utc_now
 from sonora_app.storage.similar_words import loose_pattern, most_alike
@@ -58,6 +59,8 @@ _FORGET = (
     " AND id = (SELECT conversation_id FROM memories WHERE id = :id AND user_id = :user_id)",
     "UPDATE memories SET content = '', metadata = '{}', source_message_id = NULL,"
     " conversation_id = NULL WHERE id = :id AND user_id = :user_id",
+    # The model may have been told it in any of their calls.
+    *FORGET_REQUESTS,
     # What waits to be shipped of it must not tell it either.
     *(
         f"UPDATE {table} SET payload = json_set(payload, '$.content', '', '$.metadata',"  # noqa: S608  # ours

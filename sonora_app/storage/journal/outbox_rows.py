@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sonora_app.storage.labels import Label
 from sonora_app.storage.records import (
     Conversation,
     JsonObject,
@@ -26,13 +27,14 @@ SHIPPED_KEPT = 5_000
 _BATCH_BYTES = 256 * 1024
 """What the payloads of a batch may have together: encoding them occupies the event loop."""
 
-_RECORDS: tuple[type[Record], ...] = (Conversation, Session, Message, Transition, ToolCall)
+_RECORDS: tuple[type[Record], ...] = (Conversation, Session, Message, Transition, ToolCall, Label)
 _ORDERS = {
     "conversations": "id",
     "sessions": "started_at, id",
     "messages": "created_at, seq, id",
     "transitions": "created_at, seq, id",
     "tool_calls": "started_at, id",
+    "labels": "created_at, id",
 }
 _JSON_FIELDS = frozenset({"metadata", "metrics", "images", "arguments"})
 COLUMNS = "position, table_name, row_id, operation, payload, created_at, conversation_id"

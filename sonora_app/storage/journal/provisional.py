@@ -12,6 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import UUID
 
+from sonora_app.storage.labels import Label, LabelUpdate
 from sonora_app.storage.positions import Position
 from sonora_app.storage.records import (
     Conversation,
@@ -26,10 +27,30 @@ from sonora_app.storage.records import (
 from sonora_app.storage.store import Found
 from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate
 
-_Part = Session | Message | Transition | Memory | Position | ToolCall | ToolCallUpdate
+_Part = (
+    Session
+    | Message
+    | Transition
+    | Memory
+    | Position
+    | ToolCall
+    | ToolCallUpdate
+    | Label
+    | LabelUpdate
+)
 
 # Updates of sessions are known by the session alone.
-_MOVED_TABLES = ("sessions", "messages", "transitions", "tool_calls", "applied_updates", "memories")
+_MOVED_TABLES = (
+    "sessions",
+    "messages",
+    "transitions",
+    "tool_calls",
+    "labels",
+    "request_texts",
+    "requests",
+    "applied_updates",
+    "memories",
+)
 _MOVE_ENTRIES = """
     UPDATE outbox SET
         conversation_id = :to,

@@ -52,13 +52,14 @@ _OLD_SESSIONS = f"""
     LIMIT :limit
 """  # noqa: S608  # names of ours
 
-_OLD_MEMORIES = """
-    SELECT id FROM memories
+# Of what outlasts the conversation in the journal.
+_OLD_BY_ITSELF = """
+    SELECT id FROM {table}
     WHERE created_at < :before AND shipping = 1
     AND NOT EXISTS (SELECT 1 FROM outbox
-        WHERE outbox.table_name = 'memories' AND outbox.row_id = memories.id)
+        WHERE outbox.table_name = '{table}' AND outbox.row_id = {table}.id)
     AND NOT EXISTS (SELECT 1 FROM set_aside
-        WHERE set_aside.table_name = 'memories' AND set_aside.row_id = memories.id)
+        WHERE set_aside.table_name = '{table}' AND set_aside.row_id = {table}.id)
     LIMIT :limit
 """
 
@@ -73,7 +74,8 @@ def prune_some(connection: sqlite3.Connection, before: datetime) -> int:
     for table, query in (
         ("conversations", _OLD_CONVERSATIONS),
         ("sessions", _OLD_SESSIONS),
-        ("memories", _OLD_MEMORIES),
+        ("memories", _OLD_BY_ITSELF.format(table="memories")),
+        ("labels", _OLD_BY_ITSELF.format(table="labels")),
     ):
         # What belongs to one goes with it.
         removed = connection.execute(

@@ -8,6 +8,7 @@ from sonora_app.storage.journal.as_records import to_record, to_records
 from sonora_app.storage.journal.memory_rows import read_known
 from sonora_app.storage.journal.position_rows import read_standing
 from sonora_app.storage.journal.provisional import provisional_for
+from sonora_app.storage.labels import Label
 from sonora_app.storage.records import Conversation, Message, Session, Transition
 from sonora_app.storage.store import NOTHING, Found, Opening, Recall, Transcript
 from sonora_app.storage.tool_calls import ToolCall
@@ -36,7 +37,7 @@ _UNSHIPPED = (
     "SELECT id FROM conversations WHERE id = :id AND shipping <> 1",
     *(
         f"SELECT id FROM {table} WHERE conversation_id = :id AND shipping <> 1"  # noqa: S608  # ours
-        for table in ("sessions", "messages", "transitions", "tool_calls")
+        for table in ("sessions", "messages", "transitions", "tool_calls", "labels")
     ),
 )
 
@@ -87,12 +88,14 @@ def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Tr
         "SELECT * FROM tool_calls WHERE conversation_id = :id ORDER BY started_at, tool_calls.id",
         key,
     )
+    labels = connection.execute("SELECT * FROM labels WHERE conversation_id = :id", key)
     return Transcript(
         conversation=to_record(Conversation, row),
         sessions=to_records(Session, sessions),
         messages=_oldest_first(connection, key),
         transitions=to_records(Transition, transitions),
         tool_calls=to_records(ToolCall, tool_calls),
+        labels=to_records(Label, labels),
     )
 
 

@@ -3,7 +3,7 @@
 A released migration is never edited: a change comes as another migration.
 """
 
-from sonora_app.storage.journal import figures, report_rows, said
+from sonora_app.storage.journal import figures, label_rows, report_rows, request_rows, said
 
 # Timestamps are text of one width in UTC, so that their order as text is their order in time.
 # Columns that a record does not have, and only the journal uses:
@@ -272,6 +272,12 @@ _REPORTS = report_rows.SCHEMA
 # What is added up of many calls. See figures.py.
 _FIGURES = figures.SCHEMA
 
+# What is noted of conversations. See label_rows.py.
+_LABELS = label_rows.SCHEMA
+
+# What the model was asked, on a developer's machine. See request_rows.py.
+_REQUESTS = request_rows.SCHEMA
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
@@ -283,5 +289,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _SAID,
     _REPORTS,
     _FIGURES,
+    _LABELS,
+    _REQUESTS,
 )
 """The statements of each migration, the first migration first."""

@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import re
 import sqlite3
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import to_jsonable_python
-
 from sonora_app.errors import RecordRefusedError
+from sonora_app.storage.journal.label_rows import INSERT as INSERT_LABEL
+from sonora_app.storage.journal.label_rows import remove_label
 from sonora_app.storage.journal.memory_rows import write_memory
 from sonora_app.storage.journal.outbox_rows import (
     NEVER_SHIPPED,
@@ -24,6 +22,8 @@ from sonora_app.storage.journal.position_rows import is_superseded, write_positi
 from sonora_app.storage.journal.provisional import begin, in_its_place
 from sonora_app.storage.journal.tool_call_rows import INSERT as INSERT_TOOL_CALL
 from sonora_app.storage.journal.tool_call_rows import end_tool_call
+from sonora_app.storage.journal.values import to_json, to_sql
+from sonora_app.storage.labels import Label, LabelUpdate
 from sonora_app.storage.positions import Position
 from sonora_app.storage.records import (
     AnyMemory,
@@ -79,6 +79,7 @@ _INSERTS: dict[type[Record], str] = {
         ) ON CONFLICT (id) DO NOTHING
     """,
     ToolCall: INSERT_TOOL_CALL,
+    Label: INSERT_LABEL,
 }
 
 _UPDATE_CONVERSATION = """
@@ -97,8 +98,11 @@ _UPDATE_SESSION = """
     WHERE id = :id
 """
 
-_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-"""NUL as JSON writes it: the backslash before it is not itself escaped."""
+_Part = Session | Message | Transition | Position | ToolCall | ToolCallUpdate | Label | LabelUpdate
+"""What names the conversation that it belongs to."""
+_UPDATES = (
+    ConversationUpdate | SessionUpdate | MemoryUpdate | Position | ToolCallUpdate | LabelUpdate
+)
 
 
 def write_record(
@@ -124,7 +128,7 @@ def write_record(
         begin(connection, record)
         return False
     record = in_its_place(connection, record)
-    row = {name: _to_sql(value) for name, value in record}
+    row = {name: to_sql(value) for name, value in record}
     if isinstance(record, AnyMemory):
         return write_memory(connection, record, row, payload_of(record), outbox=outbox)
     conversation_id = _conversation_of(connection, record)
@@ -139,9 +143,9 @@ def write_record(
     elif isinstance(record, Position):
         operation = "update"
         changed = write_position(connection, row)
-    elif isinstance(record, ToolCallUpdate):
+    elif isinstance(record, ToolCallUpdate | LabelUpdate):
         operation = "update"
-        changed = _end_tool_call(connection, row)
+        changed = _end(connection, record, row, outbox=outbox)
     else:
         operation = "insert"
         row["process_id"] = str(process_id)
@@ -167,7 +171,7 @@ def _conversation_of(connection: sqlite3.Connection, record: Record) -> str:
     """The id of the conversation that `record` belongs to."""
     if isinstance(record, Conversation | ConversationUpdate):
         return str(record.id)
-    if isinstance(record, Session | Message | Transition | Position | ToolCall | ToolCallUpdate):
+    if isinstance(record, _Part):
         return str(record.conversation_id)
     if isinstance(record, SessionUpdate):
         kept = connection.execute(
@@ -210,11 +214,19 @@ def _update_session(
     return True
 
 
-def _end_tool_call(connection: sqlite3.Connection, row: dict[str, Any]) -> bool:
-    changed = end_tool_call(connection, row)
-    if changed is None:
-        raise _not_kept("call of a tool")
-    return changed
+def _end(
+    connection: sqlite3.Connection,
+    record: ToolCallUpdate | LabelUpdate,
+    row: dict[str, Any],
+    *,
+    outbox: bool,
+) -> bool:
+    """Write the end of a call of a tool, or of a label. A label may be in Supabase alone."""
+    is_label = isinstance(record, LabelUpdate)
+    changed = remove_label(connection, row) if is_label else end_tool_call(connection, row)
+    if changed is None and not (is_label and outbox):
+        raise _not_kept("label" if is_label else "call of a tool")
+    return changed is not False
 
 
 def _is_new(
@@ -242,18 +254,6 @@ def _not_kept(what: str) -> RecordRefusedError:
         f"An update is for a {what} that is not kept, so nothing of its batch was written.",
         hint=f"Write the {what} first; it may have been deleted.",
     )
-
-
-def _to_sql(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    if isinstance(value, str):
-        return _storable(str(value))
-    if isinstance(value, UUID):
-        return str(value)
-    if value is None or isinstance(value, int):
-        return value
-    return _to_json(value)
 
 
 def entry_of(record: Record, *, conversation_id: UUID, user_id: str | None) -> Entry:
@@ -284,33 +284,12 @@ def payload_of(record: Record) -> str:
 
     The objects in an update are to be merged into those of the row, key by key.
     """
-    return _to_json(record.model_dump(exclude_none=_is_update(record)))
+    return to_json(record.model_dump(exclude_none=_is_update(record)))
 
 
 def _is_update(record: Record) -> bool:
-    return isinstance(
-        record, ConversationUpdate | SessionUpdate | MemoryUpdate | Position | ToolCallUpdate
-    )
+    return isinstance(record, _UPDATES)
 
 
 def _merged(kept: str, changes: dict[str, Any] | None) -> str:
-    return _to_json({**json.loads(kept), **(changes or {})})
-
-
-def _to_json(value: object) -> str:
-    """JSON that SQLite and PostgreSQL take: not-a-number and the infinities become null."""
-    plain = to_jsonable_python(value, inf_nan_mode="null")
-    text = json.dumps(plain, ensure_ascii=False, sort_keys=True, allow_nan=False)
-    return _storable(_ESCAPED_NUL.sub(r"\1\\ufffd", text))
-
-
-def _storable(text: str) -> str:
-    """`text` with what is not stored everywhere replaced.
-
-    That is NUL, which PostgreSQL does not take, and half of a surrogate pair, from a browser,
-    which UTF-8 cannot hold.
-    """
-    text = text.replace("\0", "\ufffd")
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return to_json({**json.loads(kept), **(changes or {})})

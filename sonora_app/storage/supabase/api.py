@@ -26,6 +26,7 @@ from sonora_app.storage.supabase.errors import (
     unreachable,
 )
 from sonora_app.storage.supabase.http_client import http_client
+from sonora_app.storage.supabase.label_rows import to_label
 from sonora_app.storage.supabase.rows import (
     found_in,
     known_in,
@@ -43,7 +44,7 @@ from sonora_app.wording.translation import worded
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-REQUIRED_SCHEMA = 9
+REQUIRED_SCHEMA = 10
 """The version of the project's schema that this code needs; later ones serve as well."""
 
 _PAGE = 1_000
@@ -198,11 +199,12 @@ class SupabaseApi:
         )
         if not rows:
             return None
-        sessions, messages, transitions, tool_calls = await asyncio.gather(
+        sessions, messages, transitions, tool_calls, labels = await asyncio.gather(
             self._pages("sessions", conversation_id, "started_at"),
             self._pages("messages", conversation_id, "created_at", "seq"),
             self._pages("transitions", conversation_id, "created_at", "seq"),
             self._pages("tool_calls", conversation_id, "started_at"),
+            self._pages("labels", conversation_id, "created_at"),
         )
         return _read(
             lambda: Transcript(
@@ -211,6 +213,7 @@ class SupabaseApi:
                 messages=tuple(readable(messages, to_message)),
                 transitions=tuple(readable(transitions, to_transition)),
                 tool_calls=tuple(readable(tool_calls, to_tool_call)),
+                labels=tuple(readable(labels, to_label)),
             )
         )
 

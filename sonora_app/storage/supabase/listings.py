@@ -3,6 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
+from sonora_app.storage.labels import as_name
 from sonora_app.storage.listing import Hit, Listing, Listings
 from sonora_app.storage.records import Conversation, utc_now
 from sonora_app.storage.supabase.api import SupabaseApi
@@ -36,6 +37,7 @@ async def read_listings(
         "slow": SLOW_MS if wanted.slow else None,
         "outcome": wanted.outcome,
         "call": _call(wanted.call) if wanted.call != ANY_CALL else None,
+        "label": as_name(wanted.label) or None,
         "lately": (utc_now() - LONGEST_CALL).isoformat(),
     }
     values: dict[str, object] = {"wanted": asked, "row_limit": limit, "row_offset": offset}
@@ -73,6 +75,7 @@ def _listing(conversation: Conversation, row: dict[str, Any], wanted: Wanted) ->
         int(row["message_count"]),
         calling=row["calling"] is True,
         hit=_hit(conversation, row["hit"], wanted) if wanted.words else None,
+        labels=tuple(map(str, row["labels"])),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from itertools import takewhile
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from loguru import logger
@@ -135,8 +135,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
         self, params_from_context: OpenAILLMInvocationParams
     ) -> dict[str, Any]:
         """Build a request; after too many steps in a turn, one that is answered in words."""
-        # Pipecat's annotation says no more than `dict`.
-        params = cast(dict[str, Any], super().build_chat_completion_params(params_from_context))
+        params = super().build_chat_completion_params(params_from_context)
         if self._wants_words and params.get("tools"):
             params["tool_choice"] = "none"
         return params

@@ -23,6 +23,7 @@ export const NOTHING_WANTED: Wanted = {
   failure: "",
   version: "",
   flow: "",
+  label: "",
 };
 
 /** The list of conversations, and what is wanted of it. */
@@ -33,6 +34,11 @@ export interface Listed {
   want: (wanted: Wanted) => void;
   turn: (offset: number) => void;
   refresh: () => void;
+}
+
+/** What one writes of what is wanted, a letter at a time. */
+function written({ text, label }: Wanted): string {
+  return `${text}\n${label}`;
 }
 
 /**
@@ -46,7 +52,7 @@ export function useListings(userId: string | null): Listed {
   const [offset, setOffset] = useState(0);
   const asked = useRef(0);
   const latest = useRef({ userId, wanted, offset });
-  const before = latest.current.wanted.text;
+  const before = written(latest.current.wanted);
   latest.current = { userId, wanted, offset };
   const refresh = useCallback(() => {
     const number = ++asked.current;
@@ -59,7 +65,7 @@ export function useListings(userId: string | null): Listed {
   }, []);
   useEffect(() => setOffset(0), [userId]);
   useEffect(() => {
-    const timer = setTimeout(refresh, before === wanted.text ? 0 : PAUSE_MS);
+    const timer = setTimeout(refresh, before === written(wanted) ? 0 : PAUSE_MS);
     return () => clearTimeout(timer);
   }, [userId, wanted, offset]);
   const known = page !== null;

@@ -5,6 +5,7 @@ import type {
   StoredToolCall,
   Transcript,
 } from "../api";
+import type { ModelRequest } from "./requests";
 import { type CallState, NO_CALL, type TurnLatency } from "./model";
 
 /*
@@ -16,10 +17,11 @@ export type Happening =
   | { kind: "call"; at: string; number: number; session: StoredSession }
   | { kind: "step"; at: string; step: StoredStep }
   | { kind: "tool"; at: string; use: StoredToolCall }
-  | { kind: "turn"; at: string; number: number; message: StoredMessage };
+  | { kind: "turn"; at: string; number: number; message: StoredMessage }
+  | { kind: "request"; at: string; request: ModelRequest };
 
 /** At one moment: a call begins before a step of it, which comes before what was said then. */
-const ORDER = ["call", "step", "turn", "tool"];
+const ORDER = ["call", "step", "turn", "request", "tool"];
 
 /** The turns that are shown, in order: an address counts them. */
 export function turnsOf(transcript: Transcript): StoredMessage[] {
@@ -34,7 +36,7 @@ export function turnOf(transcript: Transcript, messageId: string | null): number
 }
 
 /** Everything that happened, in the order in which it did. */
-export function happenings(transcript: Transcript): Happening[] {
+export function happenings(transcript: Transcript, requests: ModelRequest[] = []): Happening[] {
   const all: Happening[] = [
     ...transcript.sessions.map(
       (session, index): Happening => ({
@@ -53,6 +55,7 @@ export function happenings(transcript: Transcript): Happening[] {
         message,
       }),
     ),
+    ...requests.map((request): Happening => ({ kind: "request", at: request.at, request })),
     ...transcript.tool_calls.map((use): Happening => ({ kind: "tool", at: use.started_at, use })),
   ];
   // Turns and steps keep their own order, which the store knows.

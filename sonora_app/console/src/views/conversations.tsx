@@ -4,6 +4,7 @@ import { download } from "../download";
 import { useFocusSwap } from "../focus";
 import { type Listed, NOTHING_WANTED, PAGE } from "../state/listings";
 import { useWords } from "../words";
+import { LabelNames } from "./labels";
 
 interface Props {
   listed: Listed;
@@ -181,6 +182,20 @@ function Search({ listed }: { listed: Listed }) {
             />
           </label>
           <Behind wanted={wanted} />
+          <label class="field">
+            <span>{words.labels.filter}</span>
+            <input
+              type="search"
+              list="labels-listed"
+              maxLength={60}
+              value={wanted.label}
+              onInput={(event) => filter({ label: event.currentTarget.value })}
+            />
+          </label>
+          <LabelNames
+            id="labels-listed"
+            used={listed.page?.conversations.flatMap((each) => each.labels) ?? []}
+          />
           {set > 0 && (
             <button
               type="button"
@@ -273,6 +288,11 @@ function Item({ listing, current, busy, onSelect, onChanged, language }: Props &
             </span>
           )}
           {listing.user_id && <span class="user">{listing.user_id}</span>}
+          {listing.labels.map((name) => (
+            <span key={name} class="tag">
+              {name}
+            </span>
+          ))}
         </span>
       </button>
       {chosen && !busy && <Actions listing={listing} title={title} onChanged={onChanged} />}

@@ -1,7 +1,10 @@
+import { useState } from "preact/hooks";
 import type { Asked, Flow } from "../api";
 import { download } from "../download";
 import type { CallState, Step } from "../state/model";
+import type { ModelRequest } from "../state/requests";
 import { useWords } from "../words";
+import { NodeView } from "./node";
 
 type Drawing = Flow["drawing"];
 
@@ -10,11 +13,15 @@ interface Props {
   /** Why there is no flow, in the bot's words; empty when the bot does not answer. */
   problem: string;
   state: CallState;
+  /** What the model was asked in the call that is shown. */
+  requests: ModelRequest[];
 }
 
 /** The flow as it runs: where the call is, and how it came there. */
-export function FlowView({ flow, problem, state }: Props) {
+export function FlowView({ flow, problem, state, requests }: Props) {
   const words = useWords();
+  const [chosen, setChosen] = useState<string | null>(null);
+  const node = flow?.nodes.find((each) => each.name === chosen);
   const now = state.node ?? (state.phase === "waiting" ? startOf(flow) : null);
   return (
     <section class="flow" aria-labelledby="flow-title">
@@ -23,12 +30,27 @@ export function FlowView({ flow, problem, state }: Props) {
       {flow && (
         <>
           <div class="drawing" role="region" aria-label={words.flow.picture} tabIndex={0}>
-            <Picture drawing={flow.drawing} now={now} path={state.path} />
+            <Picture drawing={flow.drawing} now={now} path={state.path} onNode={setChosen} />
           </div>
           <p class="legend">
             <span class="by model">{words.flow.model}</span>
             <span class="by event">{words.flow.event}</span>
           </p>
+          <h3>{words.flow.told}</h3>
+          <p class="links nodes">
+            {flow.nodes.map(({ name }) => (
+              <button
+                key={name}
+                type="button"
+                class="plain"
+                aria-expanded={name === chosen}
+                onClick={() => setChosen(name === chosen ? null : name)}
+              >
+                {name}
+              </button>
+            ))}
+          </p>
+          {node && <NodeView node={node} requests={requests} />}
           <h3>{words.flow.path}</h3>
           <Path path={state.path} />
           <p class="links">
@@ -54,7 +76,15 @@ function startOf(flow: Asked<Flow>): string | null {
   return flow?.drawing.boxes.find((box) => box.initial)?.name ?? null;
 }
 
-function Picture({ drawing, now, path }: { drawing: Drawing; now: string | null; path: Step[] }) {
+interface PictureProps {
+  drawing: Drawing;
+  now: string | null;
+  path: Step[];
+  /** A node was clicked. The buttons below the picture do the same. */
+  onNode: (name: string) => void;
+}
+
+function Picture({ drawing, now, path, onNode }: PictureProps) {
   const words = useWords();
   const last = path.at(-1);
   const visited = new Set(path.flatMap((step) => [step.from, step.to]));
@@ -103,6 +133,7 @@ function Picture({ drawing, now, path }: { drawing: Drawing; now: string | null;
           key={box.name}
           class={`box${box.name === now ? " now" : ""}${visited.has(box.name) ? " visited" : ""}`}
           data-node={box.name}
+          onClick={() => onNode(box.name)}
         >
           {box.initial && (
             <circle class="cap" cx={box.x + box.width / 2} cy={box.y - 14} r="5" />

@@ -7,6 +7,7 @@ import { devices } from "../call/microphone";
 import { subjectOf } from "../call/token";
 import { usePreference } from "../preferences";
 import { type CallState, isOn } from "../state/model";
+import type { ModelRequest } from "../state/requests";
 import { type Language, useWords } from "../words";
 import { Composer } from "./composer";
 import { Ended } from "./ended";
@@ -36,6 +37,10 @@ interface Props {
   onHealth: () => void;
   onDismiss: () => void;
   onBack: () => void;
+  /** What the model was asked earlier, where that is kept. */
+  requests: ModelRequest[];
+  /** A label of what was said earlier has changed. */
+  onLabelled: () => void;
 }
 
 /** Where one talks: before, during and after a call. */
@@ -116,6 +121,8 @@ export function Talk(props: Props) {
           turn={props.turn}
           flow={props.flow}
           language={props.shownIn}
+          requests={props.requests}
+          onLabelled={props.onLabelled}
         />
       )}
       {state.phase === "idle" && props.missing && (

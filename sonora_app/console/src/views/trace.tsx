@@ -1,9 +1,13 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Asked, Flow, KeptCost, StoredMessage, StoredSession, StoredToolCall, Transcript } from "../api";
 import { addressOf } from "../place";
+import type { ModelRequest } from "../state/requests";
 import { goesOn, type Happening, happenings, latencyOf, turnsOf } from "../state/trace";
 import { useWords, type Words } from "../words";
+import { LabelNames, Labels } from "./labels";
 import { Bar, milliseconds, Parts, percentile } from "./latency";
+import { RequestLine } from "./requests";
 import { PastTool } from "./tools";
 import { Past } from "./transcript";
 
@@ -13,10 +17,14 @@ interface Props {
   turn: number | null;
   flow: Asked<Flow>;
   language: string;
+  /** What the model was asked, where that is kept. */
+  requests: ModelRequest[];
+  /** A label was given, changed or removed. */
+  onLabelled: () => void;
 }
 
 /** What happened in a conversation that is kept: its calls, its steps, its turns, its tools. */
-export function TraceView({ transcript, turn, flow, language }: Props) {
+export function TraceView({ transcript, turn, flow, language, requests, onLabelled }: Props) {
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const turns = turnsOf(transcript);
@@ -31,17 +39,34 @@ export function TraceView({ transcript, turn, flow, language }: Props) {
       box.current.scrollTop = 0;
     }
   }, [id, pointed]);
+  const { labels } = transcript;
+  const labelling = { conversationId: id, labels, onLabelled };
   const longest = Math.max(1, ...turns.map((each) => latencyOf(each)?.totalMs ?? 0));
   return (
     <div class="transcript" role="region" aria-label={words.trace.label} tabIndex={0} ref={box}>
-      <Outline transcript={transcript} language={language} />
+      <Outline transcript={transcript} language={language}>
+        <Labels {...labelling} place={{}} at={words.labels.conversation} />
+      </Outline>
+      <LabelNames id="label-names" used={labels.map(({ name }) => name)} />
       {turns.length === 0 && <p class="nothing">{words.transcript.empty}</p>}
       <ol class="trace">
-        {happenings(transcript).map((each) =>
+        {happenings(transcript, requests).map((each) =>
           each.kind === "call" ? (
-            <CallLine key={each.session.id} {...each} language={language} />
+            <CallLine key={each.session.id} {...each} language={language}>
+              <Labels
+                {...labelling}
+                place={{ session_id: each.session.id }}
+                at={words.trace.call(each.number)}
+              />
+            </CallLine>
           ) : each.kind === "step" ? (
             <StepLine key={each.step.id} {...each} flow={flow} language={language} />
+          ) : each.kind === "request" ? (
+            <RequestLine
+              key={each.request.id}
+              request={each.request}
+              at={clock(each.at, language)}
+            />
           ) : each.kind === "tool" ? (
             <UseLine key={each.use.id} use={each.use} language={language} />
           ) : (
@@ -53,6 +78,11 @@ export function TraceView({ transcript, turn, flow, language }: Props) {
                 longest={longest}
                 language={language}
               />
+              <Labels
+                {...labelling}
+                place={{ message_id: each.message.id }}
+                at={words.trace.turn(each.number)}
+              />
             </Past>
           ),
         )}
@@ -61,8 +91,14 @@ export function TraceView({ transcript, turn, flow, language }: Props) {
   );
 }
 
+interface OutlineProps {
+  transcript: Transcript;
+  language: string;
+  children: ComponentChildren;
+}
+
 /** What is known of the whole. */
-function Outline({ transcript, language }: { transcript: Transcript; language: string }) {
+function Outline({ transcript, language, children }: OutlineProps) {
   const words = useWords();
   const { conversation, sessions } = transcript;
   const waits = turnsOf(transcript).flatMap((each) => latencyOf(each)?.totalMs ?? []);
@@ -114,6 +150,7 @@ function Outline({ transcript, language }: { transcript: Transcript; language: s
             ),
         )}
       </dl>
+      {children}
     </header>
   );
 }
@@ -154,10 +191,11 @@ interface CallProps {
   session: StoredSession;
   number: number;
   language: string;
+  children: ComponentChildren;
 }
 
 /** A call begins. */
-function CallLine({ session, number, language }: CallProps) {
+function CallLine({ session, number, language, children }: CallProps) {
   const words = useWords();
   const { metrics, end_reason, ended_at, started_at } = session;
   const secs = ended_at ? (Date.parse(ended_at) - Date.parse(started_at)) / 1000 : null;
@@ -189,6 +227,7 @@ function CallLine({ session, number, language }: CallProps) {
         </span>
         <span>Sonora {session.app_version}</span>
       </p>
+      {children}
     </li>
   );
 }
