@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -71,8 +72,8 @@ Labelled = Annotated[
     typer.Option("--label", help=say("Only those with this label, at whichever call or turn.")),
 ]
 
-_WIDE = 100
-"""From how many columns a list has the users too."""
+_WIDE, _NARROW = 100, 72
+"""From how many columns a list has the users too, and below how many no numbers of messages."""
 
 
 def listing_data(listing: Listing) -> dict[str, Any]:
@@ -99,26 +100,33 @@ def listing_table(listings: Sequence[Listing], out: Console) -> Table:
     whole = not out.is_terminal
     found = any(listing.hit for listing in listings)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("ID", no_wrap=True)
-    table.add_column(say("Last talk"), no_wrap=True)
-    table.add_column(say("Messages"), justify="right", no_wrap=True)
-    table.add_column(say("Status"), no_wrap=True)
-    with_user = whole or out.width >= _WIDE
+    with_user, with_messages = whole or out.width >= _WIDE, whole or out.width >= _NARROW
+    rows = [_cells(each, with_user=with_user, with_messages=with_messages) for each in listings]
+    names = ["ID", say("Last talk"), *([say("Messages")] if with_messages else []), say("Status")]
+    for index, name in enumerate(names):
+        # Only what follows is cut: a piece of an id is of no use.
+        least = max(map(cell_len, [name, *(row[index] for row in rows)]))
+        right = "right" if with_messages and index == 2 else "left"
+        table.add_column(name, justify=right, no_wrap=True, min_width=least)
     if with_user:
         table.add_column(say("User"), no_wrap=True, overflow="ellipsis")
     table.add_column(say("Said") if found else say("Title"), no_wrap=True, overflow="ellipsis")
-    for listing in listings:
-        conversation = listing.conversation
-        status = say("in a call") if listing.calling else say(conversation.status.value)
-        cells = (
-            short_id(conversation.id),
-            local_time(conversation.last_message_at or conversation.created_at),
-            str(listing.messages),
-            status,
-            *([conversation.user_id or "–"] if with_user else []),
-            listing.hit.words if listing.hit else conversation.title or "–",
-        )
-        table.add_row(*(Text(" ".join(plain(cell).split())) for cell in cells))
+    for row in rows:
+        table.add_row(*map(Text, row))
     if whole:
         out.width = max(out.width, out.measure(table).maximum)
     return table
+
+
+def _cells(listing: Listing, *, with_user: bool, with_messages: bool) -> list[str]:
+    """What stands in the columns, each in one line."""
+    conversation = listing.conversation
+    cells = (
+        short_id(conversation.id),
+        local_time(conversation.last_message_at or conversation.created_at),
+        *([str(listing.messages)] if with_messages else []),
+        say("in a call") if listing.calling else say(conversation.status.value),
+        *([conversation.user_id or "–"] if with_user else []),
+        listing.hit.words if listing.hit else conversation.title or "–",
+    )
+    return [" ".join(plain(cell).split()) for cell in cells]

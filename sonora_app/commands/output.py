@@ -83,11 +83,12 @@ def confirm(question: str) -> None:
     """Ask on stderr whether to go on, in the language of the words; no answer is a no.
 
     Raises:
-        typer.Abort: It was not agreed to.
+        typer.Exit: It was not agreed to.
     """
     answer = typer.prompt(f"{question} [{say('y/N')}]", default="", show_default=False, err=True)
     if answer.strip().casefold() not in {"y", "yes", *say("y yes").split()}:
-        raise typer.Abort
+        typer.echo(say("Nothing was done."), err=True)
+        raise typer.Exit(1)
 
 
 def plain(text: str) -> str:

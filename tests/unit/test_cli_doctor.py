@@ -85,8 +85,8 @@ def test_a_spanish_machine_reads_spanish(monkeypatch: pytest.MonkeyPatch) -> Non
     table = CliRunner().invoke(app, ["doctor"]).stdout
 
     assert "Reconocimiento de voz" in table
-    assert "falta OPENAI_API_KEY: en su lugar está el sustituto de ensayo" in table
-    assert "Pon CARTESIA_API_KEY en .env para tener el de verdad." in table
+    assert "falta OPENAI_API_KEY: en su lugar hay un componente simulado" in table
+    assert "Pon CARTESIA_API_KEY en .env para usar el real." in table
     assert json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["checks"] == english
 
 

@@ -137,10 +137,11 @@ export function Composer({ state, call, pickers }: Props) {
             type="button"
             class="secondary"
             aria-pressed={state.camera === "on"}
+            aria-label={state.camera === "on" ? words.files.cameraOff : words.files.cameraOn}
             title={words.files.cameraHint}
             onClick={() => void call.useCamera(state.camera !== "on")}
           >
-            {state.camera === "on" ? words.files.cameraOff : words.files.cameraOn}
+            {words.files.camera}
           </button>
         )}
         {state.camera === "on" && <Seen call={call} />}

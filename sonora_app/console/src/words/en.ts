@@ -82,6 +82,7 @@ export const en = {
       `${name} is too large: at most ${megabytes} MB are taken.`,
     tooMany: (count: number) => `At most ${count} files go with one message.`,
     empty: (name: string) => `${name} is empty.`,
+    camera: "Camera",
     cameraOn: "Switch camera on",
     cameraOff: "Switch camera off",
     cameraHint: "While it is on, Sonora may look when you ask it to.",
