@@ -124,6 +124,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
     from sonora_app.files.keeper import StoreKeeper
     from sonora_app.process.calls import calls
     from sonora_app.process.knowledge import process_search
+    from sonora_app.process.metrics import count_call
     from sonora_app.process.reports import reports
     from sonora_app.process.stopping import end_calls_when_stopped
     from sonora_app.process.store import process_store
@@ -158,6 +159,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
             return
         async with calls.holding(session):
             await session.run()
+    count_call(session.kept)
     await reports.call_ended(session.id, within_secs=settings.drain_secs)
 
 

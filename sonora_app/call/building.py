@@ -80,7 +80,7 @@ async def build_session(
     page = ScreenedRTVIProcessor((services.speech, *watching), settings.language.value)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
     pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
-    worker = build_worker(pipeline, page, services.speech)
+    worker = build_worker(pipeline, page, services.speech, traced=bool(settings.traces_url))
     without = withheld_functions(settings, knows=grounding is not None)
     parts = (worker, services, aggregators, transport, handlers)
     driver = build_driver(*parts, without=without, tools=tools.functions())

@@ -9,6 +9,7 @@ from sonora_app.call.memory_use import known_to, opening_recall
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.call.returning import CASE
 from sonora_app.call.services import CallServices
+from sonora_app.call.traced import name_traced_call
 from sonora_app.errors import BusyError
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.settings import Settings
@@ -70,6 +71,7 @@ class ConversationLookup:
             by_now = await self.reading.by_now(found, opened.conversation_id, request.user_id)
             found = known_to(request, by_now)
             opened = self._opened_from(request, found, made_way=True)
+        name_traced_call(opened.session_id, opened.conversation_id)
         return opened, found
 
     def _has_place_in(self, opened: OpenedConversation) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 
 from loguru import logger
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -36,8 +37,19 @@ _FAILURES = frozenset(
 """The notices that tell of a failure, which are counted with the call."""
 
 
+@dataclass(frozen=True)
+class KeptCall:
+    """A call that had a conversation, as it is kept: how it ended, and its metrics."""
+
+    reason: EndReason
+    metrics: JsonObject
+
+
 class Keeping:
     """Keeps one call.
+
+    Attributes:
+        kept: The call, once it is kept.
 
     Args:
         call: The call.
@@ -66,6 +78,7 @@ class Keeping:
         self._summed_up_elsewhere = False
         self._erased = False
         self._is_kept = asyncio.Event()
+        self.kept: KeptCall | None = None
 
     def hurry(self, within_secs: float) -> None:
         """There are only so many seconds left, from now on."""
@@ -114,6 +127,7 @@ class Keeping:
         await call.tools.finish(self._still(call.tools.longest_secs))
         await call.showing.attachments.settle(timeout_secs=self._still(settings.drain_secs))
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
+        self.kept = KeptCall(reason, self._used())
         call.stop_reporting()
         if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):
             logger.warning(f"{left} records stay in the journal until Supabase takes them")

@@ -110,13 +110,23 @@ def build_pipeline(
     )
 
 
-def build_worker(pipeline: Pipeline, page: RTVIProcessor, speech: BotSpeech) -> PipelineWorker:
-    """What runs a call's pipeline, with the page's end of the call at its front."""
+def build_worker(
+    pipeline: Pipeline, page: RTVIProcessor, speech: BotSpeech, *, traced: bool = False
+) -> PipelineWorker:
+    """What runs a call's pipeline, with the page's end of the call at its front.
+
+    Args:
+        pipeline: The pipeline.
+        page: The page's end of it.
+        speech: The bot's speech, which keeps the clock.
+        traced: Whether spans tell of the call, its turns and its services.
+    """
     return PipelineWorker(
         pipeline,
         clock=speech.clock,
         params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-        enable_turn_tracking=False,
+        enable_turn_tracking=traced,
+        enable_tracing=traced,
         rtvi_processor=page,
         # A silent, waiting bot would count as idle; time_limits.py keeps the time instead.
         idle_timeout_secs=None,

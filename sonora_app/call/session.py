@@ -14,9 +14,10 @@ from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
 from sonora_app.call.holding import WAY_SECS, Holding
-from sonora_app.call.keeping import Keeping
+from sonora_app.call.keeping import Keeping, KeptCall
 from sonora_app.call.reconnecting import Reconnections
 from sonora_app.call.time_limits import CallLimits
+from sonora_app.call.traced import begin_traced_call
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.runtime.background import running_beside
 from sonora_app.storage.records import EndReason
@@ -102,6 +103,7 @@ class Session:
     async def run(self) -> None:
         """Hold the call until it ends, and keep what was said in it."""
         worker = self._call.worker
+        begin_traced_call(traced=bool(self._call.settings.traces_url))
         # process/stopping.py has the signals, and ends this call by `end`.
         runner = WorkerRunner(handle_sigint=False, handle_sigterm=False)
         try:
@@ -126,6 +128,11 @@ class Session:
     def id(self) -> UUID | None:
         """The id of the call; None while it has no conversation."""
         return self._call.opened.session_id if self._call.opened is not None else None
+
+    @property
+    def kept(self) -> KeptCall | None:
+        """The call as it is kept; None before that, and where it had no conversation."""
+        return self._keeping.kept
 
     @property
     def user_id(self) -> str | None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sonora_app.errors import SettingsError
@@ -23,6 +24,7 @@ from sonora_app.process.calls import calls
 from sonora_app.process.edited_flow import TakesUpFlow
 from sonora_app.process.knowledge import close_process_search, process_search
 from sonora_app.process.mcp import close_servers, connect_servers
+from sonora_app.process.metrics import metrics_page
 from sonora_app.process.stopping import end_calls_when_stopped
 from sonora_app.process.store import close_process_store, process_store
 from sonora_app.runtime.logging import configure_logs
@@ -58,6 +60,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     try:
         settings = load_settings()
         settings.check_deployable()
+        figures = metrics_page() if settings.metrics else None
     except SettingsError as error:
         _tell(console, error)
         raise SystemExit(2) from None
@@ -75,7 +78,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     # The runner lets the `.env` that it finds win over the environment; here the environment wins.
     os.environ.update(written)
 
-    from sonora_app.console.guard import KnownPagesOnly, hosts_and_origins
+    from sonora_app.console.guard import KnownPagesOnly, LocalPagesOnly, hosts_and_origins
     from sonora_app.console.routes import add_console
 
     parser = argparse.ArgumentParser(description="Sonora, on Pipecat's development runner")
@@ -96,6 +99,8 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
         lambda: process_store(settings),
         lambda: process_search(settings),
     )
+    if figures is not None:
+        runner.app.router.routes.append(Route("/metrics", LocalPagesOnly(figures)))
     hosts, origins = hosts_and_origins(settings.allowed_hosts, sys.argv[1:], os.environ)
     runner.app.add_middleware(KnownPagesOnly, hosts=hosts, origins=origins)
     runner.main(parser)

@@ -12,6 +12,7 @@ import anyio.lowlevel
 from loguru import logger
 
 from sonora_app.flow.check import check_flows
+from sonora_app.process.tracing import start_tracing
 from sonora_app.settings import KnowledgeIn, Language, Settings, Vendor
 
 
@@ -47,6 +48,7 @@ def warm_up(settings: Settings) -> float:
 
     load_flow(handlers)
     flow_version()
+    start_tracing(settings)
     load_prices(settings.prices_file)
     if declared_tools(settings):
         importlib.import_module("sonora_app.tools.arguments")

@@ -18,7 +18,7 @@ _SECRET_BYTES = range(24, 65)
 
 
 class ReportSettings(EnvironmentSettings):
-    """Reports of calls."""
+    """Reports, figures and traces of calls."""
 
     prices_file: Path | None = Field(
         None,
@@ -43,6 +43,33 @@ class ReportSettings(EnvironmentSettings):
         description="Whether what was said is in those reports: the words of the turns, title, "
         "summary, and what functions and tools were given and answered.",
     )
+
+    metrics: bool = Field(
+        False,
+        validation_alias="SONORA_METRICS",
+        description="Whether the development runner tells Prometheus the figures of its process: "
+        "at `/metrics`, to this machine alone. Needs the extra `metrics`. See "
+        "[operations.md](operations.md).",
+    )
+    traces_url: str = Field(
+        "",
+        validation_alias="SONORA_TRACES_URL",
+        description="Where the traces of calls are sent: the whole address of an OpenTelemetry "
+        "collector for OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Empty: nowhere. "
+        "Needs the extra `tracing`. See [operations.md](operations.md).",
+    )
+    traces_words: bool = Field(
+        False,
+        validation_alias="SONORA_TRACES_WORDS",
+        description="Whether what was said, and what the model was told, is in those traces.",
+    )
+
+    @field_validator("traces_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise PydanticCustomError("address", "not the whole address of a collector")
+        return value
 
     @field_validator("report_url")
     @classmethod

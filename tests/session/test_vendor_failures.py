@@ -11,17 +11,20 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.speech import speech
+from simulators.clients.trace_collector import Collector, trace_collector
 from simulators.clients.webrtc import page
 from simulators.vendors.cartesia import Breakage, Fault
 from simulators.vendors.openai import Reply
 from sonora_app.errors import ErrorCode
 from sonora_app.storage.records import EndReason, JsonObject
+from sonora_app.storage.store import Transcript
 from tests.session.talking import (
     ANSWER,
     DONE,
@@ -227,13 +230,21 @@ async def test_of_a_greeting_made_ahead_what_was_heard_is_kept(
 
 
 async def test_flux_hears_when_the_turn_ends(vendors: Vendors, tmp_path: Path) -> None:
-    with bot_with_keys(tmp_path, vendors, SONORA_STT="flux") as bot:
-        async with talking(bot, vendors) as talk:
-            await talk.say(REQUEST)
-            await talk.is_recorded()
-            await talk.say(DONE)
-            await talk.is_recorded()
-        transcript = await talk.transcript()
+    async with trace_collector() as collector:
+        watched = {
+            "SONORA_TRACES_URL": collector.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "SONORA_METRICS": "True",
+        }
+        with bot_with_keys(tmp_path, vendors, SONORA_STT="flux", **watched) as bot:
+            async with talking(bot, vendors) as talk:
+                await talk.say(REQUEST)
+                await talk.is_recorded()
+                await talk.say(DONE)
+                await talk.is_recorded()
+            transcript = await talk.transcript()
+            await _is_traced(collector, transcript)
+            await _is_counted(bot, transcript)
     assert {entry["path"] for entry in vendors.deepgram.log.of("connect")} >= {"/v2/listen"}
     assert said(transcript)[1:] == [
         ("user", REQUEST),
@@ -241,6 +252,42 @@ async def test_flux_hears_when_the_turn_ends(vendors: Vendors, tmp_path: Path) -
         ("user", DONE),
         ("assistant", SUMMED_UP),
     ]
+
+
+async def _is_traced(collector: Collector, transcript: Transcript) -> None:
+    """The collector has the spans of the call, with its ids and none of its words."""
+    names = {"conversation", "turn", "llm", "stt", "tts"}
+    spans = await collector.until(names, timeout_secs=20)
+    (session,) = transcript.sessions
+    assert len({span.trace_id for span in spans}) == 1, "one call, one trace"
+    for span in spans:
+        assert span.attributes["sonora.session_id"] == str(session.id), span
+        assert span.attributes["sonora.conversation_id"] == str(transcript.conversation.id), span
+    (whole,) = [span for span in spans if span.name == "conversation"]
+    turns = {span.span_id for span in spans if span.name == "turn"}
+    assert {span.parent_id for span in spans if span.name == "turn"} == {whole.span_id}
+    assert {span.parent_id for span in spans if span.name == "llm"} <= turns | {whole.span_id}
+    read = [span.attributes.get("gen_ai.usage.input_tokens", 0) for span in spans]
+    assert sum(read) == session.metrics["prompt_tokens"]
+    for words in (REQUEST, ANSWER, DONE, "Oaxaca", "Eres Sonora"):
+        assert words.encode() not in collector.raw
+
+
+async def _is_counted(bot: BotProcess, transcript: Transcript) -> None:
+    """Prometheus would read what is kept of the call, from this machine alone."""
+    async with httpx.AsyncClient() as client:
+        figures = (await client.get(f"{bot.url}/metrics")).text
+        stranger = await client.get(
+            f"{bot.url}/metrics", headers={"Origin": "https://evil.example"}
+        )
+    (session,) = transcript.sessions
+    told = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line[0] != "#")
+    assert told['sonora_calls_total{end_reason="client_left"}'] == "1.0"
+    assert told["sonora_calls_in_progress"] == "0.0"
+    waits = session.metrics["waits_ms"]
+    assert float(told["sonora_answer_wait_seconds_count"]) == len(waits) == 2
+    assert float(told["sonora_answer_wait_seconds_sum"]) == pytest.approx(sum(waits) / 1000)
+    assert stranger.status_code == 403
 
 
 async def test_the_model_fails_and_recovers(talk: Conversation) -> None:

@@ -46,6 +46,7 @@ OF_OTHERS = {
     "PIPECAT_LOG_LEVEL",  # of Pipecat Cloud's base image
     *("waiting_server", "pipecatcloud_system", "feature_manager", "pcc_observers"),  # the same
     "getStats",  # of browsers
+    "OTEL_EXPORTER_OTLP_HEADERS",  # of OpenTelemetry
     "extra_body",  # of OpenAI's client
 }
 """Names that are not in this repository, and whose they are."""
