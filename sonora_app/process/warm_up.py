@@ -68,6 +68,10 @@ def warm_up(settings: Settings) -> float:
     if settings.knowledge is not KnowledgeIn.LOCAL:
         importlib.import_module("sonora_app.knowledge.supabase.matching")
     asyncio.run(build_services(settings, settings.language))
+    if Vendor.LLM not in settings.stand_ins():
+        from sonora_app.vendors.openai.verbatim import ask_nobody
+
+        asyncio.run(ask_nobody())
     asyncio.run(_import_late_parts(settings))
     took = time.monotonic() - started
     logger.debug(f"Warmed up in {took:.1f} s")

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from loguru import logger
 from openai import APIConnectionError, APIStatusError, APITimeoutError, NotFoundError, OpenAIError
+from openai.types.chat import ChatCompletionMessageParam
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.processors.aggregators.llm_context import LLMContext
 
@@ -80,11 +81,11 @@ class LocalLLMService(BoundedOpenAILLMService):
         self, params_from_context: OpenAILLMInvocationParams
     ) -> dict[str, Any]:
         """Build a request in which no two messages of a role follow one another."""
-        params = super().build_chat_completion_params(params_from_context)
-        messages = cast(list[dict[str, Any]], params["messages"])
+        messages = cast(list[dict[str, Any]], params_from_context["messages"])
         told = [each["content"] for each in messages if each["role"] in ("system", "developer")]
         self._instructions = [each for each in told if isinstance(each, str)]
-        params["messages"] = alternating(messages)
+        sent = cast(list[ChatCompletionMessageParam], alternating(messages))
+        params = super().build_chat_completion_params({**params_from_context, "messages": sent})
         # Without it, Pipecat bounds an answer by the older name, which every server knows.
         params.pop("max_completion_tokens", None)
         return params

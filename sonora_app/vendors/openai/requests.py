@@ -136,7 +136,7 @@ class BoundedOpenAILLMService(ForetellingLLMService):
     ) -> dict[str, Any]:
         """Build a request; after too many steps in a turn, one that is answered in words."""
         params = super().build_chat_completion_params(params_from_context)
-        if self._wants_words and params.get("tools"):
+        if self._wants_words and params_from_context["tools"]:
             params["tool_choice"] = "none"
         return params
 

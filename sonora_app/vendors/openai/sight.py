@@ -17,7 +17,7 @@ from pipecat.processors.aggregators.llm_context import (
 )
 from pipecat.utils.types import NotGiven
 
-from sonora_app.vendors.openai.overheard import OverheardLLMService
+from sonora_app.vendors.openai.verbatim import VerbatimLLMService
 
 _REFUSED_WITH = (400, 404, 413, 415, 422)
 """What servers refuse pictures with. A gateway that finds no model that sees says 404."""
@@ -51,7 +51,7 @@ class ContextWithPictures(LLMContext):
         )
 
 
-class SeeingLLMService(OverheardLLMService):
+class SeeingLLMService(VerbatimLLMService):
     """OpenAI's chat completions, of which a request is sent again without refused pictures."""
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
