@@ -108,7 +108,7 @@ class Keeping:
             self._is_kept.set()
             return
         # First the end itself: the summary takes a while, and the host may not wait for it.
-        ended_at, used = utc_now(), self._used()
+        ended_at, used = utc_now(), self.used()
         recorder.end(reason, metrics=used, at=ended_at, leaves=call.left_as(reason))
         await recorder.drain(timeout_secs=self._still(_WRITTEN_SECS))
         self._is_kept.set()
@@ -119,7 +119,7 @@ class Keeping:
                 recorder.describe(**description.model_dump())
             if told.review is not None and not self._erased:
                 call.memory.review(told.review)
-        if call.opened is not None and not self._erased and (by_now := self._used()) != used:
+        if call.opened is not None and not self._erased and (by_now := self.used()) != used:
             ended = SessionUpdate(
                 id=call.opened.session_id, ended_at=ended_at, end_reason=reason, metrics=by_now
             )
@@ -127,13 +127,14 @@ class Keeping:
         await call.tools.finish(self._still(call.tools.longest_secs))
         await call.showing.attachments.settle(timeout_secs=self._still(settings.drain_secs))
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))
-        self.kept = KeptCall(reason, self._used())
+        self.kept = KeptCall(reason, self.used())
         call.stop_reporting()
         if left := await self._store.settle(timeout_secs=self._still(settings.drain_secs)):
             logger.warning(f"{left} records stay in the journal until Supabase takes them")
         logger.info(f"Session ended ({reason}); conversation {recorder.conversation_id} is closed")
 
-    def _used(self) -> JsonObject:
+    def used(self) -> JsonObject:
+        """What the call used so far, as it is kept with it."""
         call = self._call
         used = self._metrics.usage.used(call.services)
         cost = cost_of(used, load_prices(call.settings.prices_file))

@@ -20,7 +20,7 @@ from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.traced import begin_traced_call
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.runtime.background import running_beside
-from sonora_app.storage.records import EndReason
+from sonora_app.storage.records import EndReason, JsonObject
 from sonora_app.storage.store import Store
 
 _CLIENT_READY_SECS = 3.0
@@ -128,6 +128,11 @@ class Session:
     def id(self) -> UUID | None:
         """The id of the call; None while it has no conversation."""
         return self._call.opened.session_id if self._call.opened is not None else None
+
+    @property
+    def metrics(self) -> JsonObject:
+        """What the call used so far, and how long its answers took."""
+        return self._keeping.used()
 
     @property
     def kept(self) -> KeptCall | None:

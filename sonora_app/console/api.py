@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sonora_app import __version__
-from sonora_app.console.conversations import add_conversations
+from sonora_app.console.conversations import Live, add_conversations
 from sonora_app.console.files import add_files
 from sonora_app.console.flow import flow_data
 from sonora_app.console.guard import HEADERS, LocalPagesOnly
@@ -43,7 +43,7 @@ from sonora_app.wording.translation import in_language, preferred
 
 
 def build_api(
-    settings: Settings, store: Callable[[], Awaitable[Store]], search: Searching
+    settings: Settings, store: Callable[[], Awaitable[Store]], search: Searching, live: Live
 ) -> FastAPI:
     """The API, to be mounted.
 
@@ -51,6 +51,7 @@ def build_api(
         settings: The settings of the bot.
         store: Gives the bot's store.
         search: Gives the bot's search for documents.
+        live: Tells of the calls that the bot holds.
     """
     api = _guarded()
 
@@ -73,7 +74,7 @@ def build_api(
         return _answer(await _health(settings, language))
 
     add_parts(api, settings)
-    add_conversations(api, settings, store)
+    add_conversations(api, settings, store, live)
     add_labels(api, store)
     add_requests(api, store)
     add_files(api, store)

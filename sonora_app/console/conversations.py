@@ -1,6 +1,7 @@
 """What the console asks about conversations: to find, to read and to delete them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +19,7 @@ from sonora_app.console.guard import HEADERS
 from sonora_app.settings import Settings
 from sonora_app.storage import removal
 from sonora_app.storage.figures import GroupedBy
-from sonora_app.storage.records import ConversationStatus, EndReason
+from sonora_app.storage.records import ConversationStatus, EndReason, JsonObject
 from sonora_app.storage.store import Store, Transcript
 from sonora_app.storage.wanted import Wanted, WantedCall
 
@@ -55,8 +56,12 @@ def _wanted(
     return Wanted(user_id, status, first, last, text, failed, slow, outcome, call, label=label)
 
 
+Live = Callable[[], Mapping[UUID, JsonObject]]
+"""What each call in progress used so far, by its id."""
+
+
 def add_conversations(
-    api: FastAPI, settings: Settings, store: Callable[[], Awaitable[Store]]
+    api: FastAPI, settings: Settings, store: Callable[[], Awaitable[Store]], live: Live
 ) -> None:
     """Serve it on `api`.
 
@@ -64,6 +69,7 @@ def add_conversations(
         api: The console's API.
         settings: The settings of the bot.
         store: Gives the bot's store.
+        live: Tells of the calls that this process holds.
     """
 
     @api.get("/conversations")
@@ -78,7 +84,8 @@ def add_conversations(
 
     @api.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: UUID) -> JSONResponse:
-        return _answer(transcript_data(await transcript_of(await store(), conversation_id)))
+        transcript = await transcript_of(await store(), conversation_id)
+        return _answer(transcript_data(_with_live(transcript, live())))
 
     @api.get("/conversations/{conversation_id}/markdown")
     async def markdown(conversation_id: UUID) -> JSONResponse:
@@ -105,6 +112,19 @@ def add_conversations(
 
     # Registered by their decorators.
     del conversations, conversation, markdown, delete, figures
+
+
+def _with_live(transcript: Transcript, live: Mapping[UUID, JsonObject]) -> Transcript:
+    """A transcript whose calls in progress have what they used so far."""
+    return replace(
+        transcript,
+        sessions=tuple(
+            each.model_copy(update={"metrics": live[each.id]})
+            if each.ended_at is None and each.id in live
+            else each
+            for each in transcript.sessions
+        ),
+    )
 
 
 async def transcript_of(store: Store, conversation_id: UUID) -> Transcript:

@@ -15,6 +15,7 @@ from sonora_app.settings import Settings
 from sonora_app.storage.store import Store
 
 if TYPE_CHECKING:
+    from sonora_app.console.conversations import Live
     from sonora_app.console.knowledge import Searching
 
 STATIC = Path(__file__).parent / "static"
@@ -26,6 +27,7 @@ def add_console(
     settings: Settings,
     store: Callable[[], Awaitable[Store]],
     search: "Searching",
+    live: "Live" = dict,
 ) -> None:
     """Serve the console on `app`. Before the runner's own routes, since it has one for `/`.
 
@@ -34,6 +36,7 @@ def add_console(
         settings: The settings of the bot.
         store: Gives the bot's store.
         search: Gives the bot's search for documents; None where there are none.
+        live: Tells of the calls that the bot holds.
     """
 
     headers = _headers(settings)
@@ -44,7 +47,7 @@ def add_console(
 
     # Registered by its decorator.
     del page
-    app.mount("/sonora/api", _Api(settings, store, search))
+    app.mount("/sonora/api", _Api(settings, store, search, live))
     app.mount("/sonora/static", StaticFiles(directory=STATIC))
 
 
@@ -75,8 +78,13 @@ class _Api:
     """The API, imported and built at the first request: the port opens without it."""
 
     def __init__(
-        self, settings: Settings, store: Callable[[], Awaitable[Store]], search: "Searching"
+        self,
+        settings: Settings,
+        store: Callable[[], Awaitable[Store]],
+        search: "Searching",
+        live: "Live",
     ) -> None:
+        self._live = live
         self._settings = settings
         self._store = store
         self._search = search
@@ -92,4 +100,4 @@ class _Api:
     def _build(self) -> ASGIApp:
         from sonora_app.console.api import build_api
 
-        return build_api(self._settings, self._store, self._search)
+        return build_api(self._settings, self._store, self._search, self._live)

@@ -14,7 +14,7 @@ from loguru import logger
 
 from sonora_app.errors import BusyError, ErrorCode
 from sonora_app.runtime.memory import give_memory_back
-from sonora_app.storage.records import EndReason
+from sonora_app.storage.records import EndReason, JsonObject
 from sonora_app.wording.translation import worded
 
 _CANCELLED_WITHIN_SECS = 1.0
@@ -64,6 +64,16 @@ class EndableCall(Protocol):
     @property
     def user_id(self) -> str | None:
         """Who calls; None while that is not known, or nobody was named."""
+        ...
+
+    @property
+    def id(self) -> UUID | None:
+        """The id of the call; None while it has no conversation."""
+        ...
+
+    @property
+    def metrics(self) -> JsonObject:
+        """What it used so far, and how long its answers took, as it will be kept with it."""
         ...
 
     def holds(self, conversation_id: UUID, owner_id: str | None) -> bool:
@@ -195,6 +205,10 @@ class Calls:
     def held(self) -> tuple[EndableCall, ...]:
         """The calls in progress, also those whose last records are still to be written."""
         return tuple(self._held.values())
+
+    def metrics(self) -> dict[UUID, JsonObject]:
+        """What each call in progress used so far, by its id."""
+        return {call.id: call.metrics for call in self._held.values() if call.id is not None}
 
     async def end_all(self, *, within_secs: float) -> None:
         """End every call in progress, and return when each is kept.

@@ -98,6 +98,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
         settings,
         lambda: process_store(settings),
         lambda: process_search(settings),
+        calls.metrics,
     )
     if figures is not None:
         runner.app.router.routes.append(Route("/metrics", LocalPagesOnly(figures)))

@@ -186,6 +186,23 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await page.get_by_label("Algo falló").check()
     await expect(page.get_by_text("No se encontró nada.")).to_be_visible()
     assert await turns.count() > 3
+    await add_up(page, gallery)
+
+
+async def add_up(page: Page, gallery: Gallery) -> None:
+    """Many calls together, by an address that can be kept, and the list behind a figure."""
+    await page.locator("nav.tabs").get_by_role("button", name="Cifras").click()
+    await page.wait_for_url(re.compile(r"#/figures$"))
+    await page.reload()
+    await gallery.prepare()
+    sums = page.locator(".sums > div")
+    await expect(sums.filter(has_text="Costo")).to_contain_text("0,00")
+    await expect(page.locator(".groups tbody tr")).to_have_count(1)
+    await gallery.look("figures", tab="Cifras")
+    hung_up = sums.filter(has_text="el usuario pidió terminarla")
+    await hung_up.get_by_role("button").click()
+    await expect(page.get_by_text(re.compile("Filtros · 2"))).to_be_visible()
+    await expect(page.locator(".pages")).to_contain_text("1–1 de 1")
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from simulators.clients.kept_journal import Kept, write_journal
+from sonora_app.console.conversations import Live
 from sonora_app.console.knowledge import Searching
 from sonora_app.console.routes import add_console
 from sonora_app.errors import without_paths
@@ -51,6 +52,7 @@ async def console(
     settings: Settings,
     client: tuple[str, int] = ("127.0.0.1", 50_000),
     search: Searching | None = None,
+    live: Live = dict,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """What a page of the runner's own sends, to the console on the settings' journal."""
     app = FastAPI()
@@ -59,13 +61,24 @@ async def console(
     async def store() -> Journal:
         return journal
 
-    add_console(app, settings, store, search or (lambda: make_search(settings)))
+    add_console(app, settings, store, search or (lambda: make_search(settings)), live)
     transport = httpx.ASGITransport(app, client=client)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
             yield http
     finally:
         await journal.aclose()
+
+
+async def test_a_call_that_goes_on_has_what_it_used_so_far(settings: Settings, kept: Kept) -> None:
+    async with console(settings) as http:
+        before = (await http.get(f"/sonora/api/conversations/{kept.talk}")).json()
+    ended, going = before["sessions"]
+    used = {"cost": {"currency": "USD", "total": 0.01, "known": 0.01, "not_known": []}}
+    so_far = {UUID(each["id"]): used for each in (ended, going)}
+    async with console(settings, live=lambda: so_far) as http:
+        after = (await http.get(f"/sonora/api/conversations/{kept.talk}")).json()
+    assert [each["metrics"] for each in after["sessions"]] == [ended["metrics"], used]
 
 
 async def _listed(http: httpx.AsyncClient, **wanted: str) -> list[dict[str, Any]]:
