@@ -104,7 +104,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
         rounds=1 if run.quick else 2, network=_LOSSY, beside=run.beside
     ),
     "over-the-bot": lambda run: over_the_bot.measure(
-        rounds=1 if run.quick else 4, beside=run.beside
+        rounds=1 if run.quick else 5, beside=run.beside
     ),
     **{
         name: partial(_endpointing, conversations)

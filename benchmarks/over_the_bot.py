@@ -5,24 +5,28 @@ that only tell that somebody listens, and sounds without words.
 """
 
 import asyncio
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from loguru import logger
 
-from benchmarks.barge_in import LONG_ANSWER, PAUSE_SECS, SPEAKING_SECS, went_on_secs
-from benchmarks.contenders import Rival, Scaffold, both_running
+from benchmarks.contenders import Rival, Scaffold
 from benchmarks.figures import Figure, Measurement, milliseconds
+from benchmarks.long_answers import (
+    PAUSE_SECS,
+    SPEAKING_SECS,
+    answering,
+    both_talking,
+    say,
+    went_on_secs,
+)
 from benchmarks.speakers import SYNTHESISERS
-from benchmarks.turns import ANSWER_SECS
 from benchmarks.utterance import LOUDNESS, Utterance
-from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
+from benchmarks.vendors import Vendors
 from simulators.clients.webrtc import MIC_RATE, Page, page
 
 _ACKNOWLEDGEMENTS = ("Ajá", "Mhm", "Claro", "Sí", "Ok", "Sí claro", "Ya veo", "Vale")
@@ -70,27 +74,20 @@ async def measure(*, rounds: int, beside: Rival = Scaffold) -> Measurement:
         beside: The other bot.
     """
     outcomes: dict[str, dict[str, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
-    with tempfile.TemporaryDirectory() as folder:
-        async with (
-            serving_vendors() as vendors,
-            both_running(Path(folder), vendors, beside) as bots,
-        ):
-            vendors.answers = {"": GREETING}
-            vendors.otherwise = LONG_ANSWER
-            vendors.delay(REALISTIC)
-            for number in range(rounds):
-                sounds = await _sounds(number)
-                for contender, bot in bots if number % 2 else reversed(bots):
-                    async with page(bot.url) as client:
-                        await contender.join(client)
-                        for place, (kind, sound) in enumerate(sounds):
-                            question = await SYNTHESISERS[0].say("Cuéntame algo más de Oaxaca")
-                            await _say(client, vendors, question)
-                            outcome = await _made(
-                                client, vendors, sound, SPEAKING_SECS[place % len(SPEAKING_SECS)]
-                            )
-                            outcomes[kind][contender.name].append(outcome)
-                            logger.info(f"{contender.name}, {kind}, “{sound.text}”: {outcome}")
+    async with both_talking(beside) as (vendors, bots):
+        for number in range(rounds):
+            sounds = await _sounds(number)
+            for contender, bot in bots if number % 2 else reversed(bots):
+                async with page(bot.url) as client:
+                    await contender.join(client)
+                    for place, (kind, sound) in enumerate(sounds):
+                        question = await SYNTHESISERS[0].say("Cuéntame algo más de Oaxaca")
+                        await say(client, vendors, question)
+                        outcome = await _made(
+                            client, vendors, sound, SPEAKING_SECS[place % len(SPEAKING_SECS)]
+                        )
+                        outcomes[kind][contender.name].append(outcome)
+                        logger.info(f"{contender.name}, {kind}, “{sound.text}”: {outcome}")
     return Measurement(
         title="Over the bot",
         how="A second or more into a long answer a sound is made. An acknowledgement, or a sound "
@@ -159,21 +156,14 @@ def _sum(sounds: Iterable[np.ndarray]) -> np.ndarray:
     return np.sum(list(sounds), axis=0)
 
 
-async def _say(client: Page, vendors: Vendors, utterance: Utterance) -> None:
-    vendors.deepgram.expect(utterance.words, utterance.loudness)
-    client.microphone.say(utterance.pcm)
-    await client.microphone.said()
-
-
 async def _made(client: Page, vendors: Vendors, sound: Utterance, after_secs: float) -> _Outcome:
     """Wait for an answer, make a sound into it, and tell what came of it."""
-    await client.sound(since=client.microphone.ended_at + PAUSE_SECS, timeout_secs=ANSWER_SECS)
-    await asyncio.sleep(after_secs)
+    await answering(client, after_secs=after_secs)
     requests = len(vendors.openai.bodies)
-    await _say(client, vendors, sound)
-    began_at, ended_at = client.microphone.began_at, client.microphone.ended_at - sound.tail_secs
+    await say(client, vendors, sound)
+    began_at = client.microphone.began_at + sound.lead_secs
+    ended_at = client.microphone.ended_at - sound.tail_secs
     await asyncio.sleep(_SILENT_SECS)
-    began_at += sound.lead_secs
     asked = len(vendors.openai.bodies) > requests
     sounds = [moment for moment in client.sounds if moment > began_at]
     pauses = [(after - before, after) for before, after in pairwise([began_at, *sounds])]

@@ -11,6 +11,9 @@ silence.
 Deepgram needs time to answer. So it is asked for the transcript even sooner, when the sound has
 become very quiet. The silence inside a consonant is rarely this deep, because reverberation fills
 it.
+
+Silero reports no speech that is shorter than 0.2 s, as many a “sí” or “no” is, and most letters.
+Deepgram is asked for the words of such a voice as well, and the pause is counted from its end.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,6 +29,7 @@ from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
+    UserSpokeBrieflyFrame,
     UserStirredFrame,
 )
 
@@ -106,6 +110,8 @@ class PauseNoticingVADProcessor(VADProcessor):
         self._sound_came = sound_came
         self._loudness = Loudness()
         self._hushed = self._paused = False
+        # What Silero made of the sound before, and whether a voice has just been too short for it.
+        self._state, self._brief = VADState.QUIET, False
         # Whether the last pause was silent, and has been since.
         self._silent = False
 
@@ -116,9 +122,15 @@ class PauseNoticingVADProcessor(VADProcessor):
         await super().process_frame(frame, direction)
         if not isinstance(frame, InputAudioRawFrame):
             return
-        state = self._silero.state
+        before, self._state = self._state, self._silero.state
+        state = self._state
         if state is VADState.QUIET:
             self._hushed = self._paused = False
+            self._brief = self._brief or before is VADState.STARTING
+            if self._brief and (quiet_secs := self._silero.quiet_secs) >= PAUSE_SECS:
+                self._brief = False
+                await self.push_frame(UserHushedFrame(quiet_secs=quiet_secs))
+                await self.push_frame(UserSpokeBrieflyFrame(quiet_secs=quiet_secs))
             if not self._silent:
                 self._loudness.reset()
                 return
@@ -127,6 +139,7 @@ class PauseNoticingVADProcessor(VADProcessor):
             self._silent = False
             await self.push_frame(UserStirredFrame())
         if state in (VADState.QUIET, VADState.STARTING):
+            self._brief = self._brief and state is VADState.QUIET
             return
         quiet_secs = self._loudness.hushed_secs
         if state is VADState.STOPPING:

@@ -33,7 +33,11 @@ from pipecat.turns.user_start import BaseUserTurnStartStrategy
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
-from sonora_app.vendors.frames import UserHushedFrame, UserResumedFrame
+from sonora_app.vendors.frames import (
+    UserHushedFrame,
+    UserResumedFrame,
+    UserSpokeBrieflyFrame,
+)
 
 WORDLESS_SECS = 1.4
 """A voice that lasts this long over the bot's without a word being recognised says none, in
@@ -106,6 +110,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
                     await (self._decide() if self._all_transcribed else self._wait_for_words())
             case UserHushedFrame() | UserResumedFrame():
                 self._all_transcribed = False
+            case UserSpokeBrieflyFrame():
+                await self._voice_was_brief()
             case AllTranscribedFrame():
                 self._all_transcribed = True
                 if self._listening and not self._voice:
@@ -141,13 +147,23 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         if self._in_turn or not self._bot_speaks:
             await self.trigger_user_turn_started()
             return
+        self._listen()
+        await self._wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
+
+    async def _voice_was_brief(self) -> None:
+        """A recogniser that hears words only in what Silero reports has none of these."""
+        if self._bot_speaks and self._tells_interims and not (self._in_turn or self._voice):
+            self._listen()
+            await self._wait_for_words()
+
+    def _listen(self) -> None:
+        """Hold the bot's speech back, until it is known what the sound is."""
         if not self._listening:
             self._leave()
             self._listening = True
             self._held_until = time.monotonic() + _HELD_SECS
             if not self._hears_itself:
                 self._speech.hold()
-        await self._wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         if self._in_turn or not self._bot_speaks:

@@ -24,13 +24,7 @@ from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStr
 
 from sonora_app.turns.detectors import STOP_SECS, Silero, SmartTurn
 from sonora_app.turns.expectations.grammar import Expectations
-from sonora_app.turns.patience import (
-    ANSWER_SECS,
-    STIRRED_SECS,
-    WORDS_SECS,
-    Patience,
-    patience,
-)
+from sonora_app.turns.patience import ANSWER_SECS, STIRRED_SECS, WORDS_SECS, Patience, patience
 from sonora_app.turns.pipecat_frames import MORE_TO_COME, as_pipecat_stops, final
 from sonora_app.turns.so_far import SoFar
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
@@ -38,6 +32,7 @@ from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
+    UserSpokeBrieflyFrame,
     UserStirredFrame,
 )
 from sonora_app.vendors.openai.speculation import AnswerReadyFrame
@@ -92,6 +87,10 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._paused(frame.quiet_secs)
             case UserStirredFrame():
                 self._stirred_until = time.monotonic() + STIRRED_SECS
+            case UserSpokeBrieflyFrame() if not self._speaking:
+                if self._begun:  # whether it had words is known when the recogniser has told
+                    self._stirred_until = time.monotonic() + STIRRED_SECS
+                self._pause_began(frame.quiet_secs)
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
                 self._speaking = self._speaking or isinstance(frame, VADUserStartedSpeakingFrame)
                 await self._resumed()
@@ -174,8 +173,10 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     # --- The guess
 
     def _paused(self, quiet_secs: float) -> None:
-        if not self._speaking:
-            return  # nobody listens to the user
+        if self._speaking:  # else nobody listens to the user
+            self._pause_began(quiet_secs)
+
+    def _pause_began(self, quiet_secs: float) -> None:
         self._so_far.quiet_since = time.monotonic() - quiet_secs
         self._foreseeing = self.task_manager.create_task(
             self._foresee(quiet_secs), f"{self}::_foresee"

@@ -35,3 +35,14 @@ class UserResumedFrame(SystemFrame):
 @dataclass
 class UserStirredFrame(SystemFrame):
     """A pause that was silent is so no longer: the user may be going on. Silero tells later."""
+
+
+@dataclass
+class UserSpokeBrieflyFrame(SystemFrame):
+    """There was a voice too short for Silero to report: a “sí”, a letter, or no word at all.
+
+    Parameters:
+        quiet_secs: How long it has been over, in seconds.
+    """
+
+    quiet_secs: float = 0.0

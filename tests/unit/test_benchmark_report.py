@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks.barge_in import went_on_secs
 from benchmarks.dictation import DictatedDeepgram, heard_secs
 from benchmarks.figures import Figure, Measurement, Results
+from benchmarks.long_answers import went_on_secs
 from benchmarks.report import publish, table
 from benchmarks.turns import PARTS, Turn
 from simulators.clients.webrtc import FRAME_SECS

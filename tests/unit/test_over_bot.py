@@ -34,6 +34,7 @@ from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
+from sonora_app.vendors.frames import UserHushedFrame, UserSpokeBrieflyFrame
 
 pytestmark = pytest.mark.unit
 
@@ -162,6 +163,23 @@ async def test_words_that_take_the_turn_cut_the_bot_off_while_they_are_spoken(sa
         assert call.speech.held
         await call.rig.send(BotStoppedSpeakingFrame())
         await call.comes_to(held=False)
+
+
+@pytest.mark.parametrize("said", ["No.", ""])
+async def test_a_voice_too_short_for_silero_holds_the_bot_back_until_its_words_are_known(
+    said: str,
+) -> None:
+    async with speaking() as call:
+        await call.rig.send(UserHushedFrame(quiet_secs=0.06), UserSpokeBrieflyFrame())
+        await call.comes_to(held=True)
+        assert not call.cut_off
+        if said:
+            await call.final(said)
+            await call.rig.get(InterruptionFrame)
+            return
+        await call.rig.send(AllTranscribedFrame())
+        await call.comes_to(held=False)
+        assert not call.cut_off
 
 
 async def test_yes_is_an_answer_where_the_bot_asks() -> None:

@@ -21,6 +21,7 @@ from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
+    UserSpokeBrieflyFrame,
     UserStirredFrame,
 )
 
@@ -173,6 +174,28 @@ async def test_a_sound_after_a_pause_is_told_before_it_is_known_for_a_voice() ->
 async def test_noise_around_is_no_sound_in_the_pause() -> None:
     heard = await _heard(_noisy(await _said(HELLO, 0.6), 0.1))
     assert not _at(heard, UserStirredFrame)
+
+
+async def test_a_word_too_short_for_silero_is_told_too() -> None:
+    samples = await _said("Sí", 0.6)
+    over_secs = len(samples) / RATE - 0.6
+    async with rigged(PauseNoticingVADProcessor(build_silero())) as rig:
+        for start in range(0, len(samples) - CHUNK + 1, CHUNK):
+            audio = samples[start : start + CHUNK].astype(np.int16).tobytes()
+            await rig.send(InputAudioRawFrame(audio, RATE, 1))
+        await rig.get(InputAudioRawFrame, len(samples) // CHUNK)
+        told = [
+            frame
+            for frame in rig.all(Frame)
+            if isinstance(frame, InputAudioRawFrame | UserHushedFrame | UserSpokeBrieflyFrame)
+        ]
+        assert not rig.all(VADUserStartedSpeakingFrame)
+    hushed, briefly = (
+        next(at for at, frame in enumerate(told) if isinstance(frame, kind))
+        for kind in (UserHushedFrame, UserSpokeBrieflyFrame)
+    )
+    assert briefly == hushed + 1
+    assert 0 < hushed * CHUNK / RATE - over_secs < 0.2
 
 
 async def test_nobody_pauses_who_does_not_speak() -> None:
