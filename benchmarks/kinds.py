@@ -19,7 +19,7 @@ _IN_MID_SENTENCE = (
 )
 
 
-def _spelt(of: str, characters: str, pause_secs: float) -> Parts:
+def spelt(of: str, characters: str, pause_secs: float) -> Parts:
     """Recordings of single characters, with a pause between any two."""
     parts: list[str | float] = []
     for character in characters:
@@ -156,17 +156,17 @@ RECORDINGS = (
     Kind(
         "numbers dictated by a person",
         (
-            _spelt("digits", "5512304", 0.5),
-            _spelt("digits", "90817", 0.5),
-            _spelt("digits", "3346", 0.4),
-            _spelt("digits", "620158", 0.5),
+            spelt("digits", "5512304", 0.5),
+            spelt("digits", "90817", 0.5),
+            spelt("digits", "3346", 0.4),
+            spelt("digits", "620158", 0.5),
         ),
         speakers=_BY_TELEPHONE,
         cut_target=1.0,
     ),
     Kind(
         "a name spelt by a person",
-        (_spelt("letters", "garcia", 0.4), _spelt("letters", "lopez", 0.5)),
+        (spelt("letters", "garcia", 0.4), spelt("letters", "lopez", 0.5)),
         speakers=(Mexican(),),
         cut_target=1.0,
     ),
@@ -196,9 +196,9 @@ ASKED = (
     Kind(
         "a code of six digits by a person, asked for",
         (
-            _spelt("digits", "551230", 0.6),
-            _spelt("digits", "908174", 0.6),
-            _spelt("digits", "334620", 0.5),
+            spelt("digits", "551230", 0.6),
+            spelt("digits", "908174", 0.6),
+            spelt("digits", "334620", 0.5),
         ),
         speakers=_BY_TELEPHONE,
         asked="Dime el código de seis dígitos.",
@@ -206,7 +206,7 @@ ASKED = (
     ),
     Kind(
         "a name spelt by a person, asked for",
-        (_spelt("letters", "garcia", 0.5), _spelt("letters", "lopez", 0.6)),
+        (spelt("letters", "garcia", 0.5), spelt("letters", "lopez", 0.6)),
         speakers=(Mexican(),),
         asked="¿Cómo se escribe tu apellido?",
         cut_target=1.0,
@@ -247,7 +247,7 @@ NOISY = (
     ),
     Kind(
         "in noise, numbers dictated by a person",
-        (_spelt("digits", "90817", 0.5), _spelt("digits", "5512", 0.5)),
+        (spelt("digits", "90817", 0.5), spelt("digits", "5512", 0.5)),
         speakers=_BY_TELEPHONE,
         cut_target=1.0,
     ),

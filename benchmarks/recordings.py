@@ -45,6 +45,9 @@ _WORDS = {f"digits/{digit}": word for digit, word in enumerate(_NUMBERS)} | {
     "digits/yesterday": "Ayer",
 }
 
+_SPANISH = "_desc_es.ogg"
+"""What the names of Tux Paint's Spanish recordings end in."""
+
 _MARK = re.compile(r"[,.:!]\s+")
 
 
@@ -90,15 +93,33 @@ class Volunteer(Recorded):
     name = "volunteer"
     _folder = SHARE / "tuxpaint" / "stamps"
 
+    def names(self) -> list[str]:
+        """What there is a recording of, with a Spanish text."""
+        files = sorted(self._folder.rglob(f"*{_SPANISH}"))
+        names = [str(file.relative_to(self._folder)).removesuffix(_SPANISH) for file in files]
+        return [name for name in names if self._texts(name)]
+
+    def pauses(self, name: str) -> bool:
+        """Whether there is a pause in a recording, and punctuation where it may be."""
+        if not _MARK.search(self.text(name)):
+            return False
+        try:
+            own_pause(levelled(trimmed(read(self.file(name)))))
+        except ValueError:
+            return False
+        return True
+
     def file(self, name: str) -> Path:
         """As in `people/cartoon/nurse`."""
-        return self._folder / f"{name}_desc_es.ogg"
+        return self._folder / f"{name}{_SPANISH}"
 
     def text(self, name: str) -> str:
         """The Spanish line of the text that comes with it."""
+        return re.sub("[«»]", "", self._texts(name)[0]).strip()
+
+    def _texts(self, name: str) -> list[str]:
         lines = (self._folder / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-        spanish = next(line for line in lines if line.startswith("es.utf8="))
-        return re.sub("[«»]", "", spanish.removeprefix("es.utf8=")).strip()
+        return [line.removeprefix("es.utf8=") for line in lines if line.startswith("es.utf8=")]
 
 
 class _Prompter(Recorded):

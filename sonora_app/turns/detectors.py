@@ -21,7 +21,7 @@ from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn, SmartTu
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
-from pipecat.metrics.metrics import MetricsData
+from pipecat.metrics.metrics import MetricsData, TurnMetricsData
 
 A = TypeVar("A", bound=VADAnalyzer | BaseSmartTurn)
 
@@ -81,9 +81,11 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
     Attributes:
         found_complete: Whether the turn sounded complete when it was asked last at the end of
             speech.
+        probability: How probably the turn was over when it was asked last in a pause.
     """
 
     found_complete: bool = False
+    probability: float = 0.0
     _foreseen: asyncio.Future[tuple[EndOfTurnState, MetricsData | None]] | None = None
 
     def __init__(self) -> None:
@@ -105,7 +107,9 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
         heard: list[Any] = [*self._audio_buffer, (time.monotonic(), missing)]
         judge: Any = self._process_speech_segment  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         self._foreseen = asyncio.get_running_loop().run_in_executor(None, judge, heard)
-        state, _ = await asyncio.shield(self._foreseen)
+        state, metrics = await asyncio.shield(self._foreseen)
+        if isinstance(metrics, TurnMetricsData):
+            self.probability = metrics.probability
         return state
 
     def went_on(self) -> None:

@@ -57,6 +57,10 @@ _DICTATED = Patience(ask_secs=1.0, over_secs=1.4)
 the digits that people dictated 0.5 s apart were cut off at 0.95 s, since a recording of a digit
 has a silence of its own around it."""
 
+_BEGUN = Patience(ask_secs=0.9, over_secs=1.0)
+"""Things that nobody asked for are mostly a list, and people pause in one, or after a first clause,
+for up to 0.8 s. It may be all they say, too, so the wait is no longer than for such a pause."""
+
 
 def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
     """How long to wait after a turn that sounds complete.
@@ -74,5 +78,7 @@ def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
             return _NUMBER
         case Ending.DICTATED:
             return _DICTATED
+        case Ending.BEGUN:
+            return _BEGUN
         case Ending.OPEN:
             return Patience(ask_secs=unfinished_secs - ANSWER_SECS, over_secs=unfinished_secs)

@@ -77,14 +77,39 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow the turn, frame by frame."""
+        await self._take_note(frame)
+        if isinstance(frame, VADUserStoppedSpeakingFrame):
+            self._speaking = False
+            # Beside what comes in: smart-turn may take as long as the transcript.
+            self._judging = self.task_manager.create_task(self._judge(frame), f"{self}::_judge")
+            return ProcessFrameResult.CONTINUE
+        result = await super().process_frame(frame)
+        match frame:
+            case TranscriptionFrame():
+                await self._guess(sure=self._ending is not None)
+                if self._ending is not None:  # by what the turn ends in now
+                    await self._end()
+            case AllTranscribedFrame() if said := self._so_far.said:
+                self._so_far.all_transcribed, self._so_far.more_coming = True, False
+                await self._guess()
+                await super().process_frame(final(said[-1]))
+            case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
+                await self._end()
+            case _:
+                pass
+        if isinstance(frame, TranscriptionFrame | AllTranscribedFrame):
+            await self._end_by_words()
+        return result
+
+    async def _take_note(self, frame: Frame) -> None:
         match frame:
             case UserHushedFrame():
                 # The next finalized transcript may be complete. Pipecat takes what came so far
                 # for less than all of it once more words are announced.
                 self._so_far.all_transcribed = False
                 await super().process_frame(MORE_TO_COME)
-            case UserPausedFrame():
-                self._paused(frame.quiet_secs)
+            case UserPausedFrame() if self._speaking:  # else nobody listens to the user
+                self._pause_began(frame.quiet_secs)
             case UserStirredFrame():
                 self._stirred_until = time.monotonic() + STIRRED_SECS
             case UserSpokeBrieflyFrame() if not self._speaking:
@@ -117,28 +142,6 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 await self._forget()
             case _:
                 pass
-        if isinstance(frame, VADUserStoppedSpeakingFrame):
-            self._speaking = False
-            # Beside what comes in: smart-turn may take as long as the transcript.
-            self._judging = self.task_manager.create_task(self._judge(frame), f"{self}::_judge")
-            return ProcessFrameResult.CONTINUE
-        result = await super().process_frame(frame)
-        match frame:
-            case TranscriptionFrame():
-                await self._guess(sure=self._ending is not None)
-                if self._ending is not None:  # by what the turn ends in now
-                    await self._end()
-            case AllTranscribedFrame() if said := self._so_far.said:
-                self._so_far.all_transcribed, self._so_far.more_coming = True, False
-                await self._guess()
-                await super().process_frame(final(said[-1]))
-            case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
-                await self._end()
-            case _:
-                pass
-        if isinstance(frame, TranscriptionFrame | AllTranscribedFrame):
-            await self._end_by_words()
-        return result
 
     async def trigger_user_turn_stopped(
         self, *, enable_user_speaking_frames: bool | None = None
@@ -171,10 +174,6 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await super().cleanup()
 
     # --- The guess
-
-    def _paused(self, quiet_secs: float) -> None:
-        if self._speaking:  # else nobody listens to the user
-            self._pause_began(quiet_secs)
 
     def _pause_began(self, quiet_secs: float) -> None:
         self._so_far.quiet_since = time.monotonic() - quiet_secs

@@ -32,6 +32,16 @@ where somebody pauses, a full stop between them."""
 _ITEM_WORDS = 2
 """The most words of a thing that is listed."""
 
+_THING_WORDS = 8
+"""The most words of a thing (“una llave inglesa ajustable”), or of a first clause (“si no hay sitio
+el viernes”)."""
+
+_KNOWN_WORDS = 3
+"""The most words of a thing with a definite article: more are a sentence (“la luz se fue ayer”)."""
+
+_OPENING_WORDS = 3
+"""The fewest words of a first clause: “si puedes” is a sentence by itself."""
+
 _DIGITS = {"ones": 1, "teens": 2, "twenties": 2, "tens": 2, "hundreds": 3}
 """How many digits the numbers of a group have."""
 
@@ -53,6 +63,10 @@ class Ending(Enum):
     DICTATED = auto()
     """In a row of numbers, of letters or of listed things. Most likely more of it comes."""
 
+    BEGUN = auto()
+    """After things that are named and nothing else, or after a clause that opens a sentence. Where
+    nothing was asked, more of it comes."""
+
     OPEN = auto()
     """In the middle of a sentence."""
 
@@ -70,6 +84,9 @@ class _Lists:
     digits: dict[str, int]
     letters: frozenset[str]
     last: frozenset[str]
+    things: frozenset[str]
+    known: frozenset[str]
+    opening: frozenset[str]
     first: frozenset[str]
     enough: frozenset[str]
 
@@ -136,6 +153,24 @@ class Endings:
         words = _WORD.findall(text.lower())
         announced = not self._lists.last.isdisjoint(words[-_ITEM_WORDS - 2 : -1])
         return announced or any(enough in text.lower() for enough in self._lists.enough)
+
+    def only_begins(self, text: str) -> bool:
+        """Whether a transcript is no sentence yet, unless it answers something.
+
+        It names things (“una paloma”), or holds nothing but a first clause (“si llueve mañana”).
+        """
+        parts = [part.split() for part in _CLAUSE.split(text.lower()) if part.strip()]
+        if not parts or _ASKED.search(text.strip()):
+            return False
+        opens = parts[0][0] in self._lists.opening and len(parts) == 1
+        few = _OPENING_WORDS <= len(parts[0]) <= _THING_WORDS
+        return (opens and few) or all(map(self._names, parts))
+
+    def _names(self, part: list[str]) -> bool:
+        """Whether a clause is a thing: it begins with an article, and is short."""
+        most = _THING_WORDS if part[0] in self._lists.things else _KNOWN_WORDS
+        named = part[0] in self._lists.things | self._lists.known
+        return named and 1 < len(part) <= most
 
     def _is_number(self, word: str) -> bool:
         return word in self._lists.numbers or word[-1].isdigit()

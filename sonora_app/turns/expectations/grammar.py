@@ -116,7 +116,7 @@ class Expectations:
         expected = self.now
         match expected.asked:
             case Asked.NOTHING:
-                return ending
+                return self._of_nothing(text, ending)
             case Asked.YES_OR_NO:
                 return Ending.ANSWERED if self._replies.answers(text) else ending
             case Asked.NUMBER:
@@ -133,6 +133,12 @@ class Expectations:
                 return ending if self._endings.ends_list(text) else _longer(ending)
             case Asked.STORY:
                 return _longer(ending) if len(text.split()) < _STORY_WORDS else ending
+
+    def _of_nothing(self, text: str, ending: Ending) -> Ending:
+        """A thing, or a clause, answers any question, but is hardly a turn where there was none."""
+        asks = any("?" in sentence for sentence in _SENTENCE.findall(self._asked())[-2:])
+        begins = ending is Ending.WHOLE and not asks and self._endings.only_begins(text)
+        return Ending.BEGUN if begins else ending
 
     def _of_number(self, text: str, ending: Ending, digits: int | None) -> Ending:
         said = self._endings.digits(text)

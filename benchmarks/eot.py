@@ -1,0 +1,192 @@
+"""How often a turn is cut for how much waiting, by the definition of LiveKit's eot-bench.
+
+A detector gives each silence a score. A policy of three knobs makes a decision of it: the turn is
+over once the score reaches the threshold and the silence has lasted for the delay, or else when it
+has lasted for the timeout. All policies are tried. What counts is the fewest turns that are cut at
+a latency, and the shortest latency with which so many turns are cut. Latency is the mean silence
+after which the turn's real end is taken for one; no transcript or model is waited for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from benchmarks.ends import Heard, Silence, heard
+from benchmarks.figures import SONORA, Figure, Measurement
+from sonora_app.settings import Settings
+from sonora_app.turns.detectors import STOP_SECS
+from sonora_app.turns.endings.grammar import Ending
+from sonora_app.turns.patience import patience
+
+_ALONE = "smart-turn"
+_SURE = 0.5
+"""From this probability on smart-turn takes a turn for complete."""
+
+_THRESHOLDS = (*np.linspace(0.05, 0.95, 19), 0.96, 0.97, 0.98, 0.985)
+_DELAYS_SECS = np.arange(0.2, 1.01, 0.05)
+_TIMEOUTS_SECS = np.arange(0.2, 3.01, 0.1)
+
+_PIPECAT_DELAY_SECS, _PIPECAT_TIMEOUT_SECS = 0.2, 3.2
+"""When Pipecat's strategy ends a turn that sounds complete, and one that does not, at the least."""
+
+_LEFT_OF_IT = {
+    Ending.WHOLE: 1.0,
+    Ending.BEGUN: 0.6,
+    Ending.NUMBER: 0.5,
+    Ending.DICTATED: 0.3,
+    Ending.OPEN: 0.1,
+}
+"""How probable the end is by the words, whatever it sounds like: in the order of the waits."""
+
+Score = Callable[[Silence], float]
+
+
+@dataclass(frozen=True)
+class _Policy:
+    """What a policy makes of the turns: the part of them that is cut, and the mean latency."""
+
+    cut: float
+    latency_secs: float
+
+
+async def measure(*, quick: bool) -> Measurement:
+    """Try every policy on every turn.
+
+    Args:
+        quick: Whether a quarter of the turns has to do.
+
+    Raises:
+        VoiceMissingError: Not all who are to speak are installed.
+    """
+    turns = [turn async for turn in heard(part=4 if quick else 1)]
+    silences = sum(len(turn.silences) for turn in turns)
+    policies = {_ALONE: _policies(turns, _by_sound), SONORA: _policies(turns, _by_words)}
+    as_set = {_ALONE: _as_pipecat_waits, SONORA: _as_sonora_waits()}
+    return Measurement(
+        title="End of turn, offline",
+        how=f"{len(turns)} turns with {silences} silences of 0.2 s or more. A turn is cut when a "
+        "pause in it is taken for its end. The first figures are of the best of all policies, the "
+        "others of the waits as they are set: 0.2 s or 3.2 with smart-turn in Pipecat, and "
+        "Sonora's by words and sound.",
+        figures=[
+            *(
+                Figure(
+                    name=f"cut at a mean latency of {ms} ms",
+                    unit="%",
+                    values={name: _cut_at(of, ms / 1000) for name, of in policies.items()},
+                    target=0.5 if ms == 300 else None,
+                )
+                for ms in (300, 600)
+            ),
+            *(
+                Figure(
+                    name=f"mean latency with {percent} % cut",
+                    unit="ms",
+                    values={name: _latency_at(of, percent / 100) for name, of in policies.items()},
+                )
+                for percent in (5, 10)
+            ),
+            *_as_set("all", turns, as_set),
+            *(
+                figure
+                for kind in dict.fromkeys(turn.kind for turn in turns)
+                for figure in _as_set(kind, [turn for turn in turns if turn.kind == kind], as_set)
+            ),
+            *(
+                figure
+                for who in sorted({turn.speaker for turn in turns})
+                for figure in _as_set(
+                    f"said by {who}", [turn for turn in turns if turn.speaker == who], as_set
+                )
+            ),
+        ],
+    )
+
+
+def _by_sound(silence: Silence) -> float:
+    return silence.probability
+
+
+def _by_words(silence: Silence) -> float:
+    """The sound's score, by how much the words leave of it."""
+    if silence.ending is Ending.ANSWERED:
+        return 1.0
+    return silence.probability * _LEFT_OF_IT[silence.ending]
+
+
+def _as_pipecat_waits(silence: Silence) -> float:
+    """The silence after which the turn is over, in seconds."""
+    complete = silence.probability > _SURE
+    return _PIPECAT_DELAY_SECS if complete else _PIPECAT_TIMEOUT_SECS
+
+
+def _as_sonora_waits() -> Callable[[Silence], float]:
+    unfinished_secs = STOP_SECS + Settings.model_fields["unfinished_secs"].default
+
+    def waits(silence: Silence) -> float:
+        bears = patience(silence.ending, unfinished_secs=unfinished_secs)
+        complete = bears.by_words or silence.probability > _SURE
+        return bears.over_secs if complete else max(bears.over_secs, unfinished_secs)
+
+    return waits
+
+
+def _policies(turns: Sequence[Heard], score: Score) -> list[_Policy]:
+    """What each policy makes of the turns."""
+    pauses = [
+        (number, score(silence), silence.secs)
+        for number, turn in enumerate(turns)
+        for silence in turn.silences
+        if silence.secs is not None
+    ]
+    owner, scores, lasts = (np.array(each) for each in zip(*pauses, strict=True))
+    ends = np.array([score(turn.silences[-1]) for turn in turns])
+    made: list[_Policy] = []
+    for threshold, delay, timeout in product(_THRESHOLDS, _DELAYS_SECS, _TIMEOUTS_SECS):
+        if timeout < delay:
+            continue
+        cuts = np.where(scores >= threshold, delay, timeout) < lasts
+        latency = float(np.where(ends >= threshold, delay, timeout).mean())
+        made.append(_Policy(len(np.unique(owner[cuts])) / len(turns), latency))
+    return made
+
+
+def _cut_at(policies: Sequence[_Policy], latency_secs: float) -> list[float]:
+    """The least that is cut within a latency, in percent; nothing where no policy is so quick."""
+    cuts = [policy.cut for policy in policies if policy.latency_secs <= latency_secs]
+    return [round(100 * min(cuts), 1)] if cuts else []
+
+
+def _latency_at(policies: Sequence[_Policy], cut: float) -> list[float]:
+    """The shortest latency with so much cut at most, in milliseconds."""
+    latencies = [policy.latency_secs for policy in policies if policy.cut <= cut]
+    return [round(1000 * min(latencies))] if latencies else []
+
+
+def _as_set(
+    what: str, turns: Sequence[Heard], waits: dict[str, Callable[[Silence], float]]
+) -> list[Figure]:
+    """How the waits that are set do: which turns that pause are cut, and the latency."""
+    paused = [turn for turn in turns if turn.pauses]
+    cut = {
+        name: [round(100 * sum(_is_cut(turn, wait) for turn in paused) / len(paused), 1)]
+        for name, wait in waits.items()
+        if paused
+    }
+    latency = {
+        name: [float(round(1000 * np.mean([wait(turn.silences[-1]) for turn in turns])))]
+        for name, wait in waits.items()
+    }
+    return [
+        *(
+            [Figure(name=f"{what} ({len(paused)} that pause): cut", unit="%", values=cut)]
+            * bool(cut)
+        ),
+        Figure(name=f"{what} ({len(turns)}): mean latency", unit="ms", values=latency),
+    ]
+
+
+def _is_cut(turn: Heard, wait: Callable[[Silence], float]) -> bool:
+    return any(each.secs is not None and wait(each) < each.secs for each in turn.silences)
