@@ -35,10 +35,12 @@ _FOR_DEBUGGING = {
     ),
     "pipecat.transports.smallwebrtc.transport": (
         "Media stream error while reading the audio; clearing track.",
+        "Timeout: No audio frame received within the specified time.",
     ),
 }
-"""What libraries warn of, by module and beginning, in every call that goes well: a page that sends
-no video, and one that has hung up. No setting of theirs turns it off."""
+"""What libraries warn of, by module and beginning, in calls that go well: a page without video, one
+that has hung up, and every 2 s one without a microphone. No setting of theirs turns it off, and
+`call/presence.py` tells of a client that is missing."""
 
 _ASKED_IN_VAIN = 400
 """From which HTTP status on a request is worth a line."""

@@ -86,6 +86,7 @@ async def test_what_is_said_is_kept_taken_along_and_deleted(
 
         await page.get_by_role("button", name="Colgar").click()
         await expect(page.locator(".listing .title")).to_have_text("Ensayo: planear un viaje")
+        await expect(page.locator(".over .summary")).to_contain_text("viaje")
         whole = json.loads(await saved(page, "Exportar como JSON"))
         markdown = await saved(page, "Exportar como Markdown")
         assert whole["conversation"]["user_id"] == user

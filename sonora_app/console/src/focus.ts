@@ -16,11 +16,17 @@ export function useFocusSwap<Shown extends HTMLElement, Hidden extends HTMLEleme
   return { shown, hidden };
 }
 
-/** Closes what unfolds on Escape, and gives the focus back to what unfolds it. */
-export function closeOnEscape(event: KeyboardEvent): void {
-  const unfolds = event.currentTarget;
-  if (event.key !== "Escape" || !(unfolds instanceof HTMLDetailsElement) || !unfolds.open) return;
-  event.stopPropagation();
-  unfolds.open = false;
-  unfolds.querySelector("summary")?.focus();
+/** Closes what unfolds on Escape, wherever the focus is, and gives it to what unfolds it. */
+export function useCloseOnEscape(): RefObject<HTMLDetailsElement | null> {
+  const unfolds = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (event: KeyboardEvent): void => {
+      if (event.key !== "Escape" || !unfolds.current?.open) return;
+      unfolds.current.open = false;
+      unfolds.current.querySelector("summary")?.focus();
+    };
+    document.addEventListener("keydown", close);
+    return () => document.removeEventListener("keydown", close);
+  }, []);
+  return unfolds;
 }

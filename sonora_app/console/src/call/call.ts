@@ -1,4 +1,4 @@
-import { type APIRequest, PipecatClient, RTVIMessage } from "@pipecat-ai/client-js";
+import { type APIRequest, PipecatClient, RTVIMessage, StartBotError } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 import { api } from "../api";
 import type { CallState, Problem } from "../state/model";
@@ -19,7 +19,10 @@ const BOT_READY_MS = 12_000;
 const RECONNECT_MS = 120_000;
 const LONGEST_PAUSE_MS = 5_000;
 /** What may be otherwise in a moment, while the connection is lost. */
-const PASSING = ["connect_failed", "connect_timeout", "bot_not_ready", "unanswered", "at_capacity"];
+const PASSING = [
+  ...["connect_failed", "connect_timeout", "start_refused", "bot_not_ready"],
+  ...["unanswered", "at_capacity"],
+];
 /** How often one looks whether the bot still runs, in milliseconds. One that dies without a word is
  * missed by WebRTC after some 20 s. */
 const ALIVE_MS = 1_000;
@@ -316,6 +319,7 @@ export class Call {
   ): Promise<void> {
     const request: APIRequest = {
       endpoint: new URL("/start", location.href).href,
+      headers: new Headers({ "Accept-Language": document.documentElement.lang }),
       requestData: { transport: "webrtc", body },
     };
     const connected = new Promise<void>((resolve) => {
@@ -389,5 +393,11 @@ function problemOf(error: unknown): Problem {
   // An error-response of the bot's, or none within Pipecat's time.
   const data = (error as { data?: { code?: string; message?: string; error?: string } }).data;
   if (data) return { code: data.code ?? "unanswered", message: data.message ?? data.error ?? "" };
+  if (error instanceof StartBotError) {
+    // The bot's words where it answered. Without an answer Pipecat says 500, and the browser why, in
+    // its own language.
+    if (error.status && error.status !== 500) return { code: "start_refused", message: error.message };
+    return { code: "connect_failed", message: "" };
+  }
   return { code: "connect_failed", message: error instanceof Error ? error.message : "" };
 }

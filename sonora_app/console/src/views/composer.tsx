@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
 import { ACCEPTED, MAX_FILE_BYTES, MAX_FILES } from "../call/files";
-import { closeOnEscape } from "../focus";
+import { useCloseOnEscape } from "../focus";
 import type { CallState } from "../state/model";
 import { useWords } from "../words";
 
@@ -20,6 +20,7 @@ export function Composer({ state, call, pickers }: Props) {
   const [problem, setProblem] = useState("");
   const [over, setOver] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
+  const devices = useCloseOnEscape();
   const live = state.phase === "live" && !state.ended;
   const send = (event: Event): void => {
     event.preventDefault();
@@ -145,11 +146,11 @@ export function Composer({ state, call, pickers }: Props) {
           </button>
         )}
         {state.camera === "on" && <Seen call={call} />}
-        <details class="devices" onKeyDown={closeOnEscape}>
+        <details class="devices" ref={devices}>
           <summary class="secondary">{words.talk.devices}</summary>
           <div class="fields">{pickers}</div>
         </details>
-        <span class="gap" />
+        <span class={live ? "gap" : "gap short"} />
         {live && (
           <button
             type="button"
