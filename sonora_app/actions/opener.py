@@ -130,7 +130,11 @@ class Opener:
     async def _request(self, claim: SetConversationId, user_id: str, *, cause: str) -> None:
         # From here on the user is known, and the token goes no further.
         request = OpeningRequest(
-            claim.conversation_id, user_id, claim.language, proven=self._is_proven(user_id)
+            claim.conversation_id,
+            user_id,
+            claim.language,
+            proven=self._is_proven(user_id),
+            recording=claim.recording,
         )
         await self._call.open(request, cause=cause)
         self._user = user_id
@@ -158,6 +162,7 @@ class Opener:
             user_id=start.user_id or claim.user_id,
             access_token=claim.access_token,
             language=claim.language or start.language,
+            recording=claim.recording or start.recording,
         )
 
     async def _established_user(self, claim: SetConversationId) -> str:

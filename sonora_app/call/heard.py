@@ -3,7 +3,13 @@
 import asyncio
 from collections import deque
 
-from pipecat.frames.frames import Frame, InterruptionFrame, SystemFrame, TextFrame
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    SystemFrame,
+    TextFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from sonora_app.call.presence import Presence
@@ -44,6 +50,8 @@ class HeardWords(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass a frame on, hold it back, or leave it out."""
         await super().process_frame(frame, direction)
+        if self._presence.on_played is not None and isinstance(frame, OutputAudioRawFrame):
+            self._presence.on_played(frame)
         if isinstance(frame, InterruptionFrame):
             # As Pipecat does with what waits in a queue.
             self._waiting = deque(waits for waits in self._waiting if not waits.interruptible)

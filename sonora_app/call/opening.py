@@ -11,6 +11,7 @@ from sonora_app.errors import NotFoundError
 from sonora_app.flow.quoted import spoken_name, spoken_topic
 from sonora_app.identity.callers import check_may_open
 from sonora_app.settings import Language, Settings
+from sonora_app.storage.files.kept_file import SOUND, KeptFile
 from sonora_app.storage.history import ContextMessage, context_messages
 from sonora_app.storage.positions import Position, Standing
 from sonora_app.storage.records import (
@@ -51,12 +52,14 @@ class OpeningRequest:
         user_id: The user that `identity/callers.py` has established.
         language: What to speak; None is what was spoken in it before.
         proven: Whether it is known that they are that user, as far as this installation asks.
+        recording: Whether they agree to have the call's sound kept.
     """
 
     conversation_id: UUID | None
     user_id: str
     language: Language | None = None
     proven: bool = False
+    recording: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class OpenedConversation(RecordedCall):
         facts: What the greeting can draw on.
         standing: Which call held it last, and where the talk was; None where that is not known.
         back: Where the talk broke off, if it goes on from there; None has the user greeted.
+        sound: The file that the call's sound is kept in; None where it is not kept.
         stood: What it was left as before; None where that is not known, or it is new.
     """
 
@@ -99,6 +103,7 @@ class OpenedConversation(RecordedCall):
     standing: Standing | None
     back: Return | None
     stood: ConversationStatus | None = None
+    sound: KeptFile | None = None
 
     def unchanged_by(self, reason: EndReason) -> ConversationStatus:
         """What a call leaves it as in which the user said nothing: as it stood, if it had ended."""
@@ -118,9 +123,7 @@ def open_conversation(
     returnable: Collection[str] = (),
     made_way: bool = False,
 ) -> OpenedConversation:
-    """Open the conversation that is asked for, or a new one.
-
-    Writes nothing itself, so that the caller can speak before anything is written.
+    """Open the conversation that is asked for, or a new one. Nothing is written yet.
 
     Args:
         request: Which conversation, and for whom.
@@ -146,7 +149,8 @@ def open_conversation(
     back = place_of_return(opening, returnable, settings.return_secs, made_way=made_way)
     unsettled = opening.incomplete or (standing is not None and standing.ended_at is None)
     room = _ROOM if unsettled else 0
-    call = _call_records(conversation_id, session_id, back, transport, app_version)
+    sound = _sound(request, found, settings, opening.conversation, session_id)
+    call = _call_records(conversation_id, session_id, back, transport, app_version, sound)
     return OpenedConversation(
         conversation_id=conversation_id,
         asked_for=request.conversation_id if request.conversation_id != conversation_id else None,
@@ -161,6 +165,7 @@ def open_conversation(
         facts=_facts(previous),
         standing=standing,
         back=back,
+        sound=sound,
         stood=found.opening.conversation.status if found.opening else None,
         last_message_seq=opening.last_message_seq + room,
         last_transition_seq=opening.last_transition_seq + room,
@@ -180,7 +185,12 @@ def _last_at(opening: Opening, unsettled: bool) -> datetime | None:
 
 
 def _call_records(
-    conversation_id: UUID, session_id: UUID, back: Return | None, transport: str, app_version: str
+    conversation_id: UUID,
+    session_id: UUID,
+    back: Return | None,
+    transport: str,
+    app_version: str,
+    sound: KeptFile | None,
 ) -> tuple[Record, ...]:
     """That a call begins, and that it holds the conversation from here on."""
     now = utc_now()
@@ -189,6 +199,7 @@ def _call_records(
         conversation_id=conversation_id,
         transport=transport,
         started_at=now,
+        metrics={"recording": _agreed(sound, now)} if sound else {},
         app_version=app_version,
     )
     position = Position(
@@ -200,6 +211,27 @@ def _call_records(
         updated_at=now,
     )
     return session, position
+
+
+def _sound(
+    request: OpeningRequest,
+    found: Found,
+    settings: Settings,
+    conversation: Conversation,
+    session_id: UUID,
+) -> KeptFile | None:
+    """The file of a call's sound; None where it is not to be kept.
+
+    None is while it is open whose conversation it is.
+    """
+    if not (request.recording and settings.recording and found.complete):
+        return None
+    return KeptFile.of(conversation.user_id, conversation.id, session_id, SOUND)
+
+
+def _agreed(sound: KeptFile, now: datetime) -> JsonObject:
+    """What is kept with a call of its sound: who said that the person agrees, when, the file."""
+    return {"consent": "page", "agreed_at": now.isoformat(), "file": sound.reference("call.ogg")}
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ while the process stalled are read before the silence is long enough to matter.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from loguru import logger
-from pipecat.frames.frames import InputAudioRawFrame
+from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame
 
 from sonora_app.runtime.backlog import Backlog
 from sonora_app.runtime.listeners import Listeners
@@ -61,6 +62,8 @@ class Presence:
         back: Told when somebody is there again by the same connection.
         arrived: Told that a packet arrived after a doubtful silence, and whether what was said
             into it was heard.
+        on_sound: Told each piece of the client's sound, as it arrives; None: nobody is.
+        on_played: Told each piece of the bot's, as it is played; None: nobody is.
         dropped: Told how many seconds of the client's sound were not listened to, being too old.
     """
 
@@ -71,6 +74,8 @@ class Presence:
         self.back = Listeners[()]("a client that is back")
         self.arrived = Listeners[bool]("a client that is heard from")
         self.dropped = Listeners[float]("sound that is too old")
+        self.on_sound: Callable[[InputAudioRawFrame], None] | None = None
+        self.on_played: Callable[[OutputAudioRawFrame], None] | None = None
         self.connection = connection
         self._pipecats: Any = connection and connection.is_connected
         self._connected = False
@@ -105,6 +110,8 @@ class Presence:
             Whether it is to be listened to. Where the process cannot keep up, old sound is not.
         """
         self._sends_sound = True
+        if self.on_sound is not None:
+            self.on_sound(frame)
         if self._silent_secs:
             await self._came()
         if frame.pts is None or self.connection is None:

@@ -102,6 +102,7 @@ async def _health(settings: Settings, language: Language) -> JsonObject:
         "language": settings.language.value,
         "identity": settings.identity.value,
         "supabase": settings.uses_supabase,
+        "recording": settings.recording,
         "stand_ins": sorted(settings.stand_ins()),
         "local": sorted(settings.local_parts()),
         "parts": parts_data(settings),

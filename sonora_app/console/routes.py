@@ -62,7 +62,7 @@ def _headers(settings: Settings) -> dict[str, str]:
         "style-src 'self'",
         f"img-src 'self' data: blob:{storage}",
         "connect-src 'self'",
-        "media-src 'self' blob:",
+        f"media-src 'self' blob:{storage}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

@@ -56,13 +56,15 @@ TypedText = Annotated[
 class SetConversationId(Inbound):
     """Open a conversation: the page's first message, or the `/start` request's body.
 
-    Without `conversation_id` a new conversation is opened, and its id returned.
+    Without `conversation_id` a new conversation is opened, and its id returned. `recording` says
+    that the person agrees to have the call's sound kept, where the bot keeps any.
     """
 
     conversation_id: UUID | None = None
     user_id: UserId | None = None
     access_token: SecretStr | None = Field(default=None, max_length=8_192)
     language: Language | None = None
+    recording: bool = False
 
 
 class EndConversation(Inbound):

@@ -62,6 +62,12 @@ class StorageSettings(EnvironmentSettings):
         ge=0,
         description="How many days the journal keeps a call that is safely in Supabase.",
     )
+    recording: bool = Field(
+        False,
+        validation_alias="SONORA_RECORDING",
+        description="`True` keeps the sound of calls whose page says that the person agrees "
+        "(`recording` of `set_conversation_id`). See [privacy.md](privacy.md).",
+    )
     prompts_kept: int = Field(
         100,
         validation_alias="SONORA_PROMPTS_KEPT",

@@ -25,6 +25,7 @@ async def remove_orphans(journal: Journal) -> int:
                 file
                 for file in files
                 if file.id not in named
+                and not (file.is_sound and known[file.conversation_id].is_here)
                 and not known[file.conversation_id].stood_in
                 and (await folder.age_secs(file) or 0) > ORPHANED_SECS
             ]

@@ -22,7 +22,8 @@ CONSOLE = PROJECT / "sonora_app" / "console"
 @pytest.fixture(scope="module")
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
     """A bot in rehearsal, as `bot.py --local` starts it."""
-    with running_bot(tmp_path_factory.mktemp("bot"), SONORA_WAITING_SECS="60") as process:
+    folder = tmp_path_factory.mktemp("bot")
+    with running_bot(folder, SONORA_WAITING_SECS="60", SONORA_RECORDING="True") as process:
         yield process
 
 

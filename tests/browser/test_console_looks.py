@@ -88,6 +88,7 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await gallery.prepare()
         await expect(page.locator(".rehearsal")).to_be_visible()
         await gallery.look("idle", tab="Hablar")
+        await page.get_by_label("Guardar el sonido de esta llamada.").check()
 
         await begin(
             page,
@@ -142,6 +143,30 @@ async def label_a_turn(page: Page) -> None:
     await tag.click()
 
 
+async def play_a_turn(page: Page) -> None:
+    """The sound of the call has both sides, and a turn is played from where it is in it."""
+    sound = page.get_by_label("Sonido de la llamada 1")
+    await expect(sound).to_be_visible()
+    await page.wait_for_function("() => document.querySelector('.sound').readyState >= 4")
+    loud = await page.evaluate(
+        """async () => {
+          const api = "/sonora/api";
+          const id = location.hash.split("/")[2];
+          const kept = await (await fetch(`${api}/conversations/${id}`)).json();
+          const reference = encodeURIComponent(kept.sessions[0].metrics.recording.file);
+          const sound = await fetch(`${api}/files/content?reference=${reference}`);
+          const both = await new AudioContext().decodeAudioData(await sound.arrayBuffer());
+          const loudest = (side) => both.getChannelData(side).reduce((a, b) => Math.max(a, b), 0);
+          return [both.duration, loudest(0), loudest(1)];
+        }"""
+    )
+    secs, user, bot = loud
+    assert (secs > 5, user > 0.05, bot > 0.05) == (True, True, True), loud
+    await page.get_by_role("button", name=re.compile("Escuchar el turno")).last.click()
+    await page.wait_for_function("() => document.querySelector('.sound').currentTime > 3")
+    await page.evaluate("() => document.querySelector('.sound').pause()")
+
+
 async def look_back(page: Page, gallery: Gallery) -> None:
     """What happened in the call, by addresses that can be kept; and how one finds it."""
     turns = page.locator(".trace .turn")
@@ -159,6 +184,7 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await page.locator("nav.tabs").get_by_role("button", name="Flujo").click()
     await expect(page.locator(".drawing .box.visited")).to_have_count(3)
     await label_a_turn(page)
+    await play_a_turn(page)
     # What the model is told at a node, as it was told it in this call; and each of its requests.
     await page.locator('.drawing .box[data-node="greeting"]').click()
     told = page.get_by_label("Lo que se le dice al modelo en greeting")

@@ -75,6 +75,7 @@ export interface Figures {
 /** A message, as it is kept. */
 export interface StoredMessage {
   id: string;
+  session_id: string | null;
   role: string;
   content: string | null;
   modality: "voice" | "text";
@@ -113,6 +114,8 @@ export interface StoredSession {
     early_answers_withdrawn?: number;
     turns_answered?: number;
     latency_ms?: { median: number; worst: number };
+    /** Its sound: who said that the person agrees, when, and the file. */
+    recording?: { consent: string; agreed_at: string; file: string };
     cost?: KeptCost;
   };
   app_version: string;
@@ -314,6 +317,8 @@ export interface Health {
   /** How callers are known: by what they claim, or by their access token. */
   identity: "claimed" | "verified";
   supabase: boolean;
+  /** Whether the sound of calls is kept, of those who agree. */
+  recording: boolean;
   stand_ins: string[];
   /** The parts that a model on this machine does. */
   local: string[];

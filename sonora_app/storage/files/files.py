@@ -31,6 +31,14 @@ class Files(Protocol):
         """Keep a file. Done when it is on the disk of this machine; nothing waits for Supabase."""
         ...
 
+    async def begin(self, file: KeptFile) -> Path:
+        """Begin a file that grows, and tell where it is to be written. It is empty."""
+        ...
+
+    async def finish(self, file: KeptFile) -> None:
+        """A file that grew is whole: it may go where the others go."""
+        ...
+
     async def find(self, file: KeptFile) -> Found | None:
         """A file, or a link to it; None where it is not kept any more."""
         ...
@@ -50,6 +58,14 @@ class LocalFiles:
     async def keep(self, file: KeptFile, content: bytes) -> None:
         """See `Files.keep`."""
         await self.folder.keep(file, content)
+
+    async def begin(self, file: KeptFile) -> Path:
+        """See `Files.begin`."""
+        return await self.folder.begin(file)
+
+    async def finish(self, file: KeptFile) -> None:
+        """See `Files.finish`."""
+        await self.folder.finish(file)
 
     async def find(self, file: KeptFile) -> Found | None:
         """See `Files.find`."""

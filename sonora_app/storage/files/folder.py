@@ -30,6 +30,9 @@ ORPHANED_SECS = 3600.0
 """A file this old whose conversation is nowhere is an orphan: its call was recorded long ago, or
 never. One that is half written belongs to a process that died."""
 
+GROWING_SECS = 20.0
+"""A file of sound that was written to within so long may belong to a call that goes on."""
+
 
 class FileFolder:
     """A folder of kept files, which several processes may use at once.
@@ -59,6 +62,33 @@ class FileFolder:
             ) from None
         self.added.set()
 
+    async def begin(self, file: KeptFile) -> Path:
+        """Make an empty file, to which somebody adds until `finish`. Gives where it is.
+
+        Raises:
+            StorageError: It cannot be made.
+        """
+
+        def begin() -> Path:
+            os.close(self._begin(self._path(file)))
+            return self._path(file)
+
+        return await self._working(begin)
+
+    async def finish(self, file: KeptFile) -> None:
+        """Count a file as whole that somebody has added to. One that is gone stays so.
+
+        Raises:
+            StorageError: It cannot be reached.
+        """
+
+        def finish() -> None:
+            with suppress(FileNotFoundError):
+                os.utime(self._path(file), (time.time(), time.time() - GROWING_SECS))
+
+        await self._working(finish)
+        self.added.set()
+
     async def read(self, file: KeptFile) -> bytes | None:
         """What is in a file; None where it is not here.
 
@@ -74,13 +104,23 @@ class FileFolder:
                 worded("The file cannot be read: {error}.", error=error.strerror or "OSError")
             ) from None
 
-    async def files(self) -> tuple[KeptFile, ...]:
+    async def files(self, *, whole: bool = False) -> tuple[KeptFile, ...]:
         """All that are here, the eldest first.
+
+        Args:
+            whole: Without those that may still grow.
 
         Raises:
             StorageError: The folder cannot be read.
         """
-        return await self._working(self._listed)
+        found = await self._working(self._listed)
+        if not whole:
+            return found
+        return tuple([file for file in found if not file.is_sound or not await self._grows(file)])
+
+    async def _grows(self, file: KeptFile) -> bool:
+        age_secs = await self.age_secs(file)
+        return age_secs is not None and age_secs < GROWING_SECS
 
     async def age_secs(self, file: KeptFile) -> float | None:
         """How long a file has been here, in seconds; None where it is not here."""

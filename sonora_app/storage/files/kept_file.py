@@ -9,6 +9,9 @@ from uuid import UUID
 BUCKET = "sonora-files"
 """The private bucket in Supabase Storage. Its migration has the name too."""
 
+SOUND = "audio/ogg"
+"""The media type of the sound of a call."""
+
 MEDIA_TYPES = {
     "jpg": "image/jpeg",
     "png": "image/png",
@@ -16,6 +19,7 @@ MEDIA_TYPES = {
     "pdf": "application/pdf",
     "txt": "text/plain",
     "md": "text/markdown",
+    "ogg": SOUND,
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 """The media type of each ending. Nothing else is kept."""
@@ -98,6 +102,11 @@ class KeptFile:
     def media_type(self) -> str:
         """Its media type."""
         return MEDIA_TYPES[self.ending]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is the sound of a call. Its id is then that of the call."""
+        return self.media_type == SOUND
 
     @property
     def is_picture(self) -> bool:

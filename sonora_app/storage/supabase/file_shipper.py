@@ -117,7 +117,7 @@ class FileShipper:
         return len(left)
 
     async def _awaited(self) -> set[KeptFile]:
-        return set(await self._folder.files()) - self._refused - self._orphans
+        return set(await self._folder.files(whole=True)) - self._refused - self._orphans
 
     async def _pass(self) -> None:
         """Do what there is to do for each file that is here.
@@ -125,7 +125,7 @@ class FileShipper:
         Raises:
             StorageError: Something failed, and the rest is to be tried again.
         """
-        files = [each for each in await self._folder.files() if each not in self._refused]
+        files = [each for each in await self._folder.files(whole=True) if each not in self._refused]
         self._orphans &= set(files)
         if not files:
             await self._tidy()

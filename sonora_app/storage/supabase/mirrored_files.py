@@ -1,5 +1,7 @@
 """The kept files of a store with Supabase: on this machine until they are in Storage."""
 
+from pathlib import Path
+
 from sonora_app.storage.files.files import Found, LocalFiles
 from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.side_loop import SideLoop
@@ -27,6 +29,14 @@ class MirroredFiles:
     async def keep(self, file: KeptFile, content: bytes) -> None:
         """See `Files.keep`."""
         await self._local.keep(file, content)
+
+    async def begin(self, file: KeptFile) -> Path:
+        """See `Files.begin`."""
+        return await self._local.begin(file)
+
+    async def finish(self, file: KeptFile) -> None:
+        """See `Files.finish`. It is shipped then; one whose call died, a moment later."""
+        await self._local.finish(file)
 
     async def find(self, file: KeptFile) -> Found | None:
         """See `Files.find`."""

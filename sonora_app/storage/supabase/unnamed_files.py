@@ -44,6 +44,12 @@ async def remove_unnamed(
             named: set[UUID] = {*await bucket.named(ids)}
             if journal is not None:
                 named |= await journal.outbox.named_files(ids)
+            sounds = sorted(str(file.id) for file in some if file.is_sound)
+            if sounds:
+                calls = await api.rows(
+                    lambda client, ids=sounds: client.table("sessions").select("id").in_("id", ids)
+                )
+                named |= {UUID(row["id"]) for row in calls}
             removed += await bucket.remove([file.path for file in some if file.id not in named])
     return removed
 

@@ -40,6 +40,8 @@ export interface CallOptions {
   language: Language | null;
   microphoneId: string;
   withMicrophone: boolean;
+  /** Whether the person agrees to have the call's sound kept. */
+  recording: boolean;
 }
 
 /** Pipecat's client, with everything that it gets or sends shown to somebody. */
@@ -251,6 +253,7 @@ export class Call {
       user_id: options.userId,
       access_token: options.accessToken,
       language: options.language,
+      recording: options.recording,
     };
     const client = this.connectable();
     // Who comes back is let in though all lines are busy.
@@ -315,7 +318,7 @@ export class Call {
 
   private async reach(
     client: ObservedClient,
-    body: Record<string, string | null>,
+    body: Record<string, string | boolean | null>,
   ): Promise<void> {
     const request: APIRequest = {
       endpoint: new URL("/start", location.href).href,

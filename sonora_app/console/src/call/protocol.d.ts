@@ -259,13 +259,15 @@ export interface RememberedFact {
 /**
  * Open a conversation: the page's first message, or the `/start` request's body.
  *
- * Without `conversation_id` a new conversation is opened, and its id returned.
+ * Without `conversation_id` a new conversation is opened, and its id returned. `recording` says
+ * that the person agrees to have the call's sound kept, where the bot keeps any.
  */
 export interface SetConversationId {
   conversation_id?: string | null; // a UUID
   user_id?: string | null; // 1 to 200 characters
   access_token?: string | null; // at most 8192 characters
   language?: Language | null;
+  recording?: boolean;
 }
 
 /** Say whether the person wants to be remembered. */

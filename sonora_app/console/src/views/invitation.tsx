@@ -15,6 +15,8 @@ interface Props {
   /** The page's language. */
   shownIn: Language;
   onLanguage: (language: Language | "") => void;
+  recording: boolean;
+  onRecording: (recording: boolean) => void;
   onStart: (withMicrophone: boolean) => void;
   onHealth: () => void;
   children: ComponentChildren;
@@ -84,6 +86,16 @@ export function Invitation(props: Props) {
             <option value="en">{NAMES.en}</option>
           </select>
         </label>
+        {health?.recording && (
+          <label class="check whole">
+            <input
+              type="checkbox"
+              checked={props.recording}
+              onChange={(event) => props.onRecording(event.currentTarget.checked)}
+            />
+            <span>{words.talk.recording}</span>
+          </label>
+        )}
         {props.children}
       </Choices>
     </section>

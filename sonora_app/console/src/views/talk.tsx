@@ -51,6 +51,8 @@ export function Talk(props: Props) {
   const [speakerId, setSpeakerId] = usePreference<string>("speaker", "");
   const [language, setLanguage] = usePreference<Language | "">("speaks", "");
   const [accessToken, setAccessToken] = useState("");
+  // Asked anew for each visit: whoever sits here may be somebody else.
+  const [recording, setRecording] = useState(false);
   const verified = health?.identity === "verified";
   const audio = useDevices(state.phase);
   const on = isOn(state.phase);
@@ -67,6 +69,7 @@ export function Talk(props: Props) {
       language: language || (conversationId ? null : props.shownIn),
       microphoneId: audio.inputs.some((each) => each.deviceId === microphoneId) ? microphoneId : "",
       withMicrophone,
+      recording,
     });
   };
   const pickers = (
@@ -145,6 +148,8 @@ export function Talk(props: Props) {
           language={language}
           shownIn={props.shownIn}
           onLanguage={setLanguage}
+          recording={recording}
+          onRecording={setRecording}
           onStart={start}
           onHealth={props.onHealth}
         >

@@ -8,6 +8,7 @@ import { useWords, type Words } from "../words";
 import { LabelNames, Labels } from "./labels";
 import { Bar, milliseconds, Parts, percentile } from "./latency";
 import { RequestLine } from "./requests";
+import { CallSound, TurnSound } from "./sound";
 import { PastTool } from "./tools";
 import { Past } from "./transcript";
 
@@ -53,6 +54,7 @@ export function TraceView({ transcript, turn, flow, language, requests, onLabell
         {happenings(transcript, requests).map((each) =>
           each.kind === "call" ? (
             <CallLine key={each.session.id} {...each} language={language}>
+              <CallSound session={each.session} number={each.number} />
               <Labels
                 {...labelling}
                 place={{ session_id: each.session.id }}
@@ -77,7 +79,9 @@ export function TraceView({ transcript, turn, flow, language, requests, onLabell
                 pointed={each.number === turn}
                 longest={longest}
                 language={language}
-              />
+              >
+                <TurnSound transcript={transcript} message={each.message} number={each.number} />
+              </Facts>
               <Labels
                 {...labelling}
                 place={{ message_id: each.message.id }}
@@ -289,10 +293,11 @@ interface FactsProps {
   pointed: boolean;
   longest: number;
   language: string;
+  children: ComponentChildren;
 }
 
 /** When and where a turn was, how long it was waited for, and what it was answered from. */
-function Facts({ message, number, address, pointed, longest, language }: FactsProps) {
+function Facts({ message, number, address, pointed, longest, language, children }: FactsProps) {
   const words = useWords();
   const latency = latencyOf(message);
   const sources = message.metadata?.sources ?? [];
@@ -304,6 +309,7 @@ function Facts({ message, number, address, pointed, longest, language }: FactsPr
         </a>
         <time>{clock(message.created_at, language)}</time>
         {message.node && <code>{message.node}</code>}
+        {children}
       </p>
       {latency && (
         <details class="wait" open={pointed}>

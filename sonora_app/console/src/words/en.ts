@@ -50,6 +50,7 @@ export const en = {
     speaksPage: (language: string) => `As this page: ${language}`,
     speaksBefore: "As before",
     microphone: "Microphone",
+    recording: "Keep the sound of this call. Whoever talks agrees to it.",
     speaker: "Speaker",
     automatic: "The browser’s choice",
     you: "You",
@@ -332,6 +333,11 @@ export const en = {
     messages: (count: number) => (count === 1 ? "1 message" : `${count} messages`),
     same: (count: number) => `As in the request before: ${count}`,
     offered: "It could call",
+  },
+  sound: {
+    of: (number: number) => `Sound of call ${number}`,
+    play: (number: number) => `Play turn ${number}`,
+    gone: "Its sound is not kept any more.",
   },
   labels: {
     give: "Label",

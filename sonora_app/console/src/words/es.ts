@@ -50,6 +50,7 @@ export const es: Words = {
     speaksPage: (language) => `Como esta página: ${language}`,
     speaksBefore: "Como antes",
     microphone: "Micrófono",
+    recording: "Guardar el sonido de esta llamada. Quien habla está de acuerdo.",
     speaker: "Altavoz",
     automatic: "El que elige el navegador",
     you: "Tú",
@@ -336,6 +337,11 @@ export const es: Words = {
     messages: (count) => (count === 1 ? "1 mensaje" : `${count} mensajes`),
     same: (count) => `Como en la pregunta anterior: ${count}`,
     offered: "Podía llamar a",
+  },
+  sound: {
+    of: (number) => `Sonido de la llamada ${number}`,
+    play: (number) => `Escuchar el turno ${number}`,
+    gone: "Su sonido ya no está guardado.",
   },
   labels: {
     give: "Etiquetar",

@@ -1,0 +1,94 @@
+import { useEffect, useState } from "preact/hooks";
+import { api, type Asked, type StoredMessage, type StoredSession } from "../api";
+import { turnsOf } from "../state/trace";
+import type { Transcript } from "../api";
+import { useWords } from "../words";
+
+/** How long before a turn begins its first sound may be: it begins once it is known to be speech. */
+const BEFORE_SECS = 0.5;
+
+/** The sound of a call: the user on the left, Sonora on the right. */
+export function CallSound({ session, number }: { session: StoredSession; number: number }) {
+  const words = useWords();
+  const file = session.metrics.recording?.file;
+  const [source, setSource] = useState<Asked<string>>(undefined);
+  useEffect(() => {
+    let shown = true;
+    let made = "";
+    const load = async (reference: string): Promise<string> => {
+      const { url } = await api.file(reference);
+      // What is in Storage is played from there. What is here comes whole, so that one can seek.
+      if (!url.startsWith("/")) return url;
+      const response = await fetch(url);
+      if (!response.ok) throw new Error();
+      made = URL.createObjectURL(await response.blob());
+      return made;
+    };
+    if (file) load(file).then((url) => shown && setSource(url), () => shown && setSource(null));
+    return () => {
+      shown = false;
+      URL.revokeObjectURL(made);
+    };
+  }, [file]);
+  if (!file) return null;
+  if (source === null) return <p class="hint">{words.sound.gone}</p>;
+  return (
+    <audio
+      id={`sound-${session.id}`}
+      class="sound"
+      controls
+      preload="auto"
+      src={source}
+      aria-label={words.sound.of(number)}
+    />
+  );
+}
+
+interface TurnProps {
+  transcript: Transcript;
+  message: StoredMessage;
+  number: number;
+}
+
+/** Plays one turn, until the next begins. */
+export function TurnSound({ transcript, message, number }: TurnProps) {
+  const words = useWords();
+  const session = transcript.sessions.find(({ id }) => id === message.session_id);
+  const recording = session?.metrics.recording;
+  if (!recording || message.modality === "text") return null;
+  const secsOf = (iso: string): number =>
+    (Date.parse(iso) - Date.parse(recording.agreed_at)) / 1000;
+  const next = turnsOf(transcript).find(
+    (each) => each.session_id === session?.id && each.created_at > message.created_at,
+  );
+  const play = (): void => {
+    const audio = document.getElementById(`sound-${session?.id}`);
+    if (audio instanceof HTMLAudioElement) {
+      playPart(audio, secsOf(message.created_at) - BEFORE_SECS, next ? secsOf(next.created_at) : null);
+    }
+  };
+  return (
+    <button type="button" class="plain" aria-label={words.sound.play(number)} onClick={play}>
+      ▶
+    </button>
+  );
+}
+
+let stopping: AbortController | null = null;
+
+function playPart(audio: HTMLAudioElement, from: number, until: number | null): void {
+  stopping?.abort();
+  stopping = new AbortController();
+  const { signal } = stopping;
+  audio.addEventListener(
+    "timeupdate",
+    () => {
+      if (until === null || audio.currentTime < until) return;
+      audio.pause();
+      stopping?.abort();
+    },
+    { signal },
+  );
+  audio.currentTime = Math.max(0, from);
+  void audio.play().catch(() => undefined);
+}

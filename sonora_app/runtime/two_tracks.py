@@ -1,0 +1,189 @@
+"""Writes the sound of a call to a file while it is heard: one side left, the other right.
+
+The file is Ogg with Opus. It grows on the disk by a page every half a second, and can be played up
+to the last page, also after `kill -9`. In memory there is less than a second of sound. Whoever adds
+a piece only puts it in a queue; a thread places it by the time at which it came, and encodes.
+"""
+
+import queue
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RATE = 24_000
+"""Of the file, in Hz: what the voice has. Opus takes it."""
+
+_BIT_RATE = 48_000
+"""Of both sides together: 22 MB an hour."""
+_FRAME = RATE // 50
+_BEHIND_SECS = 0.4
+"""A side of which nothing came for so long is silent."""
+_GAP_SECS = 0.1
+"""From how late a piece has silence before it; less is the network's unevenness."""
+_MOST_WAITING = 1_500
+"""Pieces in the queue: half a minute of both sides. Beyond that the disk does not keep up."""
+
+_Piece = tuple[int, bytes, int, float]
+
+
+class TwoTracks:
+    """A file of two sides.
+
+    Args:
+        path: The file, which is there and empty.
+    """
+
+    LEFT, RIGHT = 0, 1
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file, and the thread that writes it."""
+        self._path = path
+        self._began = time.monotonic()
+        self._queue: queue.Queue[_Piece | None] = queue.Queue(_MOST_WAITING)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="sonora-recording", daemon=True)
+        self._thread.start()
+
+    def add(self, side: int, sound: bytes, rate: int) -> None:
+        """Add a piece of one side's sound that was heard just now.
+
+        Args:
+            side: `LEFT` or `RIGHT`.
+            sound: 16-bit samples of one channel.
+            rate: Their rate in Hz.
+        """
+        try:
+            self._queue.put_nowait((side, sound, rate, time.monotonic()))
+        except queue.Full:
+            self._dropped += 1
+
+    def close(self) -> None:
+        """Write what is left, and wait until the file is whole."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._dropped:
+            logger.warning(f"{self._dropped} pieces of a recording are lost: the disk is too slow")
+
+    # What follows runs on the thread.
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001  # a full disk must not end the call
+            logger.error(f"A recording cannot be written: {type(error).__name__}")
+            while self._queue.get() is not None:
+                pass
+
+    def _write(self) -> None:
+        # Here: a call without a recording does not need it.
+        import av
+
+        options = {"page_duration": "500000", "flush_packets": "1"}
+        with av.open(str(self._path), "w", format="ogg", options=options) as file:
+            stream: Any = file.add_stream("libopus", rate=RATE, layout="stereo")
+            stream.bit_rate = _BIT_RATE
+            sides = (_Side(), _Side())
+            written = 0
+            open_ = True
+            while open_:
+                piece = self._next()
+                if piece is not None and piece is not _NOTHING:
+                    side, sound, rate, at = piece
+                    sides[side].place(sound, rate, at - self._began)
+                open_ = piece is not None
+                now = time.monotonic() - self._began
+                for side in sides:
+                    side.fill(now - _BEHIND_SECS if open_ else max(each.secs for each in sides))
+                while min(len(side) for side in sides) >= _FRAME:
+                    frame = _interleaved(sides)
+                    frame.pts = written
+                    frame.time_base = Fraction(1, RATE)
+                    written += _FRAME
+                    for packet in stream.encode(frame):
+                        file.mux(packet)
+            for packet in stream.encode(None):
+                file.mux(packet)
+
+    def _next(self) -> _Piece | None:
+        try:
+            return self._queue.get(timeout=_BEHIND_SECS)
+        except queue.Empty:
+            return _NOTHING
+
+
+_NOTHING: _Piece = (0, b"", 0, 0.0)
+
+
+class _Side:
+    """What came of one side and is not encoded yet."""
+
+    def __init__(self) -> None:
+        self._samples = bytearray()
+        self._taken = 0
+        self._resampler: Any = None
+        self._rate = 0
+
+    def __len__(self) -> int:
+        return len(self._samples) // 2
+
+    @property
+    def secs(self) -> float:
+        """Up to where the side is known."""
+        return (self._taken + len(self)) / RATE
+
+    def place(self, sound: bytes, rate: int, at_secs: float) -> None:
+        """Add what was heard until `at_secs`, with silence before it where there was a gap."""
+        began = at_secs - len(sound) / 2 / rate
+        if began - self.secs > _GAP_SECS:
+            self.fill(began)
+        self._samples += self._resampled(sound, rate)
+
+    def fill(self, until_secs: float) -> None:
+        """Add silence up to a time, where nothing came."""
+        lacking = int((until_secs - self.secs) * RATE)
+        if lacking > 0:
+            self._samples += bytes(2 * lacking)
+
+    def take(self) -> "np.ndarray[Any, Any]":
+        """The next frame."""
+        import numpy as np
+
+        taken = np.frombuffer(bytes(self._samples[: 2 * _FRAME]), np.int16)
+        del self._samples[: 2 * _FRAME]
+        self._taken += _FRAME
+        return taken
+
+    def _resampled(self, sound: bytes, rate: int) -> bytes:
+        if rate == RATE:
+            return sound
+        import av
+        import numpy as np
+
+        if rate != self._rate:
+            self._rate = rate
+            self._resampler = av.AudioResampler("s16", "mono", RATE)
+        frame = av.AudioFrame.from_ndarray(
+            np.frombuffer(sound, np.int16).reshape(1, -1), "s16", "mono"
+        )
+        frame.sample_rate = rate
+        return b"".join(
+            bytes(each.to_ndarray().tobytes()) for each in self._resampler.resample(frame)
+        )
+
+
+def _interleaved(sides: "tuple[_Side, _Side]") -> Any:  # noqa: ANN401  # PyAV's frame
+    import av
+    import numpy as np
+
+    both = np.empty((1, 2 * _FRAME), np.int16)
+    both[0, 0::2], both[0, 1::2] = sides[0].take(), sides[1].take()
+    frame = av.AudioFrame.from_ndarray(both, "s16", "stereo")
+    frame.sample_rate = RATE
+    return frame
