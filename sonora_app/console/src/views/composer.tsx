@@ -150,20 +150,21 @@ export function Composer({ state, call, pickers }: Props) {
           <summary class="secondary">{words.talk.devices}</summary>
           <div class="fields">{pickers}</div>
         </details>
-        <span class={live ? "gap" : "gap short"} />
-        {live && (
-          <button
-            type="button"
-            class="secondary"
-            title={words.talk.windUpHint}
-            onClick={() => call.windUp()}
-          >
-            {words.talk.windUp}
+        <div class={live ? "ending" : "ending short"}>
+          {live && (
+            <button
+              type="button"
+              class="secondary"
+              title={words.talk.windUpHint}
+              onClick={() => call.windUp()}
+            >
+              {words.talk.windUp}
+            </button>
+          )}
+          <button type="button" class="leave" onClick={() => void call.hangUp()}>
+            {words.talk.hangUp}
           </button>
-        )}
-        <button type="button" class="leave" onClick={() => void call.hangUp()}>
-          {words.talk.hangUp}
-        </button>
+        </div>
       </div>
     </div>
   );
