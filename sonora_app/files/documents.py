@@ -1,5 +1,6 @@
 """Documents that a person sends: what they say, as far as a model is told of it."""
 
+import codecs
 import io
 import zipfile
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ _PLAIN = {
 }
 """What is read as it is written, by how its name ends."""
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text begins that Windows calls "Unicode": the editor's, or a table saved as text."""
+
 
 @dataclass(frozen=True)
 class DocumentText:
@@ -73,6 +77,8 @@ def kind_of_document(name: str, data: bytes) -> DocumentKind | None:
         return _PDF
     if data.startswith(b"PK\x03\x04"):
         return _WORD if suffix == ".docx" or b"word/" in data[:4096] else None
+    if data.startswith(UTF_16):
+        return _PLAIN.get(suffix)
     return None if b"\0" in data[:4096] else _PLAIN.get(suffix)
 
 
@@ -101,6 +107,8 @@ def read_text(kind: DocumentKind, data: bytes) -> DocumentText:
 
 def _plain(data: bytes) -> str:
     """Text as it is written, Markdown too: a model reads it well."""
+    if data.startswith(UTF_16):
+        return data.decode("utf-16", errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

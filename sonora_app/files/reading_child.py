@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, TypedDict
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import Attachment, FileError
 from sonora_app.files.base64_text import decoded
+from sonora_app.files.documents import UTF_16
 from sonora_app.files.pictures import name_of_unread
 from sonora_app.files.reading import is_picture, read_attachment
 from sonora_app.wording.translation import as_data, worded
@@ -132,7 +133,8 @@ def _are_words(text: str, data: bytes | None) -> bool:
     """
     if not data or " " in text.strip():
         return True
-    if is_picture(data) or name_of_unread(data) or data.startswith((b"%PDF-", b"PK\x03\x04")):
+    beginnings = (b"%PDF-", b"PK\x03\x04", *UTF_16)
+    if is_picture(data) or name_of_unread(data) or data.startswith(beginnings):
         return False
     try:
         return not "".join(data.decode("utf-8-sig").split()).isprintable()

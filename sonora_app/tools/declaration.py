@@ -16,10 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sonora_app.errors import SettingsError
 from sonora_app.tools.answers import PART, AnswerPart
-from sonora_app.tools.field_problems import field_problems
+from sonora_app.tools.field_problems import NEVER_OFFERED, field_problems
 from sonora_app.tools.http import READING_METHODS, HttpRequest, HttpTool
 from sonora_app.tools.python import PYTHON, PythonTool, function_named
-from sonora_app.tools.templates import ARGUMENT, VARIABLE, no_placeholders, placeholders
+from sonora_app.tools.templates import (
+    ARGUMENT,
+    VARIABLE,
+    check_port,
+    no_placeholders,
+    placeholders,
+)
 from sonora_app.tools.tool import HTTP, NO_PARAMETERS, Tool
 from sonora_app.tools.yaml_once import read_once
 from sonora_app.wording.translation import Worded, joined, worded
@@ -157,6 +163,8 @@ def _mistakes(
         for name in schema.get("required") or ():
             if name not in schema["properties"]:
                 yield worded("parameters.required: {argument} is no property", argument=name)
+    if not each.nodes:
+        yield NEVER_OFFERED
     for node in each.nodes:
         if nodes is not None and node not in nodes:
             yield worded("nodes: {node} is no node of the flow", node=node)
@@ -215,6 +223,7 @@ def _address_mistakes(address: str) -> Iterator[Worded]:
         parts = urlsplit(address)
         in_host = ARGUMENT.search(parts.netloc)
         if not in_host:
+            check_port(address)
             httpx.URL(address)
     except (ValueError, httpx.InvalidURL):
         yield worded("request.url: it is no address")
@@ -226,13 +235,13 @@ def _address_mistakes(address: str) -> Iterator[Worded]:
 
 
 def _filled(text: str, variables: Mapping[str, str]) -> str:
-    return VARIABLE.sub(lambda found: variables.get(found[1]) or "x", text)
+    return VARIABLE.sub(lambda found: variables.get(found[1]) or "1", text)
 
 
 def _is_json(value: Any) -> bool:  # noqa: ANN401  # YAML
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False
     return True
 

@@ -17,6 +17,7 @@ from sonora_app.tools.http import HttpTool
 from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.servers import McpServer, offered_name
 from sonora_app.tools.python import PythonTool
+from sonora_app.tools.yaml_once import read_once
 from sonora_app.wording.translation import worded
 
 
@@ -93,7 +94,7 @@ def _has(path: Path, section: str, *, named: bool) -> bool:
         SettingsError: A setting names a file that is not there.
     """
     try:
-        tree: object = yaml.safe_load(path.read_text("utf-8"))
+        tree: object = read_once(path.read_text("utf-8"))
     except FileNotFoundError:
         if named:
             raise SettingsError(

@@ -13,6 +13,8 @@ _SAID = {
 }
 """By Pydantic's name of what is wrong. The others are said in Pydantic's own words."""
 
+NEVER_OFFERED = worded("nodes: names no node, so that it would never be offered")
+
 
 def field_problems(error: ValidationError) -> Iterator[Worded]:
     """A sentence for each field of an entry that is wrong, without its value."""

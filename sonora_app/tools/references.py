@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import unquote
 
-_MAX_DEPTH = 8
-"""How deep a schema may refer to itself before the rest may be anything."""
+_MAX_WITHIN_ITSELF = 1
+"""How often what refers to itself stands within itself, before the rest may be anything."""
+
+_MAX_REFERENCES = 200
+"""How many references are replaced: many that refer to each other would fill the prompt."""
 
 _DEFINITIONS = ("$defs", "definitions")
 
@@ -13,10 +16,10 @@ _DEFINITIONS = ("$defs", "definitions")
 def without_references(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The same schema with what its `$ref`s name in their place, and without `$defs`.
 
-    What refers to itself does so a few times, and may be anything from there on. So may what a
-    reference to elsewhere would name.
+    What refers to itself does so once, and may be anything from there on. So may what a reference
+    to elsewhere would name.
     """
-    whole = cast(dict[str, Any], _resolved(schema, schema, 0))
+    whole = cast(dict[str, Any], _resolved(schema, schema, (), iter(range(_MAX_REFERENCES))))
     return {name: value for name, value in whole.items() if name not in _DEFINITIONS}
 
 
@@ -37,22 +40,29 @@ def _references(part: Any) -> Iterator[str]:  # noqa: ANN401  # JSON
                 yield from _references(value)
 
 
-def _resolved(part: Any, root: Mapping[str, Any], depth: int) -> Any:  # noqa: ANN401  # JSON
+def _resolved(
+    part: Any,  # noqa: ANN401  # JSON
+    root: Mapping[str, Any],
+    around: tuple[str, ...],
+    left: Iterator[int],
+) -> Any:  # noqa: ANN401
     if isinstance(part, list):
-        return [_resolved(each, root, depth) for each in cast(list[Any], part)]
+        return [_resolved(each, root, around, left) for each in cast(list[Any], part)]
     if not isinstance(part, Mapping):
         return part
     given = cast(Mapping[str, Any], part)
     named: Any = given.get("$ref")
     beside = {
-        name: _resolved(value, root, depth)
+        name: _resolved(value, root, around, left)
         for name, value in given.items()
         if name not in _DEFINITIONS and (name != "$ref" or not isinstance(named, str))
     }
     if not isinstance(named, str):
         return beside
-    found = _at(root, named) if depth < _MAX_DEPTH else None
-    return {**_resolved(found, root, depth + 1), **beside} if found is not None else beside
+    found = _at(root, named)
+    if found is None or around.count(named) > _MAX_WITHIN_ITSELF or next(left, None) is None:
+        return beside
+    return {**_resolved(found, root, (*around, named), left), **beside}
 
 
 def _at(root: Mapping[str, Any], reference: str) -> Mapping[str, Any] | None:

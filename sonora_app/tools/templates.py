@@ -51,6 +51,16 @@ def no_placeholders(template: Any, *known: re.Pattern[str]) -> Iterator[str]:  #
             yield from no_placeholders(value, *known)
 
 
+def check_port(address: str) -> None:
+    """Look whether the port of an address is one.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if urlsplit(address).port == 0:
+        raise ValueError("0 is no port")
+
+
 def filled_address(template: str, arguments: Mapping[str, Any]) -> str:
     """An address with its arguments in the path and the query.
 

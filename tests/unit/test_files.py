@@ -1,5 +1,6 @@
 """Pictures and documents that a person sends, of real bytes."""
 
+import base64
 import io
 import struct
 import zipfile
@@ -188,16 +189,17 @@ def test_documents_of_each_kind_are_read(tmp_path: Path) -> None:
     word = write_word(tmp_path / "horario.docx", [("text", "Abrimos a las nueve.")])
     table = "día;hora\nlunes;9\n"
     (tmp_path / "tabla.csv").write_text(table, "cp1252")
+    (tmp_path / "notas.txt").write_text(table, "utf-16")
 
     read = {
         path.name: read_attachment(path.name, path.read_bytes())
-        for path in (pdf, word, tmp_path / "tabla.csv")
+        for path in (pdf, word, tmp_path / "tabla.csv", tmp_path / "notas.txt")
     }
     assert all(each.kind is AttachmentKind.DOCUMENT for each in read.values())
     assert "Limpie el horno con un paño." in read["horno.pdf"].text
     assert read["horno.pdf"].media_type == "application/pdf"
     assert read["horario.docx"].text == "Abrimos a las nueve."
-    assert read["tabla.csv"].text == table
+    assert read["tabla.csv"].text == read["notas.txt"].text == table
     assert read["tabla.csv"].data == table.encode("cp1252")
 
 
@@ -253,6 +255,7 @@ def test_base64_is_read_with_and_without_its_marks(text: str, meant: bytes | Non
         ("Buy milk and bread tomorrow", "Buy milk and bread tomorrow"),
         ("UmVudGE6IDk1MA==", "Renta: 950"),
         ("data:text/plain;base64,SG9sYQ==", "Hola"),
+        (base64.b64encode("Renta: 950 €".encode("utf-16")).decode(), "Renta: 950 €"),
     ],
 )
 def test_plain_words_that_are_base64_as_well_are_read_as_words(sent: str, read: str) -> None:

@@ -27,11 +27,12 @@ from sonora_app.storage.records import utc_now, uuid7
 from sonora_app.storage.tool_calls import ToolCall as KeptCall
 from sonora_app.storage.tool_calls import ToolStatus
 from sonora_app.tools.answers import AnswerPart, told
-from sonora_app.tools.arguments import argument_mistakes
+from sonora_app.tools.arguments import argument_mistakes, schema_mistake
 from sonora_app.tools.declaration import load_tools
 from sonora_app.tools.declared import check_tools
 from sonora_app.tools.http import MAX_BYTES, HttpTools
 from sonora_app.tools.python import PythonTools
+from sonora_app.tools.references import without_references
 from sonora_app.tools.templates import UnusableArgumentError, filled_address, filled_body
 from sonora_app.tools.tool import HTTP, Outcome, OutcomeStatus, Tool
 from sonora_app.tools.toolbox import Toolbox
@@ -73,6 +74,12 @@ def _declared(folder: Path, text: str, **variables: str) -> Any:
         ("?q={{ table }}", "?q={{ tabel }}", ("book", "tabel")),
         ("tools:", "tolls:", ("tolls",)),
         ("tools:", "tools: []\ntools:", ("line 3", "tools stands there twice")),
+        ("URL/tables", "http://x:99999/t", ("book", "request.url: it is no address")),
+        ("time_limit_secs: 0.3", "nodes: []", ("book", "nodes: names no node")),
+        ("{type: string}", "{enum: [13:00]}", ("line 7", '13:00 is read as 780. Write "13:00"')),
+        ("{type: string}", "{enum: [sí, no]}", ("line 7", 'no is read as false. Write "no"')),
+        ("{type: string}", "{default: 007}", ("line 7", '007 is read as 7. Write "007"')),
+        ("{type: string}", "&me {not: *me}", ("line 7", "holds the alias itself")),
         ("URL/tables", "http://[x/t", ("book", "request.url: it is no address")),
         ("?q={{ table }}", "?q={{ table.id }}", ("request.url", "{{ table.id }} is not filled in")),
         ("0.3", "0.3\n    nope: 1", ("nope: there is no such field",)),
@@ -101,6 +108,16 @@ def test_a_mistake_is_named_by_tool_and_field(
             "mcp: [{name: inn, url: 'http://x', tools: [{a: b}]}]",
             ("tools.yaml", "server inn, tool"),
         ),
+        *(
+            (f"mcp: [{{name: inn, {field}}}]", ("tools.yaml", "server inn, ", named))
+            for field, named in (
+                ("command: '', tools: [a]", "`command` names nothing to run"),
+                ("url: 'http://x:99999', tools: [a]", "`url` is no address"),
+                ("url: 'http://x', tools: [a], nodes: []", "nodes: names no node"),
+                ("url: 'http://x', tools: {a: {nodes: []}}", "nodes: names no node"),
+            )
+        ),
+        ("mcp: [{name: inn, url: 'http://x', tools: [no]}]", ("tools.yaml", "no is read as false")),
         (
             _TOOL.split("    request")[0] + "    function: raising:roll",
             ("tool book, function", "no dice"),
@@ -475,6 +492,16 @@ def test_references_in_parameters_reach_the_model_and_are_held_against() -> None
     assert argument_mistakes({"to": {"city": "León", "near": {}}}, schema) == [
         "to.near: 'city' is a required property"
     ]
+
+
+def test_parameters_that_refer_to_each_other_stay_short() -> None:
+    names = [f"d{number}" for number in range(12)]
+    each = {"type": "object", "properties": {name: {"$ref": f"#/$defs/{name}"} for name in names}}
+    schema = {**each, "$defs": dict.fromkeys(names, each)}
+    assert schema_mistake(schema) is None
+    assert len(json.dumps(without_references(schema))) < 50_000
+    deep = {"d0": {"d1": {"d2": {"d3": {"d4": 5}}}}}
+    assert argument_mistakes(deep, schema) == ["d0.d1.d2.d3.d4: 5 is not of type 'object'"]
 
 
 @pytest.mark.parametrize("reference", ["http://127.0.0.1:9/x", "#/$defs/Gone", "gone.json", "#"])

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from sonora_app.errors import SettingsError
-from sonora_app.tools.field_problems import field_problems
+from sonora_app.tools.field_problems import NEVER_OFFERED, field_problems
 from sonora_app.tools.mcp.servers import McpServer, offered_name
 from sonora_app.tools.templates import VARIABLE, no_placeholders
 from sonora_app.tools.tool import HTTP
@@ -89,6 +89,8 @@ def _mistakes(
     for variable in sorted(server.secrets):
         if not variables.get(variable):
             yield worded("{variable} is not set", variable=variable)
+    if () in (server.nodes, *(how.nodes for how in server.tools.values())):
+        yield NEVER_OFFERED
     named = {*server.nodes, *(node for how in server.tools.values() for node in how.nodes or ())}
     for node in sorted(named):
         if nodes is not None and node not in nodes:

@@ -8,8 +8,11 @@ only a hint.
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sonora_app.tools.templates import check_port
 
 _SECRET = re.compile(r"\$\{(\w+)\}")
 
@@ -84,6 +87,12 @@ class McpServer(BaseModel):
     def _one_way_to_it(self) -> "McpServer":
         if (self.url is None) == (self.command is None):
             raise ValueError("a server has either `url` or `command`")
+        if self.url is not None and not _is_address(self.url):
+            raise ValueError("`url` is no address")
+        if self.command is not None and not self.command.strip():
+            raise ValueError("`command` names nothing to run")
+        if not all(name.strip() for name in self.tools):
+            raise ValueError("`tools` has one without a name")
         if self.headers and self.url is None:
             raise ValueError("`headers` go with `url`")
         if (self.args or self.env) and self.command is None:
@@ -95,6 +104,14 @@ class McpServer(BaseModel):
         """The settings that it names."""
         texts = (*self.headers.values(), *self.env.values())
         return frozenset(name for text in texts for name in _SECRET.findall(text))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        check_port(url)
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def filled(texts: dict[str, str], setting: Callable[[str], str]) -> dict[str, str]:
