@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonora_app.errors import SettingsError
+from sonora_app.runtime.memory import give_memory_back
 from sonora_app.wording.translation import worded
 
 RATE = 16_000
@@ -31,6 +32,10 @@ _WHOLE_FRAMES = 3000
 _AFTER_FRAMES = 800
 """The silence after the speech in a short window: 8 s. With half of it `base` got more words wrong
 (`python -m benchmarks recognition`), and with less it repeats itself."""
+
+_LANGUAGE_AFTER_FRAMES = 200
+"""The same where only the language is told. Of 27 utterances 26 were told right with it as with the
+whole window, which takes nine times the processor time and 100 MB more."""
 
 _BEAMS = 5
 """How many texts are followed at once. One costs hardly less, and gets more words wrong."""
@@ -89,11 +94,15 @@ class Recogniser:
     """
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
-        """Load the model: 0.4 to 1.8 s and 170 MB for `base`. Blocks the thread.
+        """Load the model, and run it once: 1 to 3 s and 190 MB for `base`. Blocks the thread.
+
+        The first run is slower than the later ones by a second, and takes memory that stays.
 
         Raises:
             SettingsError: The model knows English alone, and would write Spanish as English.
         """
+        # It would keep 2 MB of each length of input, and hardly two utterances are equally long.
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
         # Slow to import. By its name, since only the extra `local` brings it.
         whisper: Any = importlib.import_module("faster_whisper")
         # The compute type that is fastest here: 8 bits on a processor, which is half the memory.
@@ -112,6 +121,8 @@ class Recogniser:
         self._lock = Lock()
         self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sonora-whisper")
         """Where recognitions run, one after another: each takes all processors."""
+        self._pass(np.zeros(RATE, np.float32), "es", 2 * RATE // _FRAME)
+        give_memory_back()
 
     @property
     def model(self) -> Any:  # noqa: ANN401  # faster-whisper's model, where its types are installed
@@ -150,9 +161,12 @@ class Recogniser:
 
     def language_of(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """The language that is likeliest spoken, and its probability. Blocks the thread."""
+        samples = samples[: _WHOLE_FRAMES * _FRAME]
+        frames = min(_WHOLE_FRAMES, len(samples) // _FRAME + _LANGUAGE_AFTER_FRAMES)
         with self._lock:
-            language, probability, _ = self._model.detect_language(samples)
-        return language, probability
+            likeliest = self._model.model.detect_language(self._encoded(samples, frames))[0]
+        token, probability = likeliest[0]
+        return token.strip("<|>"), probability
 
     def _window(
         self, samples: NDArray[np.float32], language: str, wanted: Callable[[], bool]
@@ -167,13 +181,10 @@ class Recogniser:
         return again if result.repeats or again.likelihood > result.likelihood else result
 
     def _pass(self, samples: NDArray[np.float32], language: str, frames: int) -> Recognised:
-        frames += frames % 2
-        heard = self._model.feature_extractor(samples)[:, :frames]
-        features = np.pad(heard, ((0, 0), (0, frames - heard.shape[1])))
         tokenizer = self._tokenizer(language)
         prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
         answer = self._model.model.generate(
-            self._model.encode(np.ascontiguousarray(features)),
+            self._encoded(samples, frames),
             [prompt],
             beam_size=_BEAMS,
             return_scores=True,
@@ -185,6 +196,12 @@ class Recogniser:
         )[0]
         text = tokenizer.decode(answer.sequences_ids[0]).strip()
         return Recognised(text, answer.scores[0], answer.no_speech_prob)
+
+    def _encoded(self, samples: NDArray[np.float32], frames: int) -> Any:  # noqa: ANN401  # CTranslate2's
+        frames += frames % 2
+        heard = self._model.feature_extractor(samples)[:, :frames]
+        features = np.pad(heard, ((0, 0), (0, frames - heard.shape[1])))
+        return self._model.encode(np.ascontiguousarray(features))
 
     def _tokenizer(self, language: str) -> Any:  # noqa: ANN401  # faster-whisper's
         if language not in self._tokenizers:

@@ -61,9 +61,9 @@ print(sum(start % (64 << 20) == 0 for start in starts))
 """
 
 
-def areas_of_busy_threads(*arguments: str) -> int:
+def printed_by(program: str, *arguments: str) -> int:
     finished = subprocess.run(
-        [sys.executable, "-c", BUSY, *arguments],
+        [sys.executable, "-c", program, *arguments],
         cwd=PROJECT,
         capture_output=True,
         text=True,
@@ -74,5 +74,32 @@ def areas_of_busy_threads(*arguments: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no arenas")
 def test_threads_share_their_memory() -> None:
-    assert areas_of_busy_threads() > 2
-    assert areas_of_busy_threads("few") <= 2
+    assert printed_by(BUSY) > 2
+    assert printed_by(BUSY, "few") <= 2
+
+
+# Frees a large block, then one that is somewhat smaller and has another above it in its arena.
+FREED = """
+import sys
+from pathlib import Path
+from sonora_app.runtime.memory import begin_warm_up
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+if "fixed" in sys.argv:
+    begin_warm_up()
+large = b"x" * 24_000_000
+del large
+before = resident_mb()
+smaller = b"x" * 12_000_000
+above = [b"x" * 100_000 for _ in range(20)]
+del smaller
+print(round(resident_mb() - before))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries map otherwise")
+def test_a_large_block_is_given_back_when_it_is_freed() -> None:
+    assert printed_by(FREED) > 10
+    assert printed_by(FREED, "fixed") < 6
