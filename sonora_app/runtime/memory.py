@@ -30,6 +30,11 @@ _M_MMAP_THRESHOLD = -3
 _MAPPED_BYTES = 4_000_000
 """From which size a block is mapped by itself. The system clears each page of a mapped block: with
 1 MB Whisper takes 1.45 times the processor time, with 4 MB no more than without a fixed size."""
+_M_TRIM_THRESHOLD = -1
+"""From glibc's malloc.h."""
+_KEPT_BYTES = 16_000_000
+"""How much free memory stays at the end of an arena. glibc learns this too, and takes 128 KB where
+the size of blocks is fixed: then Whisper takes 1.2 times the processor time."""
 
 
 def begin_warm_up() -> None:
@@ -42,6 +47,7 @@ def begin_warm_up() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
         mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def end_warm_up() -> None:
