@@ -13,6 +13,8 @@ class SoFar:
         all_transcribed: Whether what was said up to the present pause is transcribed.
         quiet_since: When the present pause began, in monotonic seconds; None: there is none.
         complete: Whether the turn sounds complete.
+        spoken_anew: Whether words were announced after all up to the pause was transcribed: then
+            somebody speaks, whatever Silero makes of it.
     """
 
     said: list[str] = field(default_factory=list[str])
@@ -20,6 +22,7 @@ class SoFar:
     all_transcribed: bool = False
     quiet_since: float | None = None
     complete: bool = False
+    spoken_anew: bool = False
 
     @property
     def text(self) -> str:
@@ -29,14 +32,15 @@ class SoFar:
     def heard(self, text: str, *, finalized: bool) -> None:
         """A final transcript came; `finalized` tells that it holds all up to the pause."""
         self.said.append(text)
-        self.more_coming = False
+        self.more_coming = self.spoken_anew = False
         self.all_transcribed = self.all_transcribed or finalized
 
     def announced(self) -> None:
         """An interim transcript came: more words are to come."""
+        self.spoken_anew = self.spoken_anew or self.all_transcribed
         self.more_coming, self.all_transcribed = True, False
 
     def goes_on(self) -> None:
         """The user speaks again: the pause was none."""
         self.quiet_since = None
-        self.complete = self.all_transcribed = False
+        self.complete = self.all_transcribed = self.spoken_anew = False

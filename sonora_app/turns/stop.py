@@ -126,6 +126,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._wants_tool = False
             case InterimTranscriptionFrame():
                 self._so_far.announced()
+                if self._so_far.spoken_anew and not self._speaking:
+                    self._so_far.quiet_since = time.monotonic()
             case AnswerReadyFrame():
                 self._ready = True
             case EagerEndOfTurnCancelFrame():
