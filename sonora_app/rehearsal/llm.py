@@ -32,8 +32,6 @@ from sonora_app.rehearsal.turns import CallTool, Say, Turn, read_turns
 from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 _MODEL = "rehearsal"
-_CANCEL = "cancel_tool"
-"""Calls a tool off, and is none."""
 _NOWHERE = "http://rehearsal.invalid/v1"
 """Where the parent's client would send its requests: a name that cannot exist (RFC 2606)."""
 
@@ -96,7 +94,7 @@ class RehearsalLLMService(ForetellingLLMService):
             turns,
             {tool.name for tool in offered} & ours,
             self._lines,
-            [tool for tool in offered if tool.name not in ours and tool.name != _CANCEL],
+            [tool for tool in offered if tool.name not in ours],
         )
         return self._stream(move, turns)
 

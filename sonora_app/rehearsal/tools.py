@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Any, cast
 
 from sonora_app.flow.lines import Lines
+from sonora_app.rehearsal.calling_off import CANCEL, calling_off
 from sonora_app.rehearsal.turns import CallTool, Kind, Say, Turn
 from sonora_app.rehearsal.wording import words_of
 
@@ -69,6 +70,12 @@ def tool_move(
         lines: In the language of the call.
         reply: What is said to the person's words where no tool is meant.
     """
+    if any(tool.name == CANCEL for tool in offered):
+        offered = [tool for tool in offered if tool.name != CANCEL]
+        if not _asked_for(text, offered, lines) and (
+            moved := calling_off(turns, message, text, lines)
+        ):
+            return moved
     acted = any(turn.kind is Kind.TOOL_CALL for turn in turns[message:])
     if not acted:
         if wanted := _agreed(turns[:message], text, lines):

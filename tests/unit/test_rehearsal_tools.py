@@ -35,6 +35,7 @@ CANCEL = OfferedTool(
     {"code": {"type": "string"}, "confirmed_by": {"type": "string"}},
     ["code"],
 )
+CALL_OFF = OfferedTool("cancel_tool", "Call off a tool that is still running.")
 WEATHER = OfferedTool(
     "tiempo",
     "El tiempo que hará en una ciudad.",
@@ -52,7 +53,7 @@ Message = dict[str, Any]
 
 def move(messages: list[Message], lines: Lines = EN) -> Say | CallTool:
     turns = read_turns(LLMContext(messages=list(messages)).get_messages())
-    return next_move(turns, {"wrap_up"}, lines, [FIND, CANCEL, WEATHER])
+    return next_move(turns, {"wrap_up"}, lines, [FIND, CANCEL, WEATHER, CALL_OFF])
 
 
 def user(text: str) -> Message:
@@ -132,6 +133,24 @@ def test_one_that_has_to_be_confirmed_is_called_again_after_a_yes_alone() -> Non
     asked.append({"role": "assistant", "content": question.text})
     assert move([*asked, user("Yes, please.")]) == CallTool("cancel_booking", {"code": "B77"})
     assert isinstance(move([*asked, user("Wait, I am not so sure")]), Say)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("called_off", "I leave it"), ("unknown", "sent already")]
+)
+def test_what_takes_long_is_called_off_when_the_person_says_so(status: str, words: str) -> None:
+    slow = [user("find table"), *called("find_table", {}, {"status": "running", "note": "…"})]
+    wants = [*slow, user("Never mind.")]
+    assert move(wants) == CallTool("cancel_tool")
+    assert words in str(move([*wants, *called("cancel_tool", {}, {"status": status})]))
+    # Nothing runs, another is asked for, or the result is there.
+    assert isinstance(move([user("Never mind.")]), Say)
+    assert move([*slow, user("cancel booking, code B77")]) == CallTool(
+        "cancel_booking", {"code": "B77"}
+    )
+    done = {"status": "done", "result": "Table 4"}
+    assert isinstance(move([*slow, late(done), user("Never mind.")]), Say)
+    assert move([*slow, user("Déjalo.")], ES) == CallTool("cancel_tool")
 
 
 def test_what_went_wrong_is_said() -> None:
