@@ -11,9 +11,11 @@ import typer
 
 from sonora_app.commands.labelling import label as label_conversation
 from sonora_app.commands.listing import (
+    CutInTwo,
     Failed,
     Labelled,
     OfUser,
+    Outcome,
     Search,
     Since,
     Slow,
@@ -44,7 +46,7 @@ from sonora_app.storage.merged_reads import read_listings, read_transcript
 from sonora_app.storage.records import utc_now
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.supabase.api import SupabaseApi
-from sonora_app.storage.wanted import Wanted
+from sonora_app.storage.wanted import Wanted, WantedCall
 from sonora_app.wording.translation import say
 
 _Result = TypeVar("_Result")
@@ -77,12 +79,15 @@ def list_conversations(
     failed: Failed = False,
     slow: Slow = False,
     label: Labelled = "",
+    outcome: Outcome = None,
+    cut: CutInTwo = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help=say("How many at most."))] = 50,
     json_output: AsJson = False,
 ) -> None:
     """List conversations, the one talked in last first."""
     first, last = (each and each.astimezone() for each in (since, until))
-    wanted = Wanted(user, status, first, last, search, failed, slow, label=label)
+    call = WantedCall(cut=cut)
+    wanted = Wanted(user, status, first, last, search, failed, slow, outcome, call, label=label)
     listings = _read(
         lambda journal, api: read_listings(
             journal, api, wanted, limit=limit, on_partial=warn_partial

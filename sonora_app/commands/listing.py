@@ -75,6 +75,13 @@ Labelled = Annotated[
 _WIDE, _NARROW = 100, 72
 """From how many columns a list has the users too, and below how many no numbers of messages."""
 
+Outcome = Annotated[
+    str | None, typer.Option("--outcome", help=say("Only those that came to this."))
+]
+CutInTwo = Annotated[
+    bool, typer.Option("--cut", help=say("Only those where a turn was cut in two."))
+]
+
 
 def listing_data(listing: Listing) -> dict[str, Any]:
     """A conversation as the data of a list: its fields, how many messages it has, and how it fits.

@@ -104,11 +104,14 @@ async def test_the_command_tells_them(
     monkeypatch.setenv("ENV", "local")
     monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
 
-    async def run(*arguments: str) -> str:
+    async def ran(*arguments: str) -> str:
         # In a thread, since the command has an event loop of its own.
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["calls", "figures", *arguments])
+        result = await asyncio.to_thread(CliRunner().invoke, app, [*arguments])
         assert result.exit_code == 0, result.output
         return result.stdout
+
+    async def run(*arguments: str) -> str:
+        return await ran("calls", "figures", *arguments)
 
     data = json.loads(await run("--by", "version", "--json"))
     assert [each["key"] for each in data["groups"]] == ["1", "2"]
@@ -118,3 +121,6 @@ async def test_the_command_tells_them(
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "all"]
     assert "≥ 0.03 USD" in lines[1]
     assert (await run("--since", "2030-01-01")).strip() == "No calls."
+    for wanted, user in ((("--cut",), "cut"), (("--outcome", "resolved"), "calm")):
+        listed = json.loads(await ran("conversations", "list", *wanted, "--json"))
+        assert [each["user_id"] for each in listed] == [user]
