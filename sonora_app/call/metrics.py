@@ -9,6 +9,7 @@ from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     Frame,
     LLMContextFrame,
+    LLMFullResponseStartFrame,
     MetricsFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -90,14 +91,16 @@ class UsageObserver(BaseObserver):
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Count one report, or an answer that is begun, or withdrawn, before its turn is over."""
-        if isinstance(data.frame, LLMContextFrame):
-            self._metrics.usage.asked += 1
         if data.direction is FrameDirection.DOWNSTREAM:
             self._follow_turns(data.frame)
             match data.frame:
                 case LLMContextFrame() if data.frame.speculation:
                     self._metrics.early_answers += 1
+                case LLMFullResponseStartFrame():
+                    self._metrics.usage.asked += 1
                 case EagerEndOfTurnCancelFrame():
+                    # Nothing of such an answer comes out of the model's service.
+                    self._metrics.usage.asked += 1
                     self._metrics.early_answers_withdrawn += 1
                 case _:
                     pass

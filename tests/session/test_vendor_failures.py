@@ -132,6 +132,8 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     assert session.metrics["turns_answered"] == 3
     used = {each["part"]: each for each in session.metrics["usage"]}
     assert used["stt"]["audio_secs"] > 1
+    # Each answer that was asked for was told of, since none was cut off.
+    assert (used["llm"]["answers"], used["llm"]["uncounted"]) == (len(told), 0)
     assert used["tts"]["characters"] == session.metrics["characters_spoken"]
     for name in ("prompt_tokens", "completion_tokens"):
         assert used["llm"][name] == session.metrics[name] + session.metrics[f"summary_{name}"]
