@@ -106,9 +106,11 @@ async def test_of_fifty_files_at_once_each_is_taken_or_refused_in_words(
         await talk.is_recorded()
     assert len(taken) + len(refused) == FILES
     assert {answer["code"] for answer in refused} == {"too_many_files"}
-    assert all("At most 4 files are sent at a time" in answer["message"] for answer in refused)
+    assert all(
+        "Se envían 4 archivos a la vez como máximo" in answer["message"] for answer in refused
+    )
     assert every["data"]["code"] == "too_many_files"
-    assert "At most 4 files come with one turn" in every["data"]["message"]
+    assert "Cada turno lleva 4 archivos como máximo" in every["data"]["message"]
     assert [file["chars"] for file in shown["data"]["d"]["files"]] == [9] * len(taken)
     assert again["type"] == more["type"] == "server-response"
     kept = [len(m.images or []) for m in (await talk.transcript()).messages if m.role == "user"]

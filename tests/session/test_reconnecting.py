@@ -176,7 +176,7 @@ async def test_a_process_that_was_held_up_drops_what_is_too_old_and_says_so(
         await asyncio.sleep(4)
         bot.process.send_signal(signal.SIGCONT)
         told = await client.event("notice", code="speech_dropped", after=so_far)
-        assert "say it again" in told["message"]
+        assert "Si dijiste algo, repítelo" in told["message"]
         assert re.search(r"\d\.\d s of the user's sound were dropped", bot.logged())
         # It hears what is said now.
         client.microphone.say(await speech("Quiero planear un viaje a Oaxaca en abril."))

@@ -127,7 +127,7 @@ async def test_a_call_whose_history_cannot_be_read_in_time(tmp_path: Path) -> No
                     loaded = await client.event("history-loaded", timeout_secs=40)
                     assert loaded["messages"] == 1
                     notice = await stranger.event("notice", code="conversation_refused")
-                    assert "kept as a new one" in notice["message"]
+                    assert "se guarda como una nueva" in notice["message"]
                     apart = await stranger.event("conversation-opened")
                     assert apart["conversation_id"] != asked_for
                     for each in (client, stranger):
