@@ -29,7 +29,7 @@ from tests.session.failure_cases import ASKS, TEXTS, At, Case, How, Outcome, Whe
 SILENCE_SECS = 8.0
 """How long the user may hear nothing."""
 
-_LINES_OPEN = 4
+_LINES_OPEN = 5
 
 _REACTION_SECS = 30.0
 """How long a case waits for what it expects, before it goes on without."""
