@@ -51,7 +51,7 @@ _TARGET_TIME, _TARGET_WORDS, _TARGET_MEMORY = 0.6, 1.0, 1.15
 _SECS = (2.0, 6.0)
 """How long an utterance is."""
 _PEOPLE, _MADE = "people", "synthetic voices"
-_RECORDED, _SPOKEN = 20, 8
+_RECORDED, _SPOKEN = 40, 8
 """How many utterances of each."""
 
 _FRAME_SECS = 0.02
@@ -140,7 +140,7 @@ async def require_parts() -> None:
 
 async def utterances() -> list[Said]:
     """What is said: by people, and by synthetic voices."""
-    people = [await _said(Volunteer(), [name], _PEOPLE) for name in recorded_names()]
+    people = [await _said(Volunteer(), [name], _PEOPLE) for name in recorded_names(every=4)]
     texts = [turn for kind in (*PAUSES, *LONG) for turn in kind.turns]
     whole = [" ".join(part for part in turn if isinstance(part, str)) for turn in texts]
     made = [
