@@ -161,7 +161,11 @@ async def visiting(browser: Browser, url: str, **options: Any) -> AsyncGenerator
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
     page.on(
         "console",
-        lambda said: visit.errors.append(said.text) if said.type == "error" else None,
+        lambda said: (
+            visit.errors.append(f"{said.text} {said.location['url']}")
+            if said.type == "error"
+            else None
+        ),
     )
     try:
         await page.goto(url)

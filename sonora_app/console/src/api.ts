@@ -355,7 +355,9 @@ export const api = {
   },
   figures: (by: Grouped, since: string): Promise<Figures> =>
     request(`figures?by=${by}${since && `&since=${since}T00:00`}`),
-  transcript: (id: string): Promise<Transcript> => request(`conversations/${id}`),
+  /** @param stop Gives the question up: nothing is answered. */
+  transcript: (id: string, stop?: AbortSignal): Promise<Transcript> =>
+    request(`conversations/${id}`, "GET", undefined, stop),
   requests: (id: string): Promise<KeptRequests> => request(`conversations/${id}/requests`),
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
@@ -398,7 +400,12 @@ function nextDay(day: string): string {
   return new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
 }
 
-async function request<Answer>(path: string, method = "GET", data?: object): Promise<Answer> {
+async function request<Answer>(
+  path: string,
+  method = "GET",
+  data?: object,
+  stop?: AbortSignal,
+): Promise<Answer> {
   let response: Response;
   try {
     response = await fetch(`/sonora/api/${path}`, {
@@ -410,6 +417,7 @@ async function request<Answer>(path: string, method = "GET", data?: object): Pro
         ...(data && { "Content-Type": "application/json" }),
       },
       ...(data && { body: JSON.stringify(data) }),
+      ...(stop && { signal: stop }),
     });
   } catch {
     throw new ApiError("");

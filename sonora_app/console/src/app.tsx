@@ -158,18 +158,34 @@ export function App({ store, call }: Props) {
       clear();
     }
   }, [place?.conversation]);
-  const lookAgain = (id: string): void =>
-    void api.transcript(id).then(
+  const lookAgain = (id: string, stop?: AbortSignal): void =>
+    void api.transcript(id, stop).then(
       (found) => setPast((shown) => (shown?.conversation.id === id ? found : shown)),
       () => undefined,
     );
-  // A call that goes on elsewhere is watched.
-  const watching = state.phase === "idle" && past && goesOn(past) ? past.conversation.id : null;
+  // A call that goes on elsewhere is watched, until it is erased.
+  const [erasing, setErasing] = useState<string | null>(null);
+  const watched = state.phase === "idle" && past && goesOn(past) ? past.conversation.id : null;
+  const watching = watched === erasing ? null : watched;
   useEffect(() => {
     if (!watching) return;
-    const timer = setInterval(() => lookAgain(watching), WATCH_MS);
-    return () => clearInterval(timer);
+    const stop = new AbortController();
+    const timer = setInterval(() => lookAgain(watching, stop.signal), WATCH_MS);
+    return () => {
+      clearInterval(timer);
+      stop.abort();
+    };
   }, [watching]);
+  const erase = async (id: string): Promise<void> => {
+    setErasing(id);
+    try {
+      await api.remove(id);
+    } finally {
+      setErasing(null);
+    }
+    if ([past?.conversation.id, state.conversationId].includes(id)) clear();
+    refresh();
+  };
 
   // What the model was asked, in the call that is shown; of one that goes on, as it goes on.
   const asked = state.conversationId ?? past?.conversation.id ?? null;
@@ -219,10 +235,7 @@ export function App({ store, call }: Props) {
           busy={isOn(state.phase)}
           onSelect={select}
           onFresh={fresh}
-          onChanged={(removed) => {
-            if ([past?.conversation.id, state.conversationId].includes(removed)) clear();
-            refresh();
-          }}
+          onErase={erase}
           language={language}
         />
         <Talk

@@ -16,7 +16,7 @@ interface Props {
   /** A conversation is chosen, and the message of it to show. */
   onSelect: (id: string, messageId: string | null) => void;
   onFresh: () => void;
-  onChanged: (removed: string) => void;
+  onErase: (id: string) => Promise<void>;
   language: string;
 }
 
@@ -66,8 +66,8 @@ export function Conversations(props: Props) {
             key={listing.id}
             listing={listing}
             {...props}
-            onChanged={(removed) => {
-              props.onChanged(removed);
+            onErase={async (id) => {
+              await props.onErase(id);
               fresh.current?.focus();
             }}
           />
@@ -262,7 +262,7 @@ function Pages({ listed, total, language }: { listed: Listed; total: number; lan
   );
 }
 
-function Item({ listing, current, busy, onSelect, onChanged, language }: Props & { listing: Listing }) {
+function Item({ listing, current, busy, onSelect, onErase, language }: Props & { listing: Listing }) {
   const words = useWords();
   const chosen = listing.id === current;
   const title = listing.title ?? words.conversations.untitled;
@@ -295,7 +295,7 @@ function Item({ listing, current, busy, onSelect, onChanged, language }: Props &
           ))}
         </span>
       </button>
-      {chosen && !busy && <Actions listing={listing} title={title} onChanged={onChanged} />}
+      {chosen && !busy && <Actions listing={listing} title={title} onErase={onErase} />}
     </li>
   );
 }
@@ -303,10 +303,10 @@ function Item({ listing, current, busy, onSelect, onChanged, language }: Props &
 interface ActionsProps {
   listing: Listing;
   title: string;
-  onChanged: (removed: string) => void;
+  onErase: (id: string) => Promise<void>;
 }
 
-function Actions({ listing, title, onChanged }: ActionsProps) {
+function Actions({ listing, title, onErase }: ActionsProps) {
   const words = useWords();
   const [asking, setAsking] = useState(false);
   const { shown: keep, hidden: remove } = useFocusSwap<HTMLButtonElement, HTMLButtonElement>(asking);
@@ -326,9 +326,7 @@ function Actions({ listing, title, onChanged }: ActionsProps) {
           <button
             type="button"
             class="leave"
-            onClick={() =>
-              void attempt(api.remove(listing.id).then(() => onChanged(listing.id)))
-            }
+            onClick={() => void attempt(onErase(listing.id))}
           >
             {words.conversations.removeYes}
           </button>
