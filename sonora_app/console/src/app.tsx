@@ -53,6 +53,8 @@ export function App({ store, call }: Props) {
   const [flow, setFlow] = useState<Asked<Flow>>(undefined);
   const [flowProblem, setFlowProblem] = useState("");
   const [summaries, setSummaries] = useState(0);
+  /** What is being erased: nothing is asked about it any more. */
+  const [erasing, setErasing] = useState<string | null>(null);
   const words = WORDS[language];
 
   useEffect(() => {
@@ -84,8 +86,8 @@ export function App({ store, call }: Props) {
   // summary takes a moment.
   useEffect(() => {
     if (state.conversationId) refresh();
-    if (state.phase !== "ended") return;
     const conversationId = state.conversationId;
+    if (state.phase !== "ended" || (conversationId && conversationId === erasing)) return;
     const again = (): void => {
       refresh();
       setSummaries((count) => count + 1);
@@ -101,7 +103,7 @@ export function App({ store, call }: Props) {
     };
     const timers = SUMMARY_MS.map((ms) => setTimeout(again, ms));
     return () => timers.forEach(clearTimeout);
-  }, [refresh, state.conversationId, state.phase === "live"]);
+  }, [refresh, state.conversationId, state.phase === "live", erasing]);
 
   // And with each message that is kept.
   const recorded = state.entries.filter((entry) => entry.kept !== "heard").length;
@@ -164,7 +166,6 @@ export function App({ store, call }: Props) {
       () => undefined,
     );
   // A call that goes on elsewhere is watched, until it is erased.
-  const [erasing, setErasing] = useState<string | null>(null);
   const watched = state.phase === "idle" && past && goesOn(past) ? past.conversation.id : null;
   const watching = watched === erasing ? null : watched;
   useEffect(() => {
