@@ -28,6 +28,7 @@ from benchmarks import (
     eot,
     joining,
     load,
+    observing,
     over_the_bot,
     pictures,
     recognition,
@@ -125,6 +126,7 @@ MEASUREMENTS: dict[str, Callable[[Run], Coroutine[Any, Any, Measurement]]] = {
     "long-prompt": lambda run: load.measure_prompts(
         turns=120 if run.quick else 480, beside=run.beside
     ),
+    "observing": lambda run: observing.measure(rounds=2 if run.quick else 8),
     "recognition": lambda run: recognition.measure(quick=run.quick),
     "start": lambda run: start.measure(processes=1 if run.quick else 5, beside=run.beside),
 }

@@ -171,7 +171,12 @@ class Sonora(Contender):
         return asked_at
 
     async def open_conversation(
-        self, page: RtviClient, *, user_id: str, conversation_id: str | None = None
+        self,
+        page: RtviClient,
+        *,
+        user_id: str,
+        conversation_id: str | None = None,
+        recording: bool = False,
     ) -> tuple[float, str]:
         """Say client-ready, then name a conversation.
 
@@ -179,6 +184,7 @@ class Sonora(Contender):
             page: A connected client.
             user_id: Whose conversation it is.
             conversation_id: An earlier one to go on with.
+            recording: Whether the person agrees to be recorded.
 
         Returns:
             When it was named, in monotonic seconds, and its id.
@@ -188,8 +194,10 @@ class Sonora(Contender):
         """
         await page.ready()
         asked_at = time.monotonic()
+        # Earlier checkouts do not know of recordings.
+        agreed = {"recording": True} if recording else {}
         answer = await page.action(
-            "set_conversation_id", user_id=user_id, conversation_id=conversation_id
+            "set_conversation_id", user_id=user_id, conversation_id=conversation_id, **agreed
         )
         if answer["type"] != "server-response":
             raise RuntimeError(f"the conversation was not opened: {answer['data']}")

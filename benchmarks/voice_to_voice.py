@@ -32,12 +32,12 @@ ANSWERS = {
 _NAME = "voice to voice"
 _CPU_TARGET = 0.8
 
-_ROOM_NOISE = 10.0
+ROOM_NOISE = 10.0
 """Of a quiet room, 70 dB below the loudest: bots have to listen to it like to anything else."""
 
 
 @dataclass
-class _Calls:
+class Calls:
     """What was measured of one bot.
 
     Parameters:
@@ -71,11 +71,11 @@ async def measure(
 
     def client(bot: BotProcess) -> AbstractAsyncContextManager[Page | BrowserPage]:
         if in_browser:
-            return browser_page(bot.url, noise=_ROOM_NOISE)
-        return page(bot.url, network=network, noise=_ROOM_NOISE)
+            return browser_page(bot.url, noise=ROOM_NOISE)
+        return page(bot.url, network=network, noise=ROOM_NOISE)
 
     of_client = (delays, network, "in Chromium" if in_browser else None)
-    calls: dict[str, _Calls] = {}
+    calls: dict[str, Calls] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with (
             serving_vendors() as vendors,
@@ -87,8 +87,8 @@ async def measure(
             for number in range(rounds):
                 # Each goes first as often as the other.
                 for contender, bot in bots if number % 2 else reversed(bots):
-                    taken, cpu = await _call(contender, bot, vendors, utterances, client)
-                    of_bot = calls.setdefault(contender.name, _Calls())
+                    taken, cpu = await talk(contender, bot, vendors, utterances, client)
+                    of_bot = calls.setdefault(contender.name, Calls())
                     of_bot.turns += taken
                     of_bot.cpu.append(round(cpu, 2))
                     shown = "; ".join(str(turn) for turn in taken)
@@ -105,7 +105,7 @@ async def measure(
     )
 
 
-async def _call(
+async def talk(
     contender: Contender,
     bot: BotProcess,
     vendors: Vendors,
@@ -124,7 +124,7 @@ async def _call(
     return taken[1:], used / elapsed * 60
 
 
-def _figures(calls: dict[str, _Calls], target: float) -> list[Figure]:
+def _figures(calls: dict[str, Calls], target: float) -> list[Figure]:
     turns = {name: of_bot.turns for name, of_bot in calls.items()}
     # A turn that was cut in two has no end of speech to count from.
     whole = {name: [turn for turn in taken if not turn.cut] for name, taken in turns.items()}
