@@ -162,7 +162,8 @@ class Opener:
             user_id=start.user_id or claim.user_id,
             access_token=claim.access_token,
             language=claim.language or start.language,
-            recording=claim.recording or start.recording,
+            # What the person said in the page is younger.
+            recording=start.recording if claim.recording is None else claim.recording,
         )
 
     async def _established_user(self, claim: SetConversationId) -> str:
@@ -205,6 +206,7 @@ class Opener:
             history="loaded" if opened.complete else "delayed",
             put_back=opened.back is not None,
             node=self._call.driver.node,
+            recording=self._call.sound.on,
         )
 
 

@@ -28,7 +28,6 @@ from sonora_app.call.reading_ahead import read_ahead
 from sonora_app.call.services import build_services
 from sonora_app.call.session import PageActions, Session
 from sonora_app.call.showing import build_showing
-from sonora_app.call.sound_keeping import SoundKeeping
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.tool_calls import build_tools
 from sonora_app.call.transports import transport_name
@@ -123,7 +122,6 @@ def _watched_session(
     turns = TurnWatcher(
         call, limits, failures, aggregators=aggregators, waits=waits, log=TurnLog(metrics)
     )
-    sound = SoundKeeping(call, store.files) if call.settings.recording else None
-    keeping = Keeping(call, store, turns, metrics, aggregators.user().context, sound)
+    keeping = Keeping(call, store, turns, metrics, aggregators.user().context)
     earlier = EarlierTalk(call, aggregators)
     return Session(transport, call, store, acts, limits, failures, keeping, earlier, opens_itself)

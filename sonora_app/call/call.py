@@ -9,12 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import (
-    EndFrame,
-    LLMMessagesAppendFrame,
-    STTMuteFrame,
-    TTSSpeakFrame,
-)
+from pipecat.frames.frames import EndFrame, LLMMessagesAppendFrame, STTMuteFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app.call import fitting_lines
@@ -31,6 +26,7 @@ from sonora_app.call.remembering import Remembering
 from sonora_app.call.returning import kept_state
 from sonora_app.call.services import CallServices
 from sonora_app.call.showing import Showing
+from sonora_app.call.sound_keeping import SoundKeeping
 from sonora_app.call.storage_reports import StorageReports
 from sonora_app.call.tool_calls import ToolCalls
 from sonora_app.errors import ErrorCode, SonoraError
@@ -89,6 +85,7 @@ class Call:
         self.worker, self.presence, self.driver = worker, presence, driver
         self.showing, self.grounding, self.tools = showing, grounding, tools
         self.camera = Camera(page, showing)
+        self.sound = SoundKeeping(self, store.files)
         self.opened: OpenedConversation | None = None
         self.recorder: Recorder | None = None
         self.end_reason: EndReason | None = None

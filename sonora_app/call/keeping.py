@@ -9,7 +9,6 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from sonora_app.call.call import Call
 from sonora_app.call.metrics import CallMetrics
-from sonora_app.call.sound_keeping import SoundKeeping
 from sonora_app.call.summary import Description, LookBack, described_in_words, look_back
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.errors import ErrorCode
@@ -58,7 +57,6 @@ class Keeping:
         turns: Records what is said.
         metrics: What the call used.
         context: What the model was told.
-        sound: Keeps its sound; None: nothing is kept of it.
     """
 
     def __init__(
@@ -68,7 +66,6 @@ class Keeping:
         turns: TurnWatcher,
         metrics: CallMetrics,
         context: LLMContext,
-        sound: SoundKeeping | None = None,
     ) -> None:
         """Set up; `run` keeps the call once it has ended."""
         self._call = call
@@ -76,7 +73,6 @@ class Keeping:
         self._turns = turns
         self._metrics = metrics
         self._context = context
-        self._sound = sound
         self._flow_version = flow_version()
         self._by: float | None = None
         self._summed_up_elsewhere = False
@@ -128,8 +124,7 @@ class Keeping:
                 id=call.opened.session_id, ended_at=ended_at, end_reason=reason, metrics=by_now
             )
             recorder.keep([ended])
-        if self._sound is not None:
-            await self._sound.close()
+        await call.sound.close()
         await call.tools.finish(self._still(call.tools.longest_secs))
         await call.showing.attachments.settle(timeout_secs=self._still(settings.drain_secs))
         await recorder.aclose(timeout_secs=self._still(settings.drain_secs))

@@ -52,14 +52,14 @@ class OpeningRequest:
         user_id: The user that `identity/callers.py` has established.
         language: What to speak; None is what was spoken in it before.
         proven: Whether it is known that they are that user, as far as this installation asks.
-        recording: Whether they agree to have the call's sound kept.
+        recording: Whether they agree to have the call's sound kept; None: they were not asked.
     """
 
     conversation_id: UUID | None
     user_id: str
     language: Language | None = None
     proven: bool = False
-    recording: bool = False
+    recording: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,34 @@ says as it is played, so that what was cut off is not in it. `runtime/two_tracks
 """
 
 import asyncio
+import contextlib
 from pathlib import Path
+from typing import Protocol
 
 from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame, OutputAudioRawFrame
 
-from sonora_app.call.call import Call
+from sonora_app.call.opening import OpenedConversation
+from sonora_app.call.presence import Presence
 from sonora_app.errors import StorageError
-from sonora_app.flow.driver import Move
+from sonora_app.flow.driver import FlowDriver, Move
+from sonora_app.page.protocol import RecordingChanged
+from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.runtime.two_tracks import TwoTracks
 from sonora_app.storage.files.files import Files
 from sonora_app.storage.files.kept_file import KeptFile
 
 _CLOSED_SECS = 5.0
 """How long the end of a call waits for the file; it is whole up to its last page at any time."""
+
+
+class SoundCall(Protocol):
+    """The parts of a call that keeping its sound uses. See `Call`."""
+
+    page: ScreenedRTVIProcessor
+    presence: Presence
+    driver: FlowDriver
+    opened: OpenedConversation | None
 
 
 class SoundKeeping:
@@ -29,7 +43,7 @@ class SoundKeeping:
         files: Where it is kept.
     """
 
-    def __init__(self, call: Call, files: Files) -> None:
+    def __init__(self, call: SoundCall, files: Files) -> None:
         """Wait for the conversation."""
         self._call = call
         self._files = files
@@ -37,13 +51,16 @@ class SoundKeeping:
         self._tracks: TwoTracks | None = None
         call.driver.moved.add(self._moved)
 
+    @property
+    def on(self) -> bool:
+        """Whether the sound is being kept."""
+        return self._tracks is not None
+
     async def close(self) -> None:
         """The call is over: the file is whole, and goes where the others go."""
-        tracks, file = self._tracks, self._file
+        tracks, file = self._let_go(), self._file
         if tracks is None or file is None:
             return
-        self._call.presence.on_sound = self._call.presence.on_played = None
-        self._tracks = None
         try:
             async with asyncio.timeout(_CLOSED_SECS):
                 await asyncio.to_thread(tracks.close)
@@ -61,10 +78,17 @@ class SoundKeeping:
         except StorageError as error:
             logger.error(f"A call is not recorded: {error}")
             return
-        await asyncio.to_thread(self._begin, path)
+        self._begin(path)
 
     def _begin(self, path: Path) -> None:
-        self._tracks = tracks = TwoTracks(path)
+        loop = asyncio.get_running_loop()
+
+        def failed(tracks: TwoTracks) -> None:
+            # Not where the process is ending just now.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._failed, tracks)
+
+        self._tracks = tracks = TwoTracks(path, failed)
 
         def heard(frame: InputAudioRawFrame) -> None:
             tracks.add(TwoTracks.LEFT, frame.audio, frame.sample_rate)
@@ -74,3 +98,16 @@ class SoundKeeping:
 
         self._call.presence.on_sound = heard
         self._call.presence.on_played = played
+
+    def _failed(self, tracks: TwoTracks) -> None:
+        """The file takes nothing any more. The call goes on, and its page knows."""
+        if tracks is self._tracks:
+            self._let_go()
+            self._call.page.tell_soon(RecordingChanged(on=False))
+
+    def _let_go(self) -> TwoTracks | None:
+        """Take no more sound. Gives what wrote it."""
+        tracks, self._tracks = self._tracks, None
+        if tracks is not None:
+            self._call.presence.on_sound = self._call.presence.on_played = None
+        return tracks

@@ -57,14 +57,15 @@ class SetConversationId(Inbound):
     """Open a conversation: the page's first message, or the `/start` request's body.
 
     Without `conversation_id` a new conversation is opened, and its id returned. `recording` says
-    that the person agrees to have the call's sound kept, where the bot keeps any.
+    whether the person agrees to have the call's sound kept, where the bot keeps any; null: they
+    were not asked.
     """
 
     conversation_id: UUID | None = None
     user_id: UserId | None = None
     access_token: SecretStr | None = Field(default=None, max_length=8_192)
     language: Language | None = None
-    recording: bool = False
+    recording: bool | None = None
 
 
 class EndConversation(Inbound):
@@ -94,6 +95,8 @@ class Ready(Outbound):
     says that it is still there, and does not greet.
 
     With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
+
+    `recording` says whether the call's sound is being kept; a `recording` event, that this changed.
     """
 
     status: Literal["ready"] = "ready"
@@ -103,6 +106,7 @@ class Ready(Outbound):
     history: HistoryState
     put_back: bool
     node: str
+    recording: bool
 
 
 class Accepted(Outbound):
@@ -173,6 +177,13 @@ class ConversationOpened(Event):
     resumed: bool
     history: HistoryState
     put_back: bool
+
+
+class RecordingChanged(Event):
+    """From here on the call's sound is kept, or is not. `ready` said how it was before."""
+
+    event: Literal["recording"] = "recording"
+    on: bool
 
 
 class HistoryLoaded(Event):
@@ -277,6 +288,7 @@ EVENTS: tuple[type[Event], ...] = (
     StorageState,
     TurnLatency,
     ConversationOpened,
+    RecordingChanged,
     HistoryLoaded,
     MemoryKept,
     MemoryEnded,

@@ -8,6 +8,7 @@ a piece only puts it in a queue; a thread places it by the time at which it came
 import queue
 import threading
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,13 +39,17 @@ class TwoTracks:
 
     Args:
         path: The file, which is there and empty.
+        failed: Called from another thread, with this, when the file takes nothing any more.
     """
 
     LEFT, RIGHT = 0, 1
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, failed: Callable[["TwoTracks"], object] = lambda _: None
+    ) -> None:
         """Begin the file, and the thread that writes it."""
         self._path = path
+        self._failed = failed
         self._began = time.monotonic()
         self._queue: queue.Queue[_Piece | None] = queue.Queue(_MOST_WAITING)
         self._dropped = 0
@@ -77,7 +82,12 @@ class TwoTracks:
         try:
             self._write()
         except Exception as error:  # noqa: BLE001  # a full disk must not end the call
-            logger.error(f"A recording cannot be written: {type(error).__name__}")
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            logger.error(
+                f"A call is not recorded any more: {why}. What was recorded stays. Make room in "
+                "SONORA_DATA_DIR, or set it to a folder that it may use."
+            )
+            self._failed(self)
             while self._queue.get() is not None:
                 pass
 

@@ -96,6 +96,7 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
             write="Escribe un mensaje",
             text="Recuerda que quiero planear un viaje a Oaxaca.",
         )
+        await expect(page.get_by_text("Se está grabando")).to_be_visible()
         await gallery.look("talking", tab="Hablar")
         await visit.silence(600)
         await visit.speak(True)

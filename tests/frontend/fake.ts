@@ -1,6 +1,18 @@
 // Plays calls by hand, as a site's own tests would: tests/frontend/test_fake_call.py looks at them.
 
 import { fakeCall } from "./sonora/fake-call";
+import type { Ready, SetConversationId } from "./sonora/protocol";
+
+const READY: Ready = {
+  status: "ready",
+  conversation_id: "01900000-0000-7000-8000-000000000001",
+  session_id: "01900000-0000-7000-8000-000000000002",
+  resumed: false,
+  history: "loaded",
+  put_back: false,
+  node: "greeting",
+  recording: false,
+};
 
 async function main() {
   const { call, bot } = fakeCall({
@@ -14,7 +26,11 @@ async function main() {
   const told: unknown[] = [];
   const note = () => told.push(call.state().lines.map(({ role, text, state }) => [role, text, state]));
 
-  await call.start("01900000-0000-7000-8000-000000000001");
+  bot.answers.set_conversation_id = { ...READY, recording: true };
+  await call.start("01900000-0000-7000-8000-000000000001", { recording: true });
+  const recorded = [call.state().recording];
+  bot.tells({ type: "sonora", event: "recording", on: false });
+  recorded.push(call.state().recording);
   note();
   bot.notices("botStartedSpeaking");
   const first = bot.says("Hola de nuevo.", "");
@@ -34,7 +50,8 @@ async function main() {
   note();
   const { phase, muted } = call.state();
   const asked = bot.asked.map(({ action }) => action);
-  console.log(JSON.stringify({ told, speaks, muted, hears: bot.hears, refused, phase, asked }));
+  const { recording: agreed } = bot.asked[0]!.arguments as SetConversationId;
+  console.log(JSON.stringify({ told, speaks, muted, hears: bot.hears, refused, phase, asked, agreed, recorded }));
 }
 
 void main();

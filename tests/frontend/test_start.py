@@ -128,7 +128,8 @@ def test_a_user_is_given_a_room(route: Route, cloud: PipecatCloud, auth: AuthSer
     user, conversation = str(uuid4()), str(uuid4())
     token = auth.token(user)
 
-    answer = route.post({"conversation_id": conversation, "language": "en"}, token=token)
+    wish = {"conversation_id": conversation, "language": "en", "recording": True}
+    answer = route.post(wish, token=token)
 
     assert answer == (200, {"url": ROOM["dailyRoom"], "token": ROOM["dailyToken"]})
     ((path, authorization, body),) = cloud.requests
@@ -138,6 +139,7 @@ def test_a_user_is_given_a_room(route: Route, cloud: PipecatCloud, auth: AuthSer
     expected = {
         "conversation_id": conversation,
         "language": "en",
+        "recording": True,
         "user_id": user,
         "access_token": token,
     }
@@ -156,7 +158,9 @@ def test_who_is_not_signed_in_starts_nothing(
     assert cloud.requests == []
 
 
-@pytest.mark.parametrize("body", [{"conversation_id": "1"}, {"language": "fr"}, {"language": 1}])
+@pytest.mark.parametrize(
+    "body", [{"conversation_id": "1"}, {"language": "fr"}, {"language": 1}, {"recording": "yes"}]
+)
 def test_what_cannot_be_meant_is_refused(
     route: Route, cloud: PipecatCloud, auth: AuthServer, body: object
 ) -> None:

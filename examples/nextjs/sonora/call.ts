@@ -13,6 +13,7 @@ import type {
   Language,
   Notice,
   Ready,
+  SetConversationId,
   SonoraEvent,
   StorageState,
 } from "./protocol";
@@ -51,9 +52,12 @@ export interface CallClient
   on<Event extends RTVIEvent>(event: Event, handler: RTVIEventHandler<Event>): unknown;
 }
 
+/** What a start request says of the call. */
+export type Wish = Required<Pick<SetConversationId, "conversation_id" | "language" | "recording">>;
+
 export interface CallOptions {
   /** Has a bot started for the call; gives what the client's transport connects with. */
-  start: (conversation: { conversation_id: string | null; language: Language | null }) => Promise<unknown>;
+  start: (conversation: Wish) => Promise<unknown>;
   /** The user's Supabase access token; a new one if `fresh`. Null where none is asked for. */
   accessToken: (fresh: boolean) => Promise<string | null>;
   /** What was said earlier in a conversation, the oldest first. */
@@ -84,6 +88,8 @@ export interface CallState {
   readonly muted: boolean;
   readonly userSpeaks: boolean;
   readonly botSpeaks: boolean;
+  /** Whether the call's sound is being kept. */
+  readonly recording: boolean;
   /** What is remembered of the user; null while nobody has asked. */
   readonly memory: Memory | null;
   /** Whether the bot may look through the camera; `blocked` where the browser gives none. */
@@ -104,6 +110,7 @@ const IDLE: CallState = {
   muted: false,
   userSpeaks: false,
   botSpeaks: false,
+  recording: false,
   memory: null,
   camera: "off",
   storage: "ok",
@@ -117,6 +124,7 @@ export class SonoraCall {
   #state = IDLE;
   #listeners = new Set<() => void>();
   #calls = 0;
+  #recording: boolean | null = null;
   /** Aborted, with the reason, when the present connection is gone. */
   #connection = new AbortController();
 
@@ -150,9 +158,15 @@ export class SonoraCall {
   /**
    * Start a call: a new conversation, or one to go on with.
    *
+   * `recording` says whether the user agrees to have its sound kept; null: they were not asked.
+   *
    * Throws a CallError; the same is then in the state.
    */
-  async start(conversationId: string | null = null): Promise<Ready> {
+  async start(
+    conversationId: string | null = null,
+    { recording = null }: { recording?: boolean | null } = {},
+  ): Promise<Ready> {
+    this.#recording = recording;
     const goesOn = conversationId !== null && conversationId === this.#state.conversationId;
     this.#update({ ...IDLE, conversationId, lines: goesOn ? this.#state.lines : [] });
     if (conversationId !== null && !goesOn) void this.#showHistory(conversationId);
@@ -259,7 +273,8 @@ export class SonoraCall {
     // Without a microphone one can still type; `client.mediaState` tells why there is none.
     await this.client.initDevices().catch(() => undefined);
     const { conversationId } = this.#state;
-    const wish = { conversation_id: conversationId, language: this.options.language ?? null };
+    const language = this.options.language ?? null;
+    const wish = { conversation_id: conversationId, language, recording: this.#recording };
     const found = await this.options.start(wish).catch((thrown: unknown) => {
       throw asCallError(thrown, "start_failed");
     });
@@ -276,6 +291,7 @@ export class SonoraCall {
       resumed: ready.resumed,
       putBack: ready.put_back,
       node: ready.node,
+      recording: ready.recording,
       notice: null, // of what went wrong before
     });
     return ready;
@@ -297,6 +313,7 @@ export class SonoraCall {
           conversation_id: this.#state.conversationId,
           access_token: await this.options.accessToken(fresh),
           language: this.options.language ?? null,
+          recording: this.#recording,
         });
       } catch (thrown) {
         const problem = asCallError(thrown, "internal");
@@ -399,6 +416,10 @@ export class SonoraCall {
           resumed: message.resumed,
           putBack: message.put_back,
         });
+      case "recording":
+        // Whoever takes it back by voice is not recorded after a lost connection either.
+        if (!message.on) this.#recording = false;
+        return this.#update({ recording: message.on });
       case "storage":
         return this.#update({ storage: message.state });
       case "notice":

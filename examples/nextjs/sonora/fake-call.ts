@@ -24,6 +24,7 @@ const ANSWERS: Partial<Answers> = {
     history: "loaded",
     put_back: false,
     node: "greeting",
+    recording: false,
   },
   user_image: { status: "shown", files: [] },
   user_multimodal_message: { status: "shown", files: [] },

@@ -234,6 +234,8 @@ export interface Problem {
  * says that it is still there, and does not greet.
  *
  * With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
+ *
+ * `recording` says whether the call's sound is being kept; a `recording` event, that this changed.
  */
 export interface Ready {
   status: "ready";
@@ -243,6 +245,14 @@ export interface Ready {
   history: "loaded" | "delayed";
   put_back: boolean;
   node: string;
+  recording: boolean;
+}
+
+/** From here on the call's sound is kept, or is not. `ready` said how it was before. */
+export interface RecordingChanged {
+  type: "sonora";
+  event: "recording";
+  on: boolean;
 }
 
 /** One thing that is remembered of the person, and the message that they said it in. */
@@ -260,14 +270,15 @@ export interface RememberedFact {
  * Open a conversation: the page's first message, or the `/start` request's body.
  *
  * Without `conversation_id` a new conversation is opened, and its id returned. `recording` says
- * that the person agrees to have the call's sound kept, where the bot keeps any.
+ * whether the person agrees to have the call's sound kept, where the bot keeps any; null: they
+ * were not asked.
  */
 export interface SetConversationId {
   conversation_id?: string | null; // a UUID
   user_id?: string | null; // 1 to 200 characters
   access_token?: string | null; // at most 8192 characters
   language?: Language | null;
-  recording?: boolean;
+  recording?: boolean | null;
 }
 
 /** Say whether the person wants to be remembered. */
@@ -420,6 +431,7 @@ export type SonoraEvent =
   | StorageState
   | TurnLatency
   | ConversationOpened
+  | RecordingChanged
   | HistoryLoaded
   | MemoryKept
   | MemoryEnded

@@ -39,11 +39,14 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
   const state = useCall(call);
   const [text, setText] = useState("");
   const [refused, setRefused] = useState("");
+  // Null: the user has not said. The bot asks then, if it records calls at all.
+  const [recording, setRecording] = useState<boolean | null>(null);
   const quiet = ["idle", "ended", "failed"].includes(state.phase);
   // Kept in the state and not in the address alone: a dropped call goes on with it.
   const resumable = state.conversationId ?? conversationId;
 
-  const begin = (id: string | null) => void call.start(id).catch(() => undefined); // see `problem`
+  const begin = (id: string | null) =>
+    void call.start(id, { recording }).catch(() => undefined); // see `problem`
 
   async function send(event: FormEvent) {
     event.preventDefault();
@@ -74,6 +77,7 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
         {state.phase}
         {state.node && ` · ${state.node}`}
         {state.putBack && " · goes on where it was"}
+        {state.phase === "open" && state.recording && " · being recorded"}
         {state.storage !== "ok" && " · saving is delayed"}
         {client.mediaState.mic.state === "error" && " · no microphone: type instead"}
       </p>
@@ -98,6 +102,14 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
 
       {quiet ? (
         <>
+          <label>
+            <input
+              type="checkbox"
+              checked={recording ?? false}
+              onChange={(event) => setRecording(event.target.checked)}
+            />
+            I agree that this call is recorded
+          </label>
           <button onClick={() => begin(null)}>New conversation</button>
           {resumable && <button onClick={() => begin(resumable)}>Go on</button>}
         </>

@@ -40,8 +40,8 @@ export interface CallOptions {
   language: Language | null;
   microphoneId: string;
   withMicrophone: boolean;
-  /** Whether the person agrees to have the call's sound kept. */
-  recording: boolean;
+  /** Whether the person agrees to have the call's sound kept; null: they have not said. */
+  recording: boolean | null;
 }
 
 /** Pipecat's client, with everything that it gets or sends shown to somebody. */
@@ -227,9 +227,15 @@ export class Call {
     transport.onSent = (message) => show(true, message);
     client.onTraffic = (out, message) => {
       show(out, message);
-      const data = message.data as { event?: string; id?: string } | undefined;
+      const data = message.data as
+        | { event?: string; id?: string; on?: boolean }
+        | undefined;
       if (message.type === "server-message" && data?.event === "frame-wanted" && data.id) {
         void this.giveFrame(client, data.id);
+      }
+      // Whoever takes it back by voice is not recorded after a lost connection either.
+      if (data?.event === "recording" && !data.on && this.options) {
+        this.options = { ...this.options, recording: false };
       }
     };
     this.client = client;
@@ -264,6 +270,7 @@ export class Call {
       conversationId: ready.conversation_id,
       resumed: ready.resumed,
       putBack: ready.put_back,
+      recording: ready.recording,
     });
     void this.watch(client);
   }

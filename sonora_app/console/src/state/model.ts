@@ -109,6 +109,8 @@ export interface CallState {
   resumed: boolean;
   /** Whether the talk goes on where it broke off, without a greeting. */
   putBack: boolean;
+  /** Whether the call's sound is being kept. */
+  recording: boolean;
   node: string | null;
   path: Step[];
   entries: Entry[];
@@ -138,6 +140,7 @@ export const NO_CALL: CallState = {
   conversationId: null,
   resumed: false,
   putBack: false,
+  recording: false,
   node: null,
   path: [],
   entries: [],

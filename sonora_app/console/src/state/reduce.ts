@@ -29,7 +29,7 @@ export type Happened =
   | { what: "microphone"; problem: MicrophoneProblem | null }
   | { what: "muted"; muted: boolean }
   | { what: "phase"; phase: Phase }
-  | { what: "opened"; conversationId: string; resumed: boolean; putBack: boolean }
+  | { what: "opened"; conversationId: string; resumed: boolean; putBack: boolean; recording: boolean }
   | { what: "reconnecting" }
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
@@ -70,10 +70,11 @@ export function reduce(state: CallState, event: Happened): CallState {
         conversationId: event.conversationId,
         resumed: event.resumed,
         putBack: event.putBack,
+        recording: event.recording,
         ended: null,
       };
     case "reconnecting":
-      return { ...brokenOff(quiet(state)), phase: "reconnecting", notice: null };
+      return { ...brokenOff(quiet(state)), phase: "reconnecting", notice: null, recording: false };
     case "failed":
       return { ...quiet(state), phase: "failed", problem: event.problem };
     case "left":
@@ -111,6 +112,7 @@ const BEGINNING = {
   microphone: "off" as const,
   microphoneProblem: null,
   putBack: false,
+  recording: false,
   storage: null,
   ended: null,
 };
@@ -221,6 +223,8 @@ function told(state: CallState, event: SonoraEvent, at: number): CallState {
         putBack: event.put_back,
         ended: null,
       };
+    case "recording":
+      return { ...state, recording: event.on };
     case "memory-kept":
     case "memory-ended":
       return { ...state, memoryChanges: state.memoryChanges + 1 };

@@ -15,7 +15,8 @@ interface Props {
   /** The page's language. */
   shownIn: Language;
   onLanguage: (language: Language | "") => void;
-  recording: boolean;
+  /** Whether the person agrees; null: they have not said. */
+  recording: boolean | null;
   onRecording: (recording: boolean) => void;
   onStart: (withMicrophone: boolean) => void;
   onHealth: () => void;
@@ -90,7 +91,7 @@ export function Invitation(props: Props) {
           <label class="check whole">
             <input
               type="checkbox"
-              checked={props.recording}
+              checked={props.recording ?? false}
               onChange={(event) => props.onRecording(event.currentTarget.checked)}
             />
             <span>{words.talk.recording}</span>

@@ -14,6 +14,7 @@ export function Status({ state, call }: { state: CallState; call: Call }) {
         {words.phase[doing]}
       </p>
       {state.node && state.phase === "live" && <p class="node">{state.node}</p>}
+      {state.recording && state.phase === "live" && <p class="recorded">{words.talk.recorded}</p>}
       {state.putBack && state.phase === "live" && <p class="node">{words.talk.putBack}</p>}
       {state.phase === "live" && (
         <div class="meters">

@@ -52,7 +52,7 @@ export function Talk(props: Props) {
   const [language, setLanguage] = usePreference<Language | "">("speaks", "");
   const [accessToken, setAccessToken] = useState("");
   // Asked anew for each visit: whoever sits here may be somebody else.
-  const [recording, setRecording] = useState(false);
+  const [recording, setRecording] = useState<boolean | null>(null);
   const verified = health?.identity === "verified";
   const audio = useDevices(state.phase);
   const on = isOn(state.phase);

@@ -19,6 +19,7 @@ export const en = {
   talk: {
     calling: "In a call",
     putBack: "goes on where it broke off",
+    recorded: "Being recorded",
     title: "Talk to Sonora",
     lead: "It greets you, listens, answers, and keeps what was said. Interrupt it whenever you like.",
     resumeTitle: "Go on with this conversation",

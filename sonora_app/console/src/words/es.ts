@@ -21,6 +21,7 @@ export const es: Words = {
   talk: {
     calling: "En llamada",
     putBack: "sigue donde se cortó",
+    recorded: "Se está grabando",
     title: "Habla con Sonora",
     lead: "Te saluda, te escucha, te responde y guarda lo que se dice. Interrúmpela cuando quieras.",
     resumeTitle: "Retoma esta conversación",

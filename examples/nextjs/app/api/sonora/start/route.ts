@@ -1,6 +1,6 @@
+import type { Wish } from "@/sonora/call";
 import { asCallError, CallError, type CallErrorCode } from "@/sonora/errors";
 import { startSession } from "@/sonora/pipecat-cloud";
-import type { Language } from "@/sonora/protocol";
 import { createClient } from "@/supabase/server";
 
 /** Seconds this route may take, on hosts that have such a limit. */
@@ -15,7 +15,7 @@ const STATUS: Partial<Record<CallErrorCode, number>> = {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Start a session for the signed-in user: `{conversation_id?, language?}` to `{url, token}`. */
+/** Start a session for the signed-in user: a `Wish` to `{url, token}`. */
 export async function POST(request: Request): Promise<Response> {
   try {
     const wish = readWish(await request.json().catch(() => null));
@@ -38,15 +38,18 @@ export async function POST(request: Request): Promise<Response> {
   }
 }
 
-function readWish(body: unknown): { conversation_id: string | null; language: Language | null } {
-  const { conversation_id = null, language = null } = (body ?? {}) as Record<string, unknown>;
+function readWish(body: unknown): Wish {
+  const { conversation_id = null, language = null, recording = null } = (body ?? {}) as Record<string, unknown>;
   if (conversation_id !== null && !(typeof conversation_id === "string" && UUID.test(conversation_id))) {
     throw new CallError("invalid_message", "conversation_id must be a UUID or null.");
   }
   if (language !== null && language !== "es" && language !== "en") {
     throw new CallError("invalid_message", "language must be es, en or null.");
   }
-  return { conversation_id, language };
+  if (recording !== null && typeof recording !== "boolean") {
+    throw new CallError("invalid_message", "recording must be true, false or null.");
+  }
+  return { conversation_id, language, recording };
 }
 
 function env(name: string): string {
