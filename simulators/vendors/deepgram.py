@@ -83,6 +83,8 @@ class DeepgramVendor(WebSocketVendor):
     Attributes:
         hears: What the next stretches of speech are heard as; when it is empty, as nothing. A
             tuple comes in as many final results.
+        languages: The language of what is heard, by its text; of any other, the first of those
+            that are hinted. It is told of where several languages may be spoken.
         loud: Root mean square, of 16-bit samples, above which a message of audio counts as speech.
         final_secs: From the end of speech, as the client or Flux finds it, to the transcript.
         endpointing_secs: Silence after which Nova tells a final result unasked; None: never.
@@ -100,6 +102,7 @@ class DeepgramVendor(WebSocketVendor):
         """Create a recogniser that has heard nothing yet."""
         super().__init__(key)
         self.hears: deque[str | tuple[str, ...]] = deque()
+        self.languages: dict[str, str] = {}
         self.loud = LOUD
         self.final_secs = 0.0
         self.endpointing_secs: float | None = None
@@ -288,6 +291,17 @@ class _Listener:
             for number, word in enumerate(words)
         ]
 
+    @property
+    def hints(self) -> list[str]:
+        """The languages that are expected."""
+        assert self.connection.request is not None
+        return parse_qs(urlsplit(self.connection.request.path).query).get("language_hint", [])
+
+    def language_of(self, text: str) -> str:
+        """The language of a text, or of the part of it that was heard so far."""
+        told = (of for whole, of in self.vendor.languages.items() if text and text in whole)
+        return next(told, (self.hints or ["en"])[0])
+
     async def break_if_due(self, speech_secs: float | None) -> bool:
         """Go wrong, if something is to go wrong now; tells whether it did."""
         fault = None if self.broken else self.vendor.fault_due(speech_secs)
@@ -436,7 +450,14 @@ class _Nova(_Listener):
 
     def _made(self, text: str, *, final: bool, from_finalize: bool = False) -> ListenV1Results:
         start = self.speech_at if self.speech_at is not None else self.heard_secs
-        alternative = {"transcript": text, "confidence": 0.99, "words": self.words(text)}
+        alternative: dict[str, Any] = {"transcript": text, "confidence": 0.99}
+        alternative["words"] = self.words(text)
+        if self.query.get("language") == "multi":
+            # As in https://developers.deepgram.com/docs/multilingual-code-switching
+            alternative["languages_hinted"] = self.hints
+            alternative["languages"] = [self.language_of(text)] if text else []
+            for word in alternative["words"]:
+                word["language"] = self.language_of(text)
         return ListenV1Results(
             channel_index=[0, 1],
             duration=self.heard_secs - start,
@@ -550,7 +571,14 @@ class _Flux(_Listener):
             words=self.words(text),  # pyright: ignore[reportArgumentType]
             end_of_turn_confidence=ending.get(event, 0.1),
             trigger="model" if event == "EndOfTurn" else None,
+            **self._languages(text),
         )
+
+    def _languages(self, text: str) -> dict[str, Any]:
+        if not self.model.endswith("-multi"):
+            return {}
+        hinted = {"languages_hinted": self.hints} if self.hints else {}
+        return {"languages": [self.language_of(text)] if text else [], **hinted}
 
     def _next_number(self) -> int:
         self.sent += 1

@@ -14,6 +14,7 @@ from sonora_app.call.failures import Failures
 from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
 from sonora_app.call.holding import OtherCalls
 from sonora_app.call.keeping import Keeping
+from sonora_app.call.language_change import follow_language
 from sonora_app.call.memory_use import withheld_functions
 from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.call.muting import FlowMute
@@ -116,6 +117,7 @@ def _watched_session(
 ) -> Session:
     """A call with what follows its turns and keeps them."""
     read_ahead(call)
+    follow_language(call)
     if call.settings.is_local and call.settings.prompts_kept:
         Asking(call, store.requests, conversations=call.settings.prompts_kept)
     (limits, aggregators, waits, metrics), failures = watched, Failures(call)

@@ -96,6 +96,7 @@ def build_pipeline(
             transport.input(),
             PauseNoticingVADProcessor(services.vad, presence.sound_came),
             services.stt,
+            *([services.language_listener] if services.language_listener is not None else []),
             aggregators.user(),
             EndOfListening(),
             *([grounding] if grounding is not None else []),

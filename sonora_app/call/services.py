@@ -27,6 +27,7 @@ from sonora_app.storage.records import JsonObject
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
 from sonora_app.turns.expectations.grammar import Expectations
+from sonora_app.turns.language_listener import LanguageListener
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
 from sonora_app.turns.stop import ForeseeingTurnStop
@@ -54,6 +55,8 @@ class CallServices:
         vad: Tells speech from silence.
         turns: Decide when the user's turn starts and ends.
         speech: The bot's speech, which a sound of the user's may hold back.
+        language_listener: Notices that the user speaks the other language; None where the call
+            keeps to one.
         lines: The fixed lines, in the call's language.
         stand_ins: The vendors that are stood in for.
         local: The vendors whose part a model on this machine does.
@@ -67,6 +70,7 @@ class CallServices:
     vad: Silero
     turns: UserTurnStrategies
     speech: BotSpeech
+    language_listener: LanguageListener | None
     lines: Lines
     stand_ins: frozenset[Vendor]
     local: frozenset[Vendor]
@@ -105,6 +109,8 @@ class CallServices:
         from sonora_app.vendors.build import language_frames
 
         self.lines = Lines(language)
+        if self.language_listener is not None:
+            self.language_listener.expect(language)
         for strategy in self.turns.stop or ():
             if isinstance(strategy, ForeseeingTurnStop):
                 strategy.expectations = Expectations(language, self.speech.asked)
@@ -142,6 +148,7 @@ def _build(settings: Settings, language: Language) -> CallServices:
         vad=vad,
         turns=turns,
         speech=speech,
+        language_listener=LanguageListener(language) if settings.hears_change else None,
         lines=lines,
         stand_ins=stand_ins,
         local=settings.local_parts(),

@@ -34,8 +34,13 @@ def request_at(driver: FlowDriver, node: str, messages: list[Any]) -> tuple[LLMC
         messages: The context's messages by then.
     """
     tools = ToolsSchema([each.to_function_schema() for each in driver.offered_to_model(node)])
+    return LLMContext(messages, tools=tools), instruction_at(driver, node)
+
+
+def instruction_at(driver: FlowDriver, node: str) -> str | None:
+    """The system instruction of a node; None where it leaves the one before as it is."""
     role = driver.config.nodes[node].role_message
-    return LLMContext(messages, tools=tools), role and _filled(role, driver.state)
+    return role and _filled(role, driver.state)
 
 
 def _filled(text: str, state: Mapping[str, Any]) -> str:

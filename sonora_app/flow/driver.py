@@ -153,7 +153,7 @@ class FlowDriver:
         return self._manager.current_node or self.config.initial_node
 
     @property
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> dict[str, Any]:
         """What handlers have put there, and what the prompts' placeholders stand for."""
         return self._manager.state
 

@@ -26,7 +26,12 @@ from sonora_app.settings.process import ProcessSettings
 from sonora_app.settings.reports import ReportSettings
 from sonora_app.settings.storage import StorageSettings
 from sonora_app.settings.talk import TalkSettings
+from sonora_app.settings.vendors import FLUX_MULTI
 from sonora_app.wording.translation import Worded, joined, worded
+
+_MULTILINGUAL = frozenset({"nova-3", "nova-3-general", "nova-2", "nova-2-general", FLUX_MULTI})
+"""Deepgram's models that recognise several languages
+(https://developers.deepgram.com/docs/multilingual-code-switching)."""
 
 
 class Settings(LocalSettings, StorageSettings, TalkSettings, ReportSettings, ProcessSettings):
@@ -39,6 +44,17 @@ class Settings(LocalSettings, StorageSettings, TalkSettings, ReportSettings, Pro
             return self.waiting_secs
         # Nobody can be given a conversation of their own who has not proven who they are.
         return 5.0 if self.is_local and self.identity is Identity.CLAIMED else 60.0
+
+    @property
+    def hears_both_languages(self) -> bool:
+        """Whether Deepgram is asked to recognise either language, and to tell which it was."""
+        model = self.flux_model if self.uses_flux else self.speech_model
+        return self.change_language and model.lower() in _MULTILINGUAL
+
+    @property
+    def hears_change(self) -> bool:
+        """Whether a call is told when the person speaks the other language, and follows them."""
+        return self.hears_both_languages or (self.change_language and self.hears_locally)
 
     def check_deployable(self) -> None:
         """Refuse to run a deployment with stand-ins, or with settings that need another.

@@ -16,6 +16,15 @@ class TalkSettings(EnvironmentSettings):
         validation_alias="SONORA_LANGUAGE",
         description="What is spoken when the page does not say: `es` or `en`.",
     )
+    change_language: bool = Field(
+        False,
+        validation_alias="SONORA_CHANGE_LANGUAGE",
+        description="Whether a person who changes to the other language, Spanish or English, in "
+        "mid-call is answered in it, and by its voice. It works with Deepgram's `nova-3`, "
+        "`nova-2` and `flux`, and with Whisper. `False` because Deepgram is then asked for its "
+        "multilingual recognition, which has a price of its own ([turns.md](turns.md)). Whisper "
+        "loses nothing.",
+    )
     answer_early: bool = Field(
         True,
         validation_alias="SONORA_ANSWER_EARLY",

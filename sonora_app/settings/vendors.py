@@ -19,7 +19,7 @@ _MODEL = re.compile(r"[A-Za-z0-9][\w.:-]*", re.ASCII)
 
 _FLUX = re.compile(r"flux(-.*)?", re.IGNORECASE)
 
-_FLUX_IN_SPANISH = "flux-general-multi"
+FLUX_MULTI = "flux-general-multi"
 
 
 class VendorSettings(EnvironmentSettings):
@@ -134,7 +134,7 @@ class VendorSettings(EnvironmentSettings):
     @property
     def flux_model(self) -> str:
         """The Flux model to ask for: the one that was named, or the one that knows Spanish."""
-        return _FLUX_IN_SPANISH if self.speech_model.lower() == "flux" else self.speech_model
+        return FLUX_MULTI if self.speech_model.lower() == "flux" else self.speech_model
 
     def key(self, vendor: Vendor) -> SecretStr | None:
         """The API key for `vendor`, or None when there is none."""

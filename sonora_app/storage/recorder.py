@@ -234,6 +234,7 @@ class Recorder:
         summary: str | None = None,
         topics: Sequence[str] = (),
         outcome: str | None = None,
+        language: str | None = None,
     ) -> None:
         """Record what the conversation is about. What is None or empty stays as it is."""
         metadata: JsonObject = {}
@@ -241,9 +242,8 @@ class Recorder:
             metadata["topics"] = list(topics)
         if outcome:
             metadata["outcome"] = outcome
-        self._update_conversation(
-            title=title or None, summary=summary or None, metadata=metadata or None
-        )
+        said = {"title": title or None, "summary": summary or None, "language": language}
+        self._update_conversation(**said, metadata=metadata or None)
 
     def end(
         self,

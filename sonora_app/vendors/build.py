@@ -40,8 +40,12 @@ NATIVE_VOICES = {
 """Cartesia's voice for each language, when `CARTESIA_VOICE_ID` names none."""
 
 
+_MULTI = "multi"
+"""What Deepgram calls any language that it recognises."""
+
+
 def build_stt(settings: Settings, language: Language) -> STTService:
-    """Speech recognition by Deepgram, for `language`.
+    """Speech recognition by Deepgram, for `language`, or for both where it may change.
 
     Args:
         settings: Must hold a key for it.
@@ -55,22 +59,32 @@ def build_stt(settings: Settings, language: Language) -> STTService:
             url=f"{base}/v2/listen",
             enable_eager_end_of_turn=settings.answer_early,
             settings=DeepgramFluxSTTService.Settings(
-                model=settings.flux_model, language_hints=[PipecatLanguage(language)]
+                model=settings.flux_model,
+                language_hints=list(map(PipecatLanguage, _expected(settings, language))),
             ),
         )
+    # https://developers.deepgram.com/docs/nova-3-language-prompting
+    hinted = settings.hears_both_languages and settings.speech_model.startswith("nova-3")
     nova = PromptDeepgramSTTService if settings.answer_early else LastingDeepgramSTTService
     return nova(
         api_key=key,
         base_url=settings.deepgram_base_url,
         settings=DeepgramSTTService.Settings(
             model=settings.speech_model,
-            language=PipecatLanguage(language),
+            language=_MULTI if settings.hears_both_languages else PipecatLanguage(language),
+            extra={"language_hint": _expected(settings, language)} if hinted else {},
             interim_results=True,
             punctuate=True,
             smart_format=True,
             numerals=True,
         ),
     )
+
+
+def _expected(settings: Settings, language: Language) -> list[Language]:
+    """What may be spoken, and first what is."""
+    others = [each for each in Language if each is not language]
+    return [language, *(others if settings.hears_both_languages else [])]
 
 
 def build_tts(
@@ -145,13 +159,18 @@ def language_frames(
         language: What is spoken from here on.
     """
     spoken = PipecatLanguage(language)
-    if isinstance(stt, DeepgramFluxSTTService):
-        heard = DeepgramFluxSTTService.Settings(language_hints=[spoken])
+    frames: list[Frame] = []
+    if settings.hears_both_languages:
+        pass  # It recognises this one already.
+    elif isinstance(stt, DeepgramFluxSTTService):
+        delta = DeepgramFluxSTTService.Settings(language_hints=[spoken])
+        frames.append(STTUpdateSettingsFrame(delta=delta))
     else:
-        heard = DeepgramSTTService.Settings(language=spoken)
+        delta = DeepgramSTTService.Settings(language=spoken)
+        frames.append(STTUpdateSettingsFrame(delta=delta))
     voices = tts.services if isinstance(tts, ServiceSwitcher) else [tts]
     return [
-        STTUpdateSettingsFrame(delta=heard),
+        *frames,
         *(
             TTSUpdateSettingsFrame(
                 service=service,

@@ -112,6 +112,7 @@ async def test_a_call_is_kept_as_it_went(tmp_path: Path) -> None:
     recorder.transition("greeting", "conversation", trigger="greeting_finished", arguments={})
     recorder.message(Role.USER, "Buenas", node="conversation")
     recorder.message(Role.ASSISTANT, "¿Qué", node="conversation", interrupted=True)
+    recorder.describe(language="en")
     recorder.describe(title="Saludos", summary="Se saludaron.", topics=["saludos"], outcome="x")
     recorder.end(EndReason.GOODBYE, metrics={"turns_answered": 1})
     assert await recorder.aclose(timeout_secs=5) == 0
@@ -122,7 +123,7 @@ async def test_a_call_is_kept_as_it_went(tmp_path: Path) -> None:
         (2, "user", "Buenas", False),
         (3, "assistant", "¿Qué", True),
     ]
-    assert transcript.conversation.title == "Saludos"
+    assert (transcript.conversation.title, transcript.conversation.language) == ("Saludos", "en")
     assert transcript.conversation.metadata == {"topics": ["saludos"], "outcome": "x"}
     assert transcript.conversation.status == "completed"
     assert transcript.sessions[0].end_reason == EndReason.GOODBYE

@@ -475,6 +475,39 @@ async def test_flux_gets_the_new_hint_without_connecting_again(deepgram: Deepgra
     assert not rig.all(ErrorFrame)
 
 
+@pytest.mark.parametrize("model", ["nova-3", "nova-2", "flux"])
+async def test_both_languages_are_recognised_by_one_connection(
+    deepgram: DeepgramVendor, model: str
+) -> None:
+    chosen = settings(
+        DEEPGRAM_BASE_URL=deepgram.url, SONORA_STT=model, SONORA_CHANGE_LANGUAGE="True"
+    )
+    stt, english = build_stt(chosen, Language.ES), "I want to plan a trip."
+    deepgram.languages = {english: "en", SAID: "es", "Unjani?": "xh"}
+    async with rigged(stt) as rig:
+        query = (await deepgram.log.wait_for("connect"))["query"]
+        change = language_frames(chosen, stt, build_tts(chosen, Language.ES), Language.EN)
+        await rig.send(*change)
+        for text in (SAID, english, "Unjani?"):
+            await rig.send(UserStoppedSpeakingFrame())
+            deepgram.hears.append(text)
+            await say(rig)
+            await rig.send(*sound(0.4, loud=False))
+            await rig.get(TranscriptionFrame, len(rig.all(TranscriptionFrame)) + 1)
+    heard = {frame.text: frame.language for frame in rig.all(TranscriptionFrame)}
+    # Pipecat has no name for the last one, and would lose what was said.
+    assert heard == {SAID: "es", english: "en", "Unjani?": None}
+    assert len(deepgram.log.of("connect")) == 1
+    assert query.get("language") == (None if model == "flux" else ["multi"])
+    assert query.get("language_hint") == (None if model == "nova-2" else ["es", "en"])
+    assert not rig.all(ErrorFrame)
+
+
+@pytest.mark.parametrize("model", ["nova-3-medical", "flux-general-en"])
+def test_a_model_of_one_language_keeps_to_it(model: str) -> None:
+    assert not settings(SONORA_STT=model, SONORA_CHANGE_LANGUAGE="True").hears_change
+
+
 async def test_the_vendors_here_refuse_as_the_real_ones_do(cartesia: CartesiaVendor) -> None:
     cartesia.refuse_with = HTTPStatus.TOO_MANY_REQUESTS
     tts = build_tts(settings(CARTESIA_BASE_URL=cartesia.url), Language.ES)

@@ -38,6 +38,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
+
+_LANGUAGES = frozenset(map(str, Language))
 
 CONNECT_SECS = 2.0
 """How long the start of a call, or of an attempt over Flux's socket, waits for Deepgram."""
@@ -226,6 +229,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         if isinstance(message, ListenV1Results):
             if self._is_past(message):
                 return
+            _name_known_languages(message)
             self.answered()
             if message.is_final and (_words(message) or not self._shown):
                 # Words that were shown and are not confirmed may be recognised once more.
@@ -260,6 +264,15 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
 
     def _secs(self, audio: bytes) -> float:
         return len(audio) / (2 * self.sample_rate)
+
+
+def _name_known_languages(result: ListenV1Results) -> None:
+    """Leave out the languages that Pipecat has no name for: it would drop the transcript."""
+    alternatives = result.channel.alternatives if result.channel else []
+    for number, each in enumerate(alternatives):
+        if each.languages:
+            known = [code for code in each.languages if code in _LANGUAGES]
+            alternatives[number] = each.model_copy(update={"languages": known})
 
 
 def _words(result: ListenV1Results) -> str:

@@ -1,0 +1,41 @@
+"""Changes the language of a call once the person speaks the other one.
+
+The answer to the very turn in which they change is in the new language, and by its voice.
+"""
+
+from pipecat.frames.frames import Frame, LLMUpdateSettingsFrame
+from pipecat.services.settings import LLMSettings
+
+from sonora_app.call.call import Call
+from sonora_app.flow.ahead import instruction_at
+from sonora_app.settings import Language
+
+
+def follow_language(call: Call) -> None:
+    """Have the call speak what the person speaks, where the settings allow it."""
+    listener = call.services.language_listener
+    if listener is not None:
+        listener.change = lambda language: change_language(call, language)
+
+
+def change_language(call: Call, language: Language) -> list[Frame]:
+    """Have a call go on in another language.
+
+    Args:
+        call: The call.
+        language: What is spoken from here on.
+
+    Returns:
+        What tells the services of it, in order.
+    """
+    frames = call.services.speak_in(language)
+    call.page.language = language.value
+    # Why the conversation is being wound up stays as it was told.
+    facts = {key: each for key, each in call.prompt_facts().items() if key != "wrap_up_reason"}
+    call.driver.state.update(facts)
+    if instruction := instruction_at(call.driver, call.driver.node):
+        delta = LLMSettings(system_instruction=instruction)
+        frames.append(LLMUpdateSettingsFrame(delta=delta))
+    if call.recorder is not None:
+        call.recorder.describe(language=language.value)
+    return frames

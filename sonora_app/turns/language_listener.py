@@ -1,0 +1,53 @@
+"""Notices that the person speaks the other language, before anybody answers them."""
+
+from collections.abc import Callable, Sequence
+
+from pipecat.frames.frames import (
+    EagerTranscriptionFrame,
+    Frame,
+    TranscriptionFrame,
+    UserBackchannelFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from sonora_app.settings import Language
+from sonora_app.turns.spoken_language import SpokenLanguage
+
+
+class LanguageListener(FrameProcessor):
+    """Follows the language of what is recognised. Stands right after the recogniser.
+
+    Args:
+        language: What is spoken at first.
+
+    Attributes:
+        change: Changes the language of the call, and gives the frames that tell the services of
+            it. They go ahead of the transcript, and so ahead of the request for an answer.
+    """
+
+    def __init__(self, language: Language) -> None:
+        """Create the processor, which sees to frames at once and has no queue of its own."""
+        super().__init__(enable_direct_mode=True)
+        self.change: Callable[[Language], Sequence[Frame]] | None = None
+        self._spoken = SpokenLanguage(language)
+
+    def expect(self, language: Language) -> None:
+        """The call is in this language from here on."""
+        if language is not self._spoken.language:
+            self._spoken = SpokenLanguage(language)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Judge what was said before it is passed on."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case TranscriptionFrame() | EagerTranscriptionFrame():
+                guessed = isinstance(frame, EagerTranscriptionFrame)
+                changed = self._spoken.heard(frame.text, frame.language, guessed=guessed)
+                for told in self.change(self._spoken.language) if changed and self.change else ():
+                    await self.push_frame(told)
+            case UserStoppedSpeakingFrame() | UserBackchannelFrame():
+                self._spoken.turn_ended()
+            case _:
+                pass
+        await self.push_frame(frame, direction)

@@ -1,0 +1,86 @@
+"""Tells which of its languages a person speaks, by what the recogniser says of their words.
+
+One word proves nothing: "ok", "no", "hotel" and names are of both languages. So a person has
+changed once they have said `ENOUGH_WORDS` different words in the other language, and more than in
+the present one, in one turn or in two that follow each other.
+"""
+
+import re
+
+from sonora_app.settings import Language
+
+ENOUGH_WORDS = 3
+
+_WORD = re.compile(r"[^\W\d_][\w'’]*|[.!?…]")
+_SENTENCE_ENDS = frozenset(".!?…")
+
+_Said = dict[Language, set[str]]
+"""The different words of a turn, by their language."""
+
+
+class SpokenLanguage:
+    """The language of one call, as far as it is heard.
+
+    Args:
+        language: What is spoken at first.
+    """
+
+    def __init__(self, language: Language) -> None:
+        """Have heard nothing yet."""
+        self.language = language
+        self._said: _Said = {}
+        self._before: _Said = {}
+
+    def heard(self, text: str, code: str | None, *, guessed: bool = False) -> bool:
+        """Take in a piece of the present turn.
+
+        Args:
+            text: What was recognised.
+            code: The language most of it is in, as `en` or `en-US`; None where it is not known.
+            guessed: Whether the whole turn so far comes once more.
+
+        Returns:
+            Whether the person has changed to the other language, which is then `language`.
+        """
+        of = (code or "").split("-")[0].lower()
+        if of not in set(Language):
+            return False
+        said = {each: {*words} for each, words in self._said.items()}
+        said.setdefault(Language(of), set()).update(telling_words(text))
+        if not guessed:
+            self._said = said
+        other = next(each for each in Language if each is not self.language)
+        if not self._leads(other, said):
+            return False
+        count = len(said[other])
+        if self._leads(other, self._before):
+            count = len(said[other] | self._before[other])
+        if count < ENOUGH_WORDS:
+            return False
+        self.language = other
+        return True
+
+    def turn_ended(self) -> None:
+        """The turn is over: what comes next is another one."""
+        if self._said:
+            self._before, self._said = self._said, {}
+
+    def _leads(self, other: Language, said: _Said) -> bool:
+        return len(said.get(other, ())) > len(said.get(self.language, ()))
+
+
+def telling_words(text: str) -> set[str]:
+    """The different words of a text that tell its language: no names, letters or numbers."""
+    telling: set[str] = set()
+    opening: str | None = None
+    begins = True
+    for word in _WORD.findall(text):
+        if word in _SENTENCE_ENDS:
+            opening, begins = None, True
+            continue
+        if word[0].islower() and len(word) > 1:
+            telling.update({word, opening or word})
+        # A capital begins a sentence or a name: a small word after it tells which.
+        opening = word.lower() if begins and len(word) > 1 else None
+        begins = False
+    return telling
