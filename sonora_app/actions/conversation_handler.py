@@ -15,6 +15,7 @@ from sonora_app.actions.file_actions import FileActions
 from sonora_app.actions.memory_actions import MemoryActions
 from sonora_app.actions.opener import Opener
 from sonora_app.call.call import Call
+from sonora_app.call.leaving import leave
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
 from sonora_app.identity.callers import token_verifier
 from sonora_app.page.envelopes import FILE_TYPES, PageRequest
@@ -144,7 +145,7 @@ class ConversationHandler:
             await call.page.interrupt_bot()
             await call.worker.flush_pipeline()
             if not await call.wind_up(EndReason.USER_REQUEST):
-                await call.driver.fire_if_possible("say_goodbye", cause=EndReason.USER_REQUEST)
+                await leave(call, EndReason.USER_REQUEST)
         return Accepted()
 
     async def _user_text_message(self, message: UserTextMessage) -> Outbound:

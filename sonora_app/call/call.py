@@ -243,11 +243,11 @@ class Call:
         nothing: dict[str, Any] = {"title": "", "summary": "", "topics": [], "outcome": ""}
         return await self.driver.fire_if_possible("wrap_up", cause=cause, arguments=nothing)
 
-    async def hang_up(self) -> None:
+    async def hang_up(self, reason: EndReason = EndReason.GOODBYE) -> None:
         """Tell the page that the call is over, and end it once all before it was heard."""
         if self._hung_up:
             return
-        await self.tell_end(EndReason.GOODBYE)
+        await self.tell_end(reason)
         await self.worker.queue_frame(EndFrame())
 
     async def tell_end(self, reason: EndReason) -> None:

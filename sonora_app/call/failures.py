@@ -30,6 +30,7 @@ from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
 
 from sonora_app.call.call import Call
+from sonora_app.call.leaving import fail
 from sonora_app.errors import ErrorCode
 from sonora_app.flow.driver import Move
 from sonora_app.settings import Vendor
@@ -204,7 +205,7 @@ class Failures:
         if call.driver.can("service_failed"):
             code = ErrorCode.MODEL_UNAVAILABLE if usable else ErrorCode.VOICE_UNAVAILABLE
             await self._tell(code, call.lines.text(f"farewell.{EndReason.ERROR}"))
-        await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
+        await fail(call)
         if call.driver.node == "farewell" and not usable:
             # The call ends when its farewell was heard, which this one never is.
             await call.hang_up()

@@ -64,7 +64,7 @@ class Reconnections:
 
     async def _still_here(self) -> None:
         call = self._call
-        if call.driver.node in ("greeting", "conversation", "wrap_up"):
+        if call.driver.talking or call.driver.node == "greeting":
             await call.say(call.lines.text("still_here"))
 
     async def _not_listened_to(self, secs: float) -> None:

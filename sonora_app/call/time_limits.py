@@ -11,6 +11,7 @@ from loguru import logger
 from pipecat.frames.frames import UserIdleTimeoutUpdateFrame
 
 from sonora_app.call.call import Call
+from sonora_app.call.leaving import fail, leave
 from sonora_app.call.who_speaks import WhoSpeaks
 from sonora_app.flow.driver import Move
 from sonora_app.storage.records import EndReason
@@ -95,14 +96,14 @@ class CallLimits:
         if not call.presence.there:
             return
         if call.driver.node == "wrap_up":
-            await call.driver.fire_if_possible("say_goodbye", cause=EndReason.USER_IDLE)
-        elif call.driver.node == "conversation":
+            await leave(call, EndReason.USER_IDLE)
+        elif call.driver.talking:
             nudges = call.lines.all("nudge")
             if self._nudges < call.settings.idle_nudges:
                 await call.say(nudges[min(self._nudges, len(nudges) - 1)])
                 self._nudges += 1
-            else:
-                await call.wind_up(EndReason.USER_IDLE)
+            elif not await call.wind_up(EndReason.USER_IDLE):
+                await leave(call, EndReason.USER_IDLE)
 
     async def _moved(self, move: Move) -> None:
         self._moved_to.put_nowait(move.to_node)
@@ -135,11 +136,7 @@ class CallLimits:
                 continue
             except TimeoutError:
                 # Where nobody is there, nobody waits.
-                waiting = (
-                    call.presence.there
-                    and self._who_speaks.free
-                    and call.driver.node in ("conversation", "wrap_up")
-                )
+                waiting = call.presence.there and self._who_speaks.free and call.driver.talking
             if not waiting:
                 continue
             silences += 1
@@ -147,7 +144,7 @@ class CallLimits:
             if silences == 1:
                 await call.say(call.lines.text("apology.answer"))
             else:
-                await call.driver.fire_if_possible("service_failed", cause=EndReason.ERROR)
+                await fail(call)
 
     async def _watch_waiting(self) -> None:
         call = self._call
@@ -170,11 +167,11 @@ class CallLimits:
         await asyncio.sleep(max(0.0, settings.max_call_secs - settings.call_warning_secs))
         if settings.call_warning_secs > 0:
             await self._who_speaks.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
-            if call.driver.node in ("conversation", "wrap_up"):
+            if call.driver.talking:
                 await call.say(call.lines.text("time_warning"))
             await asyncio.sleep(settings.call_warning_secs)
         logger.info(f"The call reached its limit of {settings.max_call_secs:g} s")
         await self._who_speaks.wait_until_free(timeout_secs=_QUIET_MOMENT_SECS)
         await call.wind_up(EndReason.TIME_LIMIT)
         await asyncio.sleep(settings.closing_secs)
-        await call.driver.fire_if_possible("say_goodbye", cause=EndReason.TIME_LIMIT)
+        await leave(call, EndReason.TIME_LIMIT)

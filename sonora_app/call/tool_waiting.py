@@ -25,7 +25,6 @@ SILENCE_SECS = 1.05
 _LONGER_AFTER = ((8.0, 4.0), (30.0, 8.0))
 """From how many seconds of waiting on the silence between two lines is so many seconds."""
 
-_TALKING = ("conversation", "wrap_up")
 _STARTED_SECS = 1.5
 _ASKED_SECS = 2.0
 _LOOK_SECS = 0.1
@@ -123,12 +122,12 @@ class ToolWaiting:
     @property
     def _may_speak(self) -> bool:
         call = self._call
-        return call.reply_by_voice and not call.user_muted and call.driver.node in _TALKING
+        return call.reply_by_voice and not call.user_muted and call.driver.talking
 
     async def _answer(self) -> None:
         loop = asyncio.get_running_loop()
         while self._still_owed():
-            if self._call.driver.node not in _TALKING:
+            if not self._call.driver.talking:
                 return
             if not self._silence.nobody_answers:
                 await self._silence.changed(_LOOK_SECS)

@@ -31,7 +31,9 @@ def add_choices(properties: Mapping[str, Json], function: Any) -> None:  # noqa:
     """
     for name, hint in get_type_hints(function).items():
         if name in properties and get_origin(hint) is Literal:
-            properties[name].update(type="string", enum=list(get_args(hint)))
+            choices = get_args(hint)
+            whole = all(type(each) is int for each in choices)
+            properties[name].update(type="integer" if whole else "string", enum=list(choices))
 
 
 def usable(arguments: Any, properties: Mapping[str, Json]) -> Json:  # noqa: ANN401
@@ -48,7 +50,8 @@ def usable(arguments: Any, properties: Mapping[str, Json]) -> Json:  # noqa: ANN
 def _as(schema: Json, value: Any) -> Any:  # noqa: ANN401
     if choices := schema.get("enum"):
         text = _text(value).casefold()
-        return next((choice for choice in choices if str(choice).casefold() == text), "")
+        none = None if schema.get("type") == "integer" else ""
+        return next((choice for choice in choices if str(choice).casefold() == text), none)
     match schema.get("type"):
         case "string":
             return _text(value)[:MAX_CHARS]

@@ -9,7 +9,6 @@ The model is not offered a function whose description ends in `(event)`.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,6 +35,7 @@ from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.flow.abreast import FunctionsAbreast
 from sonora_app.flow.arguments import add_choices, usable
 from sonora_app.flow.check import as_flow_error, check_flows
+from sonora_app.flow.instructions import filled_in
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.runtime.listeners import Listeners
 from sonora_app.wording.translation import worded
@@ -48,9 +48,6 @@ EVENT_ONLY = "(event)"
 
 ANSWER_ON_ARRIVAL = "answer_on_arrival"
 """State key by which a handler says whether the model speaks on entering the next node."""
-
-_PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
-"""What Flows fills in on entering a node."""
 
 NO_TOOLS: Mapping[str, Sequence[FlowsFunctionSchema]] = {}
 
@@ -137,6 +134,7 @@ class FlowDriver:
         self._manager = manager
         self.moved = Listeners[Move]("a step of the flow")
         self._functions: dict[str, dict[str, FlowsFunctionSchema]] = {}
+        self._talking: set[str] = set()
         self._taken: Move | None = None
         self._event: str | None = None
         self._firing = asyncio.Lock()
@@ -151,6 +149,15 @@ class FlowDriver:
     def node(self) -> str:
         """The node the call is in."""
         return self._manager.current_node or self.config.initial_node
+
+    @property
+    def talking(self) -> bool:
+        """Whether the person talks with the model in the present node.
+
+        So it is where the model may lead on, which is where it is offered a function of the node's.
+        In the others, as in the greeting, only events do.
+        """
+        return self.node in self._talking
 
     @property
     def state(self) -> dict[str, Any]:
@@ -189,13 +196,7 @@ class FlowDriver:
 
     def instructions_in(self, messages: Sequence[LLMContextMessage]) -> list[LLMContextMessage]:
         """Those of a context's `messages` that tell the model what to do in the present node."""
-        instructions = self.config.nodes[self.node].task_messages or []
-        newest_first = list(reversed(messages))
-        found = (
-            next((each for each in newest_first if _is_from(each, told.role, told.content)), None)
-            for told in instructions
-        )
-        return [message for message in found if message is not None]
+        return filled_in(self.config.nodes[self.node].task_messages or [], messages)
 
     async def start(self, state: Mapping[str, Any]) -> None:
         """Enter the first node.
@@ -259,13 +260,14 @@ class FlowDriver:
         functions = cast(list[FlowsFunctionSchema], node.get("functions", []))
         for schema in functions:
             self._watch_function(schema, handlers)
+        if not all(map(_is_for_events, functions)):
+            self._talking.add(node.get("name", ""))
         functions = [*functions, *self._everywhere]
         self._functions[node.get("name", "")] = {schema.name: schema for schema in functions}
         node["functions"] = [
             schema
             for schema in functions
-            if not schema.description.rstrip().endswith(EVENT_ONLY)
-            and schema.name not in self._without
+            if not _is_for_events(schema) and schema.name not in self._without
         ]
         entered = cast(
             ActionConfig,
@@ -308,11 +310,5 @@ class FlowDriver:
             await self.moved.tell(move)
 
 
-def _is_from(message: LLMContextMessage, role: str, template: str) -> bool:
-    """Whether `message` is `template` with its placeholders filled in."""
-    fields = cast(Mapping[str, Any], message if isinstance(message, dict) else {})
-    content = fields.get("content")
-    if fields.get("role") != role or not isinstance(content, str):
-        return False
-    filled = ".*?".join(map(re.escape, _PLACEHOLDER.split(template.strip())))
-    return re.fullmatch(filled, content.strip(), re.DOTALL) is not None
+def _is_for_events(schema: FlowsFunctionSchema) -> bool:
+    return schema.description.rstrip().endswith(EVENT_ONLY)

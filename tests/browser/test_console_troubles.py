@@ -84,7 +84,7 @@ async def test_a_mistake_in_a_file_of_the_flow_is_told_before_the_bot_is_ready_a
 ) -> None:
     flows = Path(shutil.copytree(PROJECT / "flows", tmp_path / "flows"))
     (flows / file).write_text(text, "utf-8")
-    program = str(Path(__file__).with_name("broken_flow_bot.py").relative_to(PROJECT))
+    program = "tests/session/own_flow_bot.py"
     locale_variable = f"{locale.replace('-', '_')}.UTF-8"
     with running_bot(
         tmp_path, program=program, warm=False, FLOWS=str(flows), LC_ALL=locale_variable

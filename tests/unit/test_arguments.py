@@ -82,9 +82,18 @@ def test_whatever_is_given_each_argument_is_of_its_type(arguments: Any) -> None:
 
 
 def test_choices_are_named_in_the_schema() -> None:
-    async def function(outcome: Literal["resolved", "unresolved"], title: str) -> None: ...
+    async def function(
+        outcome: Literal["resolved", "unresolved"], stars: Literal[1, 2], title: str
+    ) -> None: ...
 
-    properties: dict[str, dict[str, Any]] = {"outcome": {}, "title": {"type": "string"}}
+    properties: dict[str, dict[str, Any]] = {
+        "outcome": {},
+        "stars": {},
+        "title": {"type": "string"},
+    }
     add_choices(properties, function)
+    assert properties["stars"] == {"type": "integer", "enum": [1, 2]}
+    assert usable({"stars": "2"}, properties)["stars"] == 2
+    assert usable({"stars": "3"}, properties)["stars"] is None
     assert properties["outcome"] == {"type": "string", "enum": ["resolved", "unresolved"]}
     assert properties["title"] == {"type": "string"}

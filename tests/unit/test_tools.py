@@ -258,7 +258,7 @@ class _Call:
         self.frames: list[Any] = []
         self.events: list[Any] = []
         self.lines = Lines(Language.EN)
-        self.driver = SimpleNamespace(node="conversation")
+        self.driver = SimpleNamespace(node="conversation", talking=True)
         self.grounding = None
         self.reply_by_voice = False
         self.user_muted = False

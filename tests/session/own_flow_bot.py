@@ -1,4 +1,4 @@
-"""`bot.py` with the flow of the folder FLOWS. A program of `test_console_troubles.py`."""
+"""`bot.py` with the flow of the folder FLOWS. A program of tests."""
 
 import os
 import sys
