@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -38,6 +39,8 @@ async def test_a_fact_is_seen_where_it_was_said_corrected_and_forgotten(
 
         await source.click()
         await expect(page.locator(".said.user:focus")).to_contain_text(SAID)
+        learnt = page.locator(".said.user:focus .places")
+        await expect(learnt).to_have_text(re.compile("Se recuerda: .*Julia"))
         await memory.click()
         await fact.get_by_role("button", name="Corregir").click()
         await fact.get_by_role("textbox", name="Corregir").fill("Se llama Juliana.")

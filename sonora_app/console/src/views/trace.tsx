@@ -1,8 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Asked, Flow, KeptCost, StoredMessage, StoredSession, StoredToolCall, Transcript } from "../api";
+import type { Asked, Flow, KeptCost, Memory, StoredMessage, StoredSession, StoredToolCall, Transcript } from "../api";
 import { addressOf } from "../place";
 import type { ModelRequest } from "../state/requests";
+import { useLearnt } from "../state/learnt";
 import { goesOn, type Happening, happenings, latencyOf, turnsOf } from "../state/trace";
 import { useWords, type Words } from "../words";
 import { LabelNames, Labels } from "./labels";
@@ -29,6 +30,7 @@ export function TraceView({ transcript, turn, flow, language, requests, onLabell
   const words = useWords();
   const box = useRef<HTMLDivElement>(null);
   const turns = turnsOf(transcript);
+  const learnt = useLearnt(transcript);
   const pointed = turn ? turns[turn - 1]?.id : undefined;
   const { id } = transcript.conversation;
   useEffect(() => {
@@ -78,6 +80,7 @@ export function TraceView({ transcript, turn, flow, language, requests, onLabell
                 address={addressOf(id, each.number)}
                 pointed={each.number === turn}
                 longest={longest}
+                learnt={learnt.filter(({ source_message_id }) => source_message_id === each.message.id)}
                 language={language}
               >
                 <TurnSound transcript={transcript} message={each.message} number={each.number} />
@@ -292,12 +295,15 @@ interface FactsProps {
   address: string;
   pointed: boolean;
   longest: number;
+  /** What was remembered of it. */
+  learnt: Memory[];
   language: string;
   children: ComponentChildren;
 }
 
-/** When and where a turn was, how long it was waited for, and what it was answered from. */
-function Facts({ message, number, address, pointed, longest, language, children }: FactsProps) {
+/** When and where a turn was, how long it was waited for, what it was answered from, what stays. */
+function Facts(props: FactsProps) {
+  const { message, number, address, pointed, longest, learnt, language, children } = props;
   const words = useWords();
   const latency = latencyOf(message);
   const sources = message.metadata?.sources ?? [];
@@ -326,6 +332,16 @@ function Facts({ message, number, address, pointed, longest, language, children 
             <li key={source.passage_id}>
               {[source.document, source.heading].filter(Boolean).join(" › ")}
               {source.page ? words.sources.page(source.page) : ""}
+            </li>
+          ))}
+        </ul>
+      )}
+      {learnt.length > 0 && (
+        <ul class="places" aria-label={words.trace.learnt}>
+          {learnt.map((fact) => (
+            <li key={fact.id}>
+              {words.trace.learnt}: {fact.content}
+              {fact.replaced_by && ` (${words.memories.replaced})`}
             </li>
           ))}
         </ul>

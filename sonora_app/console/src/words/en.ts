@@ -326,6 +326,7 @@ export const en = {
       taken_over: "went on elsewhere",
     } as Record<string, string>,
     result: "What it answered",
+    learnt: "Remembered",
     turn: (number: number) => `Turn ${number}`,
   },
   requests: {

@@ -330,6 +330,7 @@ export const es: Words = {
       taken_over: "siguió en otro lugar",
     },
     result: "Qué respondió",
+    learnt: "Se recuerda",
     turn: (number) => `Turno ${number}`,
   },
   requests: {
