@@ -1,13 +1,14 @@
 """Writes the sound of a call to a file while it is heard: one side left, the other right.
 
 The file is Ogg with Opus. It grows on the disk by a page every half a second, and can be played up
-to the last page, also after `kill -9`. In memory there is less than a second of sound. Whoever adds
-a piece only puts it in a queue; a thread places it by the time at which it came, and encodes.
+to the last page, also after `kill -9`. In memory there is about a second of sound. Whoever adds
+a piece only puts it in a queue. A thread takes what is there a few times a second, places it by the
+time at which it came, and encodes it: to wake for each piece would take more time than to encode.
 """
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +24,11 @@ RATE = 24_000
 
 _BIT_RATE = 48_000
 """Of both sides together: 22 MB an hour."""
+_EFFORT = "5"
+"""Of 10, which libopus takes by itself: that needs four times the processor time."""
 _FRAME = RATE // 50
+_TAKEN_EACH_SECS = 0.2
+"""How often what came is encoded."""
 _BEHIND_SECS = 0.4
 """A side of which nothing came for so long is silent."""
 _GAP_SECS = 0.1
@@ -51,7 +56,8 @@ class TwoTracks:
         self._path = path
         self._failed = failed
         self._began = time.monotonic()
-        self._queue: queue.Queue[_Piece | None] = queue.Queue(_MOST_WAITING)
+        self._came: deque[_Piece] = deque()
+        self._closing = threading.Event()
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="sonora-recording", daemon=True)
         self._thread.start()
@@ -64,14 +70,14 @@ class TwoTracks:
             sound: 16-bit samples of one channel.
             rate: Their rate in Hz.
         """
-        try:
-            self._queue.put_nowait((side, sound, rate, time.monotonic()))
-        except queue.Full:
+        if len(self._came) < _MOST_WAITING:
+            self._came.append((side, sound, rate, time.monotonic()))
+        else:
             self._dropped += 1
 
     def close(self) -> None:
         """Write what is left, and wait until the file is whole."""
-        self._queue.put(None)
+        self._closing.set()
         self._thread.join()
         if self._dropped:
             logger.warning(f"{self._dropped} pieces of a recording are lost: the disk is too slow")
@@ -88,8 +94,8 @@ class TwoTracks:
                 "SONORA_DATA_DIR, or set it to a folder that it may use."
             )
             self._failed(self)
-            while self._queue.get() is not None:
-                pass
+            while not self._closing.wait(_TAKEN_EACH_SECS):
+                self._came.clear()
 
     def _write(self) -> None:
         # Here: a call without a recording does not need it.
@@ -97,38 +103,36 @@ class TwoTracks:
 
         options = {"page_duration": "500000", "flush_packets": "1"}
         with av.open(str(self._path), "w", format="ogg", options=options) as file:
-            stream: Any = file.add_stream("libopus", rate=RATE, layout="stereo")
+            stream: Any = file.add_stream(
+                "libopus", rate=RATE, layout="stereo", options={"compression_level": _EFFORT}
+            )
             stream.bit_rate = _BIT_RATE
             sides = (_Side(), _Side())
             written = 0
             open_ = True
             while open_:
-                piece = self._next()
-                if piece is not None and piece is not _NOTHING:
-                    side, sound, rate, at = piece
-                    sides[side].place(sound, rate, at - self._began)
-                open_ = piece is not None
+                open_ = not self._closing.wait(_TAKEN_EACH_SECS)
                 now = time.monotonic() - self._began
+                self._place(sides)
                 for side in sides:
                     side.fill(now - _BEHIND_SECS if open_ else max(each.secs for each in sides))
-                while min(len(side) for side in sides) >= _FRAME:
-                    frame = _interleaved(sides)
+                known = min(len(side) for side in sides)
+                if samples := known - known % _FRAME:
+                    frame = _interleaved(sides, samples)
                     frame.pts = written
                     frame.time_base = Fraction(1, RATE)
-                    written += _FRAME
+                    written += samples
                     for packet in stream.encode(frame):
                         file.mux(packet)
             for packet in stream.encode(None):
                 file.mux(packet)
 
-    def _next(self) -> _Piece | None:
-        try:
-            return self._queue.get(timeout=_BEHIND_SECS)
-        except queue.Empty:
-            return _NOTHING
-
-
-_NOTHING: _Piece = (0, b"", 0, 0.0)
+    def _place(self, sides: "tuple[_Side, _Side]") -> None:
+        for _ in range(len(self._came)):
+            side, sound, rate, at = self._came.popleft()
+            sides[side].add(sound, rate, at - self._began)
+        for side in sides:
+            side.place()
 
 
 class _Side:
@@ -138,7 +142,8 @@ class _Side:
         self._samples = bytearray()
         self._taken = 0
         self._resampler: Any = None
-        self._rate = 0
+        self._rate = RATE
+        self._unplaced = bytearray()
 
     def __len__(self) -> int:
         return len(self._samples) // 2
@@ -146,14 +151,24 @@ class _Side:
     @property
     def secs(self) -> float:
         """Up to where the side is known."""
-        return (self._taken + len(self)) / RATE
+        unplaced = len(self._unplaced) / 2 / self._rate
+        return (self._taken + len(self)) / RATE + unplaced
 
-    def place(self, sound: bytes, rate: int, at_secs: float) -> None:
+    def add(self, sound: bytes, rate: int, at_secs: float) -> None:
         """Add what was heard until `at_secs`, with silence before it where there was a gap."""
         began = at_secs - len(sound) / 2 / rate
-        if began - self.secs > _GAP_SECS:
-            self.fill(began)
-        self._samples += self._resampled(sound, rate)
+        if rate != self._rate or began - self.secs > _GAP_SECS:
+            self.place()
+            self._begin(rate)
+            if began - self.secs > _GAP_SECS:
+                self.fill(began)
+        self._unplaced += sound
+
+    def place(self) -> None:
+        """Resample what was added since, in one piece."""
+        sound, self._unplaced = bytes(self._unplaced), bytearray()
+        if sound:
+            self._samples += self._resampled(sound)
 
     def fill(self, until_secs: float) -> None:
         """Add silence up to a time, where nothing came."""
@@ -161,39 +176,44 @@ class _Side:
         if lacking > 0:
             self._samples += bytes(2 * lacking)
 
-    def take(self) -> "np.ndarray[Any, Any]":
-        """The next frame."""
+    def take(self, samples: int) -> "np.ndarray[Any, Any]":
+        """The first of them."""
         import numpy as np
 
-        taken = np.frombuffer(bytes(self._samples[: 2 * _FRAME]), np.int16)
-        del self._samples[: 2 * _FRAME]
-        self._taken += _FRAME
+        taken = np.frombuffer(bytes(self._samples[: 2 * samples]), np.int16)
+        del self._samples[: 2 * samples]
+        self._taken += samples
         return taken
 
-    def _resampled(self, sound: bytes, rate: int) -> bytes:
-        if rate == RATE:
+    def _begin(self, rate: int) -> None:
+        if rate == self._rate:
+            return
+        import av
+
+        self._rate = rate
+        self._resampler = av.AudioResampler("s16", "mono", RATE) if rate != RATE else None
+
+    def _resampled(self, sound: bytes) -> bytes:
+        if self._resampler is None:
             return sound
         import av
         import numpy as np
 
-        if rate != self._rate:
-            self._rate = rate
-            self._resampler = av.AudioResampler("s16", "mono", RATE)
         frame = av.AudioFrame.from_ndarray(
             np.frombuffer(sound, np.int16).reshape(1, -1), "s16", "mono"
         )
-        frame.sample_rate = rate
+        frame.sample_rate = self._rate
         return b"".join(
             bytes(each.to_ndarray().tobytes()) for each in self._resampler.resample(frame)
         )
 
 
-def _interleaved(sides: "tuple[_Side, _Side]") -> Any:  # noqa: ANN401  # PyAV's frame
+def _interleaved(sides: "tuple[_Side, _Side]", samples: int) -> Any:  # noqa: ANN401  # PyAV's frame
     import av
     import numpy as np
 
-    both = np.empty((1, 2 * _FRAME), np.int16)
-    both[0, 0::2], both[0, 1::2] = sides[0].take(), sides[1].take()
+    both = np.empty((1, 2 * samples), np.int16)
+    both[0, 0::2], both[0, 1::2] = (side.take(samples) for side in sides)
     frame = av.AudioFrame.from_ndarray(both, "s16", "stereo")
     frame.sample_rate = RATE
     return frame
