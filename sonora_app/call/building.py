@@ -31,6 +31,7 @@ from sonora_app.call.session import PageActions, Session
 from sonora_app.call.showing import build_showing
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.tool_calls import build_tools
+from sonora_app.call.traced_turns import TracedTurns
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_log import TurnLog
 from sonora_app.call.turn_recording import TurnWatcher
@@ -77,11 +78,12 @@ async def build_session(
     peer = Presence(getattr(runner_args, "webrtc_connection", None))
     grounding = build_grounding(search, services, settings)
     showing, tools = build_showing(keeper, services, settings), build_tools(toolbox)
-    watching = (who_speaks, UsageObserver(metrics), waits, *observers_of(grounding), *tools.watch)
-    page = ScreenedRTVIProcessor((services.speech, *watching), settings.language.value)
+    traced = [TracedTurns(waits)] if settings.traces_url else []
+    watching = (services.speech, who_speaks, UsageObserver(metrics), waits, *traced, *tools.watch)
+    page = ScreenedRTVIProcessor((*watching, *observers_of(grounding)), settings.language.value)
     aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding)
-    worker = build_worker(pipeline, page, services.speech, traced=bool(settings.traces_url))
+    pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding, *traced)
+    worker = build_worker(pipeline, page, services.speech, traced=bool(traced))
     without = withheld_functions(settings, knows=grounding is not None)
     parts = (worker, services, aggregators, transport, handlers)
     driver = build_driver(*parts, without=without, tools=tools.functions())
@@ -101,8 +103,7 @@ async def build_session(
         others=others,
     )
     acts = actions(call, start)
-    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
-    watched = (limits, aggregators, waits, metrics)
+    watched = (who_speaks, aggregators, waits, metrics)
     return _watched_session(transport, call, store, acts, watched, opens_itself=start is not None)
 
 
@@ -111,16 +112,18 @@ def _watched_session(
     call: Call,
     store: Store,
     acts: PageActions,
-    watched: tuple[CallLimits, LLMContextAggregatorPair, WaitObserver, CallMetrics],
+    watched: tuple[WhoSpeaks, LLMContextAggregatorPair, WaitObserver, CallMetrics],
     *,
     opens_itself: bool,
 ) -> Session:
     """A call with what follows its turns and keeps them."""
+    who_speaks, aggregators, waits, metrics = watched
+    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
     read_ahead(call)
     follow_language(call)
     if call.settings.is_local and call.settings.prompts_kept:
         Asking(call, store.requests, conversations=call.settings.prompts_kept)
-    (limits, aggregators, waits, metrics), failures = watched, Failures(call)
+    failures = Failures(call)
     turns = TurnWatcher(
         call, limits, failures, aggregators=aggregators, waits=waits, log=TurnLog(metrics)
     )

@@ -23,6 +23,7 @@ from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
 from sonora_app.call.services import CallServices
 from sonora_app.call.showing import Showing, ShowingResults
+from sonora_app.call.traced_turns import TracedPipeline, TracedTurns
 from sonora_app.flow.driver import NO_TOOLS, FlowDriver
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
@@ -81,6 +82,7 @@ def build_pipeline(
     presence: Presence,
     showing: Showing,
     grounding: Grounding | None = None,
+    traced: TracedTurns | None = None,
 ) -> Pipeline:
     """Join the call's processors.
 
@@ -91,24 +93,23 @@ def build_pipeline(
     output = transport.output()
     if isinstance(output, BaseOutputTransport):
         services.speech.hold_at(output)
-    return Pipeline(
-        [
-            transport.input(),
-            PauseNoticingVADProcessor(services.vad, presence.sound_came),
-            services.stt,
-            *([services.language_listener] if services.language_listener is not None else []),
-            aggregators.user(),
-            EndOfListening(),
-            *([grounding] if grounding is not None else []),
-            showing,
-            services.llm,
-            ShowingResults(showing),
-            services.tts,
-            output,
-            HeardWords(presence, services.speech),
-            aggregators.assistant(),
-        ]
-    )
+    processors = [
+        transport.input(),
+        PauseNoticingVADProcessor(services.vad, presence.sound_came),
+        services.stt,
+        *([services.language_listener] if services.language_listener is not None else []),
+        aggregators.user(),
+        EndOfListening(),
+        *([grounding] if grounding is not None else []),
+        showing,
+        services.llm,
+        ShowingResults(showing),
+        services.tts,
+        output,
+        HeardWords(presence, services.speech),
+        aggregators.assistant(),
+    ]
+    return TracedPipeline(processors, traced.context) if traced else Pipeline(processors)
 
 
 def build_worker(
@@ -120,13 +121,14 @@ def build_worker(
         pipeline: The pipeline.
         page: The page's end of it.
         speech: The bot's speech, which keeps the clock.
-        traced: Whether spans tell of the call, its turns and its services.
+        traced: Whether the services make spans.
     """
     return PipelineWorker(
         pipeline,
         clock=speech.clock,
         params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-        enable_turn_tracking=traced,
+        # The turns and their spans are seen to by traced_turns.py.
+        enable_turn_tracking=False,
         enable_tracing=traced,
         rtvi_processor=page,
         # A silent, waiting bot would count as idle; time_limits.py keeps the time instead.
