@@ -11,6 +11,7 @@ from sonora_app.call.asking import Asking
 from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
+from sonora_app.call.going_on import GoingOn
 from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
 from sonora_app.call.holding import OtherCalls
 from sonora_app.call.keeping import Keeping
@@ -81,11 +82,11 @@ async def build_session(
     traced = [TracedTurns(waits)] if settings.traces_url else []
     watching = (services.speech, who_speaks, UsageObserver(metrics), waits, *traced, *tools.watch)
     page = ScreenedRTVIProcessor((*watching, *observers_of(grounding)), settings.language.value)
-    aggregators = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    pipeline = build_pipeline(transport, services, aggregators, peer, showing, grounding, *traced)
+    pair, joins = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
+    pipeline = build_pipeline(transport, services, pair, peer, showing, joins, grounding, *traced)
     worker = build_worker(pipeline, page, services.speech, traced=bool(traced))
     without = withheld_functions(settings, knows=grounding is not None)
-    parts = (worker, services, aggregators, transport, handlers)
+    parts = (worker, services, pair, transport, handlers)
     driver = build_driver(*parts, without=without, tools=tools.functions())
     call = Call(
         settings=settings,
@@ -103,7 +104,7 @@ async def build_session(
         others=others,
     )
     acts = actions(call, start)
-    watched = (who_speaks, aggregators, waits, metrics)
+    watched = (who_speaks, pair, waits, metrics, joins)
     return _watched_session(transport, call, store, acts, watched, opens_itself=start is not None)
 
 
@@ -112,12 +113,12 @@ def _watched_session(
     call: Call,
     store: Store,
     acts: PageActions,
-    watched: tuple[WhoSpeaks, LLMContextAggregatorPair, WaitObserver, CallMetrics],
+    watched: tuple[WhoSpeaks, LLMContextAggregatorPair, WaitObserver, CallMetrics, GoingOn],
     *,
     opens_itself: bool,
 ) -> Session:
     """A call with what follows its turns and keeps them."""
-    who_speaks, aggregators, waits, metrics = watched
+    who_speaks, aggregators, waits, metrics, going_on = watched
     limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
     read_ahead(call)
     follow_language(call)
@@ -125,7 +126,13 @@ def _watched_session(
         Asking(call, store.requests, conversations=call.settings.prompts_kept)
     failures = Failures(call)
     turns = TurnWatcher(
-        call, limits, failures, aggregators=aggregators, waits=waits, log=TurnLog(metrics)
+        call,
+        limits,
+        failures,
+        aggregators=aggregators,
+        waits=waits,
+        log=TurnLog(metrics),
+        going_on=going_on,
     )
     keeping = Keeping(call, store, turns, metrics, aggregators.user().context)
     earlier = EarlierTalk(call, aggregators)

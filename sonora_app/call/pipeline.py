@@ -18,6 +18,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
+from sonora_app.call.going_on import GoingOn
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
@@ -27,6 +28,7 @@ from sonora_app.call.traced_turns import TracedPipeline, TracedTurns
 from sonora_app.flow.driver import NO_TOOLS, FlowDriver
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.pauses import PauseNoticingVADProcessor
+from sonora_app.turns.replies.grammar import Replies
 
 _NOTHING_HEARD_SECS = 2.5
 """How long after a sound that nothing was recognised in it counts as a turn without words; it is
@@ -56,16 +58,19 @@ class EndOfListening(FrameProcessor):
 
 def build_aggregators(
     services: CallServices, *, mute: BaseUserMuteStrategy, idle_secs: float
-) -> LLMContextAggregatorPair:
+) -> tuple[LLMContextAggregatorPair, GoingOn]:
     """The two ends of the model's context: what the user said, and what was heard of the answer.
+
+    With them comes what joins the two parts of a turn that was cut off.
 
     Args:
         services: The call's services.
         mute: Whether the user is listened to at the moment.
         idle_secs: Silence from the user, in seconds, after which they count as idle.
     """
-    return LLMContextAggregatorPair(
-        LLMContext(),
+    context = LLMContext()
+    pair = LLMContextAggregatorPair(
+        context,
         user_params=LLMUserAggregatorParams(
             user_turn_strategies=services.turns,
             user_mute_strategies=[mute],
@@ -73,6 +78,7 @@ def build_aggregators(
             user_turn_stop_timeout=_NOTHING_HEARD_SECS,
         ),
     )
+    return pair, GoingOn(context, services.speech.clock, lambda: Replies(services.lines.language))
 
 
 def build_pipeline(
@@ -81,6 +87,7 @@ def build_pipeline(
     aggregators: LLMContextAggregatorPair,
     presence: Presence,
     showing: Showing,
+    going_on: GoingOn,
     grounding: Grounding | None = None,
     traced: TracedTurns | None = None,
 ) -> Pipeline:
@@ -100,6 +107,7 @@ def build_pipeline(
         *([services.language_listener] if services.language_listener is not None else []),
         aggregators.user(),
         EndOfListening(),
+        going_on,
         *([grounding] if grounding is not None else []),
         showing,
         services.llm,

@@ -8,6 +8,7 @@ events. Each handler does its work before its first await, so the order is kept.
 import asyncio
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
@@ -19,6 +20,7 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy
 
 from sonora_app.call.call import Call
 from sonora_app.call.failures import Failures
+from sonora_app.call.going_on import GoingOn
 from sonora_app.call.grounding import sources_event
 from sonora_app.call.metrics import WaitObserver
 from sonora_app.call.time_limits import CallLimits
@@ -27,6 +29,7 @@ from sonora_app.page.protocol import Sources, TurnLatency
 from sonora_app.page.rtvi import Entry
 from sonora_app.settings import Vendor
 from sonora_app.storage.records import JsonObject, Modality, Role
+from sonora_app.storage.whole_turns import CONTINUES
 
 _SPEAKING = (Vendor.LLM, Vendor.TTS)
 _LONGEST_CUT_SECS = 0.5
@@ -43,6 +46,7 @@ class TurnWatcher:
         aggregators: Tell of each turn.
         waits: Tells how long each answer took.
         log: Gets a line for each turn.
+        going_on: Knows which turns go on with the one before.
     """
 
     def __init__(
@@ -54,12 +58,15 @@ class TurnWatcher:
         aggregators: LLMContextAggregatorPair,
         waits: WaitObserver,
         log: TurnLog,
+        going_on: GoingOn,
     ) -> None:
         """Follow the turns of the call from here on."""
         self._call = call
         self._limits = limits
         self._failures = failures
         self._log = log
+        self._going_on = going_on
+        self._user_message_id: UUID | None = None
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
@@ -81,7 +88,9 @@ class TurnWatcher:
             if turn.content:
                 self._failures.user_heard()
                 self._reply_modality = Modality.VOICE
-                self._user_said(turn.content, Modality.VOICE, _moment(turn.timestamp))
+                continues = self._going_on.continues(turn.timestamp)
+                at = _moment(turn.timestamp)
+                self._user_said(turn.content, Modality.VOICE, at, continues=continues)
             await self._limits.user_active()
 
         async def assistant_started(_: object) -> None:
@@ -158,6 +167,8 @@ class TurnWatcher:
         modality: Modality,
         started_at: datetime | None,
         images: list[Any] | None = None,
+        *,
+        continues: bool = False,
     ) -> None:
         if self._call.recorder is None:
             return
@@ -166,6 +177,9 @@ class TurnWatcher:
         self._call.tools.user_said(typed=modality is Modality.TEXT)
         self._limits.user_said()
         heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
+        metadata = self._call.services.played(heard_by)
+        if continues and self._user_message_id is not None:
+            metadata = metadata | {CONTINUES: str(self._user_message_id)}
         message_id = self._call.recorder.message(
             Role.USER,
             text,
@@ -173,8 +187,9 @@ class TurnWatcher:
             modality=modality,
             started_at=started_at,
             images=images,
-            metadata=self._call.services.played(heard_by),
+            metadata=metadata,
         )
+        self._user_message_id = message_id
         self._log.user(self._call.recorder.conversation_id, node, len(text), modality)
         if text:
             self._call.memory.user_said(message_id, text)

@@ -31,6 +31,7 @@ class Replies:
     def __init__(self, language: Language) -> None:
         """Read the language's file, once per process."""
         self._lists = _read(language)
+        self._alone = frozenset[tuple[str, ...]]().union(*self._lists.values())
 
     def only_acknowledges(self, text: str) -> bool:
         """Whether a reply takes no turn if it is said while the other one talks."""
@@ -39,6 +40,10 @@ class Replies:
     def answers(self, text: str) -> bool:
         """Whether a reply answers a yes-or-no question, with nothing to follow."""
         return _consists_of(words_of(text), self._lists["answers"])
+
+    def stands_alone(self, text: str) -> bool:
+        """Whether a reply that cuts the bot off is one to the bot, not the rest of a sentence."""
+        return _consists_of(words_of(text), self._alone)
 
 
 def words_of(text: str) -> tuple[str, ...]:
