@@ -180,7 +180,7 @@ def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTS
         from sonora_app.local.hearing import hearing
         from sonora_app.local.stt import LocalSTTService
 
-        return LocalSTTService(lines, hearing)
+        return LocalSTTService(lines, hearing, either=settings.hears_change)
     if Vendor.STT in stand_ins:
         from sonora_app.rehearsal.stt import RehearsalSTTService
 

@@ -57,11 +57,14 @@ class LocalSTTService(RehearsalSTTService):
     Args:
         lines: The fixed lines, in the language of the call.
         hearing: How far the model is.
+        either: Whether the language may change, and so is told of each longer stretch. Whisper
+            writes English down as English where it is told to expect Spanish, without doubting.
     """
 
-    def __init__(self, lines: Lines, hearing: Hearing) -> None:
+    def __init__(self, lines: Lines, hearing: Hearing, *, either: bool = False) -> None:
         """Create the service. Nothing is loaded."""
         super().__init__(lines, latency_secs=_LATENCY_SECS)
+        self._either = either
         self._hearing = hearing
         self._language = lines.language
         self._sound = bytearray()
@@ -154,23 +157,29 @@ class LocalSTTService(RehearsalSTTService):
     def _recognise(
         self, recogniser: Recogniser, audio: bytes, begun: _Begun
     ) -> "asyncio.Future[tuple[Recognised, Language]]":
-        rate, language = self.sample_rate, self._language
+        rate, language, either = self.sample_rate, self._language, self._either
 
         def work() -> tuple[Recognised, Language]:
             samples = np.frombuffer(audio, "<i2", len(audio) // 2).astype(np.float32) / 32768
             samples = np.asarray(soxr.resample(samples, rate, RATE), np.float32)
-            return _recognised(recogniser, samples, language, begun)
+            return _recognised(recogniser, samples, language, begun, either=either)
 
         return asyncio.get_running_loop().run_in_executor(recogniser.worker, work)
 
 
 def _recognised(
-    recogniser: Recogniser, samples: "np.ndarray", language: Language, begun: _Begun
+    recogniser: Recogniser,
+    samples: "np.ndarray",
+    language: Language,
+    begun: _Begun,
+    *,
+    either: bool,
 ) -> tuple[Recognised, Language]:
     """What was said, and in which language: the call's, or plainly the other one."""
     found = recogniser.recognise(samples, language, lambda: begun.wanted)
     long = len(samples) >= _LONG_SECS * RATE
-    if not begun.wanted or not long or (found.text and found.likelihood >= _DOUBT):
+    sure = not either and found.text and found.likelihood >= _DOUBT
+    if not begun.wanted or not long or sure:
         return found, language
     likeliest, probability = recogniser.language_of(samples)
     if likeliest == language or likeliest not in set(Language) or probability < _SURE:

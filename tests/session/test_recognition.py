@@ -8,7 +8,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 import soxr
-from pipecat.frames.frames import InputAudioRawFrame, TranscriptionFrame
+from pipecat.frames.frames import (
+    InputAudioRawFrame,
+    TranscriptionFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.speech import speech
@@ -81,6 +86,16 @@ async def test_what_piper_says_is_understood(folder: Path) -> None:
     samples = soxr.resample(spoken, voice.sample_rate, RATE).astype(np.float32)
     heard = Recogniser(folder).recognise(samples, Language.EN, lambda: True)
     assert "travel to the coast" in heard.text.lower()
+
+    # Where Spanish is expected, it is told to be English if the call may change to that.
+    part = Recogniser(folder)
+    service = LocalSTTService(Lines(Language.ES), Hearing(State.READY, part=part), either=True)
+    audio = (samples * 32767).astype(np.int16).tobytes()
+    async with rigged(service) as rig:
+        await rig.send(VADUserStartedSpeakingFrame(), InputAudioRawFrame(audio, RATE, 1))
+        await rig.send(VADUserStoppedSpeakingFrame())
+        frame = await rig.get(TranscriptionFrame, timeout_secs=30)
+    assert (frame.language, "travel to the coast" in frame.text.lower()) == ("en", True)
 
 
 async def test_short_answers_are_words_and_noise_is_none(folder: Path) -> None:
