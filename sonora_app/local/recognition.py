@@ -9,7 +9,7 @@ window, as Whisper was trained.
 import importlib
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,14 +159,20 @@ class Recogniser:
             max(each.no_speech for each in found),
         )
 
-    def language_of(self, samples: NDArray[np.float32]) -> tuple[str, float]:
-        """The language that is likeliest spoken, and its probability. Blocks the thread."""
+    def language_of(
+        self, samples: NDArray[np.float32], among: Collection[str]
+    ) -> tuple[str, float]:
+        """Which of `among` is likeliest spoken, and its share of what is likely of all of them.
+
+        Blocks the thread.
+        """
         samples = samples[: _WHOLE_FRAMES * _FRAME]
         frames = min(_WHOLE_FRAMES, len(samples) // _FRAME + _LANGUAGE_AFTER_FRAMES)
         with self._lock:
-            likeliest = self._model.model.detect_language(self._encoded(samples, frames))[0]
-        token, probability = likeliest[0]
-        return token.strip("<|>"), probability
+            found = self._model.model.detect_language(self._encoded(samples, frames))[0]
+        likely = {code: each for token, each in found if (code := token.strip("<|>")) in among}
+        likeliest = max(likely, key=lambda code: likely[code])
+        return likeliest, likely[likeliest] / (sum(likely.values()) or 1.0)
 
     def _window(
         self, samples: NDArray[np.float32], language: str, wanted: Callable[[], bool]

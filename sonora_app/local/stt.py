@@ -37,6 +37,8 @@ _LONG_SECS = 1.5
 _SURE = 0.8
 """The length from which the language can be told, and the probability from which it counts: one
 word of Spanish passes for English."""
+_PLAIN = 0.95
+"""The same from which the language counts whatever the words are worth in the other one."""
 
 
 @dataclass
@@ -181,9 +183,12 @@ def _recognised(
     sure = not either and found.text and found.likelihood >= _DOUBT
     if not begun.wanted or not long or sure:
         return found, language
-    likeliest, probability = recogniser.language_of(samples)
-    if likeliest == language or likeliest not in set(Language) or probability < _SURE:
+    likeliest, share = recogniser.language_of(samples, [*Language])
+    if likeliest == language or share < _SURE:
         return found, language
     other = Language(likeliest)
     again = recogniser.recognise(samples, other, lambda: begun.wanted)
-    return (again, other) if again.likelihood > found.likelihood else (found, language)
+    # English that was written down as Spanish is as likely as the same words in English.
+    plain = either and share >= _PLAIN and again.text
+    better = plain or again.likelihood > found.likelihood
+    return (again, other) if better else (found, language)

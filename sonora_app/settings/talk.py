@@ -22,8 +22,8 @@ class TalkSettings(EnvironmentSettings):
         description="Whether a person who changes to the other language, Spanish or English, in "
         "mid-call is answered in it, and by its voice. It works with Deepgram's `nova-3`, "
         "`nova-2` and `flux`, and with Whisper. `False` because Deepgram is then asked for its "
-        "multilingual recognition, which has a price of its own ([turns.md](turns.md)). Whisper "
-        "loses nothing.",
+        "multilingual recognition, which has a price of its own, and Whisper takes 0.1 s more of "
+        "the processor for each stretch of speech ([turns.md](turns.md)).",
     )
     answer_early: bool = Field(
         True,
