@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
     LLMContextUserTurnFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -55,6 +56,7 @@ class GoingOn(FrameProcessor):
         self._replies = replies
         self._over_at: float | None = None
         self._answered_at: int | None = None  # by the clock
+        self._voice_at = (0.0, 0)
         # The user's last turn in the context, as long as it may be gone on with, and whether the
         # turn that has begun does so.
         self._last: LLMContextMessage | None = None
@@ -77,10 +79,12 @@ class GoingOn(FrameProcessor):
                 self._answered_at = self._clock.get_time()
             case BotStoppedSpeakingFrame() if not self._goes_on:
                 self._last = None  # the whole of its answer was heard
+            case VADUserStartedSpeakingFrame():
+                self._voice_at = self._now()
             case UserStartedSpeakingFrame():
                 self._turn_began()
             case UserStoppedSpeakingFrame():
-                self._over_at, self._answered_at = time.monotonic(), None
+                self._over_at, self._answered_at = self._now()[0], None
             case LLMContextUserTurnFrame() if direction is FrameDirection.DOWNSTREAM:
                 self._turn_added(frame.timestamp)
             case LLMContextFrame(speculation=True) if direction is FrameDirection.DOWNSTREAM:
@@ -91,13 +95,18 @@ class GoingOn(FrameProcessor):
                 pass
         await self.push_frame(frame, direction)
 
+    def _now(self) -> tuple[float, int]:
+        """The time in seconds, and by the clock that stands still with the bot's speech."""
+        return time.monotonic(), self._clock.get_time()
+
     def _turn_began(self) -> None:
-        heard_ns = 0 if self._answered_at is None else self._clock.get_time() - self._answered_at
-        self._goes_on = (
-            self._over_at is not None
-            and time.monotonic() - self._over_at < GOES_ON_SECS
-            and heard_ns < HEARD_SECS * _NS
-        )
+        over_at = self._over_at
+        if over_at is None:
+            return
+        # Over the bot's speech a turn begins by its words, which come after the voice.
+        began, by_clock = self._voice_at if self._voice_at[0] > over_at else self._now()
+        heard_ns = 0 if self._answered_at is None else by_clock - self._answered_at
+        self._goes_on = began - over_at < GOES_ON_SECS and heard_ns < HEARD_SECS * _NS
         if not self._goes_on:
             self._last = None
 

@@ -23,6 +23,7 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.tool_calls import ToolCall, ToolStatus
+from sonora_app.storage.whole_turns import parts_of, whole_turns
 from sonora_app.wording.translation import say, worded
 
 Entry: TypeAlias = Session | Transition | Message | ToolCall
@@ -123,7 +124,7 @@ def _timeline(transcript: Transcript) -> list[Entry]:
             return entry.started_at, 3, 0
         return entry.created_at, 2, entry.seq or 0
 
-    said_and_done = (*transcript.messages, *transcript.tool_calls)
+    said_and_done = (*whole_turns(transcript.messages), *transcript.tool_calls)
     return sorted((*transcript.sessions, *transcript.transitions, *said_and_done), key=order)
 
 
@@ -131,9 +132,10 @@ def _labels(
     transcript: Transcript, *, call: Session | None = None, turn: Message | None = None
 ) -> Iterator[str]:
     """The labels with their notes of a call, of a turn, or of the conversation as a whole."""
+    parts = parts_of(turn) if turn else []
     for label in standing(transcript.labels):
         at = (label.message_id, None if label.message_id else label.session_id)
-        if at == (turn and turn.id, call and call.id):
+        if at == (turn and turn.id, call and call.id) or str(label.message_id) in parts:
             yield f"{label.name} · {label.note}" if label.note else label.name
 
 

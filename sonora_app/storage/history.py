@@ -8,6 +8,7 @@ from typing import Literal, TypedDict
 
 from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.records import Message
+from sonora_app.storage.whole_turns import whole_turns
 
 _ROLES: dict[str, Literal["user", "assistant"]] = {
     "user": "user",
@@ -42,7 +43,8 @@ def context_messages(
 
     Left out are messages without words and files, deleted ones, and those of roles other than the
     two speakers: stored text never becomes an instruction. Of a picture or document that was sent,
-    the model is told that it was; it is not sent again. A message that
+    the model is told that it was; it is not sent again. A turn that was cut off is one message,
+    without the bot's words that cut it off. A message that
     would take most of the room, such as an uploaded file with a question in front, is shortened in
     its middle, so that what is around it stays.
 
@@ -53,7 +55,7 @@ def context_messages(
     """
     said = [
         ContextMessage(role=_ROLES[message.role], content=content)
-        for message in messages
+        for message in whole_turns(messages, with_cut_in=False)
         if message.role in _ROLES
         and message.deleted_at is None
         and (content := f"{(message.content or '').strip()}{_sent_with(message)}".strip())

@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     ProposedUserStoppedSpeakingFrame,
     TextFrame,
     TranscriptionFrame,
+    VADUserStartedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -152,6 +153,10 @@ async def test_the_model_is_told_one_turn_where_the_bots_first_words_cut_it_in_t
     async with talking(guesses=guesses) as talk:
         await talk.user(FIRST)
         await talk.bot("Claro, busco", secs=0.8)
+        # The words come after the voice, and where the bot hears itself it speaks on until then.
+        await talk.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        await talk.rig.get(VADUserStartedSpeakingFrame)
+        talk.clock.secs += going_on.HEARD_SECS
         await talk.user(SECOND)
         whole = ("user", f"{FIRST} {SECOND}")
         assert talk.last_request == [whole]

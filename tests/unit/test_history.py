@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.history import LEFT_OUT, context_messages, shortened
 from sonora_app.storage.records import Message
+from sonora_app.storage.whole_turns import parts_of, whole_turns
 
 pytestmark = pytest.mark.unit
 
@@ -49,6 +50,27 @@ def test_rows_that_the_text_chat_api_wrote_are_read() -> None:
         {"role": "user", "content": "[A picture was sent.]"},
         {"role": "user", "content": "mira [2 pictures were sent.] [A document was sent.]"},
     ]
+
+
+def test_a_turn_that_was_cut_off_is_one_and_nothing_of_it_is_lost() -> None:
+    first, cut_in = message("user", "Un vuelo a Madrid."), message("assistant", "Claro, bus")
+    second = message("user", "Y otro a Sevilla.", metadata={"continues": str(first.id)})
+    third = message("user", "Para dos.", metadata={"continues": str(second.id)})
+    rows = [first, cut_in, second, third, message("assistant", "Hay dos.")]
+    whole = "Un vuelo a Madrid. Y otro a Sevilla. Para dos."
+    # The model of a later call is told what the one of this call was.
+    assert context_messages(rows, max_messages=100, max_chars=1000) == [
+        {"role": "user", "content": whole},
+        {"role": "assistant", "content": "Hay dos."},
+    ]
+    # People are shown all that was said.
+    assert [each.content for each in whole_turns(rows)] == [whole, "Claro, bus", "Hay dos."]
+    assert parts_of(whole_turns(rows)[0]) == [str(each.id) for each in (first, second, third)]
+    # Parts whose beginning is gone, and what others wrote there, stay as they are.
+    deleted = first.model_copy(update={"deleted_at": START})
+    odd = message("user", "¿Y?", metadata={"continues": [1], "parts": 5})
+    for left in ([cut_in, second], [deleted, cut_in, second], [odd, cut_in]):
+        assert whole_turns(left) == left
 
 
 def test_the_newest_are_kept_when_not_all_fit() -> None:
