@@ -1,8 +1,8 @@
 """Writes the sound of a call to a file while it is heard: one side left, the other right.
 
 The file is Ogg with Opus. It grows on the disk by a page every half a second, and can be played up
-to the last page, also after `kill -9`. In memory there is about a second of sound. Whoever adds
-a piece only puts it in a queue. A thread takes what is there a few times a second, places it by the
+to the last page, also after `kill -9`. In memory there is a second and a half of sound. Whoever
+adds a piece only puts it in a queue. A thread takes what is there twice a second, places it by the
 time at which it came, and encodes it: to wake for each piece would take more time than to encode.
 """
 
@@ -25,9 +25,9 @@ RATE = 24_000
 _BIT_RATE = 48_000
 """Of both sides together: 22 MB an hour."""
 _EFFORT = "5"
-"""Of 10, which libopus takes by itself: that needs four times the processor time."""
+"""Of 10, which libopus takes by itself, and for which it needs up to four times as long."""
 _FRAME = RATE // 50
-_TAKEN_EACH_SECS = 0.2
+_TAKEN_EACH_SECS = 0.5
 """How often what came is encoded."""
 _BEHIND_SECS = 0.4
 """A side of which nothing came for so long is silent."""
