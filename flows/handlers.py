@@ -147,6 +147,18 @@ async def allow_memory(flow_manager: FlowManager, allowed: bool) -> Result:
     return _call(flow_manager).memory.allow(allowed is True), TRANSITION_IN_YAML
 
 
+async def allow_recording(flow_manager: FlowManager, allowed: bool) -> Result:
+    """Note whether the person agrees that this call is recorded, when they were asked or say so.
+
+    Call it too when they want the recording stopped or taken back, whenever they say it: what was
+    recorded of this call is then erased. Afterwards say in a few words what was done.
+
+    Args:
+        allowed: Whether they agree. Only a clear yes is one.
+    """
+    return await _call(flow_manager).sound.allow(allowed is True), TRANSITION_IN_YAML
+
+
 async def resume_conversation(flow_manager: FlowManager) -> Result:
     """The person wants to go on talking, or brought up anything at all."""
     flow_manager.state[ANSWER_ON_ARRIVAL] = True

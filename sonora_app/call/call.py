@@ -177,8 +177,8 @@ class Call:
         self.opened = self.memory.begin(opened, request, found.known)
         if opened.language != self.lines.language:
             await self.worker.queue_frames(self.services.speak_in(opened.language))
-        memory = self.memory.prompt() if opened.back else ""
-        back = fitting_lines.told_on_return(self.lines, self.opened, memory=memory)
+        known = (self.memory.prompt(), self.sound.prompt()) if opened.back else ()
+        back = fitting_lines.told_on_return(self.lines, self.opened, known=known)
         if told := [*opened.history, *back]:
             await self.worker.queue_frame(
                 LLMMessagesAppendFrame(messages=list[Any](told), run_llm=False)
@@ -194,7 +194,7 @@ class Call:
         knows, acts, sees = self.grounding is not None, self.tools.any, self.showing.sees
         facts = fitting_lines.prompt_facts
         known = facts(self.lines, self.opened, knows=knows, acts=acts, sees=sees)
-        return {**known, "memory": self.memory.prompt()}
+        return {**known, "memory": self.memory.prompt(), "recording": self.sound.prompt()}
 
     async def speak(self, line: str) -> None:
         """Say a fixed line of the flow: `greeting` or `farewell`, as fits this call."""

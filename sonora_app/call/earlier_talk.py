@@ -152,6 +152,9 @@ class EarlierTalk:
             still_told = [each for each in span if any(each is one for one in instructions)]
             if self._tells_facts(span) and not self._tells_facts(still_told):
                 still_told.insert(0, {"role": "developer", "content": self._call.memory.told_now})
+            recording = self._call.sound.told_now
+            if recording and _tells(span, recording) and not _tells(still_told, recording):
+                still_told.insert(0, {"role": "developer", "content": recording})
             return [*messages[:start], summary, *still_told, *messages[end:]]
 
         return transform
@@ -161,6 +164,11 @@ class EarlierTalk:
         texts = [each.get("content") for each in messages if isinstance(each, dict)]
         told = self._call.memory.is_told_in
         return any(isinstance(text, str) and told(text) for text in texts)
+
+
+def _tells(messages: Sequence[LLMContextMessage], told: str) -> bool:
+    texts = [each.get("content") for each in messages if isinstance(each, dict)]
+    return any(isinstance(text, str) and told in text for text in texts)
 
 
 def size_of(messages: Sequence[LLMContextMessage]) -> int:

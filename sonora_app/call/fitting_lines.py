@@ -1,5 +1,6 @@
 """The fixed lines that fit a call: what it says and what its prompts say, by what is known."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sonora_app.call.opening import OpenedConversation
@@ -37,22 +38,22 @@ def user(lines: Lines, opened: OpenedConversation | None) -> str:
 
 
 def told_on_return(
-    lines: Lines, opened: OpenedConversation, *, memory: str
+    lines: Lines, opened: OpenedConversation, *, known: Sequence[str]
 ) -> list[dict[str, str]]:
     """What the model is told where the talk goes on from where it broke off.
 
     Args:
         lines: The fixed lines, in the call's language.
         opened: The call's conversation.
-        memory: What the model is told of what is remembered: the greeting, which has it, is not
-            entered.
+        known: What the model is told of what is remembered, and of recording: the greeting,
+            which has both, is not entered.
     """
     if opened.back is None:
         return []
     facts = {"summary": quoted(opened.summary), "saying": quoted(opened.back.unheard)}
     parts = [_text_if_known(lines, f"prompt.{key}", facts) for key in ("history", "saying")]
     told = " ".join(filter(None, [user(lines, opened), *parts, lines.text("prompt.back")]))
-    return [{"role": "developer", "content": f"{told}\n{memory}"}]
+    return [{"role": "developer", "content": "\n".join(filter(None, [told, *known]))}]
 
 
 def farewell(lines: Lines, reason: EndReason | None) -> str:

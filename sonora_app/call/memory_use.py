@@ -27,7 +27,9 @@ def withheld_functions(settings: Settings, *, knows: bool) -> frozenset[str]:
     """The functions of the flow that the model is not offered; `knows`: there are documents."""
     memory = MEMORY_FUNCTIONS if settings.memory is MemoryMode.OFF else frozenset[str]()
     unseen = frozenset[str]() if settings.sees_pictures else {"look"}
-    return memory | unseen if knows else memory | unseen | {"look_up"}
+    unrecorded = frozenset[str]() if settings.recording else {"allow_recording"}
+    without = memory | unseen | unrecorded
+    return without if knows else without | {"look_up"}
 
 
 def known_to(request: OpeningRequest, found: Found) -> Found:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
+from sonora_app.call.consent import Consent, consent_of, kept_consent, sound_of
 from sonora_app.call.returning import Return, place_of_return
 from sonora_app.errors import NotFoundError
 from sonora_app.flow.quoted import spoken_name, spoken_topic
 from sonora_app.identity.callers import check_may_open
 from sonora_app.settings import Language, Settings
-from sonora_app.storage.files.kept_file import SOUND, KeptFile
 from sonora_app.storage.history import ContextMessage, context_messages
 from sonora_app.storage.positions import Position, Standing
 from sonora_app.storage.records import (
@@ -87,7 +87,7 @@ class OpenedConversation(RecordedCall):
         facts: What the greeting can draw on.
         standing: Which call held it last, and where the talk was; None where that is not known.
         back: Where the talk broke off, if it goes on from there; None has the user greeted.
-        sound: The file that the call's sound is kept in; None where it is not kept.
+        consent: What the person has said of having the call's sound kept.
         stood: What it was left as before; None where that is not known, or it is new.
     """
 
@@ -102,8 +102,8 @@ class OpenedConversation(RecordedCall):
     facts: GreetingFacts
     standing: Standing | None
     back: Return | None
+    consent: Consent
     stood: ConversationStatus | None = None
-    sound: KeptFile | None = None
 
     def unchanged_by(self, reason: EndReason) -> ConversationStatus:
         """What a call leaves it as in which the user said nothing: as it stood, if it had ended."""
@@ -148,9 +148,9 @@ def open_conversation(
     session_id = uuid7(after=standing.position.session_id if standing else None)
     back = place_of_return(opening, returnable, settings.return_secs, made_way=made_way)
     unsettled = opening.incomplete or (standing is not None and standing.ended_at is None)
-    room = _ROOM if unsettled else 0
-    sound = _sound(request, found, settings, opening.conversation, session_id)
-    call = _call_records(conversation_id, session_id, back, transport, app_version, sound)
+    consent = consent_of(request.recording, back.state if back else {})
+    metrics = _consent_kept(consent, found, settings, opening.conversation, session_id)
+    call = _call_records(conversation_id, session_id, back, transport, app_version, metrics)
     return OpenedConversation(
         conversation_id=conversation_id,
         asked_for=request.conversation_id if request.conversation_id != conversation_id else None,
@@ -165,10 +165,10 @@ def open_conversation(
         facts=_facts(previous),
         standing=standing,
         back=back,
-        sound=sound,
+        consent=consent,
         stood=found.opening.conversation.status if found.opening else None,
-        last_message_seq=opening.last_message_seq + room,
-        last_transition_seq=opening.last_transition_seq + room,
+        last_message_seq=opening.last_message_seq + _ROOM * unsettled,
+        last_transition_seq=opening.last_transition_seq + _ROOM * unsettled,
         last_at=_last_at(opening, unsettled),
         records=(*begun.records, *call),
     )
@@ -190,7 +190,7 @@ def _call_records(
     back: Return | None,
     transport: str,
     app_version: str,
-    sound: KeptFile | None,
+    metrics: JsonObject,
 ) -> tuple[Record, ...]:
     """That a call begins, and that it holds the conversation from here on."""
     now = utc_now()
@@ -199,7 +199,7 @@ def _call_records(
         conversation_id=conversation_id,
         transport=transport,
         started_at=now,
-        metrics={"recording": _agreed(sound, now)} if sound else {},
+        metrics=metrics,
         app_version=app_version,
     )
     position = Position(
@@ -213,25 +213,17 @@ def _call_records(
     return session, position
 
 
-def _sound(
-    request: OpeningRequest,
+def _consent_kept(
+    consent: Consent,
     found: Found,
     settings: Settings,
     conversation: Conversation,
     session_id: UUID,
-) -> KeptFile | None:
-    """The file of a call's sound; None where it is not to be kept.
-
-    None is while it is open whose conversation it is.
-    """
-    if not (request.recording and settings.recording and found.complete):
-        return None
-    return KeptFile.of(conversation.user_id, conversation.id, session_id, SOUND)
-
-
-def _agreed(sound: KeptFile, now: datetime) -> JsonObject:
-    """What is kept with a call of its sound: who said that the person agrees, when, the file."""
-    return {"consent": "page", "agreed_at": now.isoformat(), "file": sound.reference("call.ogg")}
+) -> JsonObject:
+    if not (consent.agreed and settings.recording and found.complete):
+        return {}
+    sound = sound_of(conversation.user_id, conversation.id, session_id)
+    return kept_consent(consent.by, utc_now(), sound)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def _first_request(
 ) -> tuple[str | None, list[Any]]:
     """At which node the model is asked first, and with what."""
     state = call.driver.state
-    back = fitting_lines.told_on_return(call.lines, opened, memory=call.memory.told_now)
+    known = (call.memory.told_now, call.sound.told_now)
+    back = fitting_lines.told_on_return(call.lines, opened, known=known)
     told = [*opened.history, *back]
     messages: list[Any] = [*told, *tasks_of(call.driver, entered, state)]
     if entered != _GREETS:

@@ -25,7 +25,9 @@ _BROKEN_OFF = frozenset(
 )
 """The ends of a call that are no end of the talk."""
 
-_KNOWN_ANYWAY = frozenset({"language", "user", "history", "knowledge", "acting", "memory", "sight"})
+_KNOWN_ANYWAY = frozenset(
+    {"language", "user", "history", "knowledge", "acting", "memory", "sight", "recording"}
+)
 """The placeholders of the prompts that are filled in anew in each call."""
 
 

@@ -88,7 +88,7 @@ def without_numbers(turns: Sequence[Turn]) -> list[Turn]:
 def _after_result(since: Sequence[Turn], text: str, lines: Lines) -> Say | None:
     """What to say once a tool that remembers or forgets has answered."""
     tool = next((t.text for t in reversed(since) if t.kind is Kind.TOOL_CALL), "")
-    result = _object(next((t.text for t in reversed(since) if t.kind is Kind.RESULT), ""))
+    result = read_object(next((t.text for t in reversed(since) if t.kind is Kind.RESULT), ""))
     status = result.get("status")
     facts = ""
     if tool == "remember":
@@ -134,7 +134,8 @@ def _is_which(said: str, lines: Lines) -> bool:
     return said.startswith(before) and said.endswith(after)
 
 
-def _object(text: str) -> dict[str, Any]:
+def read_object(text: str) -> dict[str, Any]:
+    """The JSON object in a text; empty where there is none."""
     try:
         found = json.loads(text)
     except ValueError:

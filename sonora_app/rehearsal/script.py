@@ -11,6 +11,12 @@ from typing import Any
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.heard import read_heard, write_secs
 from sonora_app.rehearsal.recall import MEMORY_TOOLS, is_about_memory, memory_move
+from sonora_app.rehearsal.recording import (
+    ALLOW,
+    is_about_recording,
+    recording_move,
+    with_question,
+)
 from sonora_app.rehearsal.shown import shown_in, spoken_of
 from sonora_app.rehearsal.tools import OfferedTool, results_told, tool_move
 from sonora_app.rehearsal.turns import PASSAGE, CallTool, Kind, Say, Turn
@@ -52,13 +58,15 @@ def next_move(
         and not _called_since(turns, message, {"wrap_up"})
     ):
         return CallTool("wrap_up", describe(turns, lines, outcome="informational"))
+    if ALLOW in tools and (recording := recording_move(turns, message, text, lines)):
+        return recording
     if "remember" in tools and (remembering := memory_move(turns, message, text, lines)):
         return remembering
     if done := tool_move(
         turns, message, text, declared, lines, lambda: _reply(turns, message, lines)
     ):
         return done
-    return Say(_reply(turns, message, lines))
+    return Say(with_question(turns, _reply(turns, message, lines), lines))
 
 
 def describe(turns: Iterable[Turn], lines: Lines, *, outcome: str) -> dict[str, Any]:
@@ -142,7 +150,11 @@ def _replies_given(turns: Sequence[Turn]) -> int:
 def _said(turns: Iterable[Turn], lines: Lines) -> tuple[list[str], float]:
     """What the person talked about, the first said first, and the untranscribed seconds."""
     heard = [read_heard(spoken_of(turn.text)) for turn in turns if turn.kind is Kind.USER]
-    texts = (part.text for part in heard if not is_about_memory(part.text, lines))
+    texts = (
+        part.text
+        for part in heard
+        if not is_about_memory(part.text, lines) and not is_about_recording(part.text, lines)
+    )
     return topics_of(texts, lines), sum(part.secs for part in heard)
 
 

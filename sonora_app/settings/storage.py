@@ -65,8 +65,8 @@ class StorageSettings(EnvironmentSettings):
     recording: bool = Field(
         False,
         validation_alias="SONORA_RECORDING",
-        description="`True` keeps the sound of calls whose page says that the person agrees "
-        "(`recording` of `set_conversation_id`). See [privacy.md](privacy.md).",
+        description="`True` keeps the sound of calls whose person agrees: in the page (`recording` "
+        "of `set_conversation_id`), or when the bot asks. See [privacy.md](privacy.md).",
     )
     prompts_kept: int = Field(
         100,

@@ -145,7 +145,7 @@ class Recorder:
             state: What the prompts of the flow need to go on from there.
             saying: The fixed line that is about to be spoken there.
         """
-        now = utc_now()
+        now, position = utc_now(), {"node": to_node, "state": dict(state or {})}
         self._note(
             partial(
                 self._maker.transition,
@@ -155,14 +155,12 @@ class Recorder:
                 trigger=trigger,
                 arguments=arguments,
             ),
-            partial(
-                self._maker.position,
-                now,
-                node=to_node,
-                state=dict(state or {}),
-                saying=saying or None,
-            ),
+            partial(self._maker.position, now, **position, saying=saying or None),
         )
+
+    def stands(self, node: str, *, state: Mapping[str, str]) -> None:
+        """Record what the flow's prompts need to go on from `node`, where the talk stays."""
+        self._note(partial(self._maker.position, utc_now(), node=node, state=dict(state)))
 
     def tool_started(
         self,

@@ -147,13 +147,13 @@ class Session(Record):
 
 
 class SessionUpdate(Record):
-    """The end of a call."""
+    """The end of a call, or what is known of it before that: then it has no end."""
 
     table: ClassVar[str] = "sessions"
 
     id: UUID
-    ended_at: AwareDatetime
-    end_reason: EndReason
+    ended_at: AwareDatetime | None = None
+    end_reason: EndReason | None = None
     metrics: JsonObject = Field(default_factory=dict)
 
 

@@ -131,7 +131,7 @@ def test_the_model_is_not_offered_what_only_events_take() -> None:
             if function.transition_only:
                 event_only = (function.description or "").rstrip().endswith(EVENT_ONLY)
                 assert (function.name in offered) is not event_only
-    memory = {"remember", "forget", "allow_memory"}
+    memory = {"remember", "forget", "allow_memory", "allow_recording"}
     offered = {schema.name for schema in driver.offered_to_model("conversation")}
     assert offered == {"look_up", "look", "wrap_up", *memory}
     without = FlowDriver(unused, handlers, without=memory)

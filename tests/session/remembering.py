@@ -139,7 +139,7 @@ class World:
         await self.closed(call)
 
     @asynccontextmanager
-    async def talking(self, user: str, **arguments: str) -> AsyncGenerator["Call"]:
+    async def talking(self, user: str, **arguments: Any) -> AsyncGenerator["Call"]:
         """A call whose conversation is open."""
         async with typing_page(self.bot.url) as page:
             await page.ready()

@@ -29,7 +29,13 @@ class Strict(BaseModel):
 
 class Call(Strict):
     name: Literal[
-        "wrap_up", "resume_conversation", "say_goodbye", "remember", "forget", "allow_memory"
+        "wrap_up",
+        "resume_conversation",
+        "say_goodbye",
+        "remember",
+        "forget",
+        "allow_memory",
+        "allow_recording",
     ]
     args: dict[str, Any] = {}
 

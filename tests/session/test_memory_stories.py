@@ -96,7 +96,8 @@ def world(running: Any, vendor: OpenAIVendor) -> World:
 
 @pytest.fixture(scope="module")
 def asking(vendor: OpenAIVendor, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
-    with bot_with_model(tmp_path_factory.mktemp("ask"), vendor, SONORA_MEMORY="ask") as bot:
+    folder = tmp_path_factory.mktemp("ask")
+    with bot_with_model(folder, vendor, SONORA_MEMORY="ask", SONORA_RECORDING="True") as bot:
         yield bot
 
 
@@ -589,6 +590,47 @@ async def test_with_ask_nothing_is_kept_until_the_person_says_yes(
         await call.says(ASK[language])
         assert "allow_memory" not in call.prompt
         assert call.told == [fact]
+
+
+async def test_it_is_recorded_from_a_yes_on_and_erased_with_a_no(asking: Any, vendor: OpenAIVendor):
+    world, user = world_of(asking, vendor), somebody()
+    yes, no = (ToolCall("allow_recording", {"allowed": allowed}) for allowed in (True, False))
+    world.script = {"Sí.": yes, "Deja de grabar.": no}
+
+    def sounds() -> list[Path]:
+        return [*world.bot.log.parent.glob(f"files/{user}/*/*.ogg")]
+
+    async def consent() -> Any:
+        sessions = (await world.transcript(call.id)).sessions
+        return [session.metrics.get("recording", {}).get("consent") for session in sessions]
+
+    async with world.talking(user) as call:
+        await call.says("Hola.")
+        assert "allow_recording with what they say" in call.prompt
+        assert sounds() == []
+        await call.says("Sí.")
+        assert await call.result() == {"status": "recording"}
+        await call.page.event("recording", on=True)
+        assert len(sounds()) == 1
+    await world.closed(call)
+    assert await consent() == ["voice"], "kept with the call, and not lost at its end"
+    # The page asks nobody, as before; what was said to the bot holds where the talk goes on.
+    async with world.talking(user, conversation_id=call.id) as back:
+        assert (await back.action("set_conversation_id"))["data"]["d"]["recording"] is True
+        await back.says("¿Qué tal?")
+        assert "This call is being recorded" in back.prompt
+        assert len(sounds()) == 2
+        await back.says("Deja de grabar.")
+        assert (await back.result())["status"] == "erased"
+        await back.page.event("recording", on=False)
+        assert sounds() == []
+    # Nor does a page that still says yes after that.
+    async with world.talking(user, conversation_id=call.id, recording=True) as again:
+        assert (await again.action("set_conversation_id"))["data"]["d"]["recording"] is False
+        await again.says("¿Y ahora?")
+        assert "This call is not being recorded" in again.prompt
+        assert sounds() == []
+        assert await consent() == ["voice", "refused", None]
 
 
 async def test_off_offers_keeps_and_tells_nothing(vendor: OpenAIVendor, tmp_path: Path):

@@ -70,6 +70,7 @@ class StubCall:
         self.driver = StubDriver()
         self.only_takes_over = False
         self.page = SimpleNamespace(language="es")
+        self.sound = SimpleNamespace(on=False)
         self.requests: list[OpeningRequest] = []
         self.failing = False
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sonora_app.call.consent import consent_of, sound_of, state_of
 from sonora_app.call.opening import OpeningRequest, open_conversation
 from sonora_app.runtime.two_tracks import RATE, TwoTracks
 from sonora_app.settings import Settings
@@ -20,6 +21,7 @@ from sonora_app.storage.files.folder import GROWING_SECS
 from sonora_app.storage.files.kept_file import SOUND, KeptFile
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.orphaned_files import remove_orphans
+from sonora_app.storage.positions import STATE_CHARS
 from sonora_app.storage.records import Conversation, Session, utc_now, uuid7
 from sonora_app.storage.store import Found
 
@@ -87,26 +89,50 @@ async def journal(tmp_path: Path) -> AsyncGenerator[Journal]:
     await journal.aclose()
 
 
-def asked(**fields: Any) -> tuple[Session, KeptFile | None]:
-    """What opening a conversation says of its sound."""
+def asked(**fields: Any) -> tuple[Session, bool | None]:
+    """What opening a conversation keeps of its sound, and whether the person agrees."""
     settings = Settings.model_construct(recording=fields.pop("kept", True), return_secs=0.0)
     request = OpeningRequest(None, "ana", recording=fields.pop("recording", True))
     opened = open_conversation(
         request, Found(**fields), settings=settings, transport="test", app_version="0"
     )
     (session,) = [each for each in opened.records if isinstance(each, Session)]
-    return session, opened.sound
+    return session, opened.consent.agreed
 
 
 def test_only_with_the_setting_and_the_persons_word_is_it_kept() -> None:
-    session, sound = asked()
-    assert sound is not None
+    session, _ = asked()
+    sound = KeptFile.referred_to(session.metrics["recording"]["file"])
     assert session.metrics["recording"]["consent"] == "page"
-    assert KeptFile.referred_to(session.metrics["recording"]["file"]) == sound
+    assert sound is not None
+    assert sound == sound_of("ana", session.conversation_id, session.id)
     assert (sound.id, sound.is_sound) == (session.id, True)
-    for fields in ({"kept": False}, {"recording": False}):
-        session, sound = asked(**fields)
-        assert (session.metrics, sound) == ({}, None)
+    for fields, agreed in (({"kept": False}, True), ({"recording": False}, False)):
+        assert (asked(**fields)[0].metrics, asked(**fields)[1]) == ({}, agreed)
+    session, agreed = asked(recording=None)
+    assert (session.metrics, agreed) == ({}, None), "then the bot asks"
+
+
+@pytest.mark.parametrize(
+    ("page", "said", "agreed"),
+    [
+        (True, False, False),  # Said to the bot after it: the page still sends its yes.
+        (None, True, True),
+        (None, False, False),
+        (False, True, False),
+        (True, None, True),
+        (None, None, None),
+    ],
+)
+def test_what_was_said_holds_where_a_lost_call_goes_on(
+    page: bool | None, said: bool | None, agreed: bool | None
+) -> None:
+    parts = tuple(uuid7() for _ in range(60))
+    state = {} if said is None else state_of(said, parts)
+    assert all(len(text) <= STATE_CHARS for text in state.values())
+    consent = consent_of(page, state)
+    assert consent.agreed is agreed
+    assert consent.parts == (parts[-50:] if state else ()), "the newest can all be erased"
 
 
 async def test_one_that_grows_is_left_alone_and_all_go_with_their_conversation(

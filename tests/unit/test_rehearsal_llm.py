@@ -158,6 +158,7 @@ class StubCall:
             "acting": "",
             "sight": "",
             "memory": "",
+            "recording": "",
             "wrap_up_reason": "",
         }
 

@@ -307,6 +307,32 @@ def test_what_is_said_of_remembering_is_done(
     assert (what.name, {**what.arguments, **arguments}) == (tool, what.arguments)
 
 
+ASKED = task(ES.text("prompt.recording.ask"))
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "allowed"),
+    [
+        (True, "Sí, claro.", True),
+        (True, "No, mejor no.", False),
+        (False, "Deja de grabar, por favor.", False),
+        (False, "Puedes grabar la llamada.", True),
+    ],
+)
+def test_what_is_said_of_recording_is_done(question: bool, text: str, allowed: bool) -> None:
+    ask = ES.text("rehearsal.recording.ask")
+    first = move([ASKED, user("Quiero ir a Oaxaca.")], CONVERSATION | {"allow_recording"}, ES)
+    assert isinstance(first, Say)
+    assert first.text.endswith(ask), "it is asked with the first answer"
+    said = bot(first.text if question else "¿Y qué más?")
+    talk = [ASKED, user("Quiero ir a Oaxaca."), bot(ask), user("Ya."), said]
+    what = move([*talk, user(text)], CONVERSATION | {"allow_recording"}, ES)
+    assert what == CallTool("allow_recording", {"allowed": allowed})
+    again = move([*talk, user("Me gusta el mar.")], CONVERSATION | {"allow_recording"}, ES)
+    assert isinstance(again, Say)
+    assert ask not in again.text, "and once only"
+
+
 def test_what_is_remembered_and_forgotten_is_no_topic() -> None:
     said_of_memory = ["Me llamo Ana.", "Olvida lo de las nueces.", "¿Qué sabes de mí?"]
     talk = [each for text in said_of_memory for each in (user(text), *called("remember"))]

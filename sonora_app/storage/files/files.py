@@ -39,6 +39,10 @@ class Files(Protocol):
         """A file that grew is whole: it may go where the others go."""
         ...
 
+    async def remove(self, file: KeptFile) -> None:
+        """Remove a file, wherever it is. One that is not kept any more stays so."""
+        ...
+
     async def find(self, file: KeptFile) -> Found | None:
         """A file, or a link to it; None where it is not kept any more."""
         ...
@@ -66,6 +70,10 @@ class LocalFiles:
     async def finish(self, file: KeptFile) -> None:
         """See `Files.finish`."""
         await self.folder.finish(file)
+
+    async def remove(self, file: KeptFile) -> None:
+        """See `Files.remove`."""
+        await self.folder.remove([file])
 
     async def find(self, file: KeptFile) -> Found | None:
         """See `Files.find`."""

@@ -94,7 +94,10 @@ _UPDATE_CONVERSATION = """
 """
 
 _UPDATE_SESSION = """
-    UPDATE sessions SET ended_at = :ended_at, end_reason = :end_reason, metrics = :metrics
+    UPDATE sessions SET
+        ended_at = coalesce(:ended_at, ended_at),
+        end_reason = coalesce(:end_reason, end_reason),
+        metrics = :metrics
     WHERE id = :id
 """
 

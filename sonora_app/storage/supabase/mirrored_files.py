@@ -38,6 +38,13 @@ class MirroredFiles:
         """See `Files.finish`. It is shipped then; one whose call died, a moment later."""
         await self._local.finish(file)
 
+    async def remove(self, file: KeptFile) -> None:
+        """See `Files.remove`."""
+        await self._local.remove(file)
+        # Whoever was just uploading it has put it there before this.
+        async with self._local.folder.in_turn():
+            await self._aside.run(self._bucket.remove([file.path]))
+
     async def find(self, file: KeptFile) -> Found | None:
         """See `Files.find`."""
         here = await self._local.find(file)
