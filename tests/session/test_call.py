@@ -111,9 +111,20 @@ async def test_speech_is_answered_and_cuts_the_bot_off(bot: BotProcess) -> None:
         await client.microphone.said()
         assert client.sounds[-1] - cut_in_at < 2.5
         await recorded(client, 5)
-        await client.silence(0.6)
+
+        # Somebody who was cut off goes on over the bot's first words.
+        seen = len(client.messages)
+        client.microphone.say(await speech("Perdón, en mayo."))
+        await client.microphone.said()
+        await client.sound(since=time.monotonic())
+        first = await client.event("message-recorded", after=seen, role="user")
+        seen = len(client.messages)
+        client.microphone.say(await speech("Y con mi hermana."))
+        second = await client.event("message-recorded", after=seen, role="user")
 
     transcript = await transcript_of(bot, conversation_id)
+    by_id = {str(message.id): message for message in transcript.messages}
+    assert by_id[second["id"]].metadata["continues"] == first["id"]
     roles = [(m.role, m.interrupted) for m in transcript.messages]
     assert roles[:5] == [
         ("assistant", False),
