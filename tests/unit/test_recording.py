@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -80,6 +81,44 @@ def test_what_was_heard_up_to_a_kill_can_be_played(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert played(path).shape[1] > 48_000 / 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is always full here")
+def test_a_full_disk_is_told_and_holds_up_nobody() -> None:
+    told = threading.Event()
+    tracks = TwoTracks(Path("/dev/full"), lambda _: told.set())
+    deadline = time.monotonic() + 30
+    while not told.wait(0.01) and time.monotonic() < deadline:
+        tracks.add(TwoTracks.LEFT, tone(16_000, 0.02), 16_000)
+    assert told.is_set()
+    began = time.monotonic()
+    for _ in range(2_000):
+        tracks.add(TwoTracks.RIGHT, bytes(960), RATE)
+    tracks.close()
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../{0}/{1}.ogg",
+        "ana/../{0}/{1}.ogg",
+        "%2e%2e/{0}/{1}.ogg",
+        "ana/{0}/{1}.ogg/",
+        "ana/{0}/{1}.ogg.exe",
+        "ana/{0}/{1}.OGG",
+        "ana/{0}/urn:uuid:{1}.ogg",
+        "ana/{0}/{{{1}}}.ogg",
+        "/{0}/{1}.ogg",
+        "ana\\{0}\\{1}.ogg",
+    ],
+)
+def test_no_odd_address_leads_to_a_recording(path: str) -> None:
+    ids = (uuid7(), uuid7())
+    plain = KeptFile.at("ana/{}/{}.ogg".format(*ids))
+    assert plain is not None
+    assert plain.is_sound
+    assert KeptFile.referred_to(f"sonora-files/{path.format(*ids)}#call.ogg") is None
 
 
 @pytest.fixture

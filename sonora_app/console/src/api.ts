@@ -115,7 +115,7 @@ export interface StoredSession {
     turns_answered?: number;
     latency_ms?: { median: number; worst: number };
     /** Its sound: who said that the person agrees, when, and the file. */
-    recording?: { consent: string; agreed_at: string; file: string };
+    recording?: { consent: string; agreed_at?: string; file?: string };
     cost?: KeptCost;
   };
   app_version: string;

@@ -55,9 +55,10 @@ export function TurnSound({ transcript, message, number }: TurnProps) {
   const words = useWords();
   const session = transcript.sessions.find(({ id }) => id === message.session_id);
   const recording = session?.metrics.recording;
-  if (!recording || message.modality === "text") return null;
+  // What somebody took back has neither a file nor a beginning.
+  if (!recording?.file || message.modality === "text") return null;
   const secsOf = (iso: string): number =>
-    (Date.parse(iso) - Date.parse(recording.agreed_at)) / 1000;
+    (Date.parse(iso) - Date.parse(recording.agreed_at ?? "")) / 1000;
   const next = turnsOf(transcript).find(
     (each) => each.session_id === session?.id && each.created_at > message.created_at,
   );
