@@ -94,8 +94,6 @@ class TwoTracks:
                 "SONORA_DATA_DIR, or set it to a folder that it may use."
             )
             self._failed(self)
-            while not self._closing.wait(_TAKEN_EACH_SECS):
-                self._came.clear()
 
     def _write(self) -> None:
         # Here: a call without a recording does not need it.
