@@ -54,13 +54,24 @@ export function userSaid(state: CallState, text: string, final: boolean): CallSt
   return replace(next, { ...entry, segments: [...finals, segment] });
 }
 
-/** All that the user said in a turn, as the model gets it. */
+/**
+ * All that the user said in a turn, as the model gets it. Of a turn that an answer had cut in two,
+ * the model gets the whole, whose beginning is shown already.
+ */
 export function userTurn(state: CallState, text: string): CallState {
-  const entry = state.entries.findLast(
-    (each) => each.role === "user" && each.modality === "voice" && !each.closed,
+  const spoken = state.entries.filter(
+    (each) => each.role === "user" && each.modality === "voice" && !each.acknowledges,
   );
+  const entry = spoken.findLast((each) => !each.closed);
   if (!entry) return state;
-  return replace(state, { ...entry, segments: [{ id: 0, said: text, coming: "" }], closed: true });
+  const before = spoken.slice(0, spoken.indexOf(entry)).map(saidIn);
+  const begun = before.findIndex((_, at) => text.startsWith(`${before.slice(at).join(" ")} `));
+  const said = begun < 0 ? text : text.slice(before.slice(begun).join(" ").length + 1);
+  return replace(state, { ...entry, segments: [{ id: 0, said, coming: "" }], closed: true });
+}
+
+function saidIn({ segments }: Entry): string {
+  return segments.map(({ said }) => said).join(" ");
 }
 
 /** What the user said over the bot was no turn. It is kept with what the bot was saying. */
