@@ -160,10 +160,13 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """Hold the bot's speech back, until it is known what the sound is."""
         if not self._listening:
             self._leave()
-            self._listening = True
-            self._held_until = time.monotonic() + _HELD_SECS
-            if not self._hears_itself:
-                self._speech.hold()
+            self._hold()
+
+    def _hold(self) -> None:
+        self._listening = True
+        self._held_until = time.monotonic() + _HELD_SECS
+        if not self._hears_itself:
+            self._speech.hold()
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         if self._in_turn or not self._bot_speaks:
@@ -176,6 +179,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._all_transcribed = self._all_transcribed or frame.finalized
         else:
             self._interim = frame.text.strip()
+            self._all_transcribed = False
         if not self._interim and self._echoes():
             self._hears_itself = True
             self._said.clear()
@@ -183,6 +187,10 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         elif not self._takes_no_turn():
             await self._take_turn()
             return
+        elif not (self._listening or self.replies.only_acknowledges(self._words)):
+            # Words may come before a voice is noticed. These are the bot's own, or begin like them.
+            self._hold()
+            await self._wait_for_words()
         if self._all_transcribed and not self._voice:
             await self._decide()
 
@@ -228,6 +236,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             return
         if words:
             await self.trigger_reset_aggregation()
+        if self.replies.only_acknowledges(words):
             await self.push_frame(
                 UserBackchannelFrame(text=words, user_id="", timestamp=self._spoken_at)
             )

@@ -227,6 +227,21 @@ async def test_what_is_typed_drops_what_is_held_back() -> None:
         await call.comes_to(held=False)
 
 
+async def test_words_like_the_bots_hold_it_back_before_a_voice_is_noticed() -> None:
+    async with speaking() as call:
+        # What was said before was transcribed to its end.
+        await call.rig.send(AllTranscribedFrame())
+        await call.interim("Una")
+        await call.comes_to(held=True)
+        await call.voice()
+        await call.interim("Una cocina")
+        await asyncio.sleep(0.05)
+        assert call.speech.held
+        assert not call.rig.all(UserBackchannelFrame)
+        await call.interim("Una cocina no")
+        await call.rig.get(InterruptionFrame)
+
+
 async def test_the_bots_own_voice_is_not_taken_for_the_users() -> None:
     async with speaking() as call:
         await call.voice()
