@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from simulators.clients.webrtc import FRAME_SECS, Page
+from sonora_app.call.going_on import HEARD_SECS
 from sonora_app.storage.records import EndReason
 from sonora_app.storage.store import Transcript
 from tests.session.talking import (
@@ -41,8 +42,8 @@ from tests.supabase.stored import stored
 
 pytestmark = [pytest.mark.supabase, pytest.mark.slow]
 
-CUT_AFTER_SECS = 1.0
-"""How much of an answer is heard before it is cut off."""
+CUT_AFTER_SECS = HEARD_SECS + 0.4
+"""How much of an answer is heard before it is cut off: more than where one goes on with a turn."""
 IN_THE_AIR_SECS = 0.8
 """How much sound there may be between what is kept as heard and what was heard."""
 
