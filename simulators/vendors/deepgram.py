@@ -506,6 +506,11 @@ class _Flux(_Listener):
         if self.coming():
             self._turn("StartOfTurn", self.so_far())
 
+    def so_far(self) -> str:
+        """As of any recogniser, but a turn begins with a word."""
+        shown = self.quirk is not Quirk.UNSHOWN
+        return super().so_far() or (self.coming().partition(" ")[0] if shown else "")
+
     def error(self) -> ListenV2FatalError:
         return ListenV2FatalError(
             sequence_id=self._next_number(),

@@ -14,12 +14,12 @@ from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
-from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
-from pipecat.turns.user_turn_strategies import (
-    EagerUserTurnStrategies,
-    ExternalUserTurnStrategies,
-    UserTurnStrategies,
+from pipecat.turns.user_stop import (
+    EagerUserTurnStopStrategy,
+    ExternalUserTurnStopStrategy,
+    TurnAnalyzerUserTurnStopStrategy,
 )
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language, Settings, Vendor
@@ -28,6 +28,7 @@ from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.language_listener import LanguageListener
+from sonora_app.turns.proposed_start import ProposedTurnStart
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
 from sonora_app.turns.stop import ForeseeingTurnStop
@@ -162,9 +163,9 @@ def _turn_detection(
     silero = build_silero()
     by_deepgram = Vendor.STT not in stand_ins and not settings.hears_locally
     if settings.uses_flux and by_deepgram:
-        return silero, (
-            EagerUserTurnStrategies() if settings.answer_early else ExternalUserTurnStrategies()
-        )
+        proposed = ProposedTurnStart(speech, Replies(language))
+        over = EagerUserTurnStopStrategy if settings.answer_early else ExternalUserTurnStopStrategy
+        return silero, UserTurnStrategies(start=[proposed], stop=[over()])
     smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
     if settings.answer_early:
         expectations = Expectations(language, speech.asked)

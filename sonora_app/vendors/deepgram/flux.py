@@ -92,5 +92,8 @@ class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
             self._last_turn = -1
         self.answered()
         await super()._handle_message(data)
-        if kind == "Connected":
+        if event == "StartOfTurn":
+            # Pipecat tells of the turn, and not of the words that begin it.
+            await self._handle_update(data.get("transcript", ""), data)
+        elif kind == "Connected":
             await self.set_usable(True)

@@ -1,0 +1,62 @@
+"""Begins the user's turn where the recogniser finds the turns by itself, as Deepgram's Flux does.
+
+Flux proposes a turn with its first word. While the bot is silent, that begins the turn. While the
+bot speaks, the words decide, as in `start.py`. A voice alone does nothing: Flux would never tell
+that it had no words.
+"""
+
+from pipecat.frames.frames import (
+    EagerTranscriptionFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    ProposedUserStartedSpeakingFrame,
+    TranscriptionFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.turns.types import ProcessFrameResult
+
+from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.replies.grammar import Replies
+from sonora_app.turns.start import OverBotTurnStart
+from sonora_app.vendors.frames import UserSpokeBrieflyFrame
+
+
+class ProposedTurnStart(OverBotTurnStart):
+    """Begins the turns that a recogniser proposes, unless their words take no turn.
+
+    Args:
+        speech: The bot's speech.
+        replies: Tells by the words what takes no turn.
+    """
+
+    def __init__(self, speech: BotSpeech, replies: Replies) -> None:
+        """Create a strategy for one call."""
+        super().__init__(speech, replies, tells_interims=True)
+
+    @property
+    def resolves_proposed_turn_start_frames(self) -> bool:
+        """Whether it decides on proposals: it does."""
+        return True
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Follow who speaks, and what."""
+        match frame:
+            case ProposedUserStartedSpeakingFrame():
+                if not self._bot_speaks:
+                    await self.trigger_user_turn_started()
+            case VADUserStartedSpeakingFrame() | VADUserStoppedSpeakingFrame():
+                pass
+            case UserSpokeBrieflyFrame():
+                pass
+            case EagerTranscriptionFrame():
+                # Words that no interim transcript told may be in it.
+                told = InterimTranscriptionFrame(frame.text, frame.user_id, frame.timestamp)
+                return await super().process_frame(told)
+            case TranscriptionFrame():
+                # It is the whole turn, also where the connection broke off.
+                self._all_transcribed = True
+                return await super().process_frame(frame)
+            case _:
+                return await super().process_frame(frame)
+        return ProcessFrameResult.CONTINUE
