@@ -25,7 +25,7 @@ RATE = 24_000
 _BIT_RATE = 64_000
 """Of both sides together: 31 MB an hour, as measured with speech on both by turns."""
 _EFFORT = "0"
-"""Of 10. From 1 on libopus takes more than twice the time, and 50 % more room than it is told to."""
+"""Of 10. From 1 on libopus takes more than twice the time, and half as much room again."""
 _FRAME = RATE // 50
 _TAKEN_EACH_SECS = 0.5
 """How often what came is encoded."""
