@@ -160,6 +160,7 @@ class ConversationHandler:
                 resumed=ready.resumed,
                 history=ready.history,
                 put_back=ready.put_back,
+                language=ready.language,
             )
         )
 

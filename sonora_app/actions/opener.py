@@ -207,6 +207,7 @@ class Opener:
             put_back=opened.back is not None,
             node=self._call.driver.node,
             recording=self._call.sound.on,
+            language=self._call.lines.language,
         )
 
 

@@ -1,4 +1,4 @@
-"""Changes the language of a call once the person speaks the other one.
+"""Changes the language of a call once the person speaks, or types, the other one.
 
 The answer to the very turn in which they change is in the new language, and by its voice.
 """
@@ -8,14 +8,24 @@ from pipecat.services.settings import LLMSettings
 
 from sonora_app.call.call import Call
 from sonora_app.flow.ahead import instruction_at
+from sonora_app.page.protocol import LanguageChanged
+from sonora_app.page.rtvi import Entry
 from sonora_app.settings import Language
 
 
 def follow_language(call: Call) -> None:
-    """Have the call speak what the person speaks, where the settings allow it."""
+    """Have the call go on in the language that the person speaks or types, where the settings allow
+    it."""
     listener = call.services.language_listener
-    if listener is not None:
-        listener.change = lambda language: change_language(call, language)
+    if listener is None:
+        return
+
+    async def entered(entry: Entry) -> None:
+        for frame in listener.typed(entry.text):
+            await call.page.push_frame(frame)
+
+    listener.change = lambda language: change_language(call, language)
+    call.page.entered.add(entered)
 
 
 def change_language(call: Call, language: Language) -> list[Frame]:
@@ -30,6 +40,7 @@ def change_language(call: Call, language: Language) -> list[Frame]:
     """
     frames = call.services.speak_in(language)
     call.page.language = language.value
+    call.page.tell_soon(LanguageChanged(language=language))
     # Why the conversation is being wound up stays as it was told.
     facts = {key: each for key, each in call.prompt_facts().items() if key != "wrap_up_reason"}
     call.driver.state.update(facts)

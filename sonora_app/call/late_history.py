@@ -102,6 +102,7 @@ class LateHistory:
                 resumed=False,
                 history="loaded",
                 put_back=False,
+                language=self.opened.language,
             ),
         ]
 

@@ -97,6 +97,7 @@ class Ready(Outbound):
     With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
 
     `recording` says whether the call's sound is being kept; a `recording` event, that this changed.
+    `language` is what is spoken; a `language-changed` event says that this changed.
     """
 
     status: Literal["ready"] = "ready"
@@ -107,6 +108,7 @@ class Ready(Outbound):
     put_back: bool
     node: str
     recording: bool
+    language: Language
 
 
 class Accepted(Outbound):
@@ -177,6 +179,14 @@ class ConversationOpened(Event):
     resumed: bool
     history: HistoryState
     put_back: bool
+    language: Language
+
+
+class LanguageChanged(Event):
+    """The call goes on in another language: that of what the person is saying, or typed last."""
+
+    event: Literal["language-changed"] = "language-changed"
+    language: Language
 
 
 class RecordingChanged(Event):
@@ -288,6 +298,7 @@ EVENTS: tuple[type[Event], ...] = (
     StorageState,
     TurnLatency,
     ConversationOpened,
+    LanguageChanged,
     RecordingChanged,
     HistoryLoaded,
     MemoryKept,

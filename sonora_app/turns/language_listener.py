@@ -12,7 +12,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from sonora_app.settings import Language
-from sonora_app.turns.spoken_language import SpokenLanguage
+from sonora_app.turns.spoken_language import SpokenLanguage, written_in
 
 
 class LanguageListener(FrameProcessor):
@@ -37,17 +37,31 @@ class LanguageListener(FrameProcessor):
         if language is not self._spoken.language:
             self._spoken = SpokenLanguage(language)
 
+    def typed(self, text: str) -> Sequence[Frame]:
+        """Judge a turn that was typed.
+
+        Returns:
+            What tells the services of another language, if it changes that of the call.
+        """
+        self._spoken.turn_ended()
+        told = self._judge(text, written_in(text))
+        self._spoken.turn_ended()
+        return told
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Judge what was said before it is passed on."""
         await super().process_frame(frame, direction)
         match frame:
             case TranscriptionFrame() | EagerTranscriptionFrame():
                 guessed = isinstance(frame, EagerTranscriptionFrame)
-                changed = self._spoken.heard(frame.text, frame.language, guessed=guessed)
-                for told in self.change(self._spoken.language) if changed and self.change else ():
+                for told in self._judge(frame.text, frame.language, guessed=guessed):
                     await self.push_frame(told)
             case UserStoppedSpeakingFrame() | UserBackchannelFrame():
                 self._spoken.turn_ended()
             case _:
                 pass
         await self.push_frame(frame, direction)
+
+    def _judge(self, text: str, code: str | None, *, guessed: bool = False) -> Sequence[Frame]:
+        changed = self._spoken.heard(text, code, guessed=guessed)
+        return self.change(self._spoken.language) if changed and self.change else ()

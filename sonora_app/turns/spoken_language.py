@@ -1,15 +1,28 @@
 """Tells which of its languages a person speaks, by what the recogniser says of their words.
 
+What they type is recognised by nobody: its language is told by the common words in it, which the
+YAML files in `common_words/` list.
+
 One word proves nothing: "ok", "no", "hotel" and names are of both languages. So a person has
 changed once they have said `ENOUGH_WORDS` different words in the other language, and more than in
 the present one, in one turn or in two that follow each other.
 """
 
 import re
+from functools import cache
+from pathlib import Path
+
+import yaml
 
 from sonora_app.settings import Language
+from sonora_app.turns.replies.grammar import words_of
 
 ENOUGH_WORDS = 3
+
+_FOLDER = Path(__file__).parent / "common_words"
+
+_COMMON_WORDS = 2
+"""A text has at least so many different common words of its language: one may be part of a name."""
 
 _WORD = re.compile(r"[^\W\d_][\w'’]*|[.!?…]")
 _SENTENCE_ENDS = frozenset(".!?…")
@@ -84,3 +97,20 @@ def telling_words(text: str) -> set[str]:
         opening = word.lower() if begins and len(word) > 1 else None
         begins = False
     return telling
+
+
+def written_in(text: str) -> Language | None:
+    """The language of a text, by the common words in it; None where they tell none."""
+    words = frozenset(words_of(text))
+    counts = {language: len(words & _common_words(language)) for language in Language}
+    likeliest = max(counts, key=counts.__getitem__)
+    most = counts.pop(likeliest)
+    return likeliest if most >= _COMMON_WORDS and most > max(counts.values()) else None
+
+
+@cache
+def _common_words(language: Language) -> frozenset[str]:
+    kinds: dict[str, str] = yaml.safe_load(
+        (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
+    )
+    return frozenset(word for listed in kinds.values() for word in words_of(listed))

@@ -23,7 +23,8 @@ CONSOLE = PROJECT / "sonora_app" / "console"
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
     """A bot in rehearsal, as `bot.py --local` starts it."""
     folder = tmp_path_factory.mktemp("bot")
-    with running_bot(folder, SONORA_WAITING_SECS="60", SONORA_RECORDING="True") as process:
+    chosen = {"SONORA_RECORDING": "True", "SONORA_CHANGE_LANGUAGE": "True"}
+    with running_bot(folder, SONORA_WAITING_SECS="60", **chosen) as process:
         yield process
 
 

@@ -21,6 +21,7 @@ REQUEST = (
     "Quiero planear un viaje a Oaxaca en abril con mi hermana y visitar los mercados y las playas "
     "y los talleres de los pueblos de alrededor."
 )
+IN_ENGLISH = "Can we speak English, please?"
 MAX_OPENED_TO_GREETED_MS = 10_000
 """From opening the page to the first sound of the greeting."""
 WIDE = {"width": 1600, "height": 950}
@@ -103,6 +104,14 @@ async def test_a_conversation_by_voice_and_in_writing(bot: BotProcess, browser: 
         await expect(page.locator(".divider").last).to_have_text("Ahora")
         await expect(page.locator("ol").get_by_text("Hola de nuevo")).to_be_visible(timeout=15_000)
         await expect(node(page)).to_have_attribute("data-node", "conversation")
+
+        # In another language, which the lines are marked with.
+        await page.get_by_label("Escribe un mensaje").fill(IN_ENGLISH)
+        await page.keyboard.press("Enter")
+        english = page.locator('.said .words[lang="en"]')
+        await expect(english.first).to_have_text(IN_ENGLISH)
+        await expect(english).to_have_count(2)
+        await expect(page.locator('.said .words[lang="es"]')).to_have_count(1)
         await page.get_by_role("button", name="Colgar").click()
 
         again_id, second = await kept(bot, user, sessions=2)

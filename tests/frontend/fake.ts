@@ -12,6 +12,7 @@ const READY: Ready = {
   put_back: false,
   node: "greeting",
   recording: false,
+  language: "es",
 };
 
 async function main() {
@@ -38,8 +39,9 @@ async function main() {
   bot.goesOn(first, "Hola de nuevo.", "Hola de");
   const speaks = call.state().botSpeaks;
   bot.isCutOff();
-  bot.understands("Quiero", false);
-  bot.understands("Quiero una mesa.");
+  bot.understands("I want", false);
+  bot.tells({ type: "sonora", event: "language-changed", language: "en" });
+  bot.understands("I want a table.");
   note();
   call.mute(true);
   bot.refuses("user_text_message", "conversation_ending", "La conversación está terminando.");
@@ -49,9 +51,10 @@ async function main() {
   bot.leaves();
   note();
   const { phase, muted } = call.state();
+  const languages = call.state().lines.map(({ language }) => language);
   const asked = bot.asked.map(({ action }) => action);
   const { recording: agreed } = bot.asked[0]!.arguments as SetConversationId;
-  console.log(JSON.stringify({ told, speaks, muted, hears: bot.hears, refused, phase, asked, agreed, recorded }));
+  console.log(JSON.stringify({ told, speaks, muted, hears: bot.hears, refused, phase, asked, agreed, recorded, languages }));
 }
 
 void main();

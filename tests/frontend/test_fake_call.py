@@ -12,7 +12,7 @@ from tests.frontend.conftest import bundled
 pytestmark = pytest.mark.browser
 
 EARLIER = [["assistant", "Hola, soy", "interrupted"], ["user", "¿Sigues?", "final"]]
-SINCE = [["assistant", "Hola de", "interrupted"], ["user", "Quiero una mesa.", "final"]]
+SINCE = [["assistant", "Hola de", "interrupted"], ["user", "I want a table.", "final"]]
 
 
 def test_a_call_is_played_by_hand(tmp_path: Path) -> None:
@@ -27,6 +27,8 @@ def test_a_call_is_played_by_hand(tmp_path: Path) -> None:
         [*EARLIER, *SINCE, ["assistant", "Hasta pronto.", "final"]],
     ]
     assert (played["speaks"], played["muted"], played["hears"]) == (True, True, False)
+    # The user changed to English.
+    assert played["languages"] == [None, None, "es", "en", "en"]
     assert played["refused"] == "La conversación está terminando."
     assert played["phase"] == "ended"
     assert (played["agreed"], played["recorded"]) == (True, [True, False])

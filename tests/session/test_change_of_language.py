@@ -21,6 +21,7 @@ from tests.session.talking import (
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 
 IN_ENGLISH = "Could we go on in English."
+TYPED = "can you tell me about the food"
 ANSWER = "Of course, we can."
 
 
@@ -41,6 +42,10 @@ async def test_the_other_language_is_answered_in_it_and_by_its_voice(tmp_path: P
                 for text in (IN_ENGLISH, MORE):
                     await talk.say(text)
                     await talk.is_recorded()
+                talk.client.type_text(TYPED)
+                await talk.is_recorded()
+                await talk.is_recorded()
+                told = [each["language"] for each in talk.client.events("language-changed")]
             transcript = await talk.transcript()
     assert said(transcript) == [
         ("assistant", ES.text("greeting.new")),
@@ -48,8 +53,11 @@ async def test_the_other_language_is_answered_in_it_and_by_its_voice(tmp_path: P
         ("assistant", ANSWER),
         ("user", MORE),
         ("assistant", SEEN),
+        ("user", TYPED),
+        ("assistant", ANSWER),
     ]
-    assert transcript.conversation.language == "es"
+    assert told == ["en", "es", "en"]
+    assert transcript.conversation.language == "en"
     spoke = {m["transcript"]: (m["language"], m["voice"]["id"]) for m in vendors.cartesia.messages}
     english, spanish = (("en", NATIVE_VOICES[Language.EN]), ("es", NATIVE_VOICES[Language.ES]))
     assert {text for text, by in spoke.items() if by == english} - {""} == {"Of course,", "we can."}

@@ -1,9 +1,11 @@
 """Which language a person speaks, by what the recogniser says of their words."""
 
 import pytest
+from pipecat.frames.frames import Frame, LLMUpdateSettingsFrame
 
 from sonora_app.settings import Language
-from sonora_app.turns.spoken_language import SpokenLanguage, telling_words
+from sonora_app.turns.language_listener import LanguageListener
+from sonora_app.turns.spoken_language import SpokenLanguage, telling_words, written_in
 
 pytestmark = pytest.mark.unit
 
@@ -86,3 +88,42 @@ def test_words_of_an_unknown_language_count_for_none(code: str | None) -> None:
     spoken = SpokenLanguage(Language.ES)
     assert not spoken.heard("Can we speak English, please?", code)
     assert not spoken.heard("Yes, of", "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Can we speak English?", Language.EN),
+        ("tell me about oaxaca", Language.EN),
+        ("I'd like a table for two", Language.EN),
+        ("¿Podemos seguir en español?", Language.ES),
+        ("cuentame mas de la playa", Language.ES),
+        ("quiero ver The Lord of the Rings esta noche", Language.ES),
+        ("No.", None),
+        ("ok, hotel Palace", None),
+        ("the beatles", None),
+        ("", None),
+        ("572", None),
+    ],
+)
+def test_common_words_tell_in_which_language_a_text_is(
+    text: str, language: Language | None
+) -> None:
+    assert written_in(text) is language
+
+
+async def test_a_text_changes_the_language_as_speech_does() -> None:
+    told: list[Language] = []
+
+    def change(language: Language) -> list[Frame]:
+        told.append(language)
+        return [LLMUpdateSettingsFrame()]
+
+    listener = LanguageListener(Language.ES)
+    listener.change = change
+    assert not listener.typed("yes please")
+    assert listener.typed("tell me about the beach")
+    assert not listener.typed("what can I eat there?")
+    assert not listener.typed("gracias")
+    assert listener.typed("mejor seguimos en español")
+    assert told == [Language.EN, Language.ES]

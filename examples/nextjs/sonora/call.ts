@@ -21,6 +21,7 @@ import {
   withBotOutput,
   withHistory,
   withInterruption,
+  withLanguage,
   withTyped,
   withUserInput,
   type KeptMessage,
@@ -90,6 +91,8 @@ export interface CallState {
   readonly botSpeaks: boolean;
   /** Whether the call's sound is being kept. */
   readonly recording: boolean;
+  /** What is spoken; null until the bot tells. */
+  readonly language: Language | null;
   /** What is remembered of the user; null while nobody has asked. */
   readonly memory: Memory | null;
   /** Whether the bot may look through the camera; `blocked` where the browser gives none. */
@@ -111,6 +114,7 @@ const IDLE: CallState = {
   userSpeaks: false,
   botSpeaks: false,
   recording: false,
+  language: null,
   memory: null,
   camera: "off",
   storage: "ok",
@@ -133,14 +137,17 @@ export class SonoraCall {
     private readonly options: CallOptions,
   ) {
     client.on(RTVIEvent.ServerMessage, (message: SonoraEvent) => this.#onEvent(message));
-    client.onUserInput = (data) => this.#update({ lines: withUserInput(this.#state.lines, data) });
+    client.onUserInput = (data) =>
+      this.#update({ lines: withUserInput(this.#state.lines, data, this.#state.language) });
     client.onBotInterrupted = () => this.#update({ lines: withInterruption(this.#state.lines) });
     client.on(RTVIEvent.UserStartedSpeaking, () => this.#update({ userSpeaks: true }));
     client.on(RTVIEvent.UserStoppedSpeaking, () => this.#update({ userSpeaks: false }));
     client.on(RTVIEvent.BotStartedSpeaking, () => this.#update({ botSpeaks: true }));
     client.on(RTVIEvent.BotStoppedSpeaking, () => this.#update({ botSpeaks: false }));
     client.on(RTVIEvent.BotOutput, (data) =>
-      this.#update({ lines: withBotOutput(this.#state.lines, data, this.#calls) }),
+      this.#update({
+        lines: withBotOutput(this.#state.lines, data, this.#calls, this.#state.language),
+      }),
     );
     client.on(RTVIEvent.Disconnected, () => this.#onGone());
     client.on(RTVIEvent.Error, (message: RTVIMessage) => {
@@ -186,7 +193,7 @@ export class SonoraCall {
   /** Send what the user typed. The answer is spoken, or with `audioResponse` false only written. */
   async sendText(text: string, { audioResponse = true } = {}): Promise<void> {
     await this.#request("user_text_message", { text, audio_response: audioResponse });
-    this.#update({ lines: withTyped(this.#state.lines, text) });
+    this.#update({ lines: withTyped(this.#state.lines, text, this.#state.language) });
   }
 
   /** Show pictures or documents, with what the user says of them. Without a text, send "". */
@@ -199,7 +206,8 @@ export class SonoraCall {
     }
     const names = files.map((file) => file.name);
     await this.#request("user_multimodal_message", { text, files: ids, names });
-    this.#update({ lines: withTyped(this.#state.lines, [text, ...names].filter(Boolean).join(" · ")) });
+    const shown = [text, ...names].filter(Boolean).join(" · ");
+    this.#update({ lines: withTyped(this.#state.lines, shown, this.#state.language) });
   }
 
   /** Let the bot look through the camera when it is asked to, or not any more. */
@@ -266,6 +274,11 @@ export class SonoraCall {
     await this.client.disconnect();
   }
 
+  /** What to speak: after a lost connection what was spoken, for the user may have changed it. */
+  get #language(): Language | null {
+    return this.#state.language ?? this.options.language ?? null;
+  }
+
   async #connect(): Promise<Ready> {
     const connection = (this.#connection = new AbortController());
     this.#calls += 1;
@@ -273,8 +286,11 @@ export class SonoraCall {
     // Without a microphone one can still type; `client.mediaState` tells why there is none.
     await this.client.initDevices().catch(() => undefined);
     const { conversationId } = this.#state;
-    const language = this.options.language ?? null;
-    const wish = { conversation_id: conversationId, language, recording: this.#recording };
+    const wish = {
+      conversation_id: conversationId,
+      language: this.#language,
+      recording: this.#recording,
+    };
     const found = await this.options.start(wish).catch((thrown: unknown) => {
       throw asCallError(thrown, "start_failed");
     });
@@ -292,6 +308,7 @@ export class SonoraCall {
       putBack: ready.put_back,
       node: ready.node,
       recording: ready.recording,
+      language: ready.language,
       notice: null, // of what went wrong before
     });
     return ready;
@@ -312,7 +329,7 @@ export class SonoraCall {
         return await this.#request("set_conversation_id", {
           conversation_id: this.#state.conversationId,
           access_token: await this.options.accessToken(fresh),
-          language: this.options.language ?? null,
+          language: this.#language,
           recording: this.#recording,
         });
       } catch (thrown) {
@@ -415,6 +432,12 @@ export class SonoraCall {
           conversationId: message.conversation_id,
           resumed: message.resumed,
           putBack: message.put_back,
+          language: message.language,
+        });
+      case "language-changed":
+        return this.#update({
+          language: message.language,
+          lines: withLanguage(this.#state.lines, message.language),
         });
       case "recording":
         // Whoever takes it back by voice is not recorded after a lost connection either.

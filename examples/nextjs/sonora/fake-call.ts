@@ -25,6 +25,7 @@ const ANSWERS: Partial<Answers> = {
     put_back: false,
     node: "greeting",
     recording: false,
+    language: "es",
   },
   user_image: { status: "shown", files: [] },
   user_multimodal_message: { status: "shown", files: [] },

@@ -46,6 +46,7 @@ export interface ConversationOpened {
   resumed: boolean;
   history: "loaded" | "delayed";
   put_back: boolean;
+  language: Language;
 }
 
 /** Where a conversation stands. */
@@ -142,6 +143,13 @@ export interface HistoryLoaded {
 /** The languages Sonora speaks. */
 export type Language = "es" | "en";
 
+/** The call goes on in another language: that of what the person is saying, or typed last. */
+export interface LanguageChanged {
+  type: "sonora";
+  event: "language-changed";
+  language: Language;
+}
+
 /**
  * Ask what is remembered of the person, the latest first.
  *
@@ -236,6 +244,7 @@ export interface Problem {
  * With `history` delayed it could not be read in time; a `history-loaded` follows when it is.
  *
  * `recording` says whether the call's sound is being kept; a `recording` event, that this changed.
+ * `language` is what is spoken; a `language-changed` event says that this changed.
  */
 export interface Ready {
   status: "ready";
@@ -246,6 +255,7 @@ export interface Ready {
   put_back: boolean;
   node: string;
   recording: boolean;
+  language: Language;
 }
 
 /** From here on the call's sound is kept, or is not. `ready` said how it was before. */
@@ -431,6 +441,7 @@ export type SonoraEvent =
   | StorageState
   | TurnLatency
   | ConversationOpened
+  | LanguageChanged
   | RecordingChanged
   | HistoryLoaded
   | MemoryKept

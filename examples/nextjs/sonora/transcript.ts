@@ -3,6 +3,7 @@
 import type { BotOutputData } from "@pipecat-ai/client-js";
 
 import type { UserInput } from "./client";
+import type { Language } from "./protocol";
 
 export interface Line {
   readonly key: string;
@@ -14,6 +15,8 @@ export interface Line {
   /** `partial` may still change; `interrupted` was cut off. */
   readonly state: "partial" | "final" | "interrupted";
   readonly typed: boolean;
+  /** Null where that is not known, as of what was said in earlier calls. */
+  readonly language: Language | null;
 }
 
 export type Lines = readonly Line[];
@@ -39,12 +42,17 @@ export function withHistory(lines: Lines, messages: readonly KeptMessage[]): Lin
       heard: message.content ?? "",
       state: message.interrupted ? "interrupted" : "final",
       typed: message.modality === "text",
+      language: null,
     }));
   return [...earlier, ...lines];
 }
 
 /** With what the recogniser understood; a partial text is replaced by the next one. */
-export function withUserInput(lines: Lines, { text, input_type, final }: UserInput): Lines {
+export function withUserInput(
+  lines: Lines,
+  { text, input_type, final }: UserInput,
+  language: Language | null,
+): Lines {
   // What was typed is there already, and a murmur takes no turn.
   if (input_type !== "transcription") return lines;
   const last = lines.at(-1);
@@ -56,13 +64,14 @@ export function withUserInput(lines: Lines, { text, input_type, final }: UserInp
     heard: text,
     state: final ? "final" : "partial",
     typed: false,
+    language,
   };
   return replaces ? [...lines.slice(0, -1), line] : [...lines, line];
 }
 
 /** With what the user typed. */
-export function withTyped(lines: Lines, text: string): Lines {
-  const line = { key: nextKey(lines), text, heard: text, typed: true } as const;
+export function withTyped(lines: Lines, text: string, language: Language | null): Lines {
+  const line = { key: nextKey(lines), text, heard: text, typed: true, language } as const;
   return [...lines, { ...line, role: "user", state: "final" }];
 }
 
@@ -71,21 +80,32 @@ export function withTyped(lines: Lines, text: string): Lines {
  * spoken, and when it was. `call` tells the calls of one conversation apart: each counts its
  * sentences anew.
  */
-export function withBotOutput(lines: Lines, output: BotOutputData, call: number): Lines {
+export function withBotOutput(
+  lines: Lines,
+  output: BotOutputData,
+  call: number,
+  language: Language | null,
+): Lines {
   const { segment_id, spoken_status, spoken_progress, text } = output;
   const whole = spoken_status === undefined || spoken_status === "completed";
+  const key = segment_id === undefined ? nextKey(lines) : `${call}:${segment_id}`;
+  const known = lines.find((other) => other.key === key);
   const line: Line = {
-    key: segment_id === undefined ? nextKey(lines) : `${call}:${segment_id}`,
+    key,
     role: "assistant",
     text,
     heard: whole ? text : (spoken_progress?.accumulated_text.trim() ?? ""),
     state: whole ? "final" : "partial",
     typed: false,
+    language: known ? known.language : language,
   };
-  const known = lines.some((other) => other.key === line.key);
-  return known
-    ? lines.map((other) => (other.key === line.key ? line : other))
-    : [...lines, line];
+  return known ? lines.map((other) => (other === known ? line : other)) : [...lines, line];
+}
+
+/** With the call going on in `language`, as what the user said last is already. */
+export function withLanguage(lines: Lines, language: Language): Lines {
+  const last = lines.at(-1);
+  return last?.role === "user" ? [...lines.slice(0, -1), { ...last, language }] : lines;
 }
 
 /** With what the bot was saying cut off: without the words that nobody heard. */

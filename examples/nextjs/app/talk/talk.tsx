@@ -92,7 +92,12 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
 
       <ol>
         {state.lines.map((line) => (
-          <li key={line.key} data-role={line.role} data-state={line.state}>
+          <li
+            key={line.key}
+            lang={line.language ?? undefined}
+            data-role={line.role}
+            data-state={line.state}
+          >
             {line.heard}
             {/* What is still to be said, or may still change. */}
             {line.heard !== line.text && <em>{line.text.slice(line.heard.length)}</em>}

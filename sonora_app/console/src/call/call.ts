@@ -228,7 +228,7 @@ export class Call {
     client.onTraffic = (out, message) => {
       show(out, message);
       const data = message.data as
-        | { event?: string; id?: string; on?: boolean }
+        | { event?: string; id?: string; on?: boolean; language?: Language }
         | undefined;
       if (message.type === "server-message" && data?.event === "frame-wanted" && data.id) {
         void this.giveFrame(client, data.id);
@@ -236,6 +236,10 @@ export class Call {
       // Whoever takes it back by voice is not recorded after a lost connection either.
       if (data?.event === "recording" && !data.on && this.options) {
         this.options = { ...this.options, recording: false };
+      }
+      // Nor does the bot speak another language then than before it.
+      if (data?.event === "language-changed" && data.language && this.options) {
+        this.options = { ...this.options, language: data.language };
       }
     };
     this.client = client;
@@ -271,6 +275,7 @@ export class Call {
       resumed: ready.resumed,
       putBack: ready.put_back,
       recording: ready.recording,
+      language: ready.language,
     });
     void this.watch(client);
   }

@@ -1,5 +1,5 @@
 import type { MicrophoneProblem } from "../call/microphone";
-import type { Sources, StorageState, ToolCallEvent } from "../call/protocol";
+import type { Language, Sources, StorageState, ToolCallEvent } from "../call/protocol";
 
 /** Where a call stands. */
 export type Phase =
@@ -50,6 +50,8 @@ export interface Entry {
   role: string;
   modality: "voice" | "text";
   segments: Segment[];
+  /** The language it is in; null where the bot did not tell. */
+  language: Language | null;
   node: string | null;
   /** The other speaker cut in. */
   interrupted: boolean;
@@ -111,6 +113,8 @@ export interface CallState {
   putBack: boolean;
   /** Whether the call's sound is being kept. */
   recording: boolean;
+  /** What is spoken; null until the bot tells. */
+  language: Language | null;
   node: string | null;
   path: Step[];
   entries: Entry[];
@@ -141,6 +145,7 @@ export const NO_CALL: CallState = {
   resumed: false,
   putBack: false,
   recording: false,
+  language: null,
   node: null,
   path: [],
   entries: [],

@@ -1,5 +1,5 @@
 import type { MicrophoneProblem } from "../call/microphone";
-import type { SonoraEvent } from "../call/protocol";
+import type { Language, SonoraEvent } from "../call/protocol";
 import {
   type CallState,
   type Logged,
@@ -12,8 +12,10 @@ import {
   brokenOff,
   botCutOff,
   botSaid,
+  languageChanged,
   lookedUp,
   recorded,
+  spokenIn,
   stored,
   toolUsed,
   typedRefused,
@@ -29,7 +31,14 @@ export type Happened =
   | { what: "microphone"; problem: MicrophoneProblem | null }
   | { what: "muted"; muted: boolean }
   | { what: "phase"; phase: Phase }
-  | { what: "opened"; conversationId: string; resumed: boolean; putBack: boolean; recording: boolean }
+  | {
+      what: "opened";
+      conversationId: string;
+      resumed: boolean;
+      putBack: boolean;
+      recording: boolean;
+      language: Language;
+    }
   | { what: "reconnecting" }
   | { what: "failed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
@@ -65,7 +74,7 @@ export function reduce(state: CallState, event: Happened): CallState {
       return { ...state, phase: event.phase };
     case "opened":
       return {
-        ...state,
+        ...spokenIn(state, event.language),
         phase: "live",
         conversationId: event.conversationId,
         resumed: event.resumed,
@@ -113,6 +122,7 @@ const BEGINNING = {
   microphoneProblem: null,
   putBack: false,
   recording: false,
+  language: null,
   storage: null,
   ended: null,
 };
@@ -216,13 +226,15 @@ function told(state: CallState, event: SonoraEvent, at: number): CallState {
     }
     case "conversation-opened":
       return {
-        ...state,
+        ...spokenIn(state, event.language),
         phase: "live",
         conversationId: event.conversation_id,
         resumed: event.resumed,
         putBack: event.put_back,
         ended: null,
       };
+    case "language-changed":
+      return languageChanged(state, event.language);
     case "recording":
       return { ...state, recording: event.on };
     case "memory-kept":

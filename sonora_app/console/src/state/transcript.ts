@@ -1,3 +1,4 @@
+import type { Language } from "../call/protocol";
 import type { CallState, Entry, LookedUp, Segment, SentFile, ToolUse } from "./model";
 
 /*
@@ -79,6 +80,20 @@ export function userAcknowledged(state: CallState, text: string): CallState {
   const { state: next, entry } = open(state, "user", "voice");
   const segments = [{ id: 0, said: text, coming: "" }];
   return replace(next, { ...entry, segments, acknowledges: true, closed: true, id: "" });
+}
+
+/** It is known what is spoken, and so what was said before that was known. */
+export function spokenIn(state: CallState, language: Language): CallState {
+  const entries = state.entries.map((entry) => ({ ...entry, language: entry.language ?? language }));
+  return { ...state, language, entries };
+}
+
+/** The call goes on in another language. What the user is saying, or typed last, is in it already. */
+export function languageChanged(state: CallState, language: Language): CallState {
+  const next = { ...state, language };
+  const last = state.entries.at(-1);
+  const changes = last?.role === "user" && (!last.closed || last.modality === "text");
+  return last && changes ? replace(next, { ...last, language }) : next;
 }
 
 /** The user typed something. */
@@ -174,6 +189,7 @@ function blank(state: CallState, role: string, modality: Entry["modality"]): Ent
     role,
     modality,
     segments: [],
+    language: state.language,
     node: state.node,
     interrupted: false,
     acknowledges: false,

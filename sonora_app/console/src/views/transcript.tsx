@@ -140,7 +140,7 @@ function Said({ entry, supabase }: { entry: Entry; supabase: boolean }) {
         )}
       </p>
       {(said || coming) && (
-        <p class="words">
+        <p class="words" lang={entry.language ?? undefined}>
           {said}
           {said && coming && " "}
           {coming && (entry.interrupted ? <s>{coming}</s> : <span class="coming">{coming}</span>)}
