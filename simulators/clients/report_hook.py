@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 from aiohttp import web
+
+Manner = Literal["plain", "silent", "endless"]
+"""How it answers: as it should; never; or with a body that has no end."""
 
 SECRET = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
 
@@ -15,6 +19,7 @@ class Hook:
     Attributes:
         url: Where to send it.
         statuses: What it answers first; then 204.
+        manner: How it answers.
         came: What was sent, with its headers.
         taken: Set once it answered 204.
     """
@@ -22,15 +27,29 @@ class Hook:
     def __init__(self) -> None:
         self.url = ""
         self.statuses: list[int] = []
+        self.manner: Manner = "plain"
         self.came: list[tuple[Mapping[str, str], bytes]] = []
         self.taken = asyncio.Event()
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> web.StreamResponse:
         self.came.append((request.headers, await request.read()))
+        if self.manner == "silent":
+            await asyncio.Event().wait()
+        if self.manner == "endless":
+            return await _endless(request)
         status = self.statuses.pop(0) if self.statuses else 204
         if status == 204:
             self.taken.set()
         return web.Response(status=status, headers={"Location": "/elsewhere"})
+
+
+async def _endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with suppress(ConnectionError):
+        while True:
+            await response.write(bytes(65_536))
+    return response
 
 
 @asynccontextmanager
@@ -39,7 +58,7 @@ async def report_hook() -> AsyncGenerator[Hook]:
     hook = Hook()
     site = web.Application()
     site.router.add_post("/{path:.*}", hook.take)
-    runner = web.AppRunner(site, shutdown_timeout=0)
+    runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from uuid import UUID
 
 import httpx
@@ -22,12 +23,13 @@ from sonora_app.reports.signing import signed_headers
 from sonora_app.settings.addresses import host_and_port, is_on_this_machine
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.report_rows import DueReport
+from sonora_app.storage.records import EndReason
 from sonora_app.storage.side_loop import Signal
 
-ATTEMPT_SECS = 10.0
-"""How long one attempt may take, in seconds."""
+_ATTEMPT_SECS = 10.0
+"""How long one attempt may take, whatever the other side does meanwhile."""
 
-_LEASE_SECS = 3 * ATTEMPT_SECS
+_LEASE_SECS = 3 * _ATTEMPT_SECS
 """After how long an attempt counts as one of a process that died."""
 
 _FIRST_PAUSE_SECS, _LONGEST_PAUSE_SECS = 5.0, 3_600.0
@@ -46,6 +48,7 @@ class ReportSender:
         with_words: Whether what was said is in them.
         within_secs: How long after its end a call may still be described, in seconds.
         pause_secs: How long to wait after a first attempt that failed, in seconds.
+        attempt_secs: How long one attempt may take, in seconds.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class ReportSender:
         with_words: bool,
         within_secs: float,
         pause_secs: float = _FIRST_PAUSE_SECS,
+        attempt_secs: float = _ATTEMPT_SECS,
     ) -> None:
         """Send nothing yet; `run` does."""
         self._journal = journal
@@ -65,14 +69,17 @@ class ReportSender:
         self._with_words = with_words
         self._within_secs = within_secs
         self._pause_secs = pause_secs
+        self._attempt_secs = attempt_secs
         self._followed: int | None = None
         self._woken = Signal()
         self._idle = asyncio.Event()
 
     async def run(self) -> None:
         """Send what is due, until cancelled. To run on the journal's side loop."""
+        # The time-out of each attempt is for all of it; httpx's own are for single reads.
         async with httpx.AsyncClient(
-            timeout=ATTEMPT_SECS, trust_env=not is_on_this_machine(self._url)
+            timeout=None,  # noqa: S113
+            trust_env=not is_on_this_machine(self._url),
         ) as client:
             while True:
                 wait = await self._round(client)
@@ -98,7 +105,9 @@ class ReportSender:
         """Send what is due. Gives in how many seconds the next is."""
         reports = self._journal.reports
         try:
-            if self._followed != (generation := self._journal.generation):
+            generation = self._journal.generation
+            # Another process, to which no address is set, may have had it end.
+            if self._followed != generation or not await reports.follows():
                 await reports.follow(self._within_secs)
                 self._followed = generation
             while due := await reports.claim(_LEASE_SECS):
@@ -110,30 +119,43 @@ class ReportSender:
         return _LOOK_SECS if wait is None else wait
 
     async def _send(self, client: httpx.AsyncClient, due: DueReport) -> None:
-        body = await self._body(due)
-        if body is None:
-            return  # it was erased, and its report with it
+        gone = False
+        try:
+            body = await self._body(due)
+            if body is None:
+                await self._journal.reports.put_off(due.session_id, "erased", None)
+                return
+            status = await self._post(client, due, body)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one report must not hold up all others
+            problem = type(error).__name__
+        else:
+            if httpx.codes.is_success(status):
+                await self._journal.reports.sent(due.session_id)
+                return
+            problem, gone = f"HTTP {status}", status == HTTPStatus.GONE
+        await self._put_off(due, problem, gone=gone)
+
+    async def _post(self, client: httpx.AsyncClient, due: DueReport, body: bytes) -> int:
+        """Send a report once. Gives the status that it was answered by."""
         headers = {
             "content-type": "application/json",
             "user-agent": f"Sonora/{__version__}",
             **signed_headers(self._key, due.session_id, int(time.time()), body),
         }
-        try:
-            response = await client.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            problem = type(error).__name__
-        else:
-            if response.is_success:
-                await self._journal.reports.sent(due.session_id)
-                return
-            problem = f"HTTP {response.status_code}"
-        await self._put_off(due, problem)
+        async with (
+            asyncio.timeout(self._attempt_secs),
+            client.stream("POST", self._url, content=body, headers=headers) as response,
+        ):
+            # The status is all that counts. What follows it is not read: it may have no end.
+            return response.status_code
 
-    async def _put_off(self, due: DueReport, problem: str) -> None:
+    async def _put_off(self, due: DueReport, problem: str, *, gone: bool) -> None:
         pause = min(_LONGEST_PAUSE_SECS, self._pause_secs * 2 ** min(due.attempts - 1, 20))
         # Calls that ended together do not come back together.
         pause *= random.uniform(0.8, 1.2)  # noqa: S311
-        given_up = time.time() + pause - due.ended_at > _GIVE_UP_SECS
+        given_up = gone or time.time() + pause - due.ended_at > _GIVE_UP_SECS
         await self._journal.reports.put_off(due.session_id, problem, None if given_up else pause)
         told = f"The report of session {due.session_id} is not taken by {host_and_port(self._url)}"
         if given_up:
@@ -142,10 +164,11 @@ class ReportSender:
             logger.warning(f"{told} ({problem}): tried again in {pause:.0f} s")
 
     async def _body(self, due: DueReport) -> bytes | None:
+        """The report; None where the call, or all there is of its person, is erased."""
         transcript = await self._journal.transcript(due.conversation_id)
         sessions = transcript.sessions if transcript else ()
         session = next((each for each in sessions if each.id == due.session_id), None)
-        if transcript is None or session is None:
+        if transcript is None or session is None or session.end_reason is EndReason.ERASED:
             return None
         report = report_of(transcript, session, with_words=self._with_words)
         return report.model_dump_json().encode()

@@ -72,6 +72,8 @@ def redact(text: str) -> str:
 def redact_logs() -> None:
     """Redact what is logged from here on, in this whole process, whatever it is written to."""
     logger.configure(patcher=_patch)
+    # At INFO it tells whole addresses, with the passwords and tokens in them.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _patch(record: "Record") -> None:

@@ -54,6 +54,12 @@ _CLAIM = """
     RETURNING session_id, attempts, ended_at,
         (SELECT conversation_id FROM sessions WHERE sessions.id = session_id) AS conversation_id
 """
+# A call that ended while nothing was followed has no row yet.
+_MAKE_DUE = """
+    INSERT INTO reports_due (session_id, ended_at, due_at)
+    SELECT id, :now, :now FROM sessions WHERE id = :id AND ended_at IS NOT NULL
+    ON CONFLICT DO UPDATE SET due_at = :now WHERE attempts = 0 AND due_at IS NOT NULL
+"""
 _CALLS = """
     SELECT sessions.id, sessions.conversation_id, sessions.started_at
     FROM sessions ORDER BY started_at DESC, id DESC LIMIT :limit
@@ -113,12 +119,8 @@ class Reports:
         )
 
     async def make_due(self, session_id: UUID) -> None:
-        """A call is described: its report, if one is due at all, is due now."""
-        await self._write(
-            "UPDATE reports_due SET due_at = :now"
-            " WHERE session_id = :id AND attempts = 0 AND due_at IS NOT NULL",
-            {"id": str(session_id), "now": time.time()},
-        )
+        """A call is described: its report is due now, unless it was tried before."""
+        await self._write(_MAKE_DUE, {"id": str(session_id), "now": time.time()})
 
     async def claim(self, lease_secs: float) -> DueReport | None:
         """The report that is due longest, for this process alone as long as the lease lasts.
@@ -151,7 +153,7 @@ class Reports:
         )
 
     async def put_off(self, session_id: UUID, problem: str, secs: float | None) -> None:
-        """A report was not taken.
+        """A report was not taken. One that somebody else sent meanwhile stays sent.
 
         Args:
             session_id: The call.
@@ -159,7 +161,8 @@ class Reports:
             secs: After how long it is tried again; None: it is given up.
         """
         await self._write(
-            "UPDATE reports_due SET due_at = :due, problem = :problem WHERE session_id = :id",
+            "UPDATE reports_due SET due_at = :due, problem = :problem"
+            " WHERE session_id = :id AND sent_at IS NULL",
             {
                 "id": str(session_id),
                 "due": None if secs is None else time.time() + secs,
