@@ -1,6 +1,7 @@
 """A journal as calls leave it, for the tests of what reads one."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from sonora_app.storage.records import (
     Conversation,
     ConversationStatus,
     EndReason,
+    JsonObject,
     Message,
     Modality,
     Record,
@@ -20,6 +22,7 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate, ToolStatus
+from sonora_app.storage.whole_turns import CONTINUES
 
 START = datetime(2026, 11, 24, 18, 0, 0, tzinfo=UTC)
 HOSTILE = "\x1b[2J# no heading *no stars* <b>&amp;</b>\n- [no](http://link) `code`\n===\n1 > 0"
@@ -124,6 +127,58 @@ def write_journal(path: Path) -> Kept:
         said(None, 120, "agent", "¿Algo más?", session_id=None, node=None),
     ]
 
+    _write(path, records)
+    return Kept(talk, other)
+
+
+def add_cut_turn(path: Path, conversation_id: UUID, session_id: UUID, at: datetime) -> list[UUID]:
+    """Add a turn that was cut in two: its first part, the bot's few words, its second, the answer.
+
+    Args:
+        path: The journal's file.
+        conversation_id: The conversation that it is added to.
+        session_id: The call, one of the conversation's.
+        at: When the turn begins.
+
+    Returns:
+        The ids of the four messages.
+    """
+    first, *others = ids = [uuid7() for _ in range(4)]
+    cut_in, second, answer = others
+    said: list[tuple[UUID, str, str, float, dict[str, object]]] = [
+        (first, "user", "Quiero un vuelo a Madrid.", 0, {}),
+        (cut_in, "assistant", "Claro, bus", 2.1, {"interrupted": True, "metrics": _waited(610)}),
+        (second, "user", "Y otro a Sevilla.", 2.8, {"metadata": {CONTINUES: str(first)}}),
+        (answer, "assistant", "Hay dos, uno por la tarde.", 5.0, {"metrics": _waited(1350)}),
+    ]
+    _write(
+        path,
+        [
+            Message.model_validate(
+                {
+                    "id": identifier,
+                    "conversation_id": conversation_id,
+                    "session_id": session_id,
+                    "seq": 900 + place,
+                    "role": role,
+                    "content": content,
+                    "node": "conversation",
+                    "created_at": at + timedelta(seconds=secs),
+                    **more,
+                }
+            )
+            for place, (identifier, role, content, secs, more) in enumerate(said)
+        ],
+    )
+    return ids
+
+
+def _waited(ms: float) -> JsonObject:
+    parts = {"endpointing_wait": ms / 2, "llm_inference": ms / 2}
+    return {"latency": {"total_ms": ms, "parts_ms": parts}}
+
+
+def _write(path: Path, records: Sequence[Record]) -> None:
     async def write() -> None:
         journal = await Journal.connect(path)
         try:
@@ -132,4 +187,3 @@ def write_journal(path: Path) -> Kept:
             await journal.aclose()
 
     asyncio.run(write())
-    return Kept(talk, other)

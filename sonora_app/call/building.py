@@ -130,6 +130,7 @@ def _watched_session(
         limits,
         failures,
         aggregators=aggregators,
+        metrics=metrics,
         waits=waits,
         log=TurnLog(metrics),
         going_on=going_on,

@@ -5,13 +5,10 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 
 from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
-    Frame,
     LLMContextFrame,
     LLMFullResponseStartFrame,
     MetricsFrame,
-    UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -31,18 +28,12 @@ from sonora_app.runtime.listeners import Listeners
 from sonora_app.storage.records import JsonObject
 from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame
 
-_CUT_WITHIN_SECS = 2.0
-"""Within how long of the end of their turn somebody goes on whose turn was not over. Whoever asks
-after an answer that does not come waits longer."""
-_BARELY_BEGUN_SECS = 1.0
-"""How much of an answer is heard, at most, by somebody whose turn was not over."""
-
 
 @dataclass
 class CallMetrics:
     """What one call used. Times are in seconds.
 
-    `turns_cut` counts turns of the user that were taken to be over, though they went on at once.
+    `turns_cut` counts how often a turn of the user's was cut in two (`call/going_on.py`).
     """
 
     usage: CallUsage = field(default_factory=CallUsage)
@@ -53,6 +44,17 @@ class CallMetrics:
     early_answers_withdrawn: int = 0
     turns_cut: int = 0
     latencies_secs: list[float] = field(default_factory=list[float])
+
+    def turn_cut(self, *, answered: bool) -> None:
+        """The user's last turn was cut in two: it was taken to be over, and they went on with it.
+
+        Args:
+            answered: Whether an answer had begun meanwhile, whose wait was measured. It does not
+                count: nobody waited for that answer.
+        """
+        self.turns_cut += 1
+        if answered:
+            self.latencies_secs.pop()
 
     def as_json(self) -> JsonObject:
         """What is kept with the session."""
@@ -86,13 +88,10 @@ class UsageObserver(BaseObserver):
         """Count into `metrics`."""
         super().__init__(observe_every_push=False)
         self._metrics = metrics
-        self._turn_over_at: float | None = None
-        self._answered_at: float | None = None
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Count one report, or an answer that is begun, or withdrawn, before its turn is over."""
         if data.direction is FrameDirection.DOWNSTREAM:
-            self._follow_turns(data.frame)
             match data.frame:
                 case LLMContextFrame() if data.frame.speculation:
                     self._metrics.early_answers += 1
@@ -113,22 +112,6 @@ class UsageObserver(BaseObserver):
                 self._metrics.completion_tokens += report.value.completion_tokens
             elif isinstance(report, TTSUsageMetricsData):
                 self._metrics.characters_spoken += report.value
-
-    def _follow_turns(self, frame: Frame) -> None:
-        now = time.monotonic()
-        match frame:
-            case UserStoppedSpeakingFrame():
-                self._turn_over_at, self._answered_at = now, None
-            case BotStartedSpeakingFrame():
-                self._answered_at = self._answered_at or now
-            case UserStartedSpeakingFrame():
-                over, answered = self._turn_over_at, self._answered_at
-                at_once = over is not None and now - over < _CUT_WITHIN_SECS
-                if at_once and (answered is None or now - answered < _BARELY_BEGUN_SECS):
-                    self._metrics.turns_cut += 1
-                self._turn_over_at = None
-            case _:
-                pass
 
 
 class WaitObserver(UserBotLatencyObserver):

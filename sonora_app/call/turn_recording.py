@@ -22,7 +22,7 @@ from sonora_app.call.call import Call
 from sonora_app.call.failures import Failures
 from sonora_app.call.going_on import GoingOn
 from sonora_app.call.grounding import sources_event
-from sonora_app.call.metrics import WaitObserver
+from sonora_app.call.metrics import CallMetrics, WaitObserver
 from sonora_app.call.time_limits import CallLimits
 from sonora_app.call.turn_log import TurnLog
 from sonora_app.page.protocol import Sources, TurnLatency
@@ -44,6 +44,7 @@ class TurnWatcher:
         limits: Told when the user does something.
         failures: Told when somebody was heard.
         aggregators: Tell of each turn.
+        metrics: Counts the turns that were cut in two.
         waits: Tells how long each answer took.
         log: Gets a line for each turn.
         going_on: Knows which turns go on with the one before.
@@ -56,6 +57,7 @@ class TurnWatcher:
         failures: Failures,
         *,
         aggregators: LLMContextAggregatorPair,
+        metrics: CallMetrics,
         waits: WaitObserver,
         log: TurnLog,
         going_on: GoingOn,
@@ -66,10 +68,12 @@ class TurnWatcher:
         self._failures = failures
         self._log = log
         self._going_on = going_on
+        self._metrics = metrics
         self._user_message_id: UUID | None = None
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
+        self._answered_since = False  # since the user's last turn, an answer that was waited for
         self._sources: list[JsonObject] = []
         self._backchannels: list[JsonObject] = []
         self._assistant_speaks = False
@@ -131,6 +135,7 @@ class TurnWatcher:
     async def _answered(self, latency: TurnLatency) -> None:
         """The answer that is being spoken now was this long in coming; it is kept with it."""
         self._latency = latency.model_dump(include={"total_ms", "parts_ms"})
+        self._answered_since = True
         await self._call.page.tell(latency)
 
     async def _user_typed(self, entry: Entry) -> None:
@@ -180,6 +185,8 @@ class TurnWatcher:
         metadata = self._call.services.played(heard_by)
         if continues and self._user_message_id is not None:
             metadata = metadata | {CONTINUES: str(self._user_message_id)}
+            self._metrics.turn_cut(answered=self._answered_since)
+        self._answered_since = False
         message_id = self._call.recorder.message(
             Role.USER,
             text,

@@ -228,6 +228,8 @@ def _marks(message: Message) -> list[str]:
     marks = [say("typed")] if message.modality is Modality.TEXT else []
     if message.interrupted:
         marks.append(say("interrupted"))
+    if len(parts_of(message)) > 1:
+        marks.append(say("cut in two"))
     for said in message.metadata.get("backchannels", []):
         marks.append(say("the user: {text}", text=said["text"]))
     if message.images:

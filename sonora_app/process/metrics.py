@@ -52,7 +52,7 @@ class ProcessMetrics:
             registry=registry,
             buckets=_WAITS_SECS,
         )
-        self._turns_cut = counter("turns_cut", "Turns taken to be over, though the user went on.")
+        self._turns_cut = counter("turns_cut", "Turns that were cut in two.")
         self._early = counter("early_answers", "Answers begun before a turn was over.")
         self._withdrawn = counter("early_answers_withdrawn", "Of those, the ones for nothing.")
         self._failures = counter("failures", "What the page was told of that failed.", "kind")

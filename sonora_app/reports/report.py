@@ -25,6 +25,7 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.tool_calls import ToolCall, ToolStatus
+from sonora_app.storage.whole_turns import CONTINUES
 
 VERSION = "1"
 
@@ -75,13 +76,14 @@ class Figures(_Part):
     early_answers: int | None = Field(description="Answers begun before the turn was over.")
     early_answers_withdrawn: int | None
     turns_cut: int | None = Field(
-        description="Turns that were taken to be over, though the user went on at once."
+        description="How often a turn was cut in two, since it was taken to be over too soon. "
+        "`continues` of the turns joins the parts."
     )
     failures: dict[str, int] | None = Field(description="What the page was told of, by its code.")
 
 
 class ReportedTurn(_Part):
-    """What one of the two said."""
+    """What one of the two said. A turn that was cut in two is there as its parts."""
 
     number: int = Field(description="Among the turns of the call, from 1.")
     message_id: UUID
@@ -90,6 +92,11 @@ class ReportedTurn(_Part):
     node: str | None
     modality: Modality
     interrupted: bool
+    continues: UUID | None = Field(
+        default=None,
+        description="The `message_id` of the user's words that these go on with: both are parts "
+        "of one turn, which was cut in two. Null where a turn begins.",
+    )
     words: str | None = Field(description="Null where words are left out.")
     waited_ms: float | None
     parts_ms: dict[str, float]
@@ -153,7 +160,7 @@ def report_of(transcript: Transcript, session: Session, *, with_words: bool) -> 
         figures=_figures(metrics),
         usage=_usage(metrics),
         cost=cost_in(metrics),
-        turns=tuple(_turn(number, each, with_words) for number, each in enumerate(messages, 1)),
+        turns=_turns(messages, with_words),
         steps=tuple(
             _step(each, with_words)
             for each in transcript.transitions
@@ -248,7 +255,15 @@ def _usage(metrics: JsonObject) -> tuple[Used, ...] | None:
         return None
 
 
-def _turn(number: int, message: Message, with_words: bool) -> ReportedTurn:
+def _turns(messages: list[Message], with_words: bool) -> tuple[ReportedTurn, ...]:
+    told = {str(each.id): each.id for each in messages}
+    return tuple(
+        _turn(number, each, told.get(str(each.metadata.get(CONTINUES))), with_words)
+        for number, each in enumerate(messages, 1)
+    )
+
+
+def _turn(number: int, message: Message, continues: UUID | None, with_words: bool) -> ReportedTurn:
     latency = message.metrics.get("latency")
     measured = cast(JsonObject, latency) if isinstance(latency, dict) else {}
     return ReportedTurn(
@@ -259,6 +274,7 @@ def _turn(number: int, message: Message, with_words: bool) -> ReportedTurn:
         node=message.node,
         modality=message.modality,
         interrupted=message.interrupted,
+        continues=continues,
         words=message.content if with_words else None,
         waited_ms=measured.get("total_ms"),
         parts_ms=measured.get("parts_ms") or {},

@@ -54,7 +54,7 @@ class CallFigures:
         answers: How many answers were heard.
         wait_ms: The median of how long those took, and the 95th percentile, in steps of
             `BUCKET_MS`; None where none was measured.
-        turns_cut: How many turns were taken to be over, though the user went on at once.
+        turns_cut: How often a turn was cut in two: it was taken to be over, and the user went on.
         early_answers: How many answers were begun before a turn was over.
         early_answers_withdrawn: How many of those were for nothing.
         failures: What failed, how often: by the code of the page's notice, or `tool`.

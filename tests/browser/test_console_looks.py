@@ -4,6 +4,7 @@ The pictures go to `artifacts/console/`, or where `SONORA_ARTIFACTS` says. With
 `SONORA_README_PICTURES=1` those in the READMEs are taken anew.
 """
 
+import asyncio
 import os
 import re
 from typing import Any
@@ -12,9 +13,12 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from simulators.clients.bot_process import PROJECT, BotProcess
+from simulators.clients.kept_journal import add_cut_turn
 from simulators.clients.npm import installed
 from simulators.clients.visit import visiting
+from sonora_app.storage.records import utc_now
 from tests.browser.conftest import ARTIFACTS, CONSOLE, address
+from tests.session.conftest import data_dir, transcript_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -125,6 +129,8 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await expect(page.locator(".invitation.resuming")).to_be_visible()
         await gallery.look("resuming", tab="Hablar")
         await look_back(page, gallery)
+        await find_a_cut_turn(bot, page, gallery)
+        await add_up(page, gallery)
 
         assert gallery.findings == []
         assert visit.errors == []
@@ -204,7 +210,6 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await search.fill("OAXACÁ plan")
     await expect(page.locator(".listing .hit")).to_contain_text("planear un viaje a Oaxaca")
     await expect(page.locator(".pages")).to_contain_text("1–1 de 1")
-    await gallery.look("conversations", tab="Conversaciones")
     await page.locator(".listing").first.click()
     await expect(page.locator(".trace [aria-current]")).to_have_text(re.compile(r"^\d+$"))
     await expect(page.locator(".listing .tag")).to_have_text("mal entendido")
@@ -213,7 +218,30 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await page.get_by_label("Algo falló").check()
     await expect(page.get_by_text("No se encontró nada.")).to_be_visible()
     assert await turns.count() > 3
-    await add_up(page, gallery)
+
+
+async def find_a_cut_turn(bot: BotProcess, page: Page, gallery: Gallery) -> None:
+    """A turn that was cut in two is one, also for what leads to a part of it."""
+    conversation = await page.evaluate("location.hash.split('/')[2]")
+    call = (await transcript_of(bot, conversation)).sessions[0]
+    where = (data_dir(bot) / "journal.db", call.conversation_id, call.id)
+    await asyncio.to_thread(add_cut_turn, *where, utc_now())
+    await page.get_by_role("button", name="Quitar los filtros").click()
+    await page.get_by_label("Buscar en lo que se dijo").fill("sevilla")
+    await expect(page.locator(".listing .hit")).to_have_text("Y otro a Sevilla.")
+    await page.locator(".listing").first.click()
+
+    turn = page.locator(".trace .said:has([aria-current])")
+    await expect(turn).to_contain_text("cortado en dos")
+    await expect(turn.locator(".words")).to_have_text(
+        "Quiero un vuelo a Madrid.\nY otro a Sevilla.", use_inner_text=True
+    )
+    cut_in, answer = (page.locator(".trace .said.bot").nth(place) for place in (-2, -1))
+    await expect(cut_in).to_contain_text("Claro, bus")
+    await expect(cut_in.locator(".wait")).to_have_count(0)
+    await expect(answer.locator(".wait summary")).to_have_text("1350 ms")
+    # What was found, and beside it the turn.
+    await gallery.look("conversations", tab="Conversaciones")
 
 
 async def add_up(page: Page, gallery: Gallery) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from simulators.clients.bot_process import BotProcess
@@ -121,7 +122,13 @@ async def test_speech_is_answered_and_cuts_the_bot_off(bot: BotProcess) -> None:
         seen = len(client.messages)
         client.microphone.say(await speech("Y con mi hermana."))
         second = await client.event("message-recorded", after=seen, role="user")
+        told = len(client.events("turn-latency"))
+        async with httpx.AsyncClient(base_url=bot.url) as http:
+            kept = (await http.get(f"/sonora/api/conversations/{conversation_id}")).json()
 
+    metrics = kept["sessions"][0]["metrics"]
+    # Nobody waited for what half of a turn was answered.
+    assert (metrics["turns_cut"], metrics["turns_answered"]) == (1, told - 1)
     transcript = await transcript_of(bot, conversation_id)
     by_id = {str(message.id): message for message in transcript.messages}
     assert by_id[second["id"]].metadata["continues"] == first["id"]

@@ -1,14 +1,16 @@
 """`sonora conversations export`, and what it and its neighbours do with input they cannot use."""
 
 import json
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
-from simulators.clients.kept_journal import HOSTILE, Kept, write_journal
+from simulators.clients.kept_journal import HOSTILE, START, Kept, add_cut_turn, write_journal
 from sonora_app.cli import app
 from sonora_app.storage.records import uuid7
 
@@ -76,6 +78,19 @@ def test_export_as_markdown_shows_what_was_said_as_it_was_said(kept: Kept) -> No
     ]
     assert headings == [("h1", "Un viaje a Oaxaca"), ("h2", "Call 1"), ("h2", "Call 2")]
     assert "viajes, Oaxaca" in result.stdout
+
+
+def test_a_turn_that_was_cut_in_two_is_shown_as_one(kept: Kept, machine: Path) -> None:
+    call = json.loads(run("show", str(kept.talk), "--json").stdout)["sessions"][0]["id"]
+    at = START + timedelta(seconds=30)
+    add_cut_turn(machine / "journal.db", kept.talk, UUID(call), at)
+
+    shown = run("show", str(kept.talk)).stdout
+    assert "Quiero un vuelo a Madrid. Y otro a Sevilla. (cut in two)" in shown
+    assert shown.index("Sevilla") < shown.index("Claro, bus (interrupted)") < shown.index("Hay dos")
+    markdown = run("export", str(kept.talk), "--format", "markdown").stdout
+    assert "> Quiero un vuelo a Madrid. Y otro a Sevilla.\n" in markdown
+    assert markdown.count("cut in two") == 1
 
 
 def test_export_as_json_is_what_show_gives(kept: Kept) -> None:

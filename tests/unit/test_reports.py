@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner
 
-from simulators.clients.kept_journal import HOSTILE, write_journal
+from simulators.clients.kept_journal import HOSTILE, START, add_cut_turn, write_journal
 from simulators.clients.report_hook import SECRET, Hook, report_hook
 from sonora_app.cli import app
 from sonora_app.errors import SettingsError
@@ -180,6 +180,19 @@ def test_the_command_writes_a_report_of_that_form(machine: Path) -> None:
     jsonschema.validate(json.loads(plain), json.loads(schema_text()))
     assert "Oaxaca" not in plain
     assert len(json.loads(plain)["turns"]) == 3
+
+
+def test_the_parts_of_a_turn_that_was_cut_in_two_can_be_put_together(machine: Path) -> None:
+    kept = write_journal(machine)
+    call = asyncio.run(_calls(machine))[-1].id
+    parts = add_cut_turn(machine, kept.talk, call, START + timedelta(seconds=30))
+
+    report = json.loads(run("report", str(call), "--without-words").stdout)
+
+    jsonschema.validate(report, json.loads(schema_text()))
+    told = [(turn["message_id"], turn["continues"]) for turn in report["turns"][-4:]]
+    continued = [None, None, str(parts[0]), None]
+    assert told == list(zip(map(str, parts), continued, strict=True))
 
 
 async def _calls(path: Path) -> Any:

@@ -39,7 +39,7 @@ export interface Wanted {
   begun_until: string;
   /** A call of it ended so. */
   ended: string;
-  /** In a call of it a turn was taken to be over, though the user went on. */
+  /** In a call of it a turn was cut in two. */
   cut: boolean;
   failure: string;
   version: string;
@@ -81,8 +81,15 @@ export interface StoredMessage {
   modality: "voice" | "text";
   interrupted: boolean;
   node: string | null;
-  /** With what the bot said: what it was given, and what the user said over it that was no turn. */
-  metadata: { sources?: KeptSource[]; backchannels?: { text: string }[] } | null;
+  /**
+   * With what the bot said: what it was given, and what the user said over it that was no turn.
+   * With what the user said: the message that it goes on with, as one turn.
+   */
+  metadata: {
+    sources?: KeptSource[];
+    backchannels?: { text: string }[];
+    continues?: string;
+  } | null;
   /** What it names the files by that came with it, and what the text-chat API wrote. */
   images: unknown[] | null;
   metrics: { latency?: { total_ms?: number; parts_ms?: Record<string, number> } } | null;

@@ -7,6 +7,7 @@ import type {
 } from "../api";
 import type { ModelRequest } from "./requests";
 import { type CallState, NO_CALL, type TurnLatency } from "./model";
+import { type Turn, turnsOf } from "./turns";
 
 /*
  * What is kept of a conversation, as what happened in it.
@@ -17,23 +18,11 @@ export type Happening =
   | { kind: "call"; at: string; number: number; session: StoredSession }
   | { kind: "step"; at: string; step: StoredStep }
   | { kind: "tool"; at: string; use: StoredToolCall }
-  | { kind: "turn"; at: string; number: number; message: StoredMessage }
+  | { kind: "turn"; at: string; number: number; message: Turn }
   | { kind: "request"; at: string; request: ModelRequest };
 
 /** At one moment: a call begins before a step of it, which comes before what was said then. */
 const ORDER = ["call", "step", "turn", "request", "tool"];
-
-/** The turns that are shown, in order: an address counts them. */
-export function turnsOf(transcript: Transcript): StoredMessage[] {
-  return transcript.messages.filter(
-    (message) => (message.content || message.images?.length) && !message.deleted_at,
-  );
-}
-
-/** The turn that a message is; null where it is not shown. */
-export function turnOf(transcript: Transcript, messageId: string | null): number | null {
-  return turnsOf(transcript).findIndex(({ id }) => id === messageId) + 1 || null;
-}
 
 /** Everything that happened, in the order in which it did. */
 export function happenings(transcript: Transcript, requests: ModelRequest[] = []): Happening[] {

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { api, type Asked, type StoredMessage, type StoredSession } from "../api";
-import { turnsOf } from "../state/trace";
+import { api, type Asked, type StoredSession } from "../api";
+import type { Turn } from "../state/turns";
 import type { Transcript } from "../api";
 import { useWords } from "../words";
 
@@ -46,11 +46,11 @@ export function CallSound({ session, number }: { session: StoredSession; number:
 
 interface TurnProps {
   transcript: Transcript;
-  message: StoredMessage;
+  message: Turn;
   number: number;
 }
 
-/** Plays one turn, until the next begins. */
+/** Plays one turn, until the next begins. Of one that was cut in two, the answer that cut it too. */
 export function TurnSound({ transcript, message, number }: TurnProps) {
   const words = useWords();
   const session = transcript.sessions.find(({ id }) => id === message.session_id);
@@ -59,8 +59,9 @@ export function TurnSound({ transcript, message, number }: TurnProps) {
   if (!recording?.file || message.modality === "text") return null;
   const secsOf = (iso: string): number =>
     (Date.parse(iso) - Date.parse(recording.agreed_at ?? "")) / 1000;
-  const next = turnsOf(transcript).find(
-    (each) => each.session_id === session?.id && each.created_at > message.created_at,
+  const over = message.parts.at(-1)?.created_at ?? message.created_at;
+  const next = transcript.messages.find(
+    (each) => each.session_id === session?.id && each.created_at > over && !each.deleted_at,
   );
   const play = (): void => {
     const audio = document.getElementById(`sound-${session?.id}`);

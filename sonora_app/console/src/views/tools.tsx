@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
-import type { StoredMessage, StoredToolCall } from "../api";
+import type { StoredToolCall } from "../api";
 import type { ToolUse } from "../state/model";
+import type { Turn } from "../state/turns";
 import { useWords } from "../words";
 
 interface LineProps extends Pick<ToolUse, "name" | "state" | "tookMs"> {
@@ -37,11 +38,8 @@ export function PastTool({ call, children }: PastProps) {
 }
 
 /** What was said and what was done, by when it began. What was said keeps its own order. */
-export function inTime(
-  messages: StoredMessage[],
-  calls: StoredToolCall[],
-): (StoredMessage | StoredToolCall)[] {
-  const all: (StoredMessage | StoredToolCall)[] = [...messages];
+export function inTime(turns: Turn[], calls: StoredToolCall[]): (Turn | StoredToolCall)[] {
+  const all: (Turn | StoredToolCall)[] = [...turns];
   for (const call of calls) {
     const began = Date.parse(call.started_at);
     const next = all.findIndex((each) => "role" in each && Date.parse(each.created_at) > began);

@@ -1,10 +1,11 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Asked, Flow, KeptCost, Memory, StoredMessage, StoredSession, StoredToolCall, Transcript } from "../api";
+import type { Asked, Flow, KeptCost, Memory, StoredSession, StoredToolCall, Transcript } from "../api";
 import { addressOf } from "../place";
 import type { ModelRequest } from "../state/requests";
 import { useLearnt } from "../state/learnt";
-import { goesOn, type Happening, happenings, latencyOf, turnsOf } from "../state/trace";
+import { goesOn, type Happening, happenings, latencyOf } from "../state/trace";
+import { isOf, type Turn, turnsOf } from "../state/turns";
 import { useWords, type Words } from "../words";
 import { LabelNames, Labels } from "./labels";
 import { Bar, milliseconds, Parts, percentile } from "./latency";
@@ -80,13 +81,18 @@ export function TraceView({ transcript, turn, flow, language, requests, onLabell
                 address={addressOf(id, each.number)}
                 pointed={each.number === turn}
                 longest={longest}
-                learnt={learnt.filter(({ source_message_id }) => source_message_id === each.message.id)}
+                learnt={learnt.filter((fact) => isOf(each.message, fact.source_message_id))}
                 language={language}
               >
                 <TurnSound transcript={transcript} message={each.message} number={each.number} />
               </Facts>
               <Labels
                 {...labelling}
+                labels={labels.map((label) =>
+                  isOf(each.message, label.message_id)
+                    ? { ...label, message_id: each.message.id }
+                    : label,
+                )}
                 place={{ message_id: each.message.id }}
                 at={words.trace.turn(each.number)}
               />
@@ -290,7 +296,7 @@ function Given({ values }: { values: Record<string, unknown> }) {
 }
 
 interface FactsProps {
-  message: StoredMessage;
+  message: Turn;
   number: number;
   address: string;
   pointed: boolean;

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { StoredMessage, StoredToolCall } from "../api";
 import type { CallState, Entry, ToolUse } from "../state/model";
 import { wordsOf } from "../state/transcript";
+import { type Turn, turnsIn } from "../state/turns";
 import { useWords } from "../words";
 import { KeptFiles, SentFiles } from "./attachments";
 import { KeptMark } from "./kept";
@@ -39,9 +40,7 @@ export function TranscriptView({ state, past, done, supabase }: Props) {
     follow.current = true;
     if (typed && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [typed?.key]);
-  const shown = past.filter(
-    (message) => (message.content || message.images?.length) && !message.deleted_at,
-  );
+  const shown = turnsIn(past);
   const finished = state.entries.findLast((entry) => entry.closed && entry.id);
   return (
     <div
@@ -92,7 +91,7 @@ export function TranscriptView({ state, past, done, supabase }: Props) {
 }
 
 interface PastProps {
-  message: StoredMessage;
+  message: Turn;
   /** What else is known of the turn. */
   children?: ComponentChildren;
 }
@@ -108,6 +107,7 @@ export function Past({ message, children }: PastProps) {
           <span class="mark">{words.transcript.typed}</span>
         )}
         {message.interrupted && <span class="mark cut">{words.transcript.interrupted}</span>}
+        {message.parts.length > 1 && <span class="mark cut">{words.transcript.cutInTwo}</span>}
         {message.metadata?.backchannels?.map(({ text }) => (
           <span class="mark">
             {speaker(words, "user")}: {text}

@@ -148,6 +148,7 @@ export const en = {
     assistant: "Sonora",
     typed: "typed",
     interrupted: "interrupted",
+    cutInTwo: "cut in two",
     acknowledges: "while Sonora spoke",
     refused: "not taken",
     heard: "Heard, not kept yet",
