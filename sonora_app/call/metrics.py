@@ -144,9 +144,11 @@ class WaitObserver(UserBotLatencyObserver):
         match data.frame:
             case UserPausedFrame():
                 self._silent_since = time.time() - data.frame.quiet_secs
-            case VADUserStartedSpeakingFrame() | UserResumedFrame():
+            case VADUserStartedSpeakingFrame():
                 self._silent_since = 0.0
                 self._turn_over = False
+            case UserResumedFrame():
+                self._silent_since = 0.0
             case UserStoppedSpeakingFrame():
                 self._turn_over = True
             case VADUserStoppedSpeakingFrame() if self._silent_since:

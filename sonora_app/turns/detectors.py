@@ -30,6 +30,10 @@ STOP_SECS = 0.16
 """Silence after which Silero reports the end of speech, in seconds: five of its windows of 32 ms,
 one less than Pipecat's default. No turn ends before that."""
 
+VERDICT_SECS = 0.3
+"""The silence by which smart-turn has judged, in seconds: twice what it takes. On a machine that is
+busy it takes longer."""
+
 _STALE_SECS = 0.5
 """How long without audio, as when a microphone is muted, before a state means nothing any more."""
 
@@ -94,7 +98,9 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
         parts = vars(self)
         parts["_session"] = _LeanSession(parts["_session"])
 
-    async def foresee(self, quiet_secs: float) -> EndOfTurnState:
+    async def foresee(
+        self, quiet_secs: float, *, by_secs: float | None = None
+    ) -> EndOfTurnState | None:
         """Tell whether the turn sounds complete, if this is the end of it.
 
         Smart-turn was trained on turns that end in 200 ms of silence, so silence is added up to
@@ -102,12 +108,22 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
 
         Args:
             quiet_secs: How long the user has been silent, in seconds.
+            by_secs: How long they may be silent until it tells; None: as long as it takes.
+
+        Returns:
+            What it sounds like; None where that takes longer. The judgement goes on, and is there
+            for `analyze_end_of_turn`.
         """
         missing = np.zeros(max(0, int((_SILENCE_SECS - quiet_secs) * self.sample_rate)), np.int16)
         heard: list[Any] = [*self._audio_buffer, (time.monotonic(), missing)]
         judge: Any = self._process_speech_segment  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
         self._foreseen = asyncio.get_running_loop().run_in_executor(None, judge, heard)
-        state, metrics = await asyncio.shield(self._foreseen)
+        left_secs = None if by_secs is None else max(0.0, by_secs - quiet_secs)
+        try:
+            async with asyncio.timeout(left_secs):
+                state, metrics = await asyncio.shield(self._foreseen)
+        except TimeoutError:
+            return None
         if isinstance(metrics, TurnMetricsData):
             self.probability = metrics.probability
         return state

@@ -123,14 +123,15 @@ class PauseNoticingVADProcessor(VADProcessor):
         if not isinstance(frame, InputAudioRawFrame):
             return
         before, self._state = self._state, self._silero.state
-        state = self._state
-        if state is VADState.QUIET:
-            self._hushed = self._paused = False
+        if self._state is VADState.QUIET:
             self._brief = self._brief or before is VADState.STARTING
-            if self._brief and (quiet_secs := self._silero.quiet_secs) >= PAUSE_SECS:
-                self._brief = False
-                await self.push_frame(UserHushedFrame(quiet_secs=quiet_secs))
-                await self.push_frame(UserSpokeBrieflyFrame(quiet_secs=quiet_secs))
+        else:
+            self._brief = False
+        if before is VADState.STARTING and self._is_speech:
+            # Whoever hears of speech now is told anew of the silence that it has ended in.
+            self._hushed = False
+        if self._state is VADState.QUIET and not self._brief:
+            self._hushed = self._paused = False
             if not self._silent:
                 self._loudness.reset()
                 return
@@ -138,17 +139,28 @@ class PauseNoticingVADProcessor(VADProcessor):
         if self._silent and self._loudness.stirs:
             self._silent = False
             await self.push_frame(UserStirredFrame())
-        if state in (VADState.QUIET, VADState.STARTING):
-            self._brief = self._brief and state is VADState.QUIET
-            return
-        quiet_secs = self._loudness.hushed_secs
-        if state is VADState.STOPPING:
+        if self._state is not VADState.QUIET or self._brief:
+            await self._follow_voice()
+
+    @property
+    def _is_speech(self) -> bool:
+        return self._state in (VADState.SPEAKING, VADState.STOPPING)
+
+    async def _follow_voice(self) -> None:
+        """Report the silences of a voice, be it one that Silero has not reported, or never will."""
+        # What does not stir is too soft to tell by loudness whether it is over.
+        measured = self._is_speech or not self._silent
+        quiet_secs = self._loudness.hushed_secs if measured else 0.0
+        if self._state in (VADState.STOPPING, VADState.QUIET):
             quiet_secs = max(quiet_secs, self._silero.quiet_secs)
         pauses = quiet_secs >= PAUSE_SECS
-        if not self._hushed and (pauses or self._loudness.hushes):
+        if not self._hushed and (pauses or (measured and self._loudness.hushes)):
             self._hushed = True
             await self.push_frame(UserHushedFrame(quiet_secs=quiet_secs))
-        if not self._paused and pauses:
+        if self._brief and pauses:
+            self._brief = False
+            await self.push_frame(UserSpokeBrieflyFrame(quiet_secs=quiet_secs))
+        elif self._is_speech and pauses and not self._paused:
             self._paused = True
             self._silent = self._loudness.hushed_secs >= PAUSE_SECS
             await self.push_frame(UserPausedFrame(quiet_secs=quiet_secs))

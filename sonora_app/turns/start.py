@@ -152,7 +152,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _voice_was_brief(self) -> None:
         """A recogniser that hears words only in what Silero reports has none of these."""
-        if self._bot_speaks and self._tells_interims and not (self._in_turn or self._voice):
+        known = self._in_turn or self._voice or self._all_transcribed
+        if self._bot_speaks and self._tells_interims and not known:
             self._listen()
             await self._wait_for_words()
 

@@ -22,7 +22,7 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
 
-from sonora_app.turns.detectors import STOP_SECS, Silero, SmartTurn
+from sonora_app.turns.detectors import STOP_SECS, VERDICT_SECS, Silero, SmartTurn
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import ANSWER_SECS, STIRRED_SECS, WORDS_SECS, Patience, patience
 from sonora_app.turns.pipecat_frames import MORE_TO_COME, as_pipecat_stops, final
@@ -70,9 +70,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._foreseeing: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._speaking = False  # the user
         self._speculation: UserTurnSpeculation | None = None
-        self._ready = self._wants_tool = False
+        self._speaking = self._ready = self._wants_tool = False
         self._ending: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
@@ -116,8 +115,10 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 if self._begun:  # whether it had words is known when the recogniser has told
                     self._stirred_until = time.monotonic() + STIRRED_SECS
                 self._pause_began(frame.quiet_secs)
+            case UserResumedFrame() if not self._speaking:
+                pass  # it may be no voice that goes on
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
-                self._speaking = self._speaking or isinstance(frame, VADUserStartedSpeakingFrame)
+                self._speaking = True
                 await self._resumed()
             case VADUserStoppedSpeakingFrame() if self._so_far.quiet_since is None:
                 self._so_far.quiet_since = time.monotonic() - frame.stop_secs
@@ -157,11 +158,11 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def handle_user_turn_started(self) -> None:
         """Begin a turn. Over the bot's speech its words come before it."""
-        so_far = self._so_far
+        # Smart-turn may be judging the very voice whose words begin the turn.
+        so_far, foreseeing, self._foreseeing = self._so_far, self._foreseeing, None
         await self._forget()
-        self._so_far = so_far
-        self._begun = self._open = True
-        self._kept = False
+        self._so_far, self._foreseeing = so_far, foreseeing
+        self._begun, self._open, self._kept = True, True, False
         await super().handle_user_turn_started()
 
     async def handle_user_turn_stopped(self) -> None:
@@ -179,13 +180,13 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     def _pause_began(self, quiet_secs: float) -> None:
         self._so_far.quiet_since = time.monotonic() - quiet_secs
-        self._foreseeing = self.task_manager.create_task(
-            self._foresee(quiet_secs), f"{self}::_foresee"
-        )
+        foreseeing = self._foresee(quiet_secs)
+        self._foreseeing = self.task_manager.create_task(foreseeing, f"{self}::_foresee")
 
     async def _foresee(self, quiet_secs: float) -> None:
-        verdict = await self._smart_turn.foresee(quiet_secs)
-        self._so_far.complete = verdict is EndOfTurnState.COMPLETE
+        verdict = await self._smart_turn.foresee(quiet_secs, by_secs=VERDICT_SECS)
+        # A verdict that is late still decides when the turn is over, but is not waited for twice.
+        self._so_far.complete = verdict is not EndOfTurnState.INCOMPLETE
         await self._guess()
 
     async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
@@ -223,8 +224,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             if _MATCH.matches(self._speculation.text, text):
                 return
             await self._withdraw()
-        self._speculation = UserTurnSpeculation(text=text)
-        self._ready = False
+        self._speculation, self._ready = UserTurnSpeculation(text=text), False
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
     def _ask_after(self, secs: float) -> None:

@@ -63,9 +63,11 @@ class Verdict(SmartTurn):
 
     complete = True
     asked = 0
+    takes_secs = 0.0
 
     def _predict_endpoint(self, audio_array: Any) -> dict[str, Any]:
         self.asked += 1
+        time.sleep(self.takes_secs)
         return {"prediction": int(self.complete), "probability": float(self.complete)}
 
 
@@ -392,6 +394,33 @@ async def test_smart_turn_judges_again_only_what_sounded_unfinished(
         await user.stop()
         await asyncio.sleep(0.3)
         assert user.smart_turn.asked == asked
+
+
+async def test_an_answer_does_not_wait_for_a_verdict_that_is_late() -> None:
+    async with turn() as user:
+        user.smart_turn.takes_secs = 1.0
+        await user.pause()
+        paused_at = time.monotonic()
+        await user.heard(HALF)
+        await user.openai.log.wait_for("answered")
+        assert time.monotonic() - paused_at < user.smart_turn.takes_secs
+        assert user.answer == ""  # the verdict decides when the turn is over
+        await user.stop()
+        await user.answered()
+        assert time.monotonic() - paused_at >= user.smart_turn.takes_secs
+        assert user.said == [("user", HALF), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
+
+
+async def test_a_sound_in_the_pause_that_may_be_no_voice_withdraws_no_guess() -> None:
+    async with turn() as user:
+        await user.pause()
+        await user.heard(HALF)
+        await user.stop()
+        await user.resume()
+        await user.answered()
+        assert user.said == [("user", HALF), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
 
 
 async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:

@@ -182,6 +182,16 @@ async def test_a_voice_too_short_for_silero_holds_the_bot_back_until_its_words_a
         assert not call.cut_off
 
 
+async def test_a_voice_whose_words_are_known_when_it_is_noticed_holds_nothing_back() -> None:
+    async with speaking() as call:
+        await call.rig.send(UserHushedFrame(quiet_secs=0.02))
+        await call.final("Ajá.")
+        await call.rig.get(UserBackchannelFrame)
+        await call.rig.send(UserSpokeBrieflyFrame(quiet_secs=0.06))
+        await call.rig.get(UserSpokeBrieflyFrame)
+        assert not call.speech.held
+
+
 async def test_yes_is_an_answer_where_the_bot_asks() -> None:
     async with speaking(QUESTION) as call:
         await call.voice()
