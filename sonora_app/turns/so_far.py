@@ -1,6 +1,11 @@
 """What is known of a turn that is not over."""
 
+import time
 from dataclasses import dataclass, field
+
+from pipecat.turns.user_stop import NormalizedMatch
+
+_MATCH = NormalizedMatch()
 
 
 @dataclass
@@ -35,10 +40,20 @@ class SoFar:
         self.more_coming = self.spoken_anew = False
         self.all_transcribed = self.all_transcribed or finalized
 
-    def announced(self) -> None:
-        """An interim transcript came: more words are to come."""
+    def is_said(self, text: str) -> bool:
+        """Whether a text is all that was said, however it is written."""
+        return _MATCH.matches(text, self.text)
+
+    def announced(self, *, speaking: bool) -> None:
+        """An interim transcript came: more words are to come.
+
+        Args:
+            speaking: Whether Silero has reported that the user speaks.
+        """
         self.spoken_anew = self.spoken_anew or self.all_transcribed
         self.more_coming, self.all_transcribed = True, False
+        if self.spoken_anew and not speaking:
+            self.quiet_since = time.monotonic()
 
     def goes_on(self) -> None:
         """The user speaks again: the pause was none."""

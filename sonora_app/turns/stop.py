@@ -20,7 +20,7 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
-from pipecat.turns.user_stop import NormalizedMatch, TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
 from sonora_app.turns.detectors import STOP_SECS, VERDICT_SECS, Silero, SmartTurn
 from sonora_app.turns.expectations.grammar import Expectations
@@ -39,8 +39,6 @@ from sonora_app.vendors.openai.speculation import AnswerReadyFrame
 
 _LOOK_SECS = 0.02
 """How often to check whether the user, who may be speaking again, really is. In seconds."""
-
-_MATCH = NormalizedMatch()
 
 
 class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
@@ -115,20 +113,20 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 if self._begun:  # whether it had words is known when the recogniser has told
                     self._stirred_until = time.monotonic() + STIRRED_SECS
                 self._pause_began(frame.quiet_secs)
-            case UserResumedFrame() if not self._speaking:
-                pass  # it may be no voice that goes on
-            case VADUserStartedSpeakingFrame() | UserResumedFrame():
+            case VADUserStartedSpeakingFrame():
                 self._speaking = True
                 await self._resumed()
+            case UserResumedFrame() if self._speaking:  # else it may be no voice that goes on
+                await self._resumed(answered=self._patience().by_words)
             case VADUserStoppedSpeakingFrame() if self._so_far.quiet_since is None:
                 self._so_far.quiet_since = time.monotonic() - frame.stop_secs
             case TranscriptionFrame() if frame.text.strip():
                 self._so_far.heard(frame.text, finalized=frame.finalized)
                 self._wants_tool = False
             case InterimTranscriptionFrame():
-                self._so_far.announced()
-                if self._so_far.spoken_anew and not self._speaking:
-                    self._so_far.quiet_since = time.monotonic()
+                self._so_far.announced(speaking=self._speaking)
+                if self._so_far.quiet_since is None:
+                    await self._withdraw()
             case AnswerReadyFrame():
                 self._ready = True
             case EagerEndOfTurnCancelFrame():
@@ -196,13 +194,15 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         if self._open and not self._smart_turn.found_complete:
             self._ask_after(self._smart_turn.params.stop_secs - ANSWER_SECS)
 
-    async def _resumed(self) -> None:
+    async def _resumed(self, *, answered: bool = False) -> None:
+        """The user makes a sound. After a whole answer it may be the end of its last word."""
         self._open = self._begun
         self._so_far.goes_on()
         self._wants_tool = False
         self._smart_turn.went_on()
         await self._stop_tasks()
-        await self._withdraw()
+        if not answered:
+            await self._withdraw()
 
     async def _guess(self, *, sure: bool = False) -> None:
         """Have the turn answered, if its whole transcript is known and it is probably over.
@@ -221,7 +221,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             self._ask_after(due - time.monotonic())
             return
         if self._speculation is not None:
-            if _MATCH.matches(self._speculation.text, text):
+            if so_far.is_said(self._speculation.text):
                 return
             await self._withdraw()
         self._speculation, self._ready = UserTurnSpeculation(text=text), False
@@ -291,8 +291,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._open = False
         await self._stop_tasks()
         speculation = self._speculation
-        text = self._so_far.text
-        self._held = speculation is not None and _MATCH.matches(speculation.text, text)
+        self._held = speculation is not None and self._so_far.is_said(speculation.text)
         if self._held:
             await self.trigger_user_turn_finalized(confirms_speculation=True)
         else:

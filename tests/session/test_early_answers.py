@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
+    InterimTranscriptionFrame,
     LLMFullResponseEndFrame,
     LLMTextFrame,
     TranscriptionFrame,
@@ -43,6 +44,7 @@ from sonora_app.turns.detectors import Silero, SmartTurn, build_silero, build_sm
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
 from sonora_app.turns.stop import ForeseeingTurnStop
+from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
@@ -54,6 +56,7 @@ pytestmark = [pytest.mark.session, pytest.mark.alone]
 
 HALF, REST = "Quiero viajar en abril", "con mis dos hermanos."
 HANGING = "Quiero viajar con mis."
+QUESTION = "¿Te parece bien?"
 UNFINISHED_SECS = 1.4
 ANSWER = "Claro, dime más."
 
@@ -165,8 +168,10 @@ class Turn:
 
 
 @asynccontextmanager
-async def turn(reply: Reply | None = None, tools: Any = None) -> AsyncGenerator[Turn]:
-    """A user who has begun to speak."""
+async def turn(
+    reply: Reply | None = None, tools: Any = None, *, asked: str = ""
+) -> AsyncGenerator[Turn]:
+    """A user who has begun to speak, after the bot has said `asked`."""
     openai = OpenAIVendor("key")
     openai.model = lambda _: reply or Reply(ANSWER)
     async with openai.serving():
@@ -180,12 +185,11 @@ async def turn(reply: Reply | None = None, tools: Any = None) -> AsyncGenerator[
         silero.__class__ = Murmur
         assert isinstance(silero, Murmur)
         context = LLMContext(tools=tools) if tools else LLMContext()
+        stop = ForeseeingTurnStop(smart_turn, silero, Expectations(Language.ES, lambda: asked))
         pair = LLMContextAggregatorPair(
             context,
             user_params=LLMUserAggregatorParams(
-                user_turn_strategies=UserTurnStrategies(
-                    stop=[ForeseeingTurnStop(smart_turn, silero, Expectations(Language.ES))]
-                )
+                user_turn_strategies=UserTurnStrategies(stop=[stop])
             ),
         )
         ear = Ear()
@@ -421,6 +425,37 @@ async def test_a_sound_in_the_pause_that_may_be_no_voice_withdraws_no_guess() ->
         await user.answered()
         assert user.said == [("user", HALF), ("assistant", ANSWER)]
         assert len(user.openai.bodies) == 1
+
+
+async def test_the_last_sound_of_a_whole_answer_withdraws_no_guess() -> None:
+    async with turn(asked=QUESTION) as user:
+        user.smart_turn.complete = False
+        await user.pause()
+        await user.heard("No, gracias.")
+        await user.openai.log.wait_for("answered")
+        await user.resume()
+        await user.pause()
+        await user.rig.send(AllTranscribedFrame())
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", "No, gracias."), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
+
+
+async def test_who_goes_on_after_yes_is_answered_as_they_end() -> None:
+    async with turn(asked=QUESTION) as user:
+        await user.pause()
+        await user.heard("Sí.")
+        await user.openai.log.wait_for("answered")
+        await user.resume()
+        await user.rig.send(InterimTranscriptionFrame("pero", "", "2026-01-01T00:00:00Z"))
+        await user.rig.get(EagerEndOfTurnCancelFrame)
+        await user.pause()
+        await user.heard("pero no por la tarde.")
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", "Sí. pero no por la tarde."), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 2
 
 
 async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:
