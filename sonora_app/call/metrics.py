@@ -17,6 +17,7 @@ from pipecat.metrics.metrics import LLMUsageMetricsData, TTSUsageMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.user_bot_latency_observer import (
     LatencyBreakdown,
+    LatencyOwnerKind,
     MeasuredFrom,
     UserBotLatencyObserver,
 )
@@ -118,7 +119,8 @@ class WaitObserver(UserBotLatencyObserver):
     """Pipecat's own measure of how long the user waited, counted from where they fell silent.
 
     Pipecat counts from where Silero found no voice any more, which is some 60 ms later; that is
-    made up for where the pause was noticed sooner.
+    made up for where the pause was noticed sooner. So is that Pipecat forgets where the user fell
+    silent once the bot is interrupted, which words do that come after the voice.
 
     Args:
         metrics: Collects the waits.
@@ -130,6 +132,7 @@ class WaitObserver(UserBotLatencyObserver):
 
     unnoticed_secs = 0.0
     _silent_since = 0.0
+    _quiet_at = 0.0
     _turn_over = False
 
     def __init__(self, metrics: CallMetrics) -> None:
@@ -151,25 +154,40 @@ class WaitObserver(UserBotLatencyObserver):
                 self._silent_since = 0.0
             case UserStoppedSpeakingFrame():
                 self._turn_over = True
-            case VADUserStoppedSpeakingFrame() if self._silent_since:
-                heard = data.frame.timestamp - data.frame.stop_secs
-                self.unnoticed_secs = max(0.0, heard - self._silent_since)
-                self._silent_since = 0.0
+            case VADUserStoppedSpeakingFrame():
+                self._quiet_at = data.frame.timestamp - data.frame.stop_secs
+                if self._silent_since:
+                    self.unnoticed_secs = max(0.0, self._quiet_at - self._silent_since)
+                    self._silent_since = 0.0
             case _:
                 pass
         await super().on_push_frame(data)
 
     async def _measured(self, _: object, breakdown: LatencyBreakdown) -> None:
-        if breakdown.measured_from is not MeasuredFrom.USER_SILENCE or not self._turn_over:
+        if not self._turn_over:
             return  # a sound over the bot's speech is no turn that it answers
-        parts_ms: dict[str, float] = {}
-        for part in breakdown.contributions:
+        total_secs, parts = breakdown.total_secs, breakdown.contributions
+        undivided_secs = 0.0
+        if breakdown.measured_from is not MeasuredFrom.USER_SILENCE:
+            if breakdown.user_turn_secs is None:
+                return
+            # Interrupted since the silence: of what came before, only the whole is known.
+            total_secs = time.time() - self._quiet_at
+            parts = [
+                part
+                for part in parts
+                if part.start_time >= self._quiet_at
+                and part.owner_kind is not LatencyOwnerKind.PIPELINE
+            ]
+            undivided_secs = total_secs - sum(part.duration_secs for part in parts)
+        parts_ms = {"turn_detection": undivided_secs * 1000} if undivided_secs else {}
+        for part in parts:
             parts_ms[part.key] = parts_ms.get(part.key, 0.0) + part.duration_secs * 1000
         unnoticed = self.unnoticed_secs
         if unnoticed:
             waited_ms = parts_ms.get("endpointing_wait", 0.0)
             parts_ms["endpointing_wait"] = waited_ms + unnoticed * 1000
-        total_secs = breakdown.total_secs + unnoticed
+        total_secs += unnoticed
         self._metrics.latencies_secs.append(total_secs)
         await self.answered.tell(
             TurnLatency(

@@ -122,6 +122,7 @@ async def test_speech_is_answered_and_cuts_the_bot_off(bot: BotProcess) -> None:
         seen = len(client.messages)
         client.microphone.say(await speech("Y con mi hermana."))
         second = await client.event("message-recorded", after=seen, role="user")
+        await client.event("turn-latency", after=seen)
         told = len(client.events("turn-latency"))
         async with httpx.AsyncClient(base_url=bot.url) as http:
             kept = (await http.get(f"/sonora/api/conversations/{conversation_id}")).json()

@@ -1,0 +1,98 @@
+"""How long the user waited for an answer, as it is kept and told."""
+
+import time
+
+import pytest
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    ClientConnectedFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.observers.base_observer import FramePushed
+from pipecat.processors.filters.identity_filter import IdentityFilter
+from pipecat.processors.frame_processor import FrameDirection
+
+from sonora_app.call.metrics import CallMetrics, WaitObserver
+from sonora_app.page.protocol import TurnLatency
+
+pytestmark = pytest.mark.unit
+
+SILENT_SECS, AGO_SECS = 0.2, 1.5
+"""How long a pause of the user's is heard before it is told, and how long ago that was."""
+
+
+@pytest.fixture
+def metrics() -> CallMetrics:
+    return CallMetrics()
+
+
+@pytest.fixture
+async def waits(metrics: CallMetrics) -> WaitObserver:
+    """Measures a call that has begun, and whose user has just said something."""
+    observer = WaitObserver(metrics)
+    quiet = VADUserStoppedSpeakingFrame(stop_secs=SILENT_SECS, timestamp=time.time() - AGO_SECS)
+    await pushed(observer, ClientConnectedFrame(), VADUserStartedSpeakingFrame(), quiet)
+    return observer
+
+
+async def pushed(observer: WaitObserver, *frames: Frame) -> None:
+    for frame in frames:
+        await observer.on_push_frame(
+            FramePushed(
+                source=IdentityFilter(),
+                destination=IdentityFilter(),
+                frame=frame,
+                direction=FrameDirection.DOWNSTREAM,
+                timestamp=0,
+            )
+        )
+
+
+def answer() -> tuple[Frame, ...]:
+    sound = TTSAudioRawFrame(audio=b"\0\0", sample_rate=24_000, num_channels=1)
+    return LLMFullResponseStartFrame(), LLMTextFrame("Sí."), sound, BotStartedSpeakingFrame()
+
+
+WORDS = TranscriptionFrame("Y otro a Sevilla.", "", "")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        (WORDS,),
+        # Over the bot's speech, where it is the words that begin the turn and stop the bot.
+        (WORDS, InterruptionFrame()),
+    ],
+)
+async def test_an_answer_is_waited_for_since_the_voice_ended(
+    waits: WaitObserver, metrics: CallMetrics, before: tuple[Frame, ...]
+) -> None:
+    told: list[TurnLatency] = []
+
+    async def note(latency: TurnLatency) -> None:
+        told.append(latency)
+
+    waits.answered.add(note)
+    await pushed(waits, *before, UserStoppedSpeakingFrame(), *answer())
+    await waits.cleanup()
+
+    assert metrics.latencies_secs == [pytest.approx(AGO_SECS + SILENT_SECS, abs=0.5)]
+    assert told[0].total_ms == pytest.approx(sum(told[0].parts_ms.values()), abs=1)
+    assert min(told[0].parts_ms.values()) >= 0
+
+
+async def test_a_sound_over_the_bots_speech_is_not_waited_for(
+    waits: WaitObserver, metrics: CallMetrics
+) -> None:
+    await pushed(waits, *answer())
+    await waits.cleanup()
+
+    assert metrics.latencies_secs == []
