@@ -20,6 +20,8 @@ from sonora_app.storage.labels import (
     Label,
     LabelUpdate,
     as_name,
+    as_note,
+    is_name,
     standing,
 )
 from sonora_app.storage.merged_reads import read_transcript
@@ -89,7 +91,7 @@ async def give(
         session_id=place.session_id,
         message_id=place.message_id,
         name=as_name(name),
-        note=(note or "").strip() or None,
+        note=as_note(note or ""),
         created_at=utc_now(),
     )
     there = _of_name(transcript, label.name, place)
@@ -129,7 +131,7 @@ def _removed(label: Label) -> LabelUpdate:
 
 
 def _name(text: str) -> str:
-    if not as_name(text) or len(as_name(text)) > NAME_CHARS:
+    if not is_name(text):
         raise typer.BadParameter(
             say("A label has a name of {count} characters at most.", count=NAME_CHARS)
         )

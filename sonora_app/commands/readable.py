@@ -81,7 +81,7 @@ def as_markdown(transcript: Transcript) -> str:
     """A transcript as Markdown, with everything that was said shown as it was said."""
     conversation = transcript.conversation
     lines = [f"# {_escaped(conversation.title or say('A conversation without a title'))}", ""]
-    lines += [f"- {name}: {_escaped(value)}" for name, value in _facts(transcript)]
+    lines += [f"- {name}: {_on_lines(value)}" for name, value in _facts(transcript)]
     calls = 0
     for entry in _timeline(transcript):
         if isinstance(entry, Session):
@@ -140,7 +140,7 @@ def _labels(
 
 
 def _noted(labels: Iterable[str]) -> list[str]:
-    return [line for each in labels for line in ("", f"*{say('Label')}: {_escaped(each)}*")]
+    return [line for each in labels for line in ("", f"*{say('Label')}: {_on_lines(each)}*")]
 
 
 def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
@@ -249,6 +249,12 @@ def _indented(said: str) -> str:
 
 def _escaped(text: str) -> str:
     return _MARKUP.sub(r"\\\1", plain(text))
+
+
+def _on_lines(text: str) -> str:
+    """`text` within one paragraph, which an empty line would end."""
+    lines = (line.strip() for line in _escaped(text).splitlines())
+    return "  \n  ".join(filter(None, lines))
 
 
 def _quoted(said: str) -> list[str]:

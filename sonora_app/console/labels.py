@@ -5,19 +5,24 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from starlette.responses import JSONResponse
 
 from sonora_app.commands.labelling import Place, give, label_named, place_in, take_away
 from sonora_app.console.conversations import transcript_of
 from sonora_app.console.guard import HEADERS
-from sonora_app.storage.labels import NAME_CHARS, NOTE_CHARS, Label
+from sonora_app.storage.labels import NOTE_CHARS, Label, is_name
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store
 
-_Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS)
-]
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError("no name for a label")
+    return text
+
+
+_Name = Annotated[str, AfterValidator(_name)]
 _Note = Annotated[str, StringConstraints(max_length=NOTE_CHARS)]
 
 

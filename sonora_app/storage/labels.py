@@ -48,8 +48,22 @@ class LabelUpdate(Record):
 
 
 def as_name(text: str) -> str:
-    """The name that `text` means: in small letters, with one space between words."""
-    return " ".join(text.split()).lower()
+    """The name that `text` means: in small letters, with one space between words.
+
+    What nobody sees, such as a control character, is left out: names are alike that look alike.
+    """
+    seen = "".join(each for each in text if each.isprintable() or each.isspace())
+    return " ".join(seen.split()).lower()
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` means a name that a label may have."""
+    return 0 < len(as_name(text)) <= NAME_CHARS
+
+
+def as_note(text: str) -> str | None:
+    """The note that `text` means; None: none. Half of a surrogate pair is not kept as it is."""
+    return text.encode("utf-8", "replace").decode().strip() or None
 
 
 def standing(labels: Iterable[Label]) -> tuple[Label, ...]:

@@ -93,6 +93,25 @@ def test_a_turn_that_was_cut_in_two_is_shown_as_one(kept: Kept, machine: Path) -
     assert markdown.count("cut in two") == 1
 
 
+def test_a_note_stays_a_note_in_markdown(kept: Kept) -> None:
+    note = "First line.\n\n# *Heading*\n\n- <b>item</b>\n\x1b[31m| = 1+1"
+    assert run("label", "last", "odd", "--turn", "2", "--note", note).exit_code == 0
+    assert run("label", "last", "whole", "--note", note).exit_code == 0
+
+    tokens = MarkdownIt().parse(run("export", "last", "--format", "markdown").stdout)
+
+    text = [
+        "".join(each.content or " " for each in token.children or [] if each.nesting == 0)
+        for token in tokens
+        if token.type == "inline"
+    ]
+    shown = "First line. # *Heading* - <b>item</b> [31m| = 1+1"
+    assert [each for each in text if "Heading" in each] == [
+        f"Labels: whole · {shown}",
+        f"Label: odd · {shown}",
+    ]
+
+
 def test_export_as_json_is_what_show_gives(kept: Kept) -> None:
     shown = run("show", str(kept.talk), "--json").stdout
 

@@ -144,7 +144,10 @@ async def test_turns_are_labelled_and_their_labels_changed(settings: Settings, k
         removed = await http.delete(other)
         left = (await http.get(path)).json()["labels"]
         refused = [
-            await http.post(f"{path}/labels", json={"name": " "}),
+            await http.post(f"{path}/labels", json={"name": "\x1f"}),
+            await http.post(f"{path}/labels", json={"name": "a" * 61}),
+            await http.post(f"{path}/labels", content=r'{"name": "a", "note": "\ud800"}'),
+            await http.post(f"{path}/labels", json={"name": "a", "note": "a" * 2_001}),
             await http.post(f"{path}/labels", json={"name": "a", "message_id": str(uuid4())}),
             await http.post(f"/sonora/api/conversations/{uuid4()}/labels", json={"name": "a"}),
         ]
@@ -154,7 +157,7 @@ async def test_turns_are_labelled_and_their_labels_changed(settings: Settings, k
     ]
     assert listed["labels"] == ["wrong"]
     assert (gone.status_code, removed.status_code, left) == (404, 200, [])
-    assert [each.status_code for each in refused] == [422, 404, 404]
+    assert [each.status_code for each in refused] == [422] * 4 + [404] * 2
 
 
 async def test_what_is_not_there_is_told_as_json(settings: Settings, kept: Kept) -> None:

@@ -15,7 +15,7 @@ from sonora_app.errors import NotFoundError, RecordRefusedError
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.person_rows import WhoseRows, count_rows
 from sonora_app.storage.journal.provisional import Provisional
-from sonora_app.storage.labels import Label, LabelUpdate, in_both, standing
+from sonora_app.storage.labels import Label, LabelUpdate, as_name, in_both, is_name, standing
 from sonora_app.storage.records import (
     Conversation,
     EndReason,
@@ -203,3 +203,38 @@ async def test_they_are_taken_away_once(journal: Journal) -> None:
     assert (kept_as.name, kept_as.note) == ("", None)
     waiting = [each.operation for each in await journal.outbox.batch(9)]
     assert waiting == ["insert", "insert", "update"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("  Wrong   ANSWER ", "wrong answer"),
+        ("wr\x1b[31mong\x00\u202e", "wr[31mong"),
+        ("wrong\u200b\ud800", "wrong"),
+        ("\u200b\x1f\u00a0\u2028", ""),
+        ("=cmd()", "=cmd()"),
+    ],
+)
+def test_names_are_alike_that_look_alike(text: str, name: str) -> None:
+    assert as_name(text) == name
+    assert is_name(text) is bool(name)
+    assert is_name("a" * 60 + "\x1b")
+    assert not is_name("a" * 61)
+    # One letter becomes two.
+    assert not is_name("İ" * 31)
+
+
+@pytest.mark.parametrize("outbox", [False, True])
+async def test_nothing_is_noted_of_what_was_erased_meanwhile(tmp_path: Path, outbox: bool) -> None:
+    journal = await Journal.connect(tmp_path / "other.db", outbox=outbox)
+    conversation, _, _ = talk()
+    await journal.write([conversation])
+    transcript = await kept(journal, conversation.id)
+    await journal.erasure.erase({conversation.id}, since=None)
+    giving = give(journal, transcript, "odd", Place(), note="quokka\ud800")
+    if outbox:  # it may be in Supabase alone, which refuses it where it is not
+        assert (await giving).note == "quokka?"
+    else:
+        with pytest.raises(RecordRefusedError):
+            await giving
+    await journal.aclose()

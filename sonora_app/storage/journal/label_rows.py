@@ -46,6 +46,16 @@ _UNSAY = tuple(
 )
 
 
+def may_stand(connection: sqlite3.Connection, row: Mapping[str, object]) -> bool:
+    """Whether the conversation that a label names is kept here.
+
+    Raises:
+        sqlite3.Error: It cannot be read.
+    """
+    kept = connection.execute("SELECT 1 FROM conversations WHERE id = :conversation_id", row)
+    return kept.fetchone() is not None
+
+
 def remove_label(connection: sqlite3.Connection, row: Mapping[str, object]) -> bool | None:
     """Take a label away. Gives whether it changed something; None: it is not kept here.
 

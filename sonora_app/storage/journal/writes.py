@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sonora_app.errors import RecordRefusedError
 from sonora_app.storage.journal.label_rows import INSERT as INSERT_LABEL
-from sonora_app.storage.journal.label_rows import remove_label
+from sonora_app.storage.journal.label_rows import may_stand, remove_label
 from sonora_app.storage.journal.memory_rows import write_memory
 from sonora_app.storage.journal.outbox_rows import (
     NEVER_SHIPPED,
@@ -152,8 +152,7 @@ def write_record(
     else:
         operation = "insert"
         row["process_id"] = str(process_id)
-        row["shipping"] = SHIPPING if outbox else NEVER_SHIPPED
-        changed = connection.execute(_INSERTS[type(record)], row).rowcount == 1
+        changed = _insert(connection, record, row, outbox=outbox)
     if not changed:
         return False
     if outbox:
@@ -184,6 +183,16 @@ def _conversation_of(connection: sqlite3.Connection, record: Record) -> str:
             raise _not_kept("session")
         return kept["conversation_id"]
     raise RecordRefusedError(f"The journal does not keep records of kind {type(record).__name__}.")
+
+
+def _insert(
+    connection: sqlite3.Connection, record: Record, row: dict[str, Any], *, outbox: bool
+) -> bool:
+    if isinstance(record, Label) and not outbox and not may_stand(connection, row):
+        # It was erased this instant. With Supabase, that has the last word.
+        raise _not_kept("conversation")
+    row["shipping"] = SHIPPING if outbox else NEVER_SHIPPED
+    return connection.execute(_INSERTS[type(record)], row).rowcount == 1
 
 
 def _update_conversation(
@@ -254,7 +263,7 @@ def _is_new(
 
 def _not_kept(what: str) -> RecordRefusedError:
     return RecordRefusedError(
-        f"An update is for a {what} that is not kept, so nothing of its batch was written.",
+        f"A record is for a {what} that is not kept, so nothing of its batch was written.",
         hint=f"Write the {what} first; it may have been deleted.",
     )
 
