@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from simulators.clients.bot_process import BotProcess
+from simulators.clients.waiting import Waiting
 from simulators.clients.webrtc import Page
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
@@ -18,7 +19,7 @@ ES = Lines(Language.ES)
 STILL_HERE = ES.text("still_here")
 GREETING = ES.text("greeting.new")
 BACK_SECS = 2.0
-"""How long after a new call asked for its conversation the bot may take to be heard."""
+"""How long after a new call is connected the bot may take to be heard."""
 
 
 @dataclass
@@ -60,13 +61,16 @@ async def in_an_answer(client: Page) -> None:
     await asyncio.sleep(1.0)
 
 
-async def put_back(client: Page, conversation_id: UUID, *, node: str = "conversation") -> Opened:
+async def put_back(
+    bot: BotProcess, client: Page, conversation_id: UUID, *, node: str = "conversation"
+) -> Opened:
     """Come back to a conversation, and hear that the bot is still there."""
+    waiting = Waiting(bot)
     opened = await open_conversation(client, conversation_id)
     assert opened.ready["put_back"], opened.ready
     assert (opened.ready["resumed"], opened.ready["node"]) == (True, node)
-    heard_at = await client.sound(since=opened.asked_at)
-    assert heard_at - opened.asked_at < BACK_SECS
+    heard_at = await client.sound(since=opened.asked_at, timeout_secs=30)
+    assert waiting.secs(heard_at) < BACK_SECS
     return opened
 
 
@@ -93,9 +97,11 @@ def check_one_talk(transcript: Transcript) -> list[tuple[str, str]]:
     return said
 
 
-async def told_of_taking_over(client: Page, *, within_secs: float) -> None:
-    """Be told that another call holds the conversation, and be hung up on."""
-    told = await client.event("conversation-ended", timeout_secs=within_secs)
+async def told_of_taking_over(client: Page, *bots: BotProcess, within_secs: float) -> None:
+    """Be told by one of the bots that another call holds the conversation, and be hung up on."""
+    waiting = Waiting(*bots)
+    told = await client.event("conversation-ended", timeout_secs=30)
+    assert waiting.secs() < within_secs
     assert (told["reason"], told["status"]) == (EndReason.TAKEN_OVER, "active")
     async with asyncio.timeout(5):
         await client.closed.wait()

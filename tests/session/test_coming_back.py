@@ -41,7 +41,7 @@ async def test_a_reload_in_mid_answer_goes_on_where_the_talk_was(bot: BotProcess
         # The tab is gone without a word, as far as the bot knows.
         old.vanish()
         async with page(bot.url) as new:
-            await put_back(new, first.id)
+            await put_back(bot, new, first.id)
             await new.event("message-recorded", role=Role.ASSISTANT)
             # Longer than the silence after which a call that went on would ask.
             new.type_text("Sigamos.")
@@ -63,8 +63,8 @@ async def test_a_second_tab_takes_over_and_the_first_is_told(bot: BotProcess) ->
         first = await open_conversation(old)
         await old.event("node-changed", node="conversation", timeout_secs=30)
         async with page(bot.url) as new:
-            await put_back(new, first.id)
-            await told_of_taking_over(old, within_secs=2)
+            await put_back(bot, new, first.id)
+            await told_of_taking_over(old, bot, within_secs=2)
     transcript = await ended(bot, first.id, 2)
     check_one_talk(transcript)
     assert transcript.conversation.status is ConversationStatus.ABANDONED
@@ -76,7 +76,7 @@ async def test_of_two_tabs_that_come_at_once_one_holds_the_talk(bot: BotProcess)
         await old.event("node-changed", node="conversation", timeout_secs=30)
         async with page(bot.url) as one, page(bot.url) as other:
             await asyncio.gather(*(open_conversation(tab, first.id) for tab in (one, other)))
-            await told_of_taking_over(old, within_secs=2)
+            await told_of_taking_over(old, bot, within_secs=2)
             over = [asyncio.create_task(tab.closed.wait()) for tab in (one, other)]
             done, (left,) = await asyncio.wait(over, timeout=5, return_when=asyncio.FIRST_COMPLETED)
             assert len(done) == 1
@@ -115,7 +115,7 @@ async def test_who_was_being_seen_off_is_put_back_there(bot: BotProcess) -> None
         await old.event("node-changed", node="wrap_up")
         await old.sound(since=first.asked_at)
     async with page(bot.url) as new:
-        await put_back(new, first.id, node="wrap_up")
+        await put_back(bot, new, first.id, node="wrap_up")
         await new.action("end_conversation")
         await new.event("conversation-ended", reason=EndReason.USER_REQUEST, timeout_secs=30)
     transcript = await ended(bot, first.id, 2)
@@ -149,7 +149,7 @@ async def test_a_network_that_is_gone_for_long_ends_the_call_and_one_comes_back_
             assert transcript.conversation.status is ConversationStatus.ABANDONED
             assert transcript.messages[-1].interrupted
             async with page(hasty.url) as new:
-                await put_back(new, first.id)
+                await put_back(hasty, new, first.id)
                 await new.event("message-recorded", role=Role.ASSISTANT)
         said = check_one_talk(await ended(hasty, first.id, 2))
     assert [role for role, _ in said] == ["assistant", "user", "assistant", "assistant"]
@@ -168,19 +168,19 @@ async def test_other_processes_take_over_and_take_on_after_a_crash_and_a_deploym
             first = await open_conversation(old)
             await talking(old, first)
             async with page(other.url) as new:
-                await put_back(new, first.id)
-                await told_of_taking_over(old, within_secs=2)
+                await put_back(other, new, first.id)
+                await told_of_taking_over(old, one, other, within_secs=2)
                 await talking(new, first)
                 await asyncio.to_thread(other.kill)
         async with page(one.url) as survivor:
-            back = await put_back(survivor, first.id)
+            back = await put_back(one, survivor, first.id)
             await talking(survivor, back)
             await asyncio.to_thread(one.stop)
             told = await survivor.event("conversation-ended", timeout_secs=1)
             assert told["reason"] == EndReason.SHUTDOWN
     with running_bot(tmp_path, **environment) as next_one:
         async with page(next_one.url) as client:
-            await put_back(client, first.id)
+            await put_back(next_one, client, first.id)
             await client.event("message-recorded", role=Role.ASSISTANT)
         transcript = await ended(next_one, first.id, 4)
     check_one_talk(transcript)

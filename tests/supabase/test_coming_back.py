@@ -39,8 +39,8 @@ async def test_another_machine_takes_over_and_goes_on_when_supabase_is_away(
             async with page(one.url) as old, page(other.url) as new:
                 first = await open_conversation(old)
                 await talking(old, first)
-                back = await put_back(new, first.id)
-                await told_of_taking_over(old, within_secs=5)
+                back = await put_back(other, new, first.id)
+                await told_of_taking_over(old, one, other, within_secs=5)
                 await talking(new, back)
                 last = new.events("message-recorded")[-1]["id"]
                 await new.event("message-stored", id=last)
@@ -58,7 +58,7 @@ async def test_another_machine_takes_over_and_goes_on_when_supabase_is_away(
 
                 server.stop()
                 async with page(other.url) as newest:
-                    await put_back(newest, first.id)
-                    await told_of_taking_over(new, within_secs=2)
+                    await put_back(other, newest, first.id)
+                    await told_of_taking_over(new, other, within_secs=2)
             here = await ended(other, first.id, 2)
             check_one_talk(here)

@@ -14,6 +14,7 @@ from simulators.vendors.mcp import Hotel, McpServerThread
 from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings
+from sonora_app.tools.mcp import connection as connection_module
 from sonora_app.tools.mcp.connection import McpConnection
 from sonora_app.tools.mcp.declaration import load_servers
 from sonora_app.tools.mcp.faults import McpUnavailableError
@@ -200,7 +201,9 @@ async def test_a_server_that_is_away_costs_its_tools_until_it_is_back(
         await tools.aclose()
 
 
-async def test_a_command_that_is_run() -> None:
+async def test_a_command_that_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    # How long Python takes to start on a busy machine is not what is looked at.
+    monkeypatch.setattr(connection_module, "CONNECT_SECS", 60.0)
     server = declared(
         command=sys.executable,
         args=["-m", "simulators.vendors.mcp"],

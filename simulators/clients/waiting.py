@@ -1,0 +1,44 @@
+"""How long something took, but for the time in which it had no processor, since others had it."""
+
+import os
+import time
+from pathlib import Path
+
+from simulators.clients.bot_process import BotProcess
+
+
+class Waiting:
+    """Measures a wait for bots, from now on. On a machine with nothing else to do it is a clock.
+
+    A bot that is slow by itself, blocks or hangs is not excused: only time counts in which the
+    system had nothing to run a thread on that was ready (`/proc/<pid>/task/*/schedstat`, its second
+    field). Where there is none, as on macOS, nothing is excused.
+
+    Args:
+        *bots: Whom is waited for.
+    """
+
+    def __init__(self, *bots: BotProcess) -> None:
+        self._pids = [os.getpid(), *(bot.process.pid for bot in bots)]
+        self._began = time.monotonic()
+        self._starved_secs = self._starved()
+
+    def secs(self, until: float | None = None) -> float:
+        """How long it took.
+
+        Args:
+            until: When it was over, in monotonic seconds; None is now.
+        """
+        took = (time.monotonic() if until is None else until) - self._began
+        return took - max(0.0, self._starved() - self._starved_secs)
+
+    def _starved(self) -> float:
+        """How long the threads that there are have waited for a processor, in seconds."""
+        nanoseconds = 0
+        for pid in self._pids:
+            for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                try:
+                    nanoseconds += int(thread.read_text().split()[1])
+                except OSError:
+                    continue  # It has ended meanwhile.
+        return nanoseconds / 1e9
