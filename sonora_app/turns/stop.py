@@ -7,7 +7,7 @@ import asyncio
 import time
 
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
-from pipecat.audio.vad.vad_analyzer import VADState
+from pipecat.audio.vad.vad_analyzer import VAD_STOP_SECS, VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     Frame,
@@ -56,11 +56,12 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
     def __init__(self, smart_turn: SmartTurn, silero: Silero, expectations: Expectations) -> None:
         """Create a strategy for one call."""
         super().__init__(turn_analyzer=smart_turn)
+        # Pipecat learns it from Silero's first end of speech. Short words have none.
+        self._stop_secs = VAD_STOP_SECS
         self.expectations = expectations
         self._smart_turn = smart_turn
         self._silero = silero
-        # Whether a turn has begun and is not over, whether its end is still to be told, and whether
-        # that will keep the guess.
+        # Whether a turn has begun, whether its end is still to be told, and will keep the guess.
         self._begun = self._open = self._held = False
         self._kept = False  # whether the turn that is over was answered by a guess
         self._so_far = SoFar()

@@ -22,6 +22,7 @@ from pipecat.frames.frames import (
     InterimTranscriptionFrame,
     LLMFullResponseEndFrame,
     LLMTextFrame,
+    STTMetadataFrame,
     TranscriptionFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -49,6 +50,7 @@ from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
+    UserSpokeBrieflyFrame,
     UserStirredFrame,
 )
 
@@ -169,9 +171,9 @@ class Turn:
 
 @asynccontextmanager
 async def turn(
-    reply: Reply | None = None, tools: Any = None, *, asked: str = ""
+    reply: Reply | None = None, tools: Any = None, *, asked: str = "", begun: bool = True
 ) -> AsyncGenerator[Turn]:
-    """A user who has begun to speak, after the bot has said `asked`."""
+    """A user who has begun to speak, or is about to, after the bot has said `asked`."""
     openai = OpenAIVendor("key")
     openai.model = lambda _: reply or Reply(ANSWER)
     async with openai.serving():
@@ -195,7 +197,8 @@ async def turn(
         ear = Ear()
         async with rigged(pair.user(), build_llm(settings), ear, pair.assistant()) as rig:
             user = Turn(rig, openai, context, smart_turn, silero, ear)
-            await user.begin()
+            if begun:
+                await user.begin()
             yield user
 
 
@@ -456,6 +459,21 @@ async def test_who_goes_on_after_yes_is_answered_as_they_end() -> None:
         await user.answered()
         assert user.said == [("user", "Sí. pero no por la tarde."), ("assistant", ANSWER)]
         assert len(user.openai.bodies) == 2
+
+
+async def test_a_word_too_short_for_silero_is_answered_early_though_it_is_the_first() -> None:
+    async with turn(begun=False) as user:
+        user.smart_turn.complete = False
+        await user.rig.send(STTMetadataFrame(service_name="", ttfs_p99_latency=0.35))
+        await user.hush()
+        await user.rig.send(UserSpokeBrieflyFrame(quiet_secs=0.06))
+        await asyncio.sleep(0.15)  # what the transcript takes
+        await user.heard("Hola.")
+        await user.openai.log.wait_for("request")
+        assert not user.rig.all(UserStoppedSpeakingFrame)
+        await user.answered()
+        assert user.said == [("user", "Hola."), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
 
 
 async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:
