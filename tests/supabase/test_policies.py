@@ -47,6 +47,9 @@ KEYS = {"positions": "conversation_id"}
 # Tables of which only the service key knows: nobody else has any grant on them.
 INTERNAL = {
     "applied_updates": "conversation_id digest",
+    "call_figures": "session_id conversation_id started_at version flow ended answers waits_ms"
+    " worst_wait_ms turns_cut early_answers early_answers_withdrawn failures prompt_tokens"
+    " completion_tokens currency cost cost_known",
     "labels": "id conversation_id session_id message_id name note created_at removed_at",
     "passage_sounds": "piece word pieces",
 }
