@@ -10,11 +10,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from sonora_app.commands.usage import UsageContext, wrong_usage
 from sonora_app.errors import NotFoundError, SonoraError, StorageError
 from sonora_app.wording.translation import say, worded
 
@@ -36,7 +38,28 @@ _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class SonoraGroup(TyperGroup):
-    """A group whose commands may raise `SonoraError`: told on stderr, with exit code 1 or 2."""
+    """A group that tells what is wrong on stderr, in the user's language, with exit code 1 or 2.
+
+    That is a `SonoraError` of one of its commands, or that it was used wrongly.
+    """
+
+    context_class = UsageContext
+
+    def make_context(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401  # typer's
+        """Read what was typed for the group itself.
+
+        Raises:
+            typer.Exit: It cannot be understood.
+        """
+        with _told():
+            return super().make_context(*given, **named)
+
+    def get_command(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401  # typer's
+        """The command of a name, helped with as the group is; None where there is none."""
+        command = super().get_command(*given, **named)
+        if command is not None:
+            command.context_class = UsageContext
+        return command
 
     def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]  # typer's public name for the class its base method names
         """Run the command that was asked for.
@@ -44,13 +67,25 @@ class SonoraGroup(TyperGroup):
         Raises:
             typer.Exit: It failed in an expected way, or was asked for what there is not.
         """
-        try:
+        with _told():
             return super().invoke(ctx)
-        except SonoraError as error:
-            typer.echo(say(error.message), err=True)
-            if error.hint:
-                typer.echo(say(error.hint), err=True)
-            raise typer.Exit(BAD_INPUT if isinstance(error, NotFoundError) else FAILED) from None
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    try:
+        yield
+    except SonoraError as error:
+        typer.echo(say(error.message), err=True)
+        if error.hint:
+            typer.echo(say(error.hint), err=True)
+        raise typer.Exit(BAD_INPUT if isinstance(error, NotFoundError) else FAILED) from None
+    except typer.TyperException as error:
+        typer.echo(wrong_usage(error), err=True)
+        raise typer.Exit(error.exit_code) from None
+    except typer.Abort:
+        typer.echo(say("Aborted!"), err=True)
+        raise typer.Exit(FAILED) from None
 
 
 def console() -> Console:

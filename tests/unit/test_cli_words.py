@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from simulators.clients.kept_journal import write_journal
+from sonora_app.cli import app
 from sonora_app.doctor.checks import CheckState
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.storage.records import ConversationStatus, EndReason
@@ -112,6 +114,44 @@ def test_an_error_is_told_in_the_language_of_the_call_from_another_process_too()
         "en",
         "en",
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "spanish", "english"),
+    [
+        ("converse", "¿Quisiste decir 'conversations'?", "Did you mean 'conversations'?"),
+        ("zzz", "No existe el comando 'zzz'.", "No such command 'zzz'."),
+        ("--foo", "No existe la opción --foo.", "No such option: --foo"),
+        ("flow --jso", "Se parece a --json.", "(Possible options: --json)"),
+        ("conversations show", "Falta el argumento 'ID'.", "Missing argument 'ID'."),
+        (
+            "conversations prune",
+            "Falta la opción '--older-than'.",
+            "Missing option '--older-than'.",
+        ),
+        ("conversations list --limit", "le falta un valor.", "requires an argument."),
+        ("conversations list --json=1", "no lleva valor.", "does not take a value."),
+        ("conversations list a b", "Sobran argumentos: a b", "extra argument(s) (a b)"),
+        ("conversations list --limit x", "tiene que ser un número entero.", "a valid integer"),
+        ("conversations list --limit 0", "sirve: tiene que ser 1 o más.", "or equal to 1"),
+        ("conversations list --status x", "'x' no es ninguno de estos: 'a", "'x' is not one of 'a"),
+        ("conversations list --since x", "ninguno de estos formatos", "match the formats"),
+        ("sync retry", "Ese valor no sirve: Da un ID", "Invalid value: Give either"),
+        ("conversations", "Uso: sonora conversations [OPCIONES] COMANDO", "Options:"),
+    ],
+)
+def test_wrong_usage_is_told_in_the_language_of_the_words(
+    monkeypatch: pytest.MonkeyPatch, typed: str, spanish: str, english: str
+) -> None:
+    for locale, told in (("es_MX.UTF-8", spanish), ("C", english)):
+        monkeypatch.setenv("LC_ALL", locale)
+        result = CliRunner().invoke(app, typed.split(), prog_name="sonora")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert told in result.stderr
+        assert ("Error: " in result.stderr) is (typed != "conversations")
+        if locale != "C":
+            for said in ("Usage", "Try ", "OPTIONS", "Options", "Commands", "Show this message"):
+                assert said not in result.stderr
 
 
 def test_data_is_the_same_in_any_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
