@@ -23,8 +23,12 @@ CONSOLE = PROJECT / "sonora_app" / "console"
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
     """A bot in rehearsal, as `bot.py --local` starts it."""
     folder = tmp_path_factory.mktemp("bot")
-    chosen = {"SONORA_RECORDING": "True", "SONORA_CHANGE_LANGUAGE": "True"}
-    with running_bot(folder, SONORA_WAITING_SECS="60", **chosen) as process:
+    with running_bot(
+        folder,
+        SONORA_WAITING_SECS="60",
+        SONORA_RECORDING="True",
+        SONORA_CHANGE_LANGUAGE="True",
+    ) as process:
         yield process
 
 
