@@ -11,6 +11,7 @@ long: no word is told that was not played.
 import asyncio
 import re
 from bisect import bisect_right
+from dataclasses import dataclass
 
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -20,6 +21,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
     OutputAudioRawFrame,
+    SystemFrame,
     TTSSpeakFrame,
     TTSTextFrame,
 )
@@ -38,6 +40,11 @@ _ECHO_WORDS = 15
 """The bot's own voice comes back within this many of its words: some five seconds."""
 
 _NS = 1_000_000_000
+
+
+@dataclass
+class OwnVoiceFrame(SystemFrame):
+    """What was recognised up to here was the bot's own voice."""
 
 
 class SpeechClock(SystemClock):
@@ -171,10 +178,15 @@ class BotSpeech(BaseObserver):
         left = 0 if heard is None else len(self._text.split()) - heard
         return self.asked().endswith("?") or (heard is not None and left <= _CLOSING_WORDS)
 
-    def echoes(self, text: str) -> bool:
-        """Whether words are nothing but what the bot has just said: its own voice comes back."""
+    def echoes(self, text: str, within_words: int = _ECHO_WORDS) -> bool:
+        """Whether words are nothing but what the bot has just said: its own voice comes back.
+
+        Args:
+            text: The words.
+            within_words: Among how many of its last words.
+        """
         words = words_of(text)
-        said = words_of(" ".join(self._text.split()[: self._heard_words()][-_ECHO_WORDS:]))
+        said = words_of(" ".join(self._text.split()[: self._heard_words()][-within_words:]))
         places = range(len(said) - len(words) + 1)
         return bool(words) and any(said[at : at + len(words)] == words for at in places)
 

@@ -43,7 +43,7 @@ class ProposedTurnStart(OverBotTurnStart):
         """Follow who speaks, and what."""
         match frame:
             case ProposedUserStartedSpeakingFrame():
-                if not self._bot_speaks:
+                if not self._over_bot(self._unheard_secs):
                     await self.trigger_user_turn_started()
             case VADUserStartedSpeakingFrame() | VADUserStoppedSpeakingFrame():
                 pass

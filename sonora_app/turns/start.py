@@ -30,7 +30,7 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
-from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.bot_speech import BotSpeech, OwnVoiceFrame
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
@@ -54,6 +54,13 @@ takes a client for gone that is not sent anything for four (`call/transports.py`
 _ECHO_WORDS = 3
 """So many words that the bot has just said are its own, in a final transcript. Interim ones may be
 the beginning of as many."""
+
+_FRESH_WORDS = 8
+"""Fewer are its own if they are among its last words: some two and a half seconds. Where a voice
+holds the bot back, its own is over after a word or two."""
+
+TRAILING_SECS = 0.3
+"""A voice that is noticed so long after the bot has stopped may still be its own, in seconds."""
 
 _CUT_SECS = 0.3
 """How long Pipecat may take to drop the speech that a turn cuts off, in seconds."""
@@ -84,6 +91,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         # the words in it are known.
         self._listening = self._voice = self._all_transcribed = False
         self._hears_itself = False  # the bot
+        self._stopped_at = 0.0  # the bot
         self._said: list[str] = []
         self._interim = ""
         self._spoken_at = ""
@@ -144,7 +152,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _voice_began(self) -> None:
         self._voice, self._all_transcribed = True, False
-        if self._in_turn or not self._bot_speaks:
+        if self._in_turn or not self._over_bot(TRAILING_SECS):
             await self.trigger_user_turn_started()
             return
         self._listen()
@@ -170,7 +178,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._speech.hold()
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
-        if self._in_turn or not self._bot_speaks:
+        if self._in_turn or not (self._listening or self._over_bot(self._unheard_secs)):
             await self.trigger_user_turn_started()
             return
         self._spoken_at = frame.timestamp
@@ -185,6 +193,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._hears_itself = True
             self._said.clear()
             await self.trigger_reset_aggregation()
+            await self.push_frame(OwnVoiceFrame())
         elif not self._takes_no_turn():
             await self._take_turn()
             return
@@ -197,8 +206,9 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks = False
-        if self._listening:  # the sound came with the bot's last
-            await self._take_turn(by_words=False)
+        self._stopped_at = time.monotonic()
+        if self._listening and not (self._hears_itself or self._echoes()):
+            await self._take_turn(by_words=False)  # the sound came with the bot's last
         self._speech.go_on()
 
     # --- What it means
@@ -212,10 +222,18 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             return True
         return self.replies.only_acknowledges(self._words) and not self._speech.asks
 
+    def _over_bot(self, trailing_secs: float) -> bool:
+        """Whether the bot speaks, or its own voice may still come back."""
+        trails = time.monotonic() - self._stopped_at < trailing_secs
+        return self._bot_speaks or (self._hears_itself and trails)
+
     def _echoes(self) -> bool:
         """Whether it is the bot's own voice; a word or two may as well be the user's."""
-        told = bool(self._interim) or len(self._words.split()) >= _ECHO_WORDS
-        return told and self._speech.echoes(self._words)
+        words = self._words
+        if self._interim or len(words.split()) >= _ECHO_WORDS:
+            return self._speech.echoes(words)
+        users = self._speech.asks or self.replies.stops(words)
+        return (self._hears_itself or not users) and self._speech.echoes(words, _FRESH_WORDS)
 
     async def _wait_for_words(self) -> None:
         await self._wait(self._at_most(self._unheard_secs), self._decide)
@@ -224,7 +242,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         return max(0.0, min(secs, self._held_until - time.monotonic()))
 
     async def _voice_lasts(self) -> None:
-        if self._echoes() or (self._tells_interims and not self._words):
+        wordless = self._tells_interims and not self._words
+        if self._hears_itself or self._echoes() or wordless:
             await self._dismiss()
         else:
             await self._take_turn(by_words=False)

@@ -22,6 +22,7 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
+from sonora_app.turns.bot_speech import OwnVoiceFrame
 from sonora_app.turns.detectors import STOP_SECS, VERDICT_SECS, Silero, SmartTurn
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import ANSWER_SECS, STIRRED_SECS, WORDS_SECS, Patience, patience
@@ -140,7 +141,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case InterruptionFrame():
                 # The answer that was held back is gone.
                 self._speculation = None
-            case UserBackchannelFrame() if not self._begun:
+            case UserBackchannelFrame() | OwnVoiceFrame() if not self._begun:
                 await self._forget()
             case _:
                 pass
@@ -285,8 +286,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             left = max(left, _LOOK_SECS)
         if left > 0:
             await self._stop(self._ending)
-            ending = self._end_after(left)
-            self._ending = self.task_manager.create_task(ending, f"{self}::_end_after")
+            self._ending = self.task_manager.create_task(self._end_after(left), f"{self}::_end")
             return
         # Before anything is waited for, or it would be ended twice.
         self._open = False

@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMContextFrame,
     TranscriptionFrame,
     TTSSpeakFrame,
     UserBackchannelFrame,
@@ -31,8 +32,11 @@ from simulators.vendors.rig import Rig, rigged
 from sonora_app.settings import Language
 from sonora_app.turns import start
 from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.detectors import build_silero, build_smart_turn
+from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
+from sonora_app.turns.stop import ForeseeingTurnStop
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import UserHushedFrame, UserSpokeBrieflyFrame
 
@@ -76,15 +80,19 @@ class Call:
 
 
 @asynccontextmanager
-async def speaking(says: str = STORY, *, tells_interims: bool = True) -> AsyncGenerator[Call]:
+async def speaking(
+    says: str = STORY, *, tells_interims: bool = True, answers_early: bool = False
+) -> AsyncGenerator[Call]:
     speech, context = BotSpeech(), LLMContext()
+    over = SpeechTimeoutUserTurnStopStrategy()
+    if answers_early:
+        expectations = Expectations(Language.ES, speech.asked)
+        over = ForeseeingTurnStop(build_smart_turn(stop_secs=1.4), build_silero(), expectations)
     begins = OverBotTurnStart(speech, Replies(Language.ES), tells_interims=tells_interims)
     pair = LLMContextAggregatorPair(
         context,
         user_params=LLMUserAggregatorParams(
-            user_turn_strategies=UserTurnStrategies(
-                start=[begins], stop=[SpeechTimeoutUserTurnStopStrategy()]
-            )
+            user_turn_strategies=UserTurnStrategies(start=[begins], stop=[over])
         ),
     )
     said, bot = TTSSpeakFrame(says), FrameProcessor()
@@ -272,3 +280,47 @@ async def test_the_bots_own_voice_is_not_taken_for_the_users() -> None:
         await call.voice()
         await call.interim("Llenos de colores espera")
         await call.rig.get(InterruptionFrame)
+
+
+async def test_a_word_or_two_of_its_own_are_all_there_is_where_a_voice_holds_the_bot_back() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.silence()
+        await call.final("Una cocina.")
+        await call.comes_to(held=False)
+        await call.voice()
+        await call.final("Famosa.")
+        await call.silence()
+        await asyncio.sleep(0.05)
+        assert not call.speech.held
+        # What is late of it comes when the bot has stopped; what is said then is the user's.
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.final("Cocina famosa.")
+        await asyncio.sleep(0.05)
+        assert not call.cut_off
+        await call.interim("Gracias")
+        await call.rig.get(InterruptionFrame)
+
+
+async def test_a_word_that_stops_the_bot_does_so_though_it_has_just_said_it() -> None:
+    async with speaking("La sierra tiene senderos para todos, y guías.") as call:
+        await call.voice()
+        await call.final("Para.")
+        await call.rig.get(InterruptionFrame)
+
+
+async def test_the_answer_is_to_what_the_user_said_and_not_to_the_bots_own_words() -> None:
+    async with speaking(answers_early=True) as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.final("Llenos de colores.")
+        await call.silence()
+        await call.comes_to(held=False)
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await asyncio.sleep(start.TRAILING_SECS)
+        await call.voice()
+        await call.final("¿Y las playas?")
+        await call.silence()
+        asked = (await call.rig.get(LLMContextFrame)).context.get_messages()
+        assert [each["content"] for each in asked] == ["¿Y las playas?"]  # pyright: ignore

@@ -41,6 +41,10 @@ class Replies:
         """Whether a reply answers a yes-or-no question, with nothing to follow."""
         return _consists_of(words_of(text), self._lists["answers"])
 
+    def stops(self, text: str) -> bool:
+        """Whether a reply tells the other one to stop, and nothing else."""
+        return _consists_of(words_of(text), self._lists["stops"])
+
     def stands_alone(self, text: str) -> bool:
         """Whether a reply that cuts the bot off is one to the bot, not the rest of a sentence."""
         return _consists_of(words_of(text), self._alone)
