@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     CONVERSATION_ENDING = "conversation_ending"
     AT_CAPACITY = "at_capacity"
     MEMORY_UNAVAILABLE = "memory_unavailable"
+    RECORDING_UNAVAILABLE = "recording_unavailable"
     FILE_TOO_LARGE = "file_too_large"
     FILE_UNSUPPORTED = "file_unsupported"
     FILE_UNREADABLE = "file_unreadable"

@@ -29,6 +29,7 @@ from sonora_app.page.protocol import (
     Outbound,
     Ready,
     SetConversationId,
+    SetRecording,
     UserTextMessage,
 )
 from sonora_app.page.rtvi import Entry
@@ -59,6 +60,7 @@ class ConversationHandler:
             "set_conversation_id": self._set_conversation_id,
             "end_conversation": self._end_conversation,
             "user_text_message": self._user_text_message,
+            "set_recording": self._set_recording,
             **MemoryActions(call).runs,
             **self._files.runs,
         }
@@ -152,6 +154,18 @@ class ConversationHandler:
         await self._enter_text(message)
         return Accepted()
 
+    async def _set_recording(self, asked: SetRecording) -> Outbound:
+        if self._call.opened is None:
+            raise _not_open()
+        await self._call.sound.allow(asked.recording, by="page")
+        if asked.recording and not self._call.sound.on:
+            raise MessageError(
+                ErrorCode.RECORDING_UNAVAILABLE,
+                worded("The sound of this call cannot be kept."),
+                hint=worded("Keeping it is off (SONORA_RECORDING), or there is no room for it."),
+            )
+        return Accepted()
+
     async def _tell_opened(self, ready: Ready) -> None:
         await self._call.page.tell(
             ConversationOpened(
@@ -182,13 +196,17 @@ class ConversationHandler:
     def _check_can_type(self) -> None:
         node = self._call.driver.node
         if node == "waiting":
-            raise MessageError(
-                ErrorCode.NOT_READY,
-                worded("The conversation is not open yet."),
-                hint=worded("Send set_conversation_id first."),
-            )
+            raise _not_open()
         if node == "farewell":
             raise MessageError(ErrorCode.CONVERSATION_ENDING, worded("The conversation is ending."))
+
+
+def _not_open() -> MessageError:
+    return MessageError(
+        ErrorCode.NOT_READY,
+        worded("The conversation is not open yet."),
+        hint=worded("Send set_conversation_id first."),
+    )
 
 
 def _parse(model: type[Arguments] | type[ActionMessage], data: Any) -> Any:  # noqa: ANN401  # JSON

@@ -5,20 +5,22 @@ on after a lost connection, and a no counts more than a yes: whoever said no to 
 recorded because the page still says yes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from sonora_app.storage.files.kept_file import SOUND, KeptFile
-from sonora_app.storage.records import JsonObject
+from sonora_app.storage.records import JsonObject, utc_now
 
 Asker = Literal["page", "voice"]
-"""Who asked the person."""
+"""Where the person said it: in the page, or to the bot."""
 
-MAY_RECORD, PARTS = "may_record", "recorded_in"
-"""Under which names the flow's state has what they said, and the calls in which it was recorded."""
+MAY_RECORD, SAID_BY, SAID_AT = "may_record", "may_record_by", "may_record_at"
+"""Under which names the flow's state has what they said, where, and when."""
+PARTS = "recorded_in"
+"""Under which name it has the calls in which the talk was recorded."""
 
 _MOST_PARTS = 50
 """Lost connections in one talk; what the state keeps of it is cut beyond."""
@@ -26,17 +28,45 @@ _MOST_PARTS = 50
 
 @dataclass(frozen=True)
 class Consent:
-    """What a person has said when a call begins.
+    """What a person has said.
 
     Parameters:
         agreed: Whether they agree; None: they have not been asked.
-        by: Who asked them.
-        parts: The earlier calls of the same talk that were recorded.
+        by: Where they said it.
+        at: When they said it.
+        parts: The calls of the same talk that were recorded.
     """
 
     agreed: bool | None = False
     by: Asker = "page"
+    at: datetime = field(default_factory=utc_now)
     parts: tuple[UUID, ...] = ()
+
+    def state(self) -> dict[str, str]:
+        """What the flow's state keeps of it."""
+        return {
+            MAY_RECORD: "yes" if self.agreed else "no",
+            SAID_BY: self.by,
+            SAID_AT: self.at.isoformat(),
+            PARTS: " ".join(str(each) for each in self.parts[-_MOST_PARTS:]),
+        }
+
+    def kept(self, sound: KeptFile | None) -> JsonObject:
+        """What is kept with the call.
+
+        Args:
+            sound: The file that begins now; None: nothing is recorded.
+        """
+        said = {
+            "consent": "agreed" if self.agreed else "refused",
+            "by": self.by,
+            "at": self.at.isoformat(),
+        }
+        begun: JsonObject = {}
+        if sound is not None:
+            file = sound.reference("call.ogg")
+            begun = {"file": file, "began_at": utc_now().isoformat()}
+        return {"recording": said | begun}
 
 
 def consent_of(page: bool | None, state: Mapping[str, str]) -> Consent:
@@ -46,27 +76,15 @@ def consent_of(page: bool | None, state: Mapping[str, str]) -> Consent:
         page: What the page says; None says nothing.
         state: What the flow's state had of it; empty where the talk is new.
     """
-    said = {"yes": True, "no": False}.get(state.get(MAY_RECORD, ""))
     parts = tuple([UUID(each) for each in state.get(PARTS, "").split()])
-    if page is False or said is False:
-        return Consent(False, "page" if page is False else "voice", parts)
-    return Consent(True if page or said else None, "page" if page else "voice", parts)
-
-
-def state_of(agreed: bool, parts: Sequence[UUID]) -> dict[str, str]:
-    """What the flow's state keeps of it."""
-    kept = " ".join(str(each) for each in parts[-_MOST_PARTS:])
-    return {MAY_RECORD: "yes" if agreed else "no", PARTS: kept}
+    said = {"yes": True, "no": False}.get(state.get(MAY_RECORD, ""))
+    if said is False or (said is True and page is not False):
+        by: Asker = "page" if state.get(SAID_BY) == "page" else "voice"
+        at = state.get(SAID_AT)
+        return Consent(said, by, datetime.fromisoformat(at) if at else utc_now(), parts)
+    return Consent(page, parts=parts)
 
 
 def sound_of(owner_id: str | None, conversation_id: UUID, session_id: UUID) -> KeptFile:
     """The file of a call's sound."""
     return KeptFile.of(owner_id, conversation_id, session_id, SOUND)
-
-
-def kept_consent(by: Asker, at: datetime, sound: KeptFile | None) -> JsonObject:
-    """What is kept with a call: who asked, when they said it, and the file; None: they said no."""
-    if sound is None:
-        return {"recording": {"consent": "refused", "by": by, "refused_at": at.isoformat()}}
-    agreed = {"consent": by, "agreed_at": at.isoformat(), "file": sound.reference("call.ogg")}
-    return {"recording": agreed}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sonora_app.call.consent import Consent, consent_of, kept_consent, sound_of
+from sonora_app.call.consent import Consent, consent_of, sound_of
 from sonora_app.call.returning import Return, place_of_return
 from sonora_app.errors import NotFoundError
 from sonora_app.flow.quoted import spoken_name, spoken_topic
@@ -220,10 +220,11 @@ def _consent_kept(
     conversation: Conversation,
     session_id: UUID,
 ) -> JsonObject:
+    if consent.agreed is False:
+        return consent.kept(None)
     if not (consent.agreed and settings.recording and found.complete):
         return {}
-    sound = sound_of(conversation.user_id, conversation.id, session_id)
-    return kept_consent(consent.by, utc_now(), sound)
+    return consent.kept(sound_of(conversation.user_id, conversation.id, session_id))
 
 
 @dataclass(frozen=True)

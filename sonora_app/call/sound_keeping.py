@@ -9,6 +9,7 @@ takes it back, what was recorded of the talk is erased.
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -21,7 +22,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.worker import PipelineWorker
 
-from sonora_app.call.consent import Asker, Consent, kept_consent, sound_of, state_of
+from sonora_app.call.consent import Asker, Consent, sound_of
 from sonora_app.call.opening import OpenedConversation
 from sonora_app.call.presence import Presence
 from sonora_app.call.returning import kept_state
@@ -36,7 +37,7 @@ from sonora_app.settings import Settings
 from sonora_app.storage.files.files import Files
 from sonora_app.storage.files.kept_file import KeptFile
 from sonora_app.storage.recorder import Recorder
-from sonora_app.storage.records import SessionUpdate, utc_now
+from sonora_app.storage.records import SessionUpdate
 
 _CLOSED_SECS = 5.0
 """How long the end of a call waits for the file; it is whole up to its last page at any time."""
@@ -109,20 +110,24 @@ class SoundKeeping:
     async def allow(self, allowed: bool, *, by: Asker = "voice") -> dict[str, Any]:
         """Do what the person has said: record, or stop and erase what was recorded of the talk.
 
+        Args:
+            allowed: Whether they agree.
+            by: Where they said it.
+
         Returns:
             What the model is told of it.
         """
         async with self._deciding:
             opened = self._call.opened
+            if opened is not None and not allowed:
+                return await self._refuse(opened, by)
             if opened is None or not self._possible(opened):
                 return {"status": "off", "note": "This call cannot be recorded."}
-            if not allowed:
-                return await self._refuse(opened, by)
             if not self.on:
                 if not await self._erased():
                     return {"status": "failed", "note": "It cannot be recorded right now."}
-                await self._begin(opened, by)
-                await self._decided(allowed, sound=self._file, by=by)
+                await self._begin(opened, Consent(True, by, parts=opened.consent.parts))
+                await self._decided()
             if not self.on:
                 return {"status": "failed", "note": "It cannot be recorded right now."}
             return {"status": "recording"}
@@ -148,11 +153,14 @@ class SoundKeeping:
         opened = self._call.opened
         if self._consent is not None or opened is None:
             return
-        self._consent = opened.consent
-        if opened.consent.agreed and self._possible(opened):
-            await self._begin(opened, opened.consent.by)
-        elif opened.consent.agreed is False and opened.consent.parts:
-            self._erasing = self._do(self._erase(opened, opened.consent.parts, None))
+        self._consent = consent = opened.consent
+        if consent.agreed and self._possible(opened):
+            await self._begin(opened, consent)
+        elif consent.agreed is False:
+            # It holds in the call that goes on with this one, too.
+            self._call.driver.state.update(consent.state())
+            if consent.parts:
+                self._erasing = self._do(self._erase(opened, consent.parts, None))
 
     def _failed(self, tracks: TwoTracks) -> None:
         """The file takes nothing any more. The call goes on, and its page knows."""
@@ -168,11 +176,11 @@ class SoundKeeping:
         """Whether it may be kept at all. Not while it is open whose conversation it is."""
         return self._call.settings.recording and opened.complete
 
-    async def _begin(self, opened: OpenedConversation, by: Asker) -> None:
+    async def _begin(self, opened: OpenedConversation, consent: Consent) -> None:
         file = sound_of(opened.owner_id, opened.conversation_id, opened.session_id)
-        parts = (*opened.consent.parts, opened.session_id)
-        self._consent, self._failing = Consent(True, by, parts), False
-        self._call.driver.state.update(state_of(True, parts))
+        consent = replace(consent, parts=(*consent.parts, opened.session_id))
+        self._consent, self._failing = consent, False
+        self._call.driver.state.update(consent.state())
         try:
             path = await self._files.begin(file)
         except StorageError as error:
@@ -211,10 +219,10 @@ class SoundKeeping:
     async def _refuse(self, opened: OpenedConversation, by: Asker) -> dict[str, Any]:
         tracks, self._file = self._let_go(), None
         parts = self._consent.parts if self._consent else ()
-        self._consent = Consent(False, by)
         # The parts too: a call that goes on with the talk erases what a crash leaves of them.
-        self._call.driver.state.update(state_of(False, parts))
-        await self._decided(False, sound=None, by=by)
+        self._consent = Consent(False, by, parts=parts)
+        self._call.driver.state.update(self._consent.state())
+        await self._decided()
         if not parts:
             return {"status": "not_recorded"}
         if self._erasing is None or self._erasing.done():
@@ -223,15 +231,14 @@ class SoundKeeping:
             return {"status": "erased", "note": "What was recorded of this call is erased."}
         return {"status": "not_recorded", "note": "What was recorded of it is being erased."}
 
-    async def _decided(self, agreed: bool, *, sound: KeptFile | None, by: Asker) -> None:
+    async def _decided(self) -> None:
         """Have it kept with the call, and known to the page and to the model."""
-        opened, recorder = self._call.opened, self._call.recorder
-        if recorder is not None and opened is not None:
+        opened, recorder, consent = self._call.opened, self._call.recorder, self._consent
+        if recorder is not None and opened is not None and consent is not None:
             state = kept_state(self._call.driver.state)
             recorder.stands(self._call.driver.node, state=state)
-            if sound is not None or not agreed:
-                metrics = kept_consent(by, utc_now(), sound)
-                recorder.keep([SessionUpdate(id=opened.session_id, metrics=metrics)])
+            metrics = consent.kept(self._file)
+            recorder.keep([SessionUpdate(id=opened.session_id, metrics=metrics)])
         self._call.page.tell_soon(RecordingChanged(on=self.on))
         await self._retell()
 

@@ -35,6 +35,7 @@ from sonora_app.page.memory_messages import (
 )
 from sonora_app.page.memory_messages import RememberedFact as RememberedFact
 from sonora_app.page.messages import Event, Inbound, Outbound
+from sonora_app.page.recording_messages import RecordingChanged, SetRecording
 from sonora_app.settings import Language
 from sonora_app.storage.records import ConversationStatus, EndReason
 
@@ -189,13 +190,6 @@ class LanguageChanged(Event):
     language: Language
 
 
-class RecordingChanged(Event):
-    """From here on the call's sound is kept, or is not. `ready` said how it was before."""
-
-    event: Literal["recording"] = "recording"
-    on: bool
-
-
 class HistoryLoaded(Event):
     """What was said earlier, and was delayed, is known to the bot. `messages` counts the newest."""
 
@@ -288,6 +282,7 @@ ACTIONS: Mapping[str, Action] = {
     "correct_memory": Action(CorrectMemory, Accepted),
     "forget_memory": Action(ForgetMemory, Accepted),
     "set_memory": Action(SetMemory, Accepted),
+    "set_recording": Action(SetRecording, Accepted),
 }
 """The actions by the names that a page sends. `actions/conversation_handler.py` does them."""
 

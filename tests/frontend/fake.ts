@@ -32,6 +32,7 @@ async function main() {
   const recorded = [call.state().recording];
   bot.tells({ type: "sonora", event: "recording", on: false });
   recorded.push(call.state().recording);
+  await call.setRecording(false);
   note();
   bot.notices("botStartedSpeaking");
   const first = bot.says("Hola de nuevo.", "");

@@ -32,4 +32,4 @@ def test_a_call_is_played_by_hand(tmp_path: Path) -> None:
     assert played["refused"] == "La conversación está terminando."
     assert played["phase"] == "ended"
     assert (played["agreed"], played["recorded"]) == (True, [True, False])
-    assert played["asked"] == ["set_conversation_id", "user_text_message"]
+    assert played["asked"] == ["set_conversation_id", "set_recording", "user_text_message"]

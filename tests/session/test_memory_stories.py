@@ -602,7 +602,8 @@ async def test_it_is_recorded_from_a_yes_on_and_erased_with_a_no(asking: Any, ve
 
     async def consent() -> Any:
         sessions = (await world.transcript(call.id)).sessions
-        return [session.metrics.get("recording", {}).get("consent") for session in sessions]
+        said = [session.metrics.get("recording", {}) for session in sessions]
+        return [(each.get("consent"), each.get("by")) for each in said]
 
     async with world.talking(user) as call:
         await call.says("Hola.")
@@ -613,7 +614,7 @@ async def test_it_is_recorded_from_a_yes_on_and_erased_with_a_no(asking: Any, ve
         await call.page.event("recording", on=True)
         assert len(sounds()) == 1
     await world.closed(call)
-    assert await consent() == ["voice"], "kept with the call, and not lost at its end"
+    assert await consent() == [("agreed", "voice")], "kept with the call, and not lost at its end"
     # The page asks nobody, as before; what was said to the bot holds where the talk goes on.
     async with world.talking(user, conversation_id=call.id) as back:
         assert (await back.action("set_conversation_id"))["data"]["d"]["recording"] is True
@@ -630,7 +631,18 @@ async def test_it_is_recorded_from_a_yes_on_and_erased_with_a_no(asking: Any, ve
         await again.says("¿Y ahora?")
         assert "This call is not being recorded" in again.prompt
         assert sounds() == []
-        assert await consent() == ["voice", "refused", None]
+        agreed, refused = ("agreed", "voice"), ("refused", "voice")
+        assert await consent() == [agreed, refused, refused]
+        # In the page they may change their mind, and change it back.
+        await again.action("set_recording", recording=True)
+        await again.page.event("recording", on=True)
+        assert len(sounds()) == 1
+        await again.action("set_recording", recording=False)
+        await again.page.event("recording", on=False)
+        assert sounds() == []
+        await again.says("¿Seguro?")
+        assert "This call is not being recorded" in again.prompt
+        assert await consent() == [agreed, refused, ("refused", "page")]
 
 
 async def test_off_offers_keeps_and_tells_nothing(vendor: OpenAIVendor, tmp_path: Path):
@@ -647,6 +659,9 @@ async def test_off_offers_keeps_and_tells_nothing(vendor: OpenAIVendor, tmp_path
             assert "remember" not in {t["function"]["name"] for t in body["tools"]}
             assert call.told == []
             assert (await call.action("list_memories"))["data"]["d"]["keeps"] is False
+            refused = await call.action("set_recording", recording=True)
+            assert refused["data"]["code"] == "recording_unavailable"
+            assert (await call.action("set_recording", recording=False))["data"]["t"] == "action"
         assert await world.holds(user) == ["Vive en Lima."]
 
 

@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sonora_app.call.consent import consent_of, sound_of, state_of
+from sonora_app.call.consent import Asker, Consent, consent_of, sound_of
 from sonora_app.call.opening import OpeningRequest, open_conversation
 from sonora_app.runtime.two_tracks import RATE, TwoTracks
 from sonora_app.settings import Settings
@@ -142,35 +143,46 @@ def asked(**fields: Any) -> tuple[Session, bool | None]:
 def test_only_with_the_setting_and_the_persons_word_is_it_kept() -> None:
     session, _ = asked()
     sound = KeptFile.referred_to(session.metrics["recording"]["file"])
-    assert session.metrics["recording"]["consent"] == "page"
+    said = session.metrics["recording"]
+    assert (said["consent"], said["by"]) == ("agreed", "page")
+    assert said["at"] <= said["began_at"]
     assert sound is not None
     assert sound == sound_of("ana", session.conversation_id, session.id)
     assert (sound.id, sound.is_sound) == (session.id, True)
-    for fields, agreed in (({"kept": False}, True), ({"recording": False}, False)):
-        assert (asked(**fields)[0].metrics, asked(**fields)[1]) == ({}, agreed)
+    session, agreed = asked(kept=False)
+    assert (session.metrics, agreed) == ({}, True), "nothing is recorded, whatever they said"
+    session, agreed = asked(recording=False)
+    assert agreed is False
+    refused = session.metrics["recording"]
+    assert (refused["consent"], refused["by"], "file" in refused) == ("refused", "page", False)
     session, agreed = asked(recording=None)
     assert (session.metrics, agreed) == ({}, None), "then the bot asks"
 
 
 @pytest.mark.parametrize(
-    ("page", "said", "agreed"),
+    ("page", "said", "agreed", "by"),
     [
-        (True, False, False),  # Said to the bot after it: the page still sends its yes.
-        (None, True, True),
-        (None, False, False),
-        (False, True, False),
-        (True, None, True),
-        (None, None, None),
+        (True, False, False, "voice"),  # Said to the bot after it: the page still sends its yes.
+        (None, True, True, "voice"),
+        (True, True, True, "voice"),
+        (None, False, False, "voice"),
+        (False, False, False, "voice"),
+        (False, True, False, "page"),
+        (True, None, True, "page"),
+        (False, None, False, "page"),
+        (None, None, None, "page"),
     ],
 )
 def test_what_was_said_holds_where_a_lost_call_goes_on(
-    page: bool | None, said: bool | None, agreed: bool | None
+    page: bool | None, said: bool | None, agreed: bool | None, by: Asker
 ) -> None:
     parts = tuple(uuid7() for _ in range(60))
-    state = {} if said is None else state_of(said, parts)
+    at = utc_now() - timedelta(minutes=5)
+    state = {} if said is None else Consent(said, "voice", at, parts).state()
     assert all(len(text) <= STATE_CHARS for text in state.values())
     consent = consent_of(page, state)
-    assert consent.agreed is agreed
+    assert (consent.agreed, consent.by) == (agreed, by)
+    assert (consent.at == at) is (by == "voice"), "when they said it, not when it was told again"
     assert consent.parts == (parts[-50:] if state else ()), "the newest can all be erased"
 
 

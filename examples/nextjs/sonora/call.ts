@@ -229,6 +229,14 @@ export class SonoraCall {
     }
   }
 
+  /** Agree to have the call's sound kept. Or take that back: then what was recorded is erased. */
+  async setRecording(recording: boolean): Promise<void> {
+    // Also where the connection is lost before it is answered.
+    if (!recording) this.#recording = false;
+    await this.#request("set_recording", { recording });
+    this.#recording = recording;
+  }
+
   /** Have in the state what is remembered of the user: the latest, and what comes and goes. */
   async listMemories(): Promise<void> {
     const answer = await this.#request("list_memories", {});

@@ -53,6 +53,7 @@ const REMEDIES: Record<CallErrorCode, Remedy> = {
   speech_dropped: "wait",
   hung_up: "wait",
   too_many_files: "wait",
+  recording_unavailable: "wait",
 
   file_too_large: "other_file",
   file_unsupported: "other_file",

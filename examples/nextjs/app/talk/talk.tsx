@@ -71,6 +71,12 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
     }
   }
 
+  const changeRecording = () =>
+    void call.setRecording(!state.recording).then(
+      () => setRefused(""),
+      (error: Error) => setRefused(error.message),
+    );
+
   return (
     <main>
       <p role="status">
@@ -139,6 +145,11 @@ function Conversation({ sonora, conversationId }: { sonora: Sonora; conversation
           </form>
           {refused && <p role="alert">{refused}</p>}
           {state.phase === "open" && <Voice call={call} />}
+          {state.phase === "open" && (
+            <button onClick={changeRecording}>
+              {state.recording ? "Stop recording, and erase it" : "Record this call"}
+            </button>
+          )}
           {state.phase === "open" && <CameraSwitch sonora={sonora} />}
           {state.phase === "open" && <Remembered call={call} />}
           <button onClick={() => void call.end().catch(() => undefined)}>Say goodbye</button>

@@ -99,6 +99,7 @@ export type ErrorCode =
   | "conversation_ending"
   | "at_capacity"
   | "memory_unavailable"
+  | "recording_unavailable"
   | "file_too_large"
   | "file_unsupported"
   | "file_unreadable"
@@ -296,6 +297,15 @@ export interface SetMemory {
   remembers: boolean;
 }
 
+/**
+ * The person agrees, during a call, to have its sound kept; or takes that back.
+ *
+ * `recording` false stops it, and erases what was recorded of the talk.
+ */
+export interface SetRecording {
+  recording: boolean;
+}
+
 /** The answer to what shows something: what was taken, in its order. */
 export interface Shown {
   status: "shown";
@@ -431,6 +441,7 @@ export interface Actions {
   correct_memory: { arguments: CorrectMemory; answer: Accepted };
   forget_memory: { arguments: ForgetMemory; answer: Accepted };
   set_memory: { arguments: SetMemory; answer: Accepted };
+  set_recording: { arguments: SetRecording; answer: Accepted };
 }
 
 /** What a server-message of Sonora's holds, told apart by `event`. */
