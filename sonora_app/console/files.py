@@ -1,11 +1,12 @@
 """What the console asks for of the files that people sent: a link, made when it is shown."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from sonora_app.console.guard import HEADERS
 from sonora_app.errors import NotFoundError
@@ -42,19 +43,21 @@ def add_files(api: FastAPI, store: Callable[[], Awaitable[Store]]) -> None:
     @api.get("/files/content")
     async def content(reference: _Reference) -> Response:
         file, found = await _found(await store(), reference)
-        if found.content is None:
-            raise _gone()
-        shown = "inline" if file.is_picture else "attachment"
-        name = quote(name_in(reference) or f"{file.id}.{file.ending}")
-        return Response(
-            found.content,
+        if found.path is None:
+            # Storage answers for a part of it by itself, as this does.
+            return RedirectResponse(found.link or "", headers=HEADERS)
+        try:
+            facts = await asyncio.to_thread(found.path.stat)
+        except FileNotFoundError:
+            raise _gone() from None  # it went this instant
+        return FileResponse(
+            found.path,
+            stat_result=facts,
             media_type=file.media_type,
-            headers={
-                **HEADERS,
-                "Content-Disposition": f"{shown}; filename*=UTF-8''{name}",
-                # Whatever is in it, it is no page of this origin.
-                "Content-Security-Policy": "sandbox; default-src 'none'",
-            },
+            filename=name_in(reference) or f"{file.id}.{file.ending}",
+            content_disposition_type="inline" if file.is_picture else "attachment",
+            # Whatever is in it, it is no page of this origin.
+            headers={**HEADERS, "Content-Security-Policy": "sandbox; default-src 'none'"},
         )
 
     # Registered by their decorators.

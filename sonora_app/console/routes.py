@@ -62,7 +62,7 @@ def _headers(settings: Settings) -> dict[str, str]:
         "style-src 'self'",
         f"img-src 'self' data: blob:{storage}",
         "connect-src 'self'",
-        f"media-src 'self' blob:{storage}",
+        f"media-src 'self'{storage}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

@@ -100,7 +100,12 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
             write="Escribe un mensaje",
             text="Recuerda que quiero planear un viaje a Oaxaca.",
         )
-        await expect(page.get_by_text("Se está grabando")).to_be_visible()
+        recorded = page.get_by_text("Se está grabando")
+        await expect(recorded).to_be_visible()
+        await page.get_by_role("button", name="Dejar de grabar y borrar lo grabado").click()
+        await expect(recorded).to_have_count(0)
+        await page.get_by_role("button", name="Grabar la llamada").click()
+        await expect(recorded).to_be_visible()
         await gallery.look("talking", tab="Hablar")
         await visit.silence(600)
         await visit.speak(True)
@@ -154,6 +159,9 @@ async def play_a_turn(page: Page) -> None:
     """The sound of the call has both sides, and a turn is played from where it is in it."""
     sound = page.get_by_label("Sonido de la llamada 1")
     await expect(sound).to_be_visible()
+    await expect(page.locator(".trace .call .facts")).to_contain_text(
+        "Aceptó la grabación en la página"
+    )
     await page.wait_for_function("() => document.querySelector('.sound').readyState >= 4")
     loud = await page.evaluate(
         """async () => {

@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
 from sonora_app.cli import app
+from sonora_app.console.files import add_files
 from sonora_app.doctor.file_checks import examine_bucket
 from sonora_app.files.attachment import Attachment, AttachmentKind
 from sonora_app.files.keeper import StoreKeeper
@@ -110,6 +112,20 @@ async def sent(
     return conversation_id, [file for file in files if file is not None]
 
 
+async def linked(store: MirroredStore, file: KeptFile) -> str:
+    """Where the console has a page fetch a file that is in Storage."""
+    api = FastAPI()
+
+    async def its_store() -> MirroredStore:
+        return store
+
+    add_files(api, its_store)
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as page:
+        reference = {"reference": file.reference("un gato.jpg")}
+        return (await page.get("/files/content", params=reference)).headers["location"]
+
+
 def here(data: Path) -> list[bytes]:
     found = (path for path in (data / "files").rglob("*.jpg") if path.is_file())
     return sorted(path.read_bytes() for path in found)
@@ -134,7 +150,8 @@ async def test_a_file_waits_here_while_storage_is_away_and_is_there_alone_then(
         assert await store.settle(timeout_secs=1.5) == 1
         found = await store.files.find(file)
         assert found is not None
-        assert found.content == b"quokka waits"
+        assert found.path is not None
+        assert found.path.read_bytes() == b"quokka waits"
     # The process is gone; what it kept is not.
     assert here(data) == [b"quokka waits"]
     down.files_down = False
@@ -146,7 +163,7 @@ async def test_a_file_waits_here_while_storage_is_away_and_is_there_alone_then(
         assert found is not None
         assert found.link is not None
         async with httpx.AsyncClient() as client:
-            got = await client.get(found.link)
+            got = await client.get(await linked(store, file))
         assert got.content == b"quokka waits"
         assert got.headers["content-type"] == "image/jpeg"
         gone = KeptFile.of(user, uuid4(), uuid4(), "image/png")
@@ -307,7 +324,8 @@ async def test_a_file_that_storage_refuses_stays_and_holds_up_no_other(
         assert await store.settle(timeout_secs=30) == 0
         assert here(data) == [b"L" * 4_000]
         found = [await store.files.find(file) for file in (large, small)]
-    assert [each and each.content for each in found] == [b"L" * 4_000, None]
+    paths = [each and each.path for each in found]
+    assert [path and path.name for path in paths] == [f"{large.id}.jpg", None]
 
 
 async def test_a_project_without_the_bucket_keeps_files_here_and_erases_the_rest(

@@ -401,6 +401,8 @@ async def test_a_kept_file_is_shown_to_the_page_of_this_machine_alone(
     async with console(settings) as http:
         told = (await http.get("/sonora/api/files", params=reference)).json()
         shown = await http.get(told["url"])
+        ranges = [("bytes=2-4", 206, b"pic"), ("bytes=-4", 206, b"ture"), ("bytes=99-", 416, b"")]
+        parts = [await http.get(told["url"], headers={"Range": asked}) for asked, _, _ in ranges]
         named = {"reference": document.reference("ñandú.txt")}
         saved = await http.get("/sonora/api/files/content", params=named)
         missing = KeptFile.of("ana", kept.talk, uuid7(), "image/jpeg").reference("x")
@@ -414,8 +416,14 @@ async def test_a_kept_file_is_shown_to_the_page_of_this_machine_alone(
     assert (told["name"], told["media_type"]) == ("mi gato.jpg", "image/jpeg")
     assert (shown.content, shown.headers["content-type"]) == (b"\xff\xd8picture", "image/jpeg")
     assert shown.headers["content-disposition"].startswith("inline")
+    got = [
+        (asked[0], part.status_code, part.content)
+        for asked, part in zip(ranges, parts, strict=True)
+    ]
+    assert got == ranges
+    assert parts[0].headers["content-range"] == "bytes 2-4/9"
     assert (
-        saved.headers["content-disposition"] == "attachment; filename*=UTF-8''%C3%B1and%C3%BA.txt"
+        saved.headers["content-disposition"] == "attachment; filename*=utf-8''%C3%B1and%C3%BA.txt"
     )
     assert "sandbox" in saved.headers["content-security-policy"]
     assert [answer.status_code for answer in refused] == [404, 404, 404]

@@ -95,7 +95,8 @@ async def test_a_file_is_kept_for_the_owner_alone_and_found_by_its_message(
     assert (named, name_in(named), file.media_type) == (entry, "mi gato.pdf", PDF)
     found = await journal.files.find(file)
     assert found is not None
-    assert found.content == b"quokka"
+    assert found.path is not None
+    assert found.path.read_bytes() == b"quokka"
     for path in (tmp_path / "data" / "files").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 

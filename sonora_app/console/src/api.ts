@@ -121,8 +121,14 @@ export interface StoredSession {
     early_answers_withdrawn?: number;
     turns_answered?: number;
     latency_ms?: { median: number; worst: number };
-    /** Its sound: who said that the person agrees, when, and the file. */
-    recording?: { consent: string; agreed_at?: string; file?: string };
+    /** What the person said of having its sound kept: where and when; and the file, since when. */
+    recording?: {
+      consent: "agreed" | "refused";
+      by: "page" | "voice";
+      at: string;
+      file?: string;
+      began_at?: string;
+    };
     cost?: KeptCost;
   };
   app_version: string;

@@ -17,11 +17,11 @@ class Found:
     Parameters:
         link: An address that gives it to whoever has it, for a short time; None: it is on this
             machine.
-        content: What is in it; None: it is behind the link.
+        path: Where it is on this machine; None: it is behind the link.
     """
 
     link: str | None = None
-    content: bytes | None = None
+    path: Path | None = None
 
 
 class Files(Protocol):
@@ -77,8 +77,8 @@ class LocalFiles:
 
     async def find(self, file: KeptFile) -> Found | None:
         """See `Files.find`."""
-        content = await self.folder.read(file)
-        return None if content is None else Found(content=content)
+        path = await self.folder.find(file)
+        return None if path is None else Found(path=path)
 
     async def remove_of(self, conversation_ids: Collection[UUID]) -> int:
         """Remove the files of conversations. Gives how many there were."""

@@ -89,6 +89,15 @@ class FileFolder:
         await self._working(finish)
         self.added.set()
 
+    async def find(self, file: KeptFile) -> Path | None:
+        """Where a file is; None where it is not here.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        path = self._path(file)
+        return path if await self._working(path.is_file) else None
+
     async def read(self, file: KeptFile) -> bytes | None:
         """What is in a file; None where it is not here.
 

@@ -174,6 +174,20 @@ export class Call {
     }
   }
 
+  /** Have the call's sound kept; or no longer, and what was recorded of the talk erased. */
+  async record(recording: boolean): Promise<void> {
+    const client = this.client;
+    if (!client || !this.options) return;
+    // Also where the connection is lost before it is answered.
+    if (!recording) this.options = { ...this.options, recording };
+    try {
+      await ask(client, "set_recording", { recording });
+      this.options = { ...this.options, recording };
+    } catch (error) {
+      this.store.dispatch({ what: "noticed", problem: problemOf(error) });
+    }
+  }
+
   /** Have the bot sum up and say goodbye. */
   windUp(): void {
     this.client?.sendClientMessage("action", { action: "end_conversation", arguments: {} });

@@ -41,6 +41,7 @@ export type Happened =
     }
   | { what: "reconnecting" }
   | { what: "failed"; problem: Problem }
+  | { what: "noticed"; problem: Problem }
   | { what: "left"; reason: "hung_up" | "lost" }
   | { what: "summed-up"; conversationId: string; summary: string }
   | { what: "typed"; key: number; text: string; files?: SentFile[] }
@@ -86,6 +87,8 @@ export function reduce(state: CallState, event: Happened): CallState {
       return { ...brokenOff(quiet(state)), phase: "reconnecting", notice: null, recording: false };
     case "failed":
       return { ...quiet(state), phase: "failed", problem: event.problem };
+    case "noticed":
+      return { ...state, notice: event.problem };
     case "left":
       return left(state, event.reason);
     case "summed-up":

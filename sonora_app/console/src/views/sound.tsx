@@ -14,20 +14,15 @@ export function CallSound({ session, number }: { session: StoredSession; number:
   const [source, setSource] = useState<Asked<string>>(undefined);
   useEffect(() => {
     let shown = true;
-    let made = "";
-    const load = async (reference: string): Promise<string> => {
-      const { url } = await api.file(reference);
-      // What is in Storage is played from there. What is here comes whole, so that one can seek.
-      if (!url.startsWith("/")) return url;
-      const response = await fetch(url);
-      if (!response.ok) throw new Error();
-      made = URL.createObjectURL(await response.blob());
-      return made;
-    };
-    if (file) load(file).then((url) => shown && setSource(url), () => shown && setSource(null));
+    // Here or in Storage, it is answered by parts, so that one can seek.
+    if (file) {
+      api.file(file).then(
+        ({ url }) => shown && setSource(url),
+        () => shown && setSource(null),
+      );
+    }
     return () => {
       shown = false;
-      URL.revokeObjectURL(made);
     };
   }, [file]);
   if (!file) return null;
@@ -55,14 +50,16 @@ export function TurnSound({ transcript, message, number }: TurnProps) {
   const words = useWords();
   const session = transcript.sessions.find(({ id }) => id === message.session_id);
   const recording = session?.metrics.recording;
+  const began = Date.parse(recording?.began_at ?? "");
   // What somebody took back has neither a file nor a beginning.
-  if (!recording?.file || message.modality === "text") return null;
-  const secsOf = (iso: string): number =>
-    (Date.parse(iso) - Date.parse(recording.agreed_at ?? "")) / 1000;
+  if (!recording?.file || Number.isNaN(began) || message.modality === "text") return null;
+  const secsOf = (iso: string): number => (Date.parse(iso) - began) / 1000;
   const over = message.parts.at(-1)?.created_at ?? message.created_at;
   const next = transcript.messages.find(
     (each) => each.session_id === session?.id && each.created_at > over && !each.deleted_at,
   );
+  // Somebody may agree in the middle of a call: what was said before is not in it.
+  if (next && secsOf(next.created_at) <= 0) return null;
   const play = (): void => {
     const audio = document.getElementById(`sound-${session?.id}`);
     if (audio instanceof HTMLAudioElement) {

@@ -3,8 +3,15 @@ import type { CallState } from "../state/model";
 import { useWords, type Words } from "../words";
 import { Meter } from "./meter";
 
+interface Props {
+  state: CallState;
+  call: Call;
+  /** Whether the bot keeps the sound of calls, of those who agree. */
+  records: boolean;
+}
+
 /** What is happening now, in a word, and how loud it is. */
-export function Status({ state, call }: { state: CallState; call: Call }) {
+export function Status({ state, call, records }: Props) {
   const words = useWords();
   const doing = activity(state);
   return (
@@ -15,6 +22,11 @@ export function Status({ state, call }: { state: CallState; call: Call }) {
       </p>
       {state.node && state.phase === "live" && <p class="node">{state.node}</p>}
       {state.recording && state.phase === "live" && <p class="recorded">{words.talk.recorded}</p>}
+      {records && state.phase === "live" && !state.ended && (
+        <button type="button" class="plain" onClick={() => void call.record(!state.recording)}>
+          {state.recording ? words.talk.stopRecording : words.talk.record}
+        </button>
+      )}
       {state.putBack && state.phase === "live" && <p class="node">{words.talk.putBack}</p>}
       {state.phase === "live" && (
         <div class="meters">

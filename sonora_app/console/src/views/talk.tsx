@@ -98,7 +98,9 @@ export function Talk(props: Props) {
       aria-label={words.nav.talk}
       data-phase={state.phase}
     >
-      {state.phase !== "idle" && <Status state={state} call={call} />}
+      {state.phase !== "idle" && (
+        <Status state={state} call={call} records={health?.recording ?? false} />
+      )}
       {state.phase === "reconnecting" && state.ended && (
         <p class="why">{words.ended[state.ended.reason] ?? ""}</p>
       )}

@@ -238,6 +238,14 @@ function CallLine({ session, number, language, children }: CallProps) {
         <span>
           {words.trace.cost}: {cost([metrics.cost], words, language)}
         </span>
+        {metrics.recording && (
+          <span>
+            {words.sound[metrics.recording.consent](
+              words.sound.by[metrics.recording.by],
+              moment(metrics.recording.at, language),
+            )}
+          </span>
+        )}
         <span>Sonora {session.app_version}</span>
       </p>
       {children}

@@ -20,6 +20,8 @@ export const en = {
     calling: "In a call",
     putBack: "goes on where it broke off",
     recorded: "Being recorded",
+    record: "Record the call",
+    stopRecording: "Stop recording, and erase it",
     title: "Talk to Sonora",
     lead: "It greets you, listens, answers, and keeps what was said. Interrupt it whenever you like.",
     resumeTitle: "Go on with this conversation",
@@ -341,6 +343,9 @@ export const en = {
     of: (number: number) => `Sound of call ${number}`,
     play: (number: number) => `Play turn ${number}`,
     gone: "Its sound is not kept any more.",
+    agreed: (by: string, at: string) => `Agreed to the recording ${by}, ${at}`,
+    refused: (by: string, at: string) => `Wanted no recording: said so ${by}, ${at}`,
+    by: { page: "in the page", voice: "by voice" },
   },
   labels: {
     give: "Label",

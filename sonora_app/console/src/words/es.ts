@@ -22,6 +22,8 @@ export const es: Words = {
     calling: "En llamada",
     putBack: "sigue donde se cortó",
     recorded: "Se está grabando",
+    record: "Grabar la llamada",
+    stopRecording: "Dejar de grabar y borrar lo grabado",
     title: "Habla con Sonora",
     lead: "Te saluda, te escucha, te responde y guarda lo que se dice. Interrúmpela cuando quieras.",
     resumeTitle: "Retoma esta conversación",
@@ -345,6 +347,9 @@ export const es: Words = {
     of: (number) => `Sonido de la llamada ${number}`,
     play: (number) => `Escuchar el turno ${number}`,
     gone: "Su sonido ya no está guardado.",
+    agreed: (by, at) => `Aceptó la grabación ${by}, ${at}`,
+    refused: (by, at) => `No quiso grabación: lo dijo ${by}, ${at}`,
+    by: { page: "en la página", voice: "de voz" },
   },
   labels: {
     give: "Etiquetar",
