@@ -91,8 +91,13 @@ async def heard(*, part: int = 1) -> AsyncIterator[Heard]:
     """
     smart_turn = build_smart_turn(stop_secs=3)
     smart_turn.set_sample_rate(_RATE)
+    known: set[tuple[str, int]] = set()
     for kind, asked, speaker, parts in _turns()[::part]:
         utterance = await speaker.say(*parts)
+        sound = kind, hash(utterance.pcm.tobytes())
+        if sound in known:  # some stamps share a recording, as the black king and the white
+            continue
+        known.add(sound)
         silences = [each async for each in _judged(smart_turn, asked, utterance)]
         yield Heard(kind, speaker.name, utterance.text, silences)
 
@@ -157,7 +162,7 @@ async def _judged(
         last = float("inf") if secs is None else start + _SLACK_SECS
         text = " ".join(word for word, end in utterance.words if end <= last)
         # As a recogniser writes it that is asked in a pause.
-        ending = expectations.ending(f"{text.rstrip('.,;:…')}.")
+        ending = expectations.ending(f"{text.rstrip('.,;:…!')}.")
         yield Silence(secs, smart_turn.probability, ending)
 
 
@@ -171,7 +176,7 @@ def silences(pcm: np.ndarray) -> list[tuple[float, float | None]]:
     voiced = np.flatnonzero(loud > loud.max() * _SILENT)
     gaps = (np.diff(voiced) - 1) * _FRAME_SECS
     pauses: list[tuple[float, float | None]] = [
-        (float(voiced[place] + 1) * _FRAME_SECS, float(gaps[place]))
+        (float(voiced[place] + 1) * _FRAME_SECS, round(float(gaps[place]), 2))
         for place in np.flatnonzero(gaps >= _SHORTEST_SECS)
     ]
     return [*pauses, (float(voiced[-1] + 1) * _FRAME_SECS, None)]

@@ -1,10 +1,11 @@
 """How often a turn is cut for how much waiting, by the definition of LiveKit's eot-bench.
 
 A detector gives each silence a score. A policy of three knobs makes a decision of it: the turn is
-over once the score reaches the threshold and the silence has lasted for the delay, or else when it
-has lasted for the timeout. All policies are tried. What counts is the fewest turns that are cut at
-a latency, and the shortest latency with which so many turns are cut. Latency is the mean silence
-after which the turn's real end is taken for one; no transcript or model is waited for.
+over once the score is above the threshold and the silence has lasted for the delay, or else when
+it has lasted for the timeout. All policies of eot-bench's are tried. What counts is the fewest
+pauses that are taken for an end at a latency, and the shortest latency with which so many are.
+Latency is the mean silence after which the turn's real end is taken for one; no transcript or model
+is waited for. A turn with one pause that is taken for its end is cut. Eot-bench counts no turns.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,15 +25,17 @@ _ALONE = "smart-turn"
 _SURE = 0.5
 """From this probability on smart-turn takes a turn for complete."""
 
-_THRESHOLDS = (*np.linspace(0.05, 0.95, 19), 0.96, 0.97, 0.98, 0.985)
-_DELAYS_SECS = np.arange(0.2, 1.01, 0.05)
-_TIMEOUTS_SECS = np.arange(0.2, 3.01, 0.1)
+_THRESHOLDS = [percent / 100 for percent in range(101)]
+_DELAYS_SECS = [tenths / 10 for tenths in range(2, 11)]
+_TIMEOUTS_SECS = [halves / 2 for halves in range(2, 8)]
+"""What eot-bench tries. With a threshold of 0 the score does not count: that is a timer."""
 
 _PIPECAT_DELAY_SECS, _PIPECAT_TIMEOUT_SECS = 0.2, 3.2
 """When Pipecat's strategy ends a turn that sounds complete, and one that does not, at the least."""
 
 _LEFT_OF_IT = {
     Ending.WHOLE: 1.0,
+    Ending.BRIEF: 0.6,
     Ending.BEGUN: 0.6,
     Ending.NUMBER: 0.5,
     Ending.DICTATED: 0.3,
@@ -45,9 +48,16 @@ Score = Callable[[Silence], float]
 
 @dataclass(frozen=True)
 class _Policy:
-    """What a policy makes of the turns: the part of them that is cut, and the mean latency."""
+    """What a policy makes of the turns.
 
-    cut: float
+    Parameters:
+        pauses: The part of the pauses that it takes for an end.
+        turns: The part of the turns that it cuts.
+        latency_secs: The mean latency.
+    """
+
+    pauses: float
+    turns: float
     latency_secs: float
 
 
@@ -61,19 +71,22 @@ async def measure(*, quick: bool) -> Measurement:
         VoiceMissingError: Not all who are to speak are installed.
     """
     turns = [turn async for turn in heard(part=4 if quick else 1)]
-    silences = sum(len(turn.silences) for turn in turns)
+    pauses = sum(len(turn.silences) - 1 for turn in turns)
+    timer = _policies(turns, lambda _: 1.0)
     policies = {_ALONE: _policies(turns, _by_sound), SONORA: _policies(turns, _by_words)}
     as_set = {_ALONE: _as_pipecat_waits, SONORA: _as_sonora_waits()}
     return Measurement(
         title="End of turn, offline",
-        how=f"{len(turns)} turns with {silences} silences of 0.2 s or more. A turn is cut when a "
-        "pause in it is taken for its end. The first figures are of the best of all policies, the "
-        "others of the waits as they are set: 0.2 s or 3.2 with smart-turn in Pipecat, and "
+        how=f"{len(turns)} turns with {pauses} pauses of 0.2 s or more. A turn is cut when a pause "
+        "in it is taken for its end. The first figures are of the best of all policies. A timer, "
+        f"which hears nothing, takes {_cut_at(timer, 0.3)[0]:g} % of the pauses for an end at "
+        f"300 ms, and {_cut_at(timer, 0.6)[0]:g} % at 600 ms. The others are of the waits as they "
+        "are set: 0.2 s or 3.2 with smart-turn in the bot that `pipecat init` makes, and "
         "Sonora's by words and sound.",
         figures=[
             *(
                 Figure(
-                    name=f"cut at a mean latency of {ms} ms",
+                    name=f"pauses taken for an end at a mean latency of {ms} ms",
                     unit="%",
                     values={name: _cut_at(of, ms / 1000) for name, of in policies.items()},
                     target=0.5 if ms == 300 else None,
@@ -82,11 +95,21 @@ async def measure(*, quick: bool) -> Measurement:
             ),
             *(
                 Figure(
-                    name=f"mean latency with {percent} % cut",
+                    name=f"mean latency with {percent} % of the pauses taken for an end",
                     unit="ms",
                     values={name: _latency_at(of, percent / 100) for name, of in policies.items()},
                 )
                 for percent in (5, 10)
+            ),
+            *(
+                Figure(
+                    name=f"turns cut at a mean latency of {ms} ms",
+                    unit="%",
+                    values={
+                        name: _cut_at(of, ms / 1000, turns=True) for name, of in policies.items()
+                    },
+                )
+                for ms in (300, 600)
             ),
             *_as_set("all", turns, as_set),
             *(
@@ -145,23 +168,27 @@ def _policies(turns: Sequence[Heard], score: Score) -> list[_Policy]:
     ends = np.array([score(turn.silences[-1]) for turn in turns])
     made: list[_Policy] = []
     for threshold, delay, timeout in product(_THRESHOLDS, _DELAYS_SECS, _TIMEOUTS_SECS):
-        if timeout < delay:
-            continue
-        cuts = np.where(scores >= threshold, delay, timeout) < lasts
-        latency = float(np.where(ends >= threshold, delay, timeout).mean())
-        made.append(_Policy(len(np.unique(owner[cuts])) / len(turns), latency))
+        cuts = np.where(scores > threshold, delay, timeout) < lasts
+        latency = round(float(np.where(ends > threshold, delay, timeout).mean()), 6)
+        made.append(_Policy(float(cuts.mean()), len(np.unique(owner[cuts])) / len(turns), latency))
     return made
 
 
-def _cut_at(policies: Sequence[_Policy], latency_secs: float) -> list[float]:
-    """The least that is cut within a latency, in percent; nothing where no policy is so quick."""
-    cuts = [policy.cut for policy in policies if policy.latency_secs <= latency_secs]
+def _cut_at(
+    policies: Sequence[_Policy], latency_secs: float, *, turns: bool = False
+) -> list[float]:
+    """The fewest pauses that are taken for an end within a latency, or turns cut, in percent.
+
+    Nothing where no policy is so quick.
+    """
+    quick = [policy for policy in policies if policy.latency_secs <= latency_secs]
+    cuts = [policy.turns if turns else policy.pauses for policy in quick]
     return [round(100 * min(cuts), 1)] if cuts else []
 
 
-def _latency_at(policies: Sequence[_Policy], cut: float) -> list[float]:
-    """The shortest latency with so much cut at most, in milliseconds."""
-    latencies = [policy.latency_secs for policy in policies if policy.cut <= cut]
+def _latency_at(policies: Sequence[_Policy], pauses: float) -> list[float]:
+    """The shortest latency with so many pauses taken for an end at most, in milliseconds."""
+    latencies = [policy.latency_secs for policy in policies if policy.pauses <= pauses]
     return [round(1000 * min(latencies))] if latencies else []
 
 

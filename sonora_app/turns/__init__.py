@@ -30,5 +30,6 @@ A turn goes like this:
 5. If the user goes on instead, the answer is thrown away. Nothing of it is kept.
 
 A turn that sounds incomplete, or whose last word leaves the sentence open (“quisiera saber si”),
-ends after a longer silence. Its answer is asked for only near the end of that silence.
+ends after a longer silence. Its answer is asked for only near the end of that silence. So does a
+turn of a few words where nothing was asked, but its answer is asked for at once.
 """

@@ -61,6 +61,10 @@ _BEGUN = Patience(ask_secs=0.9, over_secs=1.0)
 """Things that nobody asked for are mostly a list, and people pause in one, or after a first clause,
 for up to 0.8 s. It may be all they say, too, so the wait is no longer than for such a pause."""
 
+_BRIEF = Patience(ask_secs=0.0, over_secs=0.9)
+"""It may well be all, so the answer is asked for at once. It is held back for as long as people
+pause, as after things, but for what Silero needs to notice that they go on."""
+
 
 def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
     """How long to wait after a turn that sounds complete.
@@ -80,5 +84,7 @@ def patience(ending: Ending, *, unfinished_secs: float) -> Patience:
             return _DICTATED
         case Ending.BEGUN:
             return _BEGUN
+        case Ending.BRIEF:
+            return _BRIEF
         case Ending.OPEN:
             return Patience(ask_secs=unfinished_secs - ANSWER_SECS, over_secs=unfinished_secs)

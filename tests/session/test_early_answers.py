@@ -56,7 +56,8 @@ from sonora_app.vendors.frames import (
 
 pytestmark = [pytest.mark.session, pytest.mark.alone]
 
-HALF, REST = "Quiero viajar en abril", "con mis dos hermanos."
+HALF, REST = "Quiero ir de viaje en abril", "con mis dos hermanos."
+BRIEF = "Quiero ir de viaje."
 HANGING = "Quiero viajar con mis."
 QUESTION = "¿Te parece bien?"
 UNFINISHED_SECS = 1.4
@@ -335,7 +336,12 @@ async def test_who_stops_in_mid_sentence_may_go_on_though_it_sounds_complete() -
 
 @pytest.mark.parametrize(
     ("text", "at_least_secs", "at_most_secs"),
-    [(HANGING, UNFINISHED_SECS, 2.4), ("Somos cuatro", 0.9, 1.5), (HALF, 0.1, 0.9)],
+    [
+        (HANGING, UNFINISHED_SECS, 2.4),
+        ("Somos cuatro", 0.9, 1.5),
+        (BRIEF, 0.9, 1.5),
+        (HALF, 0.1, 0.9),
+    ],
 )
 async def test_who_does_not_go_on_is_answered(
     text: str, at_least_secs: float, at_most_secs: float

@@ -63,8 +63,16 @@ DICTATED = {
         "Necesito pan. Leche. Huevos.",
         "Primero quiero cambiar la cita.",
         "Hola. Por un lado está lejos.",
+        "El hotel no sólo está lejos.",
+        "No solo es caro, sino feo. Y el otro no solo es feo.",
     ),
-    Language.EN: ("5 5 1", "It's L. O.", "I need bread, milk, eggs.", "First of all, it's far."),
+    Language.EN: (
+        "5 5 1",
+        "It's L. O.",
+        "I need bread, milk, eggs.",
+        "First of all, it's far.",
+        "It is not only far.",
+    ),
 }
 WHOLE = {
     Language.ES: (
@@ -94,6 +102,9 @@ WHOLE = {
         "Sí, claro, por supuesto.",
         "Primero quiero pagar, y eso es todo.",
         "El primero de abril",
+        "No solo está lejos, sino que es caro.",
+        "Estoy solo",
+        "No solo lo digo yo. Ayer me lo contó mi hermana en casa de mi madre.",
         "Lo quiero",
         "No puedo",
     ),
@@ -110,6 +121,7 @@ WHOLE = {
         "Ten minutes",
         "At 5 pm",
         "I can't",
+        "It's not only far but expensive",
     ),
 }
 

@@ -33,8 +33,8 @@ _ITEM_WORDS = 2
 """The most words of a thing that is listed."""
 
 _THING_WORDS = 8
-"""The most words of a thing (“una llave inglesa ajustable”), or of a first clause (“si no hay sitio
-el viernes”)."""
+"""The most words of a thing (“una llave inglesa ajustable”), of a first clause (“si no hay sitio el
+viernes”), or of a first part (“no solo está lejos”)."""
 
 _KNOWN_WORDS = 3
 """The most words of a thing with a definite article: more are a sentence (“la luz se fue ayer”)."""
@@ -42,11 +42,15 @@ _KNOWN_WORDS = 3
 _OPENING_WORDS = 3
 """The fewest words of a first clause: “si puedes” is a sentence by itself."""
 
+_BRIEF_WORDS = 4
+"""The most words of a beginning (“busco un regalo”). Of the pauses where a sentence could be over,
+more than half come after no more words, and of the ends a tenth."""
+
 _DIGITS = {"ones": 1, "teens": 2, "twenties": 2, "tens": 2, "hundreds": 3}
 """How many digits the numbers of a group have."""
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
-_CLAUSE = re.compile(r"[.,;:?!…]")
+_CLAUSE = re.compile(r"[.,;:?!…¡¿]")
 _GOING_ON = re.compile(r"(?:,|:|…|\.\.\.)$")
 _ASKED = re.compile(r"[?!]$")
 
@@ -61,11 +65,15 @@ class Ending(Enum):
     """In a number or a spelt word. More of it may come, because people dictate with pauses."""
 
     DICTATED = auto()
-    """In a row of numbers, of letters or of listed things. Most likely more of it comes."""
+    """In a row of numbers, of letters or of listed things, or before a second part that was
+    announced. Most likely more of it comes."""
 
     BEGUN = auto()
     """After things that are named and nothing else, or after a clause that opens a sentence. Where
     nothing was asked, more of it comes."""
+
+    BRIEF = auto()
+    """After a few words that could be all. Where nothing was asked, people often pause there."""
 
     OPEN = auto()
     """In the middle of a sentence."""
@@ -89,6 +97,8 @@ class _Lists:
     opening: frozenset[str]
     first: frozenset[str]
     enough: frozenset[str]
+    announcing: frozenset[str]
+    announced: frozenset[str]
 
 
 class Endings:
@@ -109,7 +119,8 @@ class Endings:
         A single word is taken for an answer (“Una.”, “Para.”) unless it is a filler. A letter is
         one of a word that is spelt where it stands alone or after another (“G A R”); else it may
         be a word (“uno o”), or a name (“el plan B”). A list goes on until its last thing is
-        announced (“y queso”).
+        announced (“y queso”), and a sentence until its second part has begun that its first
+        announces (“no solo es lejos”, before “sino”).
 
         Args:
             text: What was recognised so far of the user's turn.
@@ -127,7 +138,8 @@ class Endings:
             return Ending.NUMBER
         if len(words) > 1 and not self._lists.open.isdisjoint(last):
             return Ending.OPEN
-        return Ending.DICTATED if self._lists_things(text.lower()) else Ending.WHOLE
+        more = self._announces(words) or self._lists_things(text.lower())
+        return Ending.DICTATED if more else Ending.WHOLE
 
     def digits(self, text: str) -> int:
         """Count the digits that a transcript has, in figures and in words.
@@ -166,6 +178,14 @@ class Endings:
         few = _OPENING_WORDS <= len(parts[0]) <= _THING_WORDS
         return (opens and few) or all(map(self._names, parts))
 
+    def is_brief(self, text: str) -> bool:
+        """Whether a transcript is of a few words, and nothing that people say by itself.
+
+        Questions, exclamations, thanks, greetings and the like are whole however short they are.
+        """
+        few = 0 < len(_WORD.findall(text)) <= _BRIEF_WORDS
+        return few and not _ASKED.search(text.strip()) and not self._replies.stands_alone(text)
+
     def _names(self, part: list[str]) -> bool:
         """Whether a clause is a thing: it begins with an article, and is short."""
         most = _THING_WORDS if part[0] in self._lists.things else _KNOWN_WORDS
@@ -180,6 +200,19 @@ class Endings:
         if all(len(word) == 1 and not word.isdigit() for word in words[-2:]):
             return True
         return len(words) > 1 and all(map(self._is_number, words))
+
+    def _announces(self, words: list[str]) -> bool:
+        """Whether a second part was announced, not long ago, that has not begun."""
+        said = f" {' '.join(words)} "
+        first_parts = [
+            said.rpartition(f" {entry} ")[2].split()
+            for entry in self._lists.announcing
+            if f" {entry} " in said
+        ]
+        return any(
+            len(part) <= _THING_WORDS and self._lists.announced.isdisjoint(part)
+            for part in first_parts
+        )
 
     def _lists_things(self, text: str) -> bool:
         """Whether things are being listed of which the last was not announced."""

@@ -135,10 +135,13 @@ class Expectations:
                 return _longer(ending) if len(text.split()) < _STORY_WORDS else ending
 
     def _of_nothing(self, text: str, ending: Ending) -> Ending:
-        """A thing, or a clause, answers any question, but is hardly a turn where there was none."""
+        """What answers a question by itself is hardly a turn, or a short one, where none was."""
         asks = any("?" in sentence for sentence in _SENTENCE.findall(self._asked())[-2:])
-        begins = ending is Ending.WHOLE and not asks and self._endings.only_begins(text)
-        return Ending.BEGUN if begins else ending
+        if asks or ending is not Ending.WHOLE:
+            return ending
+        if self._endings.only_begins(text):
+            return Ending.BEGUN
+        return Ending.BRIEF if self._endings.is_brief(text) else ending
 
     def _of_number(self, text: str, ending: Ending, digits: int | None) -> Ending:
         said = self._endings.digits(text)
