@@ -39,6 +39,9 @@ class Project:
         """Whether Storage answers nothing but 503."""
         self.too_large: int | None = None
         """From how many bytes on it refuses a file."""
+        self.upload_came, self.uploads_pass = threading.Event(), threading.Event()
+        """Set when an upload comes; uploads wait until the other is."""
+        self.uploads_pass.set()
 
     def stored(self) -> dict[str, bytes]:
         """What is in it, by bucket and path."""
@@ -91,6 +94,9 @@ def _answer(
     if path.startswith(_STORAGE) and project.files_down:
         return 503, "application/json", b"{}"
     is_upload = request.command == "POST" and path.startswith(f"{_STORAGE}/object/sonora-")
+    if is_upload:
+        project.upload_came.set()
+        project.uploads_pass.wait(30)
     if is_upload and project.too_large is not None and len(body) > project.too_large:
         refused = {"statusCode": "413", "error": "Payload too large", "message": "Too large"}
         return 400, "application/json", json.dumps(refused).encode()

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from sonora_app.cli import app
 from sonora_app.console.files import add_files
 from sonora_app.doctor.file_checks import examine_bucket
+from sonora_app.errors import StorageError
 from sonora_app.files.attachment import Attachment, AttachmentKind
 from sonora_app.files.keeper import StoreKeeper
 from sonora_app.settings import load_settings
@@ -70,6 +71,7 @@ def down(storage_project: Project) -> Iterator[Project]:
     yield storage_project
     storage_project.files_down = False
     storage_project.too_large = None
+    storage_project.uploads_pass.set()
 
 
 @asynccontextmanager
@@ -168,6 +170,37 @@ async def test_a_file_waits_here_while_storage_is_away_and_is_there_alone_then(
         assert got.headers["content-type"] == "image/jpeg"
         gone = KeptFile.of(user, uuid4(), uuid4(), "image/png")
         assert await store.files.find(gone) is None
+
+
+async def test_a_file_is_removed_wherever_it_is(data: Path, down: Project) -> None:
+    """On its way to Storage, there, nowhere any more, and here."""
+    user = str(uuid4())
+    down.files_down = False
+    async with a_store(data) as store:
+        down.upload_came.clear()
+        down.uploads_pass.clear()
+        _, (file,) = await sent(store, user, b"quokka")
+        assert await asyncio.to_thread(down.upload_came.wait, 30)
+        removing = asyncio.create_task(store.files.remove(file))
+        await asyncio.sleep(0.1)
+        assert not removing.done(), "what is on its way would be there after it was removed"
+        down.uploads_pass.set()
+        await removing
+        assert (here(data), there(down, b"quokka")) == ([], 0)
+
+        _, (file,) = await sent(store, user, b"uapi")
+        assert await store.settle(timeout_secs=30) == 0
+        assert there(down, b"uapi") == 1
+        for _ in range(2):
+            await store.files.remove(file)
+            assert there(down, b"uapi") == 0
+        assert await store.files.find(file) is None
+
+        down.files_down = True
+        _, (file,) = await sent(store, user, b"quokka")
+        with pytest.raises(StorageError):
+            await store.files.remove(file)
+        assert here(data) == [], "also where it is not known whether Storage has it"
 
 
 async def test_nobody_but_its_owner_reads_a_file_and_nobody_writes_one(
