@@ -36,8 +36,8 @@ _CLOSING_WORDS = 3
 """With this many words left the bot is about to end: what is said now may answer it. People answer
 before the last word is over."""
 
-_ECHO_WORDS = 15
-"""The bot's own voice comes back within this many of its words: some five seconds."""
+_ECHO_WORDS = 12
+"""The bot's own voice comes back before it has said so many words more: some four seconds."""
 
 _NS = 1_000_000_000
 
@@ -183,10 +183,11 @@ class BotSpeech(BaseObserver):
 
         Args:
             text: The words.
-            within_words: Among how many of its last words.
+            within_words: How many more the bot has said since, at most.
         """
         words = words_of(text)
-        said = words_of(" ".join(self._text.split()[: self._heard_words()][-within_words:]))
+        last = within_words + len(words)
+        said = words_of(" ".join(self._text.split()[: self._heard_words()][-last:]))
         places = range(len(said) - len(words) + 1)
         return bool(words) and any(said[at : at + len(words)] == words for at in places)
 

@@ -55,8 +55,8 @@ _ECHO_WORDS = 3
 """So many words that the bot has just said are its own, in a final transcript. Interim ones may be
 the beginning of as many."""
 
-_FRESH_WORDS = 8
-"""Fewer are its own if they are among its last words: some two and a half seconds. Where a voice
+_FRESH_WORDS = 6
+"""Fewer are its own if it has said no more than so many since, in some two seconds. Where a voice
 holds the bot back, its own is over after a word or two."""
 
 TRAILING_SECS = 0.3

@@ -12,7 +12,7 @@ from pipecat.frames.frames import (
 
 from sonora_app.turns import start
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
-from tests.unit.test_over_bot import speaking
+from tests.unit.test_over_bot import STORY, speaking
 
 pytestmark = pytest.mark.unit
 
@@ -96,3 +96,14 @@ async def test_the_answer_is_to_what_the_user_said_and_not_to_the_bots_own_words
         await call.silence()
         asked = (await call.rig.get(LLMContextFrame)).context.get_messages()
         assert [each["content"] for each in asked] == ["¿Y las playas?"]  # pyright: ignore
+
+
+async def test_its_own_voice_may_be_long() -> None:
+    said = f"{STORY} En abril el centro está lleno de música, y cada barrio tiene su propia fiesta."
+    async with speaking(said) as call:
+        await call.voice()
+        await call.interim(said.removesuffix(" propia fiesta."))
+        await call.final(said)
+        await call.silence()
+        await call.comes_to(held=False)
+        assert not call.cut_off
