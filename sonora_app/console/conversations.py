@@ -101,6 +101,10 @@ def add_conversations(
             await removal.delete(stores, conversation_id)
         return _answer({"deleted": str(conversation_id)})
 
+    @api.get("/calls/{session_id}/used")
+    async def used(session_id: UUID) -> JSONResponse:
+        return _answer(live().get(session_id))
+
     @api.get("/figures")
     async def figures(
         by: GroupedBy = GroupedBy.DAY,
@@ -111,7 +115,7 @@ def add_conversations(
         return _answer(figures_data(added, by))
 
     # Registered by their decorators.
-    del conversations, conversation, markdown, delete, figures
+    del conversations, conversation, markdown, delete, used, figures
 
 
 def _with_live(transcript: Transcript, live: Mapping[UUID, JsonObject]) -> Transcript:

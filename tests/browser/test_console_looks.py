@@ -106,6 +106,9 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await expect(recorded).to_have_count(0)
         await page.get_by_role("button", name="Grabar la llamada").click()
         await expect(recorded).to_be_visible()
+        # Nobody is paid for what stand-ins do.
+        used = page.locator(".status .used")
+        await expect(used).to_have_text(re.compile(r"\d tokens leídos, \d.*Costo: 0,00.US"))
         await gallery.look("talking", tab="Hablar")
         await visit.silence(600)
         await visit.speak(True)

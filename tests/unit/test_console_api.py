@@ -78,6 +78,8 @@ async def test_a_call_that_goes_on_has_what_it_used_so_far(settings: Settings, k
     so_far = {UUID(each["id"]): used for each in (ended, going)}
     async with console(settings, live=lambda: so_far) as http:
         after = (await http.get(f"/sonora/api/conversations/{kept.talk}")).json()
+        alone = [await http.get(f"/sonora/api/calls/{id_}/used") for id_ in (*so_far, kept.talk)]
+    assert [each.json() for each in alone] == [used, used, None]
     assert [each["metrics"] for each in after["sessions"]] == [ended["metrics"], used]
 
 

@@ -374,6 +374,9 @@ export const api = {
   requests: (id: string): Promise<KeptRequests> => request(`conversations/${id}/requests`),
   markdown: async (id: string): Promise<string> =>
     (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
+  /** What a call in progress used so far; null for any other. */
+  used: (session: string): Promise<StoredSession["metrics"] | null> =>
+    request(`calls/${session}/used`),
   remove: (id: string): Promise<unknown> => request(`conversations/${id}`, "DELETE"),
   label: (
     id: string,

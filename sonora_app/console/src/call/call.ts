@@ -286,6 +286,7 @@ export class Call {
     dispatch({
       what: "opened",
       conversationId: ready.conversation_id,
+      sessionId: ready.session_id,
       resumed: ready.resumed,
       putBack: ready.put_back,
       recording: ready.recording,

@@ -108,6 +108,8 @@ export interface CallState {
   /** Whether the bot may look through the camera. */
   camera: "off" | "on" | "blocked";
   conversationId: string | null;
+  /** The call, by the name that it is kept under. */
+  sessionId: string | null;
   resumed: boolean;
   /** Whether the talk goes on where it broke off, without a greeting. */
   putBack: boolean;
@@ -142,6 +144,7 @@ export const NO_CALL: CallState = {
   microphoneProblem: null,
   camera: "off",
   conversationId: null,
+  sessionId: null,
   resumed: false,
   putBack: false,
   recording: false,

@@ -34,6 +34,7 @@ export type Happened =
   | {
       what: "opened";
       conversationId: string;
+      sessionId: string;
       resumed: boolean;
       putBack: boolean;
       recording: boolean;
@@ -78,6 +79,7 @@ export function reduce(state: CallState, event: Happened): CallState {
         ...spokenIn(state, event.language),
         phase: "live",
         conversationId: event.conversationId,
+        sessionId: event.sessionId,
         resumed: event.resumed,
         putBack: event.putBack,
         recording: event.recording,
@@ -121,6 +123,7 @@ const BEGINNING = {
   phase: "microphone" as const,
   problem: null,
   notice: null,
+  sessionId: null,
   microphone: "off" as const,
   microphoneProblem: null,
   putBack: false,
@@ -232,6 +235,7 @@ function told(state: CallState, event: SonoraEvent, at: number): CallState {
         ...spokenIn(state, event.language),
         phase: "live",
         conversationId: event.conversation_id,
+        sessionId: event.session_id,
         resumed: event.resumed,
         putBack: event.put_back,
         ended: null,

@@ -1,18 +1,22 @@
 import type { Call } from "../call/call";
 import type { CallState } from "../state/model";
+import { useUsed } from "../state/used";
 import { useWords, type Words } from "../words";
 import { Meter } from "./meter";
+import { cost, tokens } from "./trace";
 
 interface Props {
   state: CallState;
   call: Call;
   /** Whether the bot keeps the sound of calls, of those who agree. */
   records: boolean;
+  language: string;
 }
 
-/** What is happening now, in a word, and how loud it is. */
-export function Status({ state, call, records }: Props) {
+/** What is happening now, in a word, how loud it is, and what the call used so far. */
+export function Status({ state, call, records, language }: Props) {
   const words = useWords();
+  const used = useUsed(state);
   const doing = activity(state);
   return (
     <div class="status" data-activity={doing}>
@@ -35,6 +39,14 @@ export function Status({ state, call, records }: Props) {
           )}
           <Meter label={words.talk.bot} level={call.speaker.level} />
         </div>
+      )}
+      {used && (
+        <p class="used">
+          <span>{tokens(used.prompt_tokens, used.completion_tokens, words, language)}</span>
+          <span>
+            {words.trace.cost}: {cost([used.cost], words, language)}
+          </span>
+        </p>
       )}
     </div>
   );

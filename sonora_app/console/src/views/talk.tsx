@@ -99,7 +99,12 @@ export function Talk(props: Props) {
       data-phase={state.phase}
     >
       {state.phase !== "idle" && (
-        <Status state={state} call={call} records={health?.recording ?? false} />
+        <Status
+          state={state}
+          call={call}
+          records={health?.recording ?? false}
+          language={props.shownIn}
+        />
       )}
       {state.phase === "reconnecting" && state.ended && (
         <p class="why">{words.ended[state.ended.reason] ?? ""}</p>

@@ -168,7 +168,8 @@ function Outline({ transcript, language, children }: OutlineProps) {
   );
 }
 
-function tokens(
+/** How many tokens calls read and wrote, in words. */
+export function tokens(
   read: number | null | undefined,
   written: number | null | undefined,
   words: Words,
