@@ -3,18 +3,21 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from simulators.clients.bot_process import BotProcess
 from simulators.clients.webrtc import Page, page
 from simulators.vendors.openai import ChatRequest, Reply, ToolCall
+from simulators.vendors.settings import vendor_settings
 from sonora_app.flow.driver import load_flow_config
-from tests.session.talking import SUMMARY, WRAP_UP, Vendors, bot_with_keys, serving_vendors, settled
+from tests.session.failure_calls import failing_bot
+from tests.session.talking import SUMMARY, WRAP_UP, Vendors, serving_vendors, settled
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 
@@ -84,21 +87,33 @@ class Talk:
         return [body["messages"] for body in self.vendors.openai.bodies if body["stream"]]
 
 
+@pytest.fixture(scope="module")
+def bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
+    """A bot whose vendors and settings are those of each call."""
+    with failing_bot(tmp_path_factory.mktemp("long")) as process:
+        yield process
+
+
 @asynccontextmanager
-async def a_call(folder: Path, model: Model, **settings: str) -> AsyncGenerator[Talk]:
+async def a_call(bot: BotProcess, model: Model, **settings: str) -> AsyncGenerator[Talk]:
     async with serving_vendors() as vendors:
         vendors.openai.model = model
-        limit = {"SONORA_PROMPT_CHARS": str(LIMIT), **settings}
-        with bot_with_keys(folder, vendors, **limit) as bot:
-            async with page(bot.url) as client:
-                await client.ready()
-                opened = await client.action("set_conversation_id", user_id="ana")
-                await client.event("node-changed", node="conversation", timeout_secs=30)
-                await client.event("message-recorded", seq=1, timeout_secs=30)
-                talk = Talk(client, vendors, opened["data"]["d"]["conversation_id"])
-                yield talk
-            await settled(bot, talk.id)
-            assert "Traceback" not in bot.logged()
+        own = {
+            **vendor_settings(vendors.deepgram, vendors.openai, vendors.cartesia),
+            "SONORA_STT": "nova-3",
+            "SONORA_IDLE_SECS": "60",
+            "SONORA_PROMPT_CHARS": str(LIMIT),
+            **settings,
+        }
+        async with page(bot.url, body={"settings": own}) as client:
+            await client.ready()
+            opened = await client.action("set_conversation_id", user_id=f"ana-{uuid4()}")
+            await client.event("node-changed", node="conversation", timeout_secs=30)
+            await client.event("message-recorded", seq=1, timeout_secs=30)
+            talk = Talk(client, vendors, opened["data"]["d"]["conversation_id"])
+            yield talk
+        await settled(bot, talk.id)
+        assert "Traceback" not in bot.logged()
 
 
 def size(messages: list[dict[str, Any]]) -> int:
@@ -120,9 +135,9 @@ def broken_calls(messages: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
     return [message for message in messages if sorted(called) != sorted(answered)]
 
 
-async def test_a_long_call_is_summed_up_and_goes_on(tmp_path: Path) -> None:
+async def test_a_long_call_is_summed_up_and_goes_on(bot: BotProcess) -> None:
     model = Model()
-    async with a_call(tmp_path, model) as talk:
+    async with a_call(bot, model) as talk:
         await talk.types(ALLERGY)
         for number in range(TURNS):
             await talk.types(f"Te cuento la parte {number} de mi viaje a Oaxaca.")
@@ -147,8 +162,10 @@ async def test_a_long_call_is_summed_up_and_goes_on(tmp_path: Path) -> None:
     assert ALLERGY in described[0]
 
 
-async def test_a_call_that_goes_back_and_forth_keeps_its_tools_and_its_node(tmp_path: Path) -> None:
-    async with a_call(tmp_path, Model()) as talk:
+async def test_a_call_that_goes_back_and_forth_keeps_its_tools_and_its_node(
+    bot: BotProcess,
+) -> None:
+    async with a_call(bot, Model()) as talk:
         for number in range(8):
             await talk.types(f"Te cuento la parte {number} de mi viaje a Oaxaca.")
             await talk.types("Eso es todo.")
@@ -162,10 +179,10 @@ async def test_a_call_that_goes_back_and_forth_keeps_its_tools_and_its_node(tmp_
     assert 1 <= len(instructions) <= 3
 
 
-async def test_nobody_waits_for_a_summary(tmp_path: Path) -> None:
+async def test_nobody_waits_for_a_summary(bot: BotProcess) -> None:
     model = Model(sum_up_secs=4.0)
     # What is remembered of the person stays, and is no part of the talk.
-    async with a_call(tmp_path, model, SONORA_MEMORY="off") as talk:
+    async with a_call(bot, model, SONORA_MEMORY="off") as talk:
         waits: list[float] = []
         while not model.summed_up:
             await talk.types(f"Te cuento la parte {len(waits)} de mi viaje a Oaxaca.")
@@ -182,10 +199,10 @@ async def test_nobody_waits_for_a_summary(tmp_path: Path) -> None:
 
 
 async def test_a_summary_that_fails_costs_nothing_and_is_not_asked_for_every_turn(
-    tmp_path: Path,
+    bot: BotProcess,
 ) -> None:
     model = Model(refuses=True)
-    async with a_call(tmp_path, model) as talk:
+    async with a_call(bot, model) as talk:
         for number in range(24):
             await talk.types(f"Te cuento la parte {number} de mi viaje a Oaxaca.")
         prompts, asked = talk.prompts, len(model.summed_up)
@@ -197,7 +214,7 @@ async def test_a_summary_that_fails_costs_nothing_and_is_not_asked_for_every_tur
     assert "Te cuento la parte 0 de mi viaje a Oaxaca." in texts(prompts[-1])
 
 
-async def test_a_prompt_that_is_refused_for_its_length_is_answered(tmp_path: Path) -> None:
+async def test_a_prompt_that_is_refused_for_its_length_is_answered(bot: BotProcess) -> None:
     model = Model()
 
     def small(request: ChatRequest) -> Reply:
@@ -205,7 +222,7 @@ async def test_a_prompt_that_is_refused_for_its_length_is_answered(tmp_path: Pat
             return Reply(status=400, refusal="Too long.", code="context_length_exceeded")
         return model(request)
 
-    async with a_call(tmp_path, model, SONORA_PROMPT_CHARS="100000") as talk:
+    async with a_call(bot, model, SONORA_PROMPT_CHARS="100000") as talk:
         talk.vendors.openai.model = small
         for number in range(12):
             await talk.types(f"{number}. " + "Hubo música, comida y mucha gente en la plaza. " * 10)
