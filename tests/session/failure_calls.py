@@ -7,9 +7,9 @@ that calls can be held beside each other.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from itertools import groupby
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import cycle, groupby, islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +29,9 @@ from tests.session.failure_cases import ASKS, TEXTS, At, Case, How, Outcome, Whe
 SILENCE_SECS = 8.0
 """How long the user may hear nothing."""
 
-_LINES_OPEN = 5
+_BOTS = 2
+_LINES_OPEN = 6
+"""How many bots hold the calls, and how many calls they hold between them at a time."""
 
 _REACTION_SECS = 30.0
 """How long a case waits for what it expects, before it goes on without."""
@@ -53,29 +55,46 @@ _LINES = (
 )
 
 
-def failing_bot(data_dir: Path) -> AbstractContextManager[BotProcess]:
+def failing_bot(data_dir: Path, *, warm: bool = True) -> AbstractContextManager[BotProcess]:
     """A bot for calls of cases, whose vendors are those of each call."""
     keys = dict.fromkeys(("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY"), "unused")
-    return running_bot(
-        data_dir, program="tests/session/per_call_bot.py", SONORA_LOG_LEVEL="INFO", **keys
-    )
+    program = "tests/session/per_call_bot.py"
+    return running_bot(data_dir, program=program, warm=warm, SONORA_LOG_LEVEL="INFO", **keys)
 
 
-def started(cases: Iterable[Case], bot: BotProcess) -> dict[Case, asyncio.Task[Outcome]]:
+@contextmanager
+def failing_bots(data_dir: Path) -> Generator[list[BotProcess]]:
+    """The bots that hold the calls of cases between them."""
+    with ExitStack() as stack:
+        bots = [
+            stack.enter_context(failing_bot(data_dir / str(number), warm=False))
+            for number in range(_BOTS)
+        ]
+        for bot in bots:
+            bot.wait_until_warm()
+        yield bots
+
+
+def started(cases: Iterable[Case], bots: Sequence[BotProcess]) -> dict[Case, asyncio.Task[Outcome]]:
     """The calls of cases, as many at a time as a machine with two processors can hold."""
-    lines = asyncio.Semaphore(_LINES_OPEN)
+    free: asyncio.Queue[BotProcess] = asyncio.Queue()
+    for bot in islice(cycle(bots), _LINES_OPEN):
+        free.put_nowait(bot)
 
     async def in_turn(case: Case) -> Outcome:
-        async with lines:
+        bot = await free.get()
+        try:
             return await play(case, bot)
+        finally:
+            free.put_nowait(bot)
 
     return {case: asyncio.create_task(in_turn(case)) for case in cases}
 
 
 async def play_all(cases: Iterable[Case], data_dir: Path) -> dict[Case, Outcome]:
-    """Hold the calls of cases, by a bot of their own."""
-    with failing_bot(data_dir) as bot:
-        return {case: await task for case, task in started(cases, bot).items()}
+    """Hold the calls of cases, by bots of their own."""
+    with failing_bots(data_dir) as bots:
+        return {case: await task for case, task in started(cases, bots).items()}
 
 
 async def play(case: Case, bot: BotProcess) -> Outcome:

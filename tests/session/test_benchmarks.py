@@ -19,11 +19,12 @@ from simulators.clients.browser_page import browser_page
 from simulators.clients.webrtc import page
 from tests.session.test_grounding import CLEANING, index_at
 
-pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.session, pytest.mark.slow]
 
 _SAID = "Quiero viajar a Oaxaca en abril"
 
 
+@pytest.mark.alone
 @pytest.mark.browser
 async def test_a_turn_is_timed_part_by_part_in_chromium(tmp_path: Path) -> None:
     async with serving_vendors() as vendors:
@@ -39,6 +40,7 @@ async def test_a_turn_is_timed_part_by_part_in_chromium(tmp_path: Path) -> None:
     _is_timed(turn)
 
 
+@pytest.mark.alone
 async def test_an_answer_from_documents_is_timed_beside_a_bot_with_a_tool(tmp_path: Path) -> None:
     index = index_at(tmp_path / "docs" / "knowledge.db")
     # How long a search takes on a busy machine is not what is looked at.

@@ -1,7 +1,8 @@
 """An answer that is begun before the turn is over: heard only if the guess held, and else gone.
 
-The turn's frames are sent by hand, so that nothing depends on how quick this machine is; the
-strategy, the aggregators and the model's service are the call's own, and OpenAI is a server here.
+The turn's frames are sent by hand, so that little depends on how quick this machine is: what does
+is marked. The strategy, the aggregators and the model's service are the call's own, and OpenAI is a
+server here.
 """
 
 import asyncio
@@ -54,7 +55,7 @@ from sonora_app.vendors.frames import (
     UserStirredFrame,
 )
 
-pytestmark = [pytest.mark.session, pytest.mark.alone]
+pytestmark = pytest.mark.session
 
 HALF, REST = "Quiero ir de viaje en abril", "con mis dos hermanos."
 BRIEF = "Quiero ir de viaje."
@@ -249,7 +250,7 @@ async def test_a_transcript_of_a_hush_that_was_no_pause_is_not_taken_for_all() -
 
 
 async def test_a_withdrawn_guess_leaves_nothing_behind() -> None:
-    async with turn(Reply("Nunca oído.", first_token_secs=0.1, token_secs=0.2)) as user:
+    async with turn(Reply("Nunca oído.", first_token_secs=0.1, token_secs=2)) as user:
         await user.pause()
         await user.heard(HALF)
         await user.openai.log.wait_for("begun")
@@ -283,6 +284,7 @@ async def test_a_turn_that_grows_after_the_guess_is_answered_as_it_ended() -> No
         assert ChatRequest(user.openai.bodies[-1]).last_said == f"{HALF} {REST}"
 
 
+@pytest.mark.alone
 async def test_a_turn_that_sounds_unfinished_is_not_answered_in_a_pause() -> None:
     async with turn() as user:
         user.smart_turn.complete = False
@@ -318,6 +320,7 @@ async def test_nothing_is_guessed_before_the_words_of_the_pause_are_there() -> N
         ]
 
 
+@pytest.mark.alone
 async def test_who_stops_in_mid_sentence_may_go_on_though_it_sounds_complete() -> None:
     async with turn() as user:
         await user.pause()
@@ -334,6 +337,7 @@ async def test_who_stops_in_mid_sentence_may_go_on_though_it_sounds_complete() -
         assert len(user.openai.bodies) == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("text", "at_least_secs", "at_most_secs"),
     [
@@ -358,6 +362,7 @@ async def test_who_does_not_go_on_is_answered(
         assert len(user.openai.bodies) == 1
 
 
+@pytest.mark.alone
 async def test_a_turn_left_open_is_over_soon_once_it_gets_its_last_words() -> None:
     async with turn() as user:
         await user.pause()
@@ -383,6 +388,7 @@ async def test_nothing_is_asked_while_the_user_may_be_speaking_again() -> None:
         assert user.said == [("user", HANGING), ("assistant", ANSWER)]
 
 
+@pytest.mark.alone
 async def test_a_sound_in_the_pause_delays_the_answer_until_it_is_known_for_what_it_is() -> None:
     async with turn() as user:
         await user.pause()
@@ -396,6 +402,7 @@ async def test_a_sound_in_the_pause_delays_the_answer_until_it_is_known_for_what
         assert len(user.openai.bodies) == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("complete", "asked"), [(True, 1), (False, 2)])
 async def test_smart_turn_judges_again_only_what_sounded_unfinished(
     complete: bool, asked: int

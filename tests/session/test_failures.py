@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
-from tests.session.failure_calls import SILENCE_SECS, failing_bot, started
+from tests.session.failure_calls import SILENCE_SECS, failing_bots, started
 from tests.session.failure_cases import CASES, Case, Outcome
 from tests.session.failure_table import TABLE, cells, read
 
-# Four calls at a time, each judged by how long it is silent, are what two processors can hold.
+# The calls that are held at a time, each judged by how long it is silent, take two processors.
 pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
 
 Calls = dict[str, "asyncio.Task[Outcome]"]
@@ -24,8 +24,8 @@ async def calls(
 ) -> AsyncGenerator[Calls]:
     """The calls of the cases that are to be run, held beside each other."""
     asked = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
-    with failing_bot(tmp_path_factory.mktemp("failing")) as bot:
-        tasks = started([case for case in CASES if case.name in asked], bot)
+    with failing_bots(tmp_path_factory.mktemp("failing")) as bots:
+        tasks = started([case for case in CASES if case.name in asked], bots)
         yield {case.name: task for case, task in tasks.items()}
         for task in tasks.values():
             task.cancel()

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.soak.run import Options, soak
 
-pytestmark = [pytest.mark.session, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.session, pytest.mark.slow]
 
 
 async def test_a_short_soak(tmp_path: Path) -> None:
