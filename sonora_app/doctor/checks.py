@@ -38,6 +38,7 @@ from sonora_app.errors import SettingsError, SonoraError
 from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.identity.callers import Finding, examine_identity
 from sonora_app.settings import Settings, Vendor, load_settings
+from sonora_app.settings.addresses import host_and_port
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.migrations import MIGRATIONS
 from sonora_app.wording.translation import worded
@@ -107,6 +108,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         _found("Supabase", await examine_project(settings)),
         _found(worded("Files"), await asyncio.to_thread(examine_formats)),
         *_found_if_any(worded("Kept files"), await examine_bucket(settings)),
+        *_reports(settings),
         *_found_if_any(worded("Documents"), await examine_knowledge(settings)),
         *await _project(root),
         _found(worded("Tools"), await asyncio.to_thread(examine_tools, settings)),
@@ -190,6 +192,19 @@ def _base_url(variable: str, url: str, schemes: tuple[str, ...]) -> Check:
             worded("The key and what people say go there in the clear."),
         )
     return Check(variable, CheckState.OK, where)
+
+
+def _reports(settings: Settings) -> Iterator[Check]:
+    name = worded("Reports of calls")
+    try:
+        if settings.sends_reports:
+            # Not the whole address: it may carry a password or a token.
+            where = host_and_port(settings.report_url)
+            plain = worded("sent to {where}, without words", where=where)
+            told = worded("sent to {where}, with what was said", where=where)
+            yield Check(name, CheckState.OK, told if settings.report_words else plain)
+    except SettingsError as error:
+        yield Check(name, CheckState.PROBLEM, error.message, error.hint)
 
 
 def _voice_stand_in(settings: Settings) -> Iterator[Check]:

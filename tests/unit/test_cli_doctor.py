@@ -114,6 +114,18 @@ def test_real_keys_are_ok_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> No
     assert "Stand-in voice" not in states
 
 
+def test_reports_need_a_secret_and_their_address_is_not_shown_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SONORA_REPORT_URL", f"https://ana:{SECRET}@hook.example:8443/?t={SECRET}")
+    refused = look("Reports of calls")
+    monkeypatch.setenv("SONORA_REPORT_SECRET", f"whsec_{'A' * 32}")
+    ready = look("Reports of calls")
+
+    assert (refused.state, "SONORA_REPORT_SECRET is not" in refused.found) == ("problem", True)
+    assert (ready.state, ready.found) == ("ok", "sent to hook.example:8443, without words")
+
+
 def test_a_deployment_without_a_key_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV", "production")
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
