@@ -6,6 +6,7 @@ import pytest
 from pipecat.frames.frames import TranscriptionFrame, VADUserStartedSpeakingFrame
 
 from simulators.vendors.deepgram import DeepgramVendor
+from simulators.vendors.faults import Breakage, Fault
 from simulators.vendors.rig import Rig, rigged
 from sonora_app.settings import Language
 from sonora_app.vendors.build import build_stt
@@ -68,3 +69,22 @@ async def test_what_was_told_of_an_earlier_hush_is_not_all_of_a_later_one(
             ("te.", True),
         ]
         assert len(rig.all(AllTranscribedFrame)) == 1
+
+
+async def test_positions_hold_after_speech_was_sent_again_by_another_connection(
+    deepgram: DeepgramVendor,
+) -> None:
+    deepgram.hears += ["Son las sie", "te."]
+    deepgram.fault = Fault(Breakage.DROP, after_secs=0.5)
+    async with rigged(build_stt(settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES)) as rig:
+        await rig.send(VADUserStartedSpeakingFrame(), *sound(1.0))
+        await deepgram.log.wait_for("speech", 2)
+        await rig.send(*sound(0.1))
+        await _fall_silent(rig)
+        await rig.send(*sound(0.02), UserResumedFrame(), *sound(0.2))
+        await _fall_silent(rig)
+        await rig.get(AllTranscribedFrame)
+        assert [(frame.text, frame.finalized) for frame in rig.all(TranscriptionFrame)] == [
+            ("Son las sie", False),
+            ("te.", True),
+        ]

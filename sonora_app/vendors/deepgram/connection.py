@@ -135,11 +135,17 @@ class WatchfulSTTService(STTService):
 
 
 class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
-    """Nova. Speech that was said while or before its connection broke is sent again."""
+    """Nova. Speech that was said while or before its connection broke is sent again.
+
+    Attributes:
+        sent_secs: How much sound the present connection has had, in seconds: where in it Deepgram
+            is, as it counts.
+    """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service; it connects when it is set up."""
         super().__init__(**kwargs)
+        self.sent_secs = 0.0
         self._spoken: deque[bytes] = deque()
         self._spoken_secs = 0.0
         # Whether there is speech that is not transcribed yet, ended or not.
@@ -167,6 +173,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         """Send sound to Deepgram, and keep it until it is transcribed."""
         self._keep(audio)
         if self._caught_up:
+            self.sent_secs += self._secs(audio)
             async for frame in super().run_stt(audio):
                 yield frame
 
@@ -211,9 +218,11 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         connection = self.line
         if connection is None:
             return
+        self.sent_secs = 0.0
         if self._untranscribed:
             sent = 0
             while sent < len(self._spoken):
+                self.sent_secs += self._secs(self._spoken[sent])
                 await connection.send_media(self._spoken[sent])
                 sent += 1
         self._caught_up = True

@@ -43,7 +43,7 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         """Create the service."""
         super().__init__(**kwargs)
         # Positions in the audio of the present connection, in seconds, as Deepgram counts them.
-        self._sent_secs = self._resumed_secs = 0.0
+        self._resumed_secs = 0.0
         self._speech_ended_secs: float | None = None
         self._listening_on: object | None = None
         self._covered = True
@@ -55,7 +55,7 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
             case UserHushedFrame():
                 await self._finalize(frame.quiet_secs)
             case UserResumedFrame():
-                self._speech_ended_secs, self._resumed_secs = None, self._sent_secs
+                self._speech_ended_secs, self._resumed_secs = None, self.sent_secs
                 self._untranscribed = True
             case VADUserStartedSpeakingFrame():
                 self._speech_ended_secs, self._resumed_secs = None, 0.0
@@ -63,12 +63,10 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
                 pass
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None]:
-        """Send audio, and count it."""
+        """Send audio. What is known of positions is of no use with another connection."""
         if self.line is not self._listening_on:
             self._listening_on = self.line
-            self._sent_secs = self._resumed_secs = 0.0
-            self._speech_ended_secs = None
-        self._sent_secs += len(audio) / 2 / self.sample_rate
+            self._speech_ended_secs, self._resumed_secs = None, 0.0
         async for frame in super().run_stt(audio):
             yield frame
 
@@ -81,7 +79,7 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         connection = self.line
         if connection is None:
             return
-        self._speech_ended_secs = self._sent_secs - quiet_secs
+        self._speech_ended_secs = self.sent_secs - quiet_secs
         self.request_finalize()
         await connection.send_finalize(ListenV1Finalize(type="Finalize"))
 
