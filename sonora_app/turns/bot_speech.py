@@ -11,7 +11,6 @@ long: no word is told that was not played.
 import asyncio
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -21,7 +20,6 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
     OutputAudioRawFrame,
-    SystemFrame,
     TTSSpeakFrame,
     TTSTextFrame,
 )
@@ -40,11 +38,6 @@ _ECHO_WORDS = 12
 """The bot's own voice comes back before it has said so many words more: some four seconds."""
 
 _NS = 1_000_000_000
-
-
-@dataclass
-class OwnVoiceFrame(SystemFrame):
-    """What was recognised up to here was the bot's own voice."""
 
 
 class SpeechClock(SystemClock):

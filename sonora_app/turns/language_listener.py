@@ -6,13 +6,13 @@ from pipecat.frames.frames import (
     EagerTranscriptionFrame,
     Frame,
     TranscriptionFrame,
-    UserBackchannelFrame,
     UserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from sonora_app.settings import Language
 from sonora_app.turns.spoken_language import SpokenLanguage, written_in
+from sonora_app.vendors.frames import NoTurnFrame
 
 
 class LanguageListener(FrameProcessor):
@@ -56,8 +56,10 @@ class LanguageListener(FrameProcessor):
                 guessed = isinstance(frame, EagerTranscriptionFrame)
                 for told in self._judge(frame.text, frame.language, guessed=guessed):
                     await self.push_frame(told)
-            case UserStoppedSpeakingFrame() | UserBackchannelFrame():
+            case UserStoppedSpeakingFrame():
                 self._spoken.turn_ended()
+            case NoTurnFrame():
+                self._spoken.forget_turn()
             case _:
                 pass
         await self.push_frame(frame, direction)

@@ -78,6 +78,10 @@ class SpokenLanguage:
         if self._said:
             self._before, self._said = self._said, {}
 
+    def forget_turn(self) -> None:
+        """What was heard since the last turn was none."""
+        self._said = {}
+
     def _leads(self, other: Language, said: _Said) -> bool:
         return len(said.get(other, ())) > len(said.get(self.language, ()))
 

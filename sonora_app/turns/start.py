@@ -30,10 +30,11 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
-from sonora_app.turns.bot_speech import BotSpeech, OwnVoiceFrame
+from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
+    NoTurnFrame,
     UserHushedFrame,
     UserResumedFrame,
     UserSpokeBrieflyFrame,
@@ -90,8 +91,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         # Whether there is a sound over the bot's speech, whether that still lasts, and whether all
         # the words in it are known.
         self._listening = self._voice = self._all_transcribed = False
-        self._hears_itself = False  # the bot
-        self._stopped_at = 0.0  # the bot
+        self._hears_itself, self._stopped_at = False, 0.0  # the bot
         self._said: list[str] = []
         self._interim = ""
         self._spoken_at = ""
@@ -192,21 +192,19 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         if not self._interim and self._echoes():
             self._hears_itself = True
             self._said.clear()
-            await self.trigger_reset_aggregation()
-            await self.push_frame(OwnVoiceFrame())
-        elif not self._takes_no_turn():
+            await self._forget()
+        elif not self._takes_no_turn(yet=True):
             await self._take_turn()
             return
         elif not (self._listening or self.replies.only_acknowledges(self._words)):
-            # Words may come before a voice is noticed. These are the bot's own, or begin like them.
+            # Words may come before a voice is noticed. What these are is not known yet.
             self._hold()
             await self._wait_for_words()
         if self._all_transcribed and not self._voice:
             await self._decide()
 
     async def _bot_stopped(self) -> None:
-        self._bot_speaks = False
-        self._stopped_at = time.monotonic()
+        self._bot_speaks, self._stopped_at = False, time.monotonic()
         if self._listening and not (self._hears_itself or self._echoes()):
             await self._take_turn(by_words=False)  # the sound came with the bot's last
         self._speech.go_on()
@@ -217,10 +215,11 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     def _words(self) -> str:
         return " ".join([*self._said, self._interim]).strip()
 
-    def _takes_no_turn(self) -> bool:
-        if self._echoes():
-            return True
-        return self.replies.only_acknowledges(self._words) and not self._speech.asks
+    def _takes_no_turn(self, *, yet: bool = False) -> bool:
+        """Whether the words take no turn; or none yet, where more of them may come."""
+        begun = yet and bool(self._interim)
+        acknowledges = self.replies.only_acknowledges(self._words, begun=begun)
+        return self._echoes() or (acknowledges and not self._speech.asks)
 
     def _over_bot(self, trailing_secs: float) -> bool:
         """Whether the bot speaks, or its own voice may still come back."""
@@ -255,12 +254,17 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             await self._take_turn(by_words=False)
             return
         if words:
-            await self.trigger_reset_aggregation()
+            await self._forget()
         if self.replies.only_acknowledges(words):
             await self.push_frame(
                 UserBackchannelFrame(text=words, user_id="", timestamp=self._spoken_at)
             )
         await self._dismiss()
+
+    async def _forget(self) -> None:
+        """Have everybody forget the words."""
+        await self.trigger_reset_aggregation()
+        await self.broadcast_frame(NoTurnFrame)
 
     async def _dismiss(self, *, cut: bool = False) -> None:
         """What came was no turn."""

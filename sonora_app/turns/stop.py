@@ -15,14 +15,12 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     LLMRunFrame,
     TranscriptionFrame,
-    UserBackchannelFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
-from sonora_app.turns.bot_speech import OwnVoiceFrame
 from sonora_app.turns.detectors import STOP_SECS, VERDICT_SECS, Silero, SmartTurn
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import ANSWER_SECS, STIRRED_SECS, WORDS_SECS, Patience, patience
@@ -30,6 +28,7 @@ from sonora_app.turns.pipecat_frames import MORE_TO_COME, as_pipecat_stops, fina
 from sonora_app.turns.so_far import SoFar
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
+    NoTurnFrame,
     UserHushedFrame,
     UserPausedFrame,
     UserResumedFrame,
@@ -141,7 +140,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case InterruptionFrame():
                 # The answer that was held back is gone.
                 self._speculation = None
-            case UserBackchannelFrame() | OwnVoiceFrame() if not self._begun:
+            case NoTurnFrame() if not self._begun:
                 await self._forget()
             case _:
                 pass

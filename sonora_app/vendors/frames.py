@@ -1,4 +1,4 @@
-"""What the services are told of the user's pauses, by what notices them (`turns/pauses.py`)."""
+"""What the services are told of the user's speech and pauses, by what notices them (`turns/`)."""
 
 from dataclasses import dataclass
 
@@ -46,3 +46,8 @@ class UserSpokeBrieflyFrame(SystemFrame):
     """
 
     quiet_secs: float = 0.0
+
+
+@dataclass
+class NoTurnFrame(SystemFrame):
+    """What was recognised up to here was no turn: it acknowledged the bot, or was its own voice."""

@@ -29,6 +29,7 @@ from sonora_app.call.pipeline import build_aggregators
 from sonora_app.call.services import build_services
 from sonora_app.settings import Language
 from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.language_listener import LanguageListener
 from tests.unit.test_over_bot import QUESTION, STORY
 from tests.unit.test_vendor_build import DEEPGRAM_KEY, settings, sound
 
@@ -49,6 +50,7 @@ class Call:
     deepgram: DeepgramVendor
     rig: Rig
     speech: BotSpeech
+    changes: list[Language]
 
     async def begin(self, said: str) -> None:
         """Say the first words of a turn, and go on speaking."""
@@ -77,13 +79,21 @@ async def speaking(
     pair, _ = build_aggregators(services, mute=mute, idle_secs=60)
     said, bot = TTSSpeakFrame(says), FrameProcessor()
     await services.speech.on_push_frame(FramePushed(bot, bot, said, FrameDirection.DOWNSTREAM, 0))
-    async with rigged(services.stt, pair.user()) as rig:
+    changes: list[Language] = []
+    listener = LanguageListener(Language.ES)
+
+    def change(language: Language) -> list[Frame]:
+        changes.append(language)
+        return []
+
+    listener.change = change
+    async with rigged(services.stt, listener, pair.user()) as rig:
         await rig.send(BotStartedSpeakingFrame())
-        yield Call(deepgram, rig, services.speech)
+        yield Call(deepgram, rig, services.speech, changes)
 
 
 @pytest.mark.parametrize("early", ["True", "False"])
-@pytest.mark.parametrize("said", ["Ajá.", "Mhm.", "Sí, claro."])
+@pytest.mark.parametrize("said", ["Ajá.", "Mhm.", "Uh huh, vale.", "Por supuesto."])
 async def test_an_acknowledgement_leaves_the_bot_speaking(
     deepgram: DeepgramVendor, said: str, early: str
 ) -> None:
@@ -134,6 +144,16 @@ async def test_an_acknowledgement_is_an_answer_where_the_bot_asks_or_is_silent(
         await call.say("Claro.")
         await call.rig.get(InterruptionFrame, 2)
         assert not call.rig.all(UserBackchannelFrame)
+
+
+async def test_acknowledgements_change_no_language(deepgram: DeepgramVendor) -> None:
+    said = ("Ok, ok.", "Mm, sí.", "Ajá, vale.")
+    deepgram.languages = dict.fromkeys(said, "en")
+    async with speaking(deepgram) as call:
+        for number, text in enumerate(said, 1):
+            await call.say(text)
+            await call.rig.get(UserBackchannelFrame, number)
+        assert not call.changes
 
 
 async def test_the_language_is_told_ahead_of_the_words_that_change_it(

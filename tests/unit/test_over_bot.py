@@ -151,6 +151,21 @@ async def test_an_acknowledgement_is_told_and_is_no_part_of_the_talk() -> None:
         assert said == ["¿Y las playas?"]
 
 
+async def test_what_may_become_an_acknowledgement_holds_the_bot_back() -> None:
+    async with speaking() as call:
+        for begins, said in (("Por", "Por supuesto."), ("Sí, muy", "Sí, muy bien.")):
+            await call.interim(begins)
+            await call.comes_to(held=True)
+            await call.final(said)
+            await call.comes_to(held=False)
+        assert len(call.rig.all(UserBackchannelFrame)) == 2
+        await call.interim("De")
+        await call.comes_to(held=True)
+        assert not call.cut_off
+        await call.interim("De hecho")
+        await call.rig.get(InterruptionFrame)
+
+
 async def test_an_acknowledgement_that_comes_late_is_told_as_well() -> None:
     async with speaking() as call:
         await call.final("Claro.")

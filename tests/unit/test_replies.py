@@ -56,6 +56,15 @@ def test_any_others_do(language: Language, text: str) -> None:
     assert not Replies(language).only_acknowledges(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [("Por", True), ("Sí, muy", True), ("Uh", True), ("No", False), ("Para", False), ("El", False)],
+)
+def test_words_may_be_the_beginning_of_such(text: str, *, may: bool) -> None:
+    assert Replies(Language.ES).only_acknowledges(text, begun=True) is may
+    assert not Replies(Language.ES).only_acknowledges(text)
+
+
 @pytest.mark.parametrize(("language", "text"), _each(ANSWERS))
 def test_such_words_answer_yes_or_no(language: Language, text: str) -> None:
     assert Replies(language).answers(text)

@@ -33,9 +33,20 @@ class Replies:
         self._lists = _read(language)
         self._alone = frozenset[tuple[str, ...]]().union(*self._lists.values())
 
-    def only_acknowledges(self, text: str) -> bool:
-        """Whether a reply takes no turn if it is said while the other one talks."""
-        return _consists_of(words_of(text), self._lists["backchannels"])
+    def only_acknowledges(self, text: str, *, begun: bool = False) -> bool:
+        """Whether a reply takes no turn if it is said while the other one talks.
+
+        Args:
+            text: The reply.
+            begun: Whether more may come: then it may also be the beginning of one (“por” supuesto),
+                unless it says “stop”.
+        """
+        words, phrases = words_of(text), self._lists["backchannels"]
+        if begun and not self.stops(text):
+            ends = _ends(words, phrases)
+            if any(phrase[: len(words) - at] == words[at:] for at in ends for phrase in phrases):
+                return bool(words)
+        return _consists_of(words, phrases)
 
     def answers(self, text: str) -> bool:
         """Whether a reply answers a yes-or-no question, with nothing to follow."""
@@ -58,13 +69,16 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def _consists_of(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> bool:
     """Whether words can be divided into phrases, and are not too many."""
-    if not 0 < len(words) <= _MOST_WORDS:
-        return False
+    return 0 < len(words) <= _MOST_WORDS and len(words) in _ends(words, phrases)
+
+
+def _ends(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> set[int]:
+    """Up to which places words can be divided into phrases."""
     ends = {0}
     for start in range(len(words)):
         if start in ends:
             ends |= {end for end in range(start + 1, len(words) + 1) if words[start:end] in phrases}
-    return len(words) in ends
+    return ends
 
 
 @cache
