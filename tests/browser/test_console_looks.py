@@ -108,7 +108,7 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await expect(recorded).to_be_visible()
         # Nobody is paid for what stand-ins do.
         used = page.locator(".status .used")
-        await expect(used).to_have_text(re.compile(r"\d tokens leídos, \d.*Costo: 0,00.US"))
+        await expect(used).to_contain_text(re.compile("Costo: 0,00.US"))
         await gallery.look("talking", tab="Hablar")
         await visit.silence(600)
         await visit.speak(True)
@@ -119,6 +119,7 @@ async def test_every_state_can_be_seen_and_read_by_anyone(
         await gallery.look("flow", tab="Flujo")
         await page.locator("nav.tabs").get_by_role("button", name="Latencia").click()
         await expect(page.locator(".bars li")).to_have_count(1)
+        await expect(used).to_contain_text(re.compile(r"[1-9]\d* tokens leídos, [1-9]"))
         await gallery.look("latency", tab="Latencia")
         await page.locator(".latency > button").click()
         await gallery.look("events")

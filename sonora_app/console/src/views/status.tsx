@@ -42,7 +42,10 @@ export function Status({ state, call, records, language }: Props) {
       )}
       {used && (
         <p class="used">
-          <span>{tokens(used.prompt_tokens, used.completion_tokens, words, language)}</span>
+          {/* They are counted at an answer's end. */}
+          {!!used.prompt_tokens && (
+            <span>{tokens(used.prompt_tokens, used.completion_tokens, words, language)}</span>
+          )}
           <span>
             {words.trace.cost}: {cost([used.cost], words, language)}
           </span>
