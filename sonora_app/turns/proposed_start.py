@@ -10,6 +10,7 @@ from pipecat.frames.frames import (
     Frame,
     InterimTranscriptionFrame,
     ProposedUserStartedSpeakingFrame,
+    STTMetadataFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -20,6 +21,10 @@ from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
 from sonora_app.vendors.frames import UserSpokeBrieflyFrame
+
+_WORDS_SECS = 2.0
+"""How long after the first words of a turn the others may take to come, in seconds: a short turn,
+and the silence by which Flux knows its end."""
 
 
 class ProposedTurnStart(OverBotTurnStart):
@@ -33,6 +38,7 @@ class ProposedTurnStart(OverBotTurnStart):
     def __init__(self, speech: BotSpeech, replies: Replies) -> None:
         """Create a strategy for one call."""
         super().__init__(speech, replies, tells_interims=True)
+        self._unheard_secs = _WORDS_SECS
 
     @property
     def resolves_proposed_turn_start_frames(self) -> bool:
@@ -47,7 +53,7 @@ class ProposedTurnStart(OverBotTurnStart):
                     await self.trigger_user_turn_started()
             case VADUserStartedSpeakingFrame() | VADUserStoppedSpeakingFrame():
                 pass
-            case UserSpokeBrieflyFrame():
+            case UserSpokeBrieflyFrame() | STTMetadataFrame():
                 pass
             case EagerTranscriptionFrame():
                 # Words that no interim transcript told may be in it.
