@@ -49,8 +49,8 @@ class ToolCall(Record):
 
     @property
     def secs(self) -> float | None:
-        """How long it took, in seconds; None where it has not ended."""
-        if self.ended_at is None:
+        """How long it took, in seconds; None where it has not ended, or nobody knows when."""
+        if self.ended_at is None or self.status is ToolStatus.UNKNOWN:
             return None
         return max(0.0, (self.ended_at - self.started_at).total_seconds())
 

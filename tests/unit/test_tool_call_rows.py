@@ -148,7 +148,9 @@ async def test_what_a_dead_process_began_is_not_known_to_be_done(tmp_path: Path)
         "ended": ToolStatus.FAILED,
         "alive": ToolStatus.STARTED,
     }
-    assert found["cut"].secs is not None
+    # It was noticed now, and ended nobody knows when.
+    assert found["cut"].ended_at is not None
+    assert (found["cut"].secs, found["ended"].secs) == (None, 1)
     # The end of the session, and that of the tool.
     assert (await journal.outbox.counts()).pending == before + 2
     assert await journal.close_orphans() == []

@@ -29,9 +29,11 @@ interface PastProps {
 
 /** A call of a tool in an earlier call. */
 export function PastTool({ call, children }: PastProps) {
-  const tookMs = call.ended_at && Date.parse(call.ended_at) - Date.parse(call.started_at);
+  // Of one that nobody knows the end of, `ended_at` is when that was noticed.
+  const ended = call.status === "unknown" ? null : call.ended_at;
+  const tookMs = ended ? Date.parse(ended) - Date.parse(call.started_at) : null;
   return (
-    <ToolLine name={call.name} state={call.status} tookMs={tookMs || null}>
+    <ToolLine name={call.name} state={call.status} tookMs={tookMs}>
       {children}
     </ToolLine>
   );
