@@ -11,7 +11,12 @@ from simulators.vendors.rig import Rig, rigged
 from sonora_app.settings import Language
 from sonora_app.vendors.build import build_stt
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
-from sonora_app.vendors.frames import UserHushedFrame, UserPausedFrame, UserResumedFrame
+from sonora_app.vendors.frames import (
+    UserHushedFrame,
+    UserPausedFrame,
+    UserResumedFrame,
+    UserSpokeBrieflyFrame,
+)
 from tests.unit.test_vendor_build import DEEPGRAM_KEY, settings, sound
 
 pytestmark = pytest.mark.unit
@@ -69,6 +74,19 @@ async def test_what_was_told_of_an_earlier_hush_is_not_all_of_a_later_one(
             ("te.", True),
         ]
         assert len(rig.all(AllTranscribedFrame)) == 1
+
+
+async def test_the_last_of_a_short_word_is_asked_for_once_the_voice_is_over(
+    deepgram: DeepgramVendor,
+) -> None:
+    deepgram.hears += ["", "Sí."]
+    async with rigged(build_stt(settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES)) as rig:
+        await rig.send(*sound(0.1))
+        await _fall_silent(rig)
+        await rig.send(*sound(0.02), *sound(0.06, loud=False))
+        await rig.send(UserSpokeBrieflyFrame(quiet_secs=0.06))
+        told = await rig.get(TranscriptionFrame)
+        assert (told.text, told.finalized) == ("Sí.", True)
 
 
 async def test_positions_hold_after_speech_was_sent_again_by_another_connection(

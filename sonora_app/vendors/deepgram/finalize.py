@@ -20,7 +20,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 
 from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService
-from sonora_app.vendors.frames import UserHushedFrame, UserResumedFrame
+from sonora_app.vendors.frames import UserHushedFrame, UserResumedFrame, UserSpokeBrieflyFrame
 
 _SLACK_SECS = 0.1
 """A result may end this much before the end of speech, in seconds, and still hold all of it,
@@ -52,7 +52,9 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
         """Finalize as the user falls silent."""
         await super().process_frame(frame, direction)
         match frame:
-            case UserHushedFrame():
+            case UserHushedFrame() | UserSpokeBrieflyFrame():
+                # A hush may come before the last of a word. It is asked for again once the voice is
+                # over: here after a short one, and by Pipecat where Silero has reported it.
                 await self._finalize(frame.quiet_secs)
             case UserResumedFrame():
                 self._speech_ended_secs, self._resumed_secs = None, self.sent_secs
