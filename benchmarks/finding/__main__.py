@@ -12,6 +12,7 @@ time, which other programs of the machine change little, in milliseconds.
 
 import argparse
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -57,11 +58,13 @@ async def _timed(
 
 def _processor_secs(project: Project | None) -> float:
     """What this process, which serves Supabase's API, and PostgreSQL have used so far."""
-    return time.process_time() + (project.processor_secs() if project else 0.0)
+    return time.process_time() + (project.processor_secs if project else 0.0)
 
 
 def main() -> None:
     """Measure what the command line asks for, and print it."""
+    # A run that is ended ends the database that it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.finding", description=(__doc__ or "").partition("\n")[0]
     )

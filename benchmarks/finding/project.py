@@ -10,7 +10,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import cast
 
 import psycopg
@@ -23,33 +23,29 @@ KEY = "sb_secret_of_the_measurement"
 
 _PREFIX = "/rest/v1/rpc/"
 _ROLE = "service_role"
-_SERVING = "select pid from pg_stat_activity where usename = 'authenticator'"
 
 
 class Project:
-    """The project.
+    """The project. Made by `running_project` or `serving`."""
 
-    Args:
-        url: What SUPABASE_URL is set to.
-        database: Its database.
-    """
+    def __init__(self, server: "_Server") -> None:
+        """Keep what serves it."""
+        self._server = server
 
-    def __init__(self, url: str, database: Database) -> None:
-        """Keep where it is."""
-        self.url = url
-        self._database = database
+    @property
+    def url(self) -> str:
+        """What SUPABASE_URL is set to."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def processor_secs(self) -> float:
+        """How long PostgreSQL has worked on calls of functions. Linux only: from /proc."""
+        return self._server.processor_secs
 
     def settle(self) -> None:
         """Bring it to the state in which PostgreSQL's own housekeeping keeps a database."""
-        with self._database.connect() as connection:
+        with self._server.database.connect() as connection:
             connection.execute("vacuum (analyze)")
-
-    def processor_secs(self) -> float:
-        """How long PostgreSQL has worked on what was asked so far. Linux only: from /proc."""
-        with self._database.connect() as connection:
-            serving = connection.execute(_SERVING).fetchall()
-        used = [Path(f"/proc/{pid}/schedstat").read_text("ascii") for (pid,) in serving]
-        return sum(int(each.split()[0]) for each in used) / 1e9
 
 
 @contextmanager
@@ -75,7 +71,7 @@ def serving(database: Database) -> Generator[Project]:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield Project(f"http://127.0.0.1:{server.server_port}", database)
+            yield Project(server)
         finally:
             server.shutdown()
             thread.join()
@@ -87,6 +83,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, database: Database) -> None:
         super().__init__(("127.0.0.1", 0), _Calls)
         self.database = database
+        self.processor_secs = 0.0
+        self.counting = Lock()
 
 
 class _Calls(BaseHTTPRequestHandler):
@@ -97,8 +95,7 @@ class _Calls(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        server = cast(_Server, self.server)
-        with server.database.connect("authenticator") as self._connection:
+        with self._project.database.connect("authenticator") as self._connection:
             super().handle()
 
     def do_POST(self) -> None:
@@ -106,16 +103,27 @@ class _Calls(BaseHTTPRequestHandler):
         if not self.path.startswith(_PREFIX):
             self._answer(404, b'{"code": "PGRST125", "message": "Only functions are here."}')
             return
+        function, values = self.path.removeprefix(_PREFIX), json.loads(body)
+        worked = self._processor_secs()
         try:
-            answer = _called(self._connection, self.path.removeprefix(_PREFIX), json.loads(body))
+            status, answer = 200, _called(self._connection, function, values)
         except psycopg.Error as error:
             told = {"code": error.sqlstate or "", "message": str(error)}
-            self._answer(400, json.dumps(told).encode())
-        else:
-            self._answer(200, answer)
+            status, answer = 400, json.dumps(told).encode()
+        with self._project.counting:
+            self._project.processor_secs += self._processor_secs() - worked
+        self._answer(status, answer)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+    @property
+    def _project(self) -> _Server:
+        return cast(_Server, self.server)
+
+    def _processor_secs(self) -> float:
+        schedule = Path(f"/proc/{self._connection.info.backend_pid}/schedstat")
+        return int(schedule.read_text("ascii").split()[0]) / 1e9
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
