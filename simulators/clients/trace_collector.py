@@ -82,7 +82,7 @@ async def trace_collector() -> AsyncGenerator[Collector]:
     collector = Collector()
     site = web.Application()
     site.router.add_post("/v1/traces", collector.take)
-    runner = web.AppRunner(site, shutdown_timeout=0)
+    runner = web.AppRunner(site, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
