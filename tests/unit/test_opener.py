@@ -14,10 +14,11 @@ from simulators.clients.logged import logged
 from sonora_app.actions.opener import MAX_REFUSALS, Opener
 from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import SonoraError, StorageError, TokenRefusedError
+from sonora_app.flow.lines import Lines
 from sonora_app.identity.access_tokens import TokenVerifier
 from sonora_app.identity.signing_keys import SigningKeys
 from sonora_app.page.protocol import SetConversationId
-from sonora_app.settings import Identity, Settings
+from sonora_app.settings import Identity, Language, Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.prefetch import Reading
 from sonora_app.storage.records import Conversation, EndReason, utc_now
@@ -70,6 +71,7 @@ class StubCall:
         self.driver = StubDriver()
         self.only_takes_over = False
         self.page = SimpleNamespace(language="es")
+        self.lines = Lines(Language.ES)
         self.sound = SimpleNamespace(on=False)
         self.requests: list[OpeningRequest] = []
         self.failing = False

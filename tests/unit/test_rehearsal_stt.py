@@ -196,6 +196,7 @@ class Stopwatch(BaseObserver):
             self.heard = time.monotonic()
 
 
+@pytest.mark.alone
 async def test_it_answers_at_once_and_says_so() -> None:
     stt = RehearsalSTTService(ES)
     watch = Stopwatch(stt)
