@@ -58,6 +58,8 @@ def with_storage(lite: Lite) -> Generator[Project]:
     client = httpx.Client(base_url=lite.url, timeout=60)
 
     class Handler(BaseHTTPRequestHandler):
+        # A body goes after its headers, which would wait for their receipt, 40 ms, otherwise.
+        disable_nagle_algorithm = True
         protocol_version = "HTTP/1.1"
 
         def log_message(self, format: str, *args: object) -> None:
