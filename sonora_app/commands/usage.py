@@ -52,6 +52,9 @@ _KNOWN = (
     worded("Path {name} does not exist."),
 )
 
+_PYDANTIC_SAYS = "Value error, "
+"""Comes before what a check of a value says, and tells the user nothing."""
+
 
 def _form(template: str) -> re.Pattern[str]:
     """Finds what is made of a template, with its values."""
@@ -95,7 +98,7 @@ def in_users_words(text: str) -> str:
             if made := form.fullmatch(text):
                 values = {name: in_users_words(each) for name, each in made.groupdict().items()}
                 return in_spanish(worded(template, **values))
-    return text
+    return text.replace(_PYDANTIC_SAYS, "")
 
 
 def wrong_usage(error: typer.TyperException) -> str:

@@ -122,6 +122,9 @@ def encode_voice(connection: RTCPeerConnection) -> bool:
     """
     for transceiver in connection.getTransceivers():
         track = transceiver.sender.track
+        if isinstance(track, OpusTrack):
+            # Pipecat may tell more than once that the client is there.
+            return True
         if transceiver.kind != "audio" or type(track) is not RawAudioTrack:
             continue
         parts = vars(track)

@@ -136,6 +136,7 @@ def test_an_error_is_told_in_the_language_of_the_call_from_another_process_too()
         ("conversations list --limit 0", "sirve: tiene que ser 1 o más.", "or equal to 1"),
         ("conversations list --status x", "'x' no es ninguno de estos: 'a", "'x' is not one of 'a"),
         ("conversations list --since x", "ninguno de estos formatos", "match the formats"),
+        ("flow --format x", "'--format' no sirve: 'x' no es", "for '--format': 'x' is not one of"),
         ("sync retry", "Ese valor no sirve: Da un ID", "Invalid value: Give either"),
         ("conversations", "Uso: sonora conversations [OPCIONES] COMANDO", "Options:"),
     ],

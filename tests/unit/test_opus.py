@@ -124,6 +124,16 @@ async def test_pipecat_s_track_is_encoded() -> None:
     await bot.close()
 
 
+async def test_what_is_encoded_already_stays_as_it_is() -> None:
+    bot, _ = await _calling()
+    assert encode_voice(bot)
+    (transceiver,) = bot.getTransceivers()
+    sent = transceiver.sender.track
+    assert encode_voice(bot)
+    assert transceiver.sender.track is sent
+    await bot.close()
+
+
 async def test_sound_that_waits_in_shorter_pieces_is_joined() -> None:
     bot, track = await _calling()
     track.add_audio_bytes(_tone(0.2).tobytes())  # before it is asked for 20 ms at a time
