@@ -30,7 +30,12 @@ class Waiting:
             until: When it was over, in monotonic seconds; None is now.
         """
         took = (time.monotonic() if until is None else until) - self._began
-        return took - max(0.0, self._starved() - self._starved_secs)
+        return took - self.excused_secs
+
+    @property
+    def excused_secs(self) -> float:
+        """How much of it had no processor, up to now, in seconds; that of all threads together."""
+        return max(0.0, self._starved() - self._starved_secs)
 
     def _starved(self) -> float:
         """How long the threads that there are have waited for a processor, in seconds."""
