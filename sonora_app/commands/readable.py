@@ -156,7 +156,7 @@ def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
     if topics := conversation.metadata.get("topics"):
         yield say("Topics"), _listed(topics)
     if outcome := conversation.metadata.get("outcome"):
-        yield say("Outcome"), str(outcome)
+        yield say("Outcome"), say(str(outcome))
     if labels := list(_labels(transcript)):
         yield say("Labels"), "; ".join(labels)
     yield say("Times"), f"{conversation.created_at.astimezone():%Z (UTC%z)}"

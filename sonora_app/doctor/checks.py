@@ -39,6 +39,7 @@ from sonora_app.flow.lines import FLOWS_DIR
 from sonora_app.identity.callers import Finding, examine_identity
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.settings.addresses import host_and_port
+from sonora_app.settings.extras import require_metrics, require_tracing
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.migrations import MIGRATIONS
 from sonora_app.wording.translation import worded
@@ -109,6 +110,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         _found(worded("Files"), await asyncio.to_thread(examine_formats)),
         *_found_if_any(worded("Kept files"), await examine_bucket(settings)),
         *_reports(settings),
+        *_extras(settings),
         *_found_if_any(worded("Documents"), await examine_knowledge(settings)),
         *await _project(root),
         _found(worded("Tools"), await asyncio.to_thread(examine_tools, settings)),
@@ -205,6 +207,21 @@ def _reports(settings: Settings) -> Iterator[Check]:
             yield Check(name, CheckState.OK, told if settings.report_words else plain)
     except SettingsError as error:
         yield Check(name, CheckState.PROBLEM, error.message, error.hint)
+
+
+def _extras(settings: Settings) -> Iterator[Check]:
+    needs = (
+        (worded("Traces of calls"), settings.traces_url, require_tracing),
+        (worded("Figures for Prometheus"), settings.metrics, require_metrics),
+    )
+    for name, wanted, require in needs:
+        try:
+            require(settings)
+        except SettingsError as error:
+            yield Check(name, CheckState.PROBLEM, error.message, error.hint)
+        else:
+            if wanted:
+                yield Check(name, CheckState.OK, worded("switched on"))
 
 
 def _voice_stand_in(settings: Settings) -> Iterator[Check]:

@@ -30,6 +30,7 @@ from sonora_app.process.store import close_process_store, process_store
 from sonora_app.runtime.logging import configure_logs
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.settings.addresses import host_and_port
+from sonora_app.settings.extras import require_metrics
 from sonora_app.tools.declared import check_tools
 from sonora_app.wording.translation import say, worded
 
@@ -60,6 +61,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     try:
         settings = load_settings()
         settings.check_deployable()
+        require_metrics(settings)
         figures = metrics_page() if settings.metrics else None
     except SettingsError as error:
         _tell(console, error)

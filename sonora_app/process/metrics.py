@@ -1,15 +1,12 @@
 """The figures of this process for Prometheus: its calls, and what those that ended came to."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sonora_app.errors import SettingsError
 from sonora_app.process.calls import calls
-from sonora_app.wording.translation import worded
 
 if TYPE_CHECKING:
     # Not needed where nobody asks for figures.
@@ -23,16 +20,7 @@ class ProcessMetrics:
     """What is counted from the start of the process. Prometheus adds up several processes."""
 
     def __init__(self) -> None:
-        """Count from nothing.
-
-        Raises:
-            SettingsError: The extra `metrics` is not installed.
-        """
-        if find_spec("prometheus_client") is None:
-            raise SettingsError(
-                worded("SONORA_METRICS needs the extra `metrics`, which is not installed."),
-                hint=worded("Run `uv sync --extra metrics`, or unset SONORA_METRICS."),
-            )
+        """Count from nothing."""
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
         self.registry = registry = CollectorRegistry()
@@ -93,11 +81,7 @@ _metrics: ProcessMetrics | None = None
 
 
 def metrics_page() -> ASGIApp:
-    """What answers with the figures, which are counted from here on.
-
-    Raises:
-        SettingsError: The extra `metrics` is not installed.
-    """
+    """What answers with the figures, which are counted from here on. Needs the extra `metrics`."""
     global _metrics
     counted = _metrics = ProcessMetrics()
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

@@ -6,13 +6,11 @@ that, only the attributes that are listed here are sent: whatever a later versio
 
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sonora_app.call.traced import span_began
-from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings
-from sonora_app.wording.translation import worded
+from sonora_app.settings.extras import require_tracing
 
 if TYPE_CHECKING:
     # Not needed where nothing is traced.
@@ -39,11 +37,7 @@ def start_tracing(settings: Settings) -> None:
     """
     if not settings.traces_url:
         return
-    if not (find_spec("opentelemetry") and find_spec("opentelemetry.exporter.otlp.proto.http")):
-        raise SettingsError(
-            worded("SONORA_TRACES_URL needs the extra `tracing`, which is not installed."),
-            hint=worded("Run `uv sync --extra tracing`, or unset SONORA_TRACES_URL."),
-        )
+    require_tracing(settings)
     from opentelemetry import trace
     from opentelemetry.context import Context
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

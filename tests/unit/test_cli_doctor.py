@@ -26,6 +26,7 @@ from sonora_app.storage.journal.journal import Journal
 pytestmark = pytest.mark.unit
 
 PROJECT = Path(__file__).resolve().parents[2]
+_OTLP = "opentelemetry.exporter.otlp.proto.http"
 KEYS = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
 SECRET = "sentinel-5f1c"
 
@@ -124,6 +125,26 @@ def test_reports_need_a_secret_and_their_address_is_not_shown_whole(
 
     assert (refused.state, "SONORA_REPORT_SECRET is not" in refused.found) == ("problem", True)
     assert (ready.state, ready.found) == ("ok", "sent to hook.example:8443, without words")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "package"),
+    [
+        ("SONORA_METRICS", "True", "Figures for Prometheus", "prometheus_client"),
+        ("SONORA_TRACES_URL", "http://127.0.0.1:4318", "Traces of calls", _OTLP),
+    ],
+)
+def test_what_an_extra_brings_is_missed_before_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, name: str, package: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    there = look(name)
+    monkeypatch.setitem(sys.modules, package, None)
+    missing = look(name)
+
+    assert (there.state, there.found) == ("ok", "switched on")
+    assert (missing.state, variable in missing.found) == ("problem", True)
+    assert "uv sync --extra" in missing.advice
 
 
 def test_a_deployment_without_a_key_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

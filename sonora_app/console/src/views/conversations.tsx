@@ -176,10 +176,16 @@ function Search({ listed }: { listed: Listed }) {
             <span>{words.conversations.outcome}</span>
             <input
               type="text"
+              list="outcomes-listed"
               maxLength={40}
               value={wanted.outcome}
               onChange={(event) => filter({ outcome: event.currentTarget.value })}
             />
+            <datalist id="outcomes-listed">
+              {Object.entries(words.trace.outcomes).map(([outcome, told]) => (
+                <option key={outcome} value={outcome} label={told} />
+              ))}
+            </datalist>
           </label>
           <Behind wanted={wanted} />
           <label class="field">

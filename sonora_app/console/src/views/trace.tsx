@@ -119,7 +119,8 @@ function Outline({ transcript, language, children }: OutlineProps) {
     const known = sessions.flatMap((each) => each.metrics[name] ?? []);
     return known.length ? known.reduce((all, each) => all + each, 0) : null;
   };
-  const topics = conversation.metadata.topics;
+  const { topics, outcome } = conversation.metadata;
+  const { outcomes } = words.trace;
   const facts: [string, string | null][] = [
     [words.trace.user, conversation.user_id],
     [words.trace.began, moment(conversation.created_at, language)],
@@ -143,10 +144,7 @@ function Outline({ transcript, language, children }: OutlineProps) {
     [words.trace.tokens, tokens(sum("prompt_tokens"), sum("completion_tokens"), words, language)],
     [words.trace.cost, cost(sessions.map((each) => each.metrics.cost), words, language)],
     [words.trace.topics, Array.isArray(topics) && topics.length ? topics.join(", ") : null],
-    [
-      words.trace.outcome,
-      typeof conversation.metadata.outcome === "string" ? conversation.metadata.outcome : null,
-    ],
+    [words.trace.outcome, typeof outcome === "string" ? (outcomes[outcome] ?? outcome) : null],
   ];
   return (
     <header class="outline">
@@ -267,6 +265,9 @@ function StepLine({ step, flow, language }: StepProps) {
         edge.function === step.trigger,
     ),
   );
+  // The model and a timer may take the same step; what took it is kept with it.
+  const { cause = "model" } = step.arguments;
+  const by = line && (cause === "model" ? line.by : "event");
   return (
     <li class="tool step">
       <time>{clock(step.created_at, language)}</time>
@@ -276,7 +277,7 @@ function StepLine({ step, flow, language }: StepProps) {
       <span>
         {words.flow.by} {step.trigger}
       </span>
-      {line && <span class={`by ${line.by}`}>{words.flow[line.by]}</span>}
+      {by && <span class={`by ${by}`}>{words.flow[by]}</span>}
       <Given values={step.arguments} />
     </li>
   );

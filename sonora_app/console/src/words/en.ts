@@ -250,7 +250,7 @@ export const en = {
     slow: "Slow answers (2 s or more)",
     cut: "A turn was cut in two",
     ended: "How a call ended",
-    outcome: "What it came to",
+    outcome: "Outcome",
     noFilters: "Remove the filters",
     noneFound: "Nothing found.",
     shown: (first: string, last: string, total: string) => `${first}–${last} of ${total}`,
@@ -310,6 +310,13 @@ export const en = {
     otherCalls: "other calls",
     topics: "Topics",
     outcome: "Outcome",
+    // What flows/summary.yaml gives; a flow of one's own may have others, which are told as they are.
+    outcomes: {
+      resolved: "resolved",
+      unresolved: "unresolved",
+      informational: "informational",
+      interrupted: "interrupted",
+    } as Record<string, string>,
     unknown: "not known",
     call: (number: number) => `Call ${number}`,
     took: (secs: number) =>

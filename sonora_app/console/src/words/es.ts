@@ -255,7 +255,7 @@ export const es: Words = {
     slow: "Respuestas lentas (2 s o más)",
     cut: "Un turno se cortó en dos",
     ended: "Cómo terminó una llamada",
-    outcome: "En qué quedó",
+    outcome: "Resultado",
     noFilters: "Quitar los filtros",
     noneFound: "No se encontró nada.",
     shown: (first, last, total) => `${first}–${last} de ${total}`,
@@ -315,6 +315,13 @@ export const es: Words = {
     otherCalls: "otras llamadas",
     topics: "Temas",
     outcome: "Resultado",
+    // What flows/summary.yaml gives; a flow of one's own may have others, which are told as they are.
+    outcomes: {
+      resolved: "resuelto",
+      unresolved: "sin resolver",
+      informational: "informativo",
+      interrupted: "interrumpido",
+    },
     unknown: "no se sabe",
     call: (number) => `Llamada ${number}`,
     took: (secs) => (secs < 60 ? `${secs} s` : `${Math.floor(secs / 60)} min ${secs % 60} s`),
