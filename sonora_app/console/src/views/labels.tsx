@@ -158,11 +158,12 @@ function LabelForm({ former, onSave, onRemove, onLeave }: FormProps) {
   );
 }
 
-/** Whoever opens a form wants to write in it. */
+/** Whoever opens a form wants to write in it, and to see all of it. */
 function focusOnce(input: HTMLInputElement | null): void {
   if (input && !input.dataset.shown) {
     input.dataset.shown = "yes";
     input.focus();
+    input.form?.scrollIntoView({ block: "nearest" });
   }
 }
 
