@@ -179,25 +179,25 @@ async def test_a_file_is_removed_wherever_it_is(data: Path, down: Project) -> No
     async with a_store(data) as store:
         down.upload_came.clear()
         down.uploads_pass.clear()
-        _, (file,) = await sent(store, user, b"quokka")
+        _, (file,) = await sent(store, user, b"ajolote")
         assert await asyncio.to_thread(down.upload_came.wait, 30)
         removing = asyncio.create_task(store.files.remove(file))
         await asyncio.sleep(0.1)
         assert not removing.done(), "what is on its way would be there after it was removed"
         down.uploads_pass.set()
         await removing
-        assert (here(data), there(down, b"quokka")) == ([], 0)
+        assert (here(data), there(down, b"ajolote")) == ([], 0)
 
-        _, (file,) = await sent(store, user, b"uapi")
+        _, (file,) = await sent(store, user, b"tlacuache")
         assert await store.settle(timeout_secs=30) == 0
-        assert there(down, b"uapi") == 1
+        assert there(down, b"tlacuache") == 1
         for _ in range(2):
             await store.files.remove(file)
-            assert there(down, b"uapi") == 0
+            assert there(down, b"tlacuache") == 0
         assert await store.files.find(file) is None
 
         down.files_down = True
-        _, (file,) = await sent(store, user, b"quokka")
+        _, (file,) = await sent(store, user, b"ajolote")
         with pytest.raises(StorageError):
             await store.files.remove(file)
         assert here(data) == [], "also where it is not known whether Storage has it"
