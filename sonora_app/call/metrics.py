@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
     LLMContextFrame,
     LLMFullResponseStartFrame,
@@ -133,7 +134,7 @@ class WaitObserver(UserBotLatencyObserver):
     unnoticed_secs = 0.0
     _silent_since = 0.0
     _quiet_at = 0.0
-    _turn_over = False
+    _turn_over = _answers = False
 
     def __init__(self, metrics: CallMetrics) -> None:
         """Measure from here on."""
@@ -147,13 +148,13 @@ class WaitObserver(UserBotLatencyObserver):
         match data.frame:
             case UserPausedFrame():
                 self._silent_since = time.time() - data.frame.quiet_secs
-            case VADUserStartedSpeakingFrame():
-                self._silent_since = 0.0
-                self._turn_over = False
-            case UserResumedFrame():
+            case VADUserStartedSpeakingFrame() | UserResumedFrame():
                 self._silent_since = 0.0
             case UserStoppedSpeakingFrame():
                 self._turn_over = True
+            case BotStartedSpeakingFrame() if data.direction is FrameDirection.DOWNSTREAM:
+                # What is measured is told in a task of its own.
+                self._answers, self._turn_over = self._turn_over, False
             case VADUserStoppedSpeakingFrame():
                 self._quiet_at = data.frame.timestamp - data.frame.stop_secs
                 if self._silent_since:
@@ -164,7 +165,7 @@ class WaitObserver(UserBotLatencyObserver):
         await super().on_push_frame(data)
 
     async def _measured(self, _: object, breakdown: LatencyBreakdown) -> None:
-        if not self._turn_over:
+        if not self._answers:
             return  # a sound over the bot's speech is no turn that it answers
         total_secs, parts = breakdown.total_secs, breakdown.contributions
         undivided_secs = 0.0

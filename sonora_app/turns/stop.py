@@ -64,8 +64,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         # Whether a turn has begun, whether its end is still to be told, and will keep the guess.
         self._begun = self._open = self._held = False
         self._kept = False  # whether the turn that is over was answered by a guess
-        self._so_far = SoFar()
-        self._stirred_until = 0.0
+        self._so_far, self._stirred_until = SoFar(), 0.0
         self._foreseeing: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -105,14 +104,16 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 # The next finalized transcript may be complete. Pipecat takes what came so far
                 # for less than all of it once more words are announced.
                 self._so_far.all_transcribed = False
+                if not self._speaking:  # it may be amid a word: Silero has not heard the voice out
+                    self._stirred_until = time.monotonic() + STIRRED_SECS
                 await super().process_frame(MORE_TO_COME)
             case UserPausedFrame() if self._speaking:  # else nobody listens to the user
                 self._pause_began(frame.quiet_secs)
             case UserStirredFrame():
                 self._stirred_until = time.monotonic() + STIRRED_SECS
             case UserSpokeBrieflyFrame() if not self._speaking:
-                if self._begun:  # whether it had words is known when the recogniser has told
-                    self._stirred_until = time.monotonic() + STIRRED_SECS
+                # Whether it had words is known when the recogniser has told.
+                self._stirred_until = time.monotonic() + STIRRED_SECS if self._begun else 0.0
                 self._pause_began(frame.quiet_secs)
             case VADUserStartedSpeakingFrame():
                 self._speaking = True

@@ -27,6 +27,9 @@ from tests.supabase.stored import in_supabase, stored
 pytestmark = [pytest.mark.browser, pytest.mark.supabase, pytest.mark.slow, pytest.mark.alone]
 
 WIDE = {"width": 1600, "height": 950}
+_FLOWING = "Una mañana me llamó mi amiga Yolanda, y me animé a mirar el mar."
+"""The sound of what is said, without a stop that could be a pause: in a pause the recogniser is
+asked for what it heard, and the simulated one then tells all of it."""
 FAINT = "rgb(111, 118, 126)"
 """What is not final is shown in this colour."""
 # Each of what is understood of the user, while it is not final, with its colour.
@@ -40,10 +43,10 @@ WATCH = """() => {
 
 
 async def say(visit: Visit, vendors: Vendors, text: str, *, picture: str) -> None:
-    """Say `text` once the bot is silent; it is understood little by little."""
+    """Say something once the bot is silent, which is understood as `text` little by little."""
     await visit.silence(600)
     vendors.deepgram.hears.append(text)
-    await visit.say(text)
+    await visit.say(_FLOWING)
     await visit.page.wait_for_function("() => window.understood.length > 1")
     await visit.page.screenshot(path=ARTIFACTS / f"{picture}.png")
     await expect(visit.page.locator(".said.user .words").last).to_have_text(text)

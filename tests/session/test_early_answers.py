@@ -489,6 +489,21 @@ async def test_a_word_too_short_for_silero_is_answered_early_though_it_is_the_fi
         assert len(user.openai.bodies) == 1
 
 
+async def test_a_hush_amid_a_first_word_ends_no_turn_before_silero_has_heard_it_out() -> None:
+    async with turn(begun=False) as user:
+        await user.hush()
+        await user.heard(HALF)
+        await asyncio.sleep(STIRRED_SECS / 2)
+        await user.begin()
+        await asyncio.sleep(STIRRED_SECS)
+        assert not user.rig.all(UserStoppedSpeakingFrame)
+        await user.pause()
+        await user.heard(REST)
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", f"{HALF} {REST}"), ("assistant", ANSWER)]
+
+
 async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:
     called: list[str] = []
 

@@ -1,5 +1,6 @@
 """How long the user waited for an answer, as it is kept and told."""
 
+import asyncio
 import time
 
 import pytest
@@ -96,3 +97,22 @@ async def test_a_sound_over_the_bots_speech_is_not_waited_for(
     await waits.cleanup()
 
     assert metrics.latencies_secs == []
+
+
+async def test_the_end_of_the_last_word_takes_nobodys_wait(
+    waits: WaitObserver, metrics: CallMetrics
+) -> None:
+    """A turn may be over by its words while the last of them is still heard. A sound over the
+    answer to it is another matter."""
+    at = time.time()
+    sound = (
+        VADUserStartedSpeakingFrame(),
+        VADUserStoppedSpeakingFrame(stop_secs=SILENT_SECS, timestamp=at),
+    )
+    await pushed(waits, WORDS, UserStoppedSpeakingFrame(), *sound, *answer())
+    while not metrics.latencies_secs:
+        await asyncio.sleep(0)
+    await pushed(waits, *sound, *answer())
+    await waits.cleanup()
+
+    assert metrics.latencies_secs == [pytest.approx(SILENT_SECS, abs=0.5)]
