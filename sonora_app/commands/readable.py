@@ -34,6 +34,14 @@ _PARTS: dict[str, str] = {
     "llm": worded("language model"),
     "tts": worded("voice"),
 }
+_OUTCOMES = (
+    worded("resolved"),
+    worded("unresolved"),
+    worded("informational"),
+    worded("interrupted"),
+)
+"""What flows/summary.yaml gives. A flow of one's own may have others, told as they are."""
+
 _INDENT = 20
 """Columns before what was said: a time, a speaker, and the space after each."""
 
@@ -156,7 +164,7 @@ def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
     if topics := conversation.metadata.get("topics"):
         yield say("Topics"), _listed(topics)
     if outcome := conversation.metadata.get("outcome"):
-        yield say("Outcome"), say(str(outcome))
+        yield say("Outcome"), say(outcome) if outcome in _OUTCOMES else str(outcome)
     if labels := list(_labels(transcript)):
         yield say("Labels"), "; ".join(labels)
     yield say("Times"), f"{conversation.created_at.astimezone():%Z (UTC%z)}"
