@@ -117,7 +117,7 @@ class CallServices:
                 strategy.expectations = Expectations(language, self.speech.asked)
         for strategy in self.turns.start or ():
             if isinstance(strategy, OverBotTurnStart):
-                strategy.replies = Replies(language)
+                strategy.words.replies = Replies(language)
         for vendor, service in ((Vendor.STT, self.stt), (Vendor.LLM, self.llm)):
             if vendor in self.stand_ins or (vendor is Vendor.STT and vendor in self.local):
                 cast(_StandIn, service).set_lines(self.lines)

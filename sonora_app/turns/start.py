@@ -11,9 +11,7 @@ speaks, a voice holds its speech back as quickly, but what happens then depends 
   From then on a voice holds nothing back in this call: only words can tell whose it is.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -31,7 +29,9 @@ from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
 from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.over_bot import WordsOverBot
 from sonora_app.turns.replies.grammar import Replies
+from sonora_app.turns.waiting import Waiting
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
     NoTurnFrame,
@@ -52,14 +52,6 @@ _HELD_SECS = 2.5
 """The longest time for which the bot is held back, in seconds, however many sounds come. Pipecat
 takes a client for gone that is not sent anything for four (`call/transports.py`)."""
 
-_ECHO_WORDS = 3
-"""So many words that the bot has just said are its own, in a final transcript. Interim ones may be
-the beginning of as many."""
-
-_FRESH_WORDS = 6
-"""Fewer are its own if it has said no more than so many since, in some two seconds. Where a voice
-holds the bot back, its own is over after a word or two."""
-
 TRAILING_SECS = 0.3
 """A voice that is noticed so long after the bot has stopped may still be its own, in seconds."""
 
@@ -77,13 +69,13 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             voice that lasts begins a turn.
 
     Attributes:
-        replies: The same. Replaced when the language changes.
+        words: The words that are said over the bot's speech.
     """
 
     def __init__(self, speech: BotSpeech, replies: Replies, *, tells_interims: bool) -> None:
         """Create a strategy for one call."""
         super().__init__()
-        self.replies = replies
+        self.words = WordsOverBot(speech, replies)
         self._speech = speech
         self._tells_interims = tells_interims
         self._unheard_secs = UNHEARD_SECS
@@ -91,12 +83,9 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         # Whether there is a sound over the bot's speech, whether that still lasts, and whether all
         # the words in it are known.
         self._listening = self._voice = self._all_transcribed = False
-        self._hears_itself, self._stopped_at = False, 0.0  # the bot
-        self._said: list[str] = []
-        self._interim = ""
-        self._spoken_at = ""
+        self._stopped_at = 0.0  # the bot
         self._held_until = 0.0
-        self._waiting: asyncio.Task[None] | None = None
+        self._waiting = Waiting(self)
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow who speaks, and what."""
@@ -134,7 +123,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """Leave the words to the turn."""
         self._in_turn = True
         self._leave()
-        await self._stop_waiting()
+        await self._waiting.stop()
         await super().handle_user_turn_started()
 
     async def handle_user_turn_stopped(self) -> None:
@@ -144,7 +133,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def cleanup(self) -> None:
         """Hold nothing back any more."""
-        await self._stop_waiting()
+        await self._waiting.stop()
         self._speech.go_on()
         await super().cleanup()
 
@@ -156,7 +145,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             await self.trigger_user_turn_started()
             return
         self._listen()
-        await self._wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
+        await self._waiting.wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
 
     async def _voice_was_brief(self) -> None:
         """A recogniser that hears words only in what Silero reports has none of these."""
@@ -174,29 +163,26 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     def _hold(self) -> None:
         self._listening = True
         self._held_until = time.monotonic() + _HELD_SECS
-        if not self._hears_itself:
+        if not self.words.hears_itself:
             self._speech.hold()
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         if self._in_turn or not (self._listening or self._over_bot(self._unheard_secs)):
             await self.trigger_user_turn_started()
             return
-        self._spoken_at = frame.timestamp
+        self.words.hear(frame)
         if isinstance(frame, TranscriptionFrame):
-            self._said.append(frame.text.strip())
-            self._interim = ""
             self._all_transcribed = self._all_transcribed or frame.finalized
         else:
-            self._interim = frame.text.strip()
             self._all_transcribed = False
-        if not self._interim and self._echoes():
-            self._hears_itself = True
-            self._said.clear()
+        if self.words.are_final and self.words.echo():
+            self.words.hears_itself = True
+            self.words.clear()
             await self._forget()
-        elif not self._takes_no_turn(yet=True):
+        elif not self.words.take_no_turn(yet=True):
             await self._take_turn()
             return
-        elif not (self._listening or self.replies.only_acknowledges(self._words)):
+        elif not (self._listening or self.words.only_acknowledge()):
             # Words may come before a voice is noticed. What these are is not known yet.
             self._hold()
             await self._wait_for_words()
@@ -205,60 +191,41 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks, self._stopped_at = False, time.monotonic()
-        if self._listening and not (self._hears_itself or self._echoes()):
+        if self._listening and not (self.words.hears_itself or self.words.echo()):
             await self._take_turn(by_words=False)  # the sound came with the bot's last
         self._speech.go_on()
 
     # --- What it means
 
-    @property
-    def _words(self) -> str:
-        return " ".join([*self._said, self._interim]).strip()
-
-    def _takes_no_turn(self, *, yet: bool = False) -> bool:
-        """Whether the words take no turn; or none yet, where more of them may come."""
-        begun = yet and bool(self._interim)
-        acknowledges = self.replies.only_acknowledges(self._words, begun=begun)
-        return self._echoes() or (acknowledges and not self._speech.asks)
-
     def _over_bot(self, trailing_secs: float) -> bool:
         """Whether the bot speaks, or its own voice may still come back."""
         trails = time.monotonic() - self._stopped_at < trailing_secs
-        return self._bot_speaks or (self._hears_itself and trails)
-
-    def _echoes(self) -> bool:
-        """Whether it is the bot's own voice; a word or two may as well be the user's."""
-        words = self._words
-        if self._interim or len(words.split()) >= _ECHO_WORDS:
-            return self._speech.echoes(words)
-        users = self._speech.asks or self.replies.stops(words)
-        return (self._hears_itself or not users) and self._speech.echoes(words, _FRESH_WORDS)
+        return self._bot_speaks or (self.words.hears_itself and trails)
 
     async def _wait_for_words(self) -> None:
-        await self._wait(self._at_most(self._unheard_secs), self._decide)
+        await self._waiting.wait(self._at_most(self._unheard_secs), self._decide)
 
     def _at_most(self, secs: float) -> float:
         return max(0.0, min(secs, self._held_until - time.monotonic()))
 
     async def _voice_lasts(self) -> None:
-        wordless = self._tells_interims and not self._words
-        if self._hears_itself or self._echoes() or wordless:
+        wordless = self._tells_interims and not self.words.text
+        if self.words.hears_itself or self.words.echo() or wordless:
             await self._dismiss()
         else:
             await self._take_turn(by_words=False)
 
     async def _decide(self) -> None:
         """The sound is over, and what words it had are known."""
-        words = self._words
-        if words and not self._takes_no_turn():
+        text, spoken_at = self.words.text, self.words.spoken_at
+        acknowledges = self.words.only_acknowledge()
+        if text and not self.words.take_no_turn():
             await self._take_turn(by_words=False)
             return
-        if words:
+        if text:
             await self._forget()
-        if self.replies.only_acknowledges(words):
-            await self.push_frame(
-                UserBackchannelFrame(text=words, user_id="", timestamp=self._spoken_at)
-            )
+        if acknowledges:
+            await self.push_frame(UserBackchannelFrame(text=text, user_id="", timestamp=spoken_at))
         await self._dismiss()
 
     async def _forget(self) -> None:
@@ -269,7 +236,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _dismiss(self, *, cut: bool = False) -> None:
         """What came was no turn."""
         self._leave()
-        await self._stop_waiting()
+        await self._waiting.stop()
         if cut and self._speech.held:
             await self._drop()
         else:
@@ -293,28 +260,11 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """Drop what is held back. Pipecat tells when it has; it never does for a bot that said
         nothing."""
         self._speech.cut()
-        await self._wait(_CUT_SECS, self._flow)
+        await self._waiting.wait(_CUT_SECS, self._flow)
 
     async def _flow(self) -> None:
         self._speech.go_on()
 
     def _leave(self) -> None:
         self._listening = False
-        self._said.clear()
-        self._interim = ""
-
-    # --- Waiting
-
-    async def _wait(self, secs: float, then: Callable[[], Awaitable[None]]) -> None:
-        async def wait() -> None:
-            await asyncio.sleep(secs)
-            self._waiting = None
-            await then()
-
-        await self._stop_waiting()
-        self._waiting = self.task_manager.create_task(wait(), f"{self}::wait")
-
-    async def _stop_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and waiting is not asyncio.current_task():
-            await self.task_manager.cancel_task(waiting)
+        self.words.clear()

@@ -1,0 +1,82 @@
+"""What is said over the bot's speech, and whether its words take a turn.
+
+Words that the bot has just said itself are its own voice, which comes back from a loudspeaker.
+"""
+
+from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
+
+from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.replies.grammar import Replies
+
+_ECHO_WORDS = 3
+"""So many words that the bot has just said are its own, in a final transcript. Interim ones may be
+the beginning of as many."""
+
+_FRESH_WORDS = 6
+"""Fewer are its own if it has said no more than so many since, in some two seconds. Where a voice
+holds the bot back, its own is over after a word or two."""
+
+
+class WordsOverBot:
+    """The words of one sound over the bot's speech, as far as they are known.
+
+    Args:
+        speech: The bot's speech.
+        replies: Tells by the words what takes no turn.
+
+    Attributes:
+        replies: The same. Replaced when the language changes.
+        hears_itself: Whether the bot's own voice has come back in this call.
+        spoken_at: When the last of the words were spoken, as the recogniser tells it.
+    """
+
+    def __init__(self, speech: BotSpeech, replies: Replies) -> None:
+        """Nothing has been said yet."""
+        self.replies = replies
+        self.hears_itself = False
+        self.spoken_at = ""
+        self._speech = speech
+        self._said: list[str] = []
+        self._interim = ""
+
+    @property
+    def text(self) -> str:
+        """All of them."""
+        return " ".join([*self._said, self._interim]).strip()
+
+    @property
+    def are_final(self) -> bool:
+        """Whether none of them may change any more."""
+        return not self._interim
+
+    def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
+        """Take in a transcript."""
+        self.spoken_at = frame.timestamp
+        if isinstance(frame, TranscriptionFrame):
+            self._said.append(frame.text.strip())
+            self._interim = ""
+        else:
+            self._interim = frame.text.strip()
+
+    def clear(self) -> None:
+        """Begin with another sound."""
+        self._said.clear()
+        self._interim = ""
+
+    def only_acknowledge(self) -> bool:
+        """Whether they only tell that somebody listens."""
+        return self.replies.only_acknowledges(self.text)
+
+    def take_no_turn(self, *, yet: bool = False) -> bool:
+        """Whether they take no turn; or none yet, where more of them may come."""
+        begun = yet and bool(self._interim)
+        acknowledge = self.replies.only_acknowledges(self.text, begun=begun)
+        return self.echo() or (acknowledge and not self._speech.asks)
+
+    def echo(self) -> bool:
+        """Whether they are the bot's own; a word or two may as well be the user's."""
+        text = self.text
+        if self._interim or len(text.split()) >= _ECHO_WORDS:
+            return self._speech.echoes(text)
+        users = self._speech.asks or self.replies.stops(text)
+        return (self.hears_itself or not users) and self._speech.echoes(text, _FRESH_WORDS)

@@ -1,0 +1,37 @@
+"""One thing at a time that is done later, unless something else is to be done before."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from pipecat.utils.base_object import BaseObject
+
+
+class Waiting:
+    """Waits for a time, and then does something.
+
+    Args:
+        owner: For whom, whose tasks it makes.
+    """
+
+    def __init__(self, owner: BaseObject) -> None:
+        """Wait for nothing yet."""
+        self._owner = owner
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait(self, secs: float, then: Callable[[], Awaitable[None]]) -> None:
+        """Do something after so many seconds, in place of what was to be done before."""
+
+        async def wait() -> None:
+            await asyncio.sleep(secs)
+            self._task = None
+            await then()
+
+        await self.stop()
+        name = f"{self._owner}::wait"
+        self._task = self._owner.task_manager.create_task(wait(), name)
+
+    async def stop(self) -> None:
+        """Do nothing more."""
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            await self._owner.task_manager.cancel_task(task)
