@@ -11,7 +11,10 @@
 | `endings/` | tells from the last words whether the sentence goes on |
 | `expectations/` | tells from what the bot asked what comes, and whether all of it has |
 | `patience.py` | how long a silence must last before the turn is over |
-| `stop.py` | guesses the end of a turn, has it answered, and confirms or withdraws the guess |
+| `stop.py` | follows the turn, guesses its end, has it answered, and ends it |
+| `so_far.py` | what is known of a turn that is not over |
+| `guess.py` | what the model was asked before the turn was over |
+| `tasks.py` | what goes on beside the frames |
 
 `vendors/deepgram/finalize.py` asks Deepgram for the transcript in a pause, and
 `vendors/openai/speculation.py` tells that the model has answered a guessed turn.

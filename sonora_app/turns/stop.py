@@ -3,7 +3,6 @@
 The answer is held back until the turn is over, and discarded if the user goes on.
 """
 
-import asyncio
 import time
 
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
@@ -18,14 +17,16 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
+from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 
 from sonora_app.turns.detectors import STOP_SECS, VERDICT_SECS, Silero, SmartTurn
 from sonora_app.turns.expectations.grammar import Expectations
+from sonora_app.turns.guess import Guess
 from sonora_app.turns.patience import ANSWER_SECS, STIRRED_SECS, WORDS_SECS, Patience, patience
 from sonora_app.turns.pipecat_frames import MORE_TO_COME, as_pipecat_stops, final
 from sonora_app.turns.so_far import SoFar
+from sonora_app.turns.tasks import TurnTasks
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
     NoTurnFrame,
@@ -61,16 +62,15 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self.expectations = expectations
         self._smart_turn = smart_turn
         self._silero = silero
-        # Whether a turn has begun, whether its end is still to be told, and will keep the guess.
-        self._begun = self._open = self._held = False
-        self._kept = False  # whether the turn that is over was answered by a guess
-        self._so_far, self._stirred_until = SoFar(), 0.0
-        self._foreseeing: asyncio.Task[None] | None = None
-        self._judging: asyncio.Task[None] | None = None
-        self._asking: asyncio.Task[None] | None = None
-        self._speculation: UserTurnSpeculation | None = None
-        self._speaking = self._ready = self._wants_tool = False
-        self._ending: asyncio.Task[None] | None = None
+        self._begun = False
+        self._open = False  # whether it has begun, and its end is still to be told
+        self._speaking = False  # whether Silero has reported so
+        self._so_far = SoFar()
+        self._stirred_until = 0.0
+        self._guess = Guess()
+        self._tasks = TurnTasks(self)
+
+    # --- The turn
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
         """Follow the turn, frame by frame."""
@@ -78,19 +78,20 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         if isinstance(frame, VADUserStoppedSpeakingFrame):
             self._speaking = False
             # Beside what comes in: smart-turn may take as long as the transcript.
-            self._judging = self.task_manager.create_task(self._judge(frame), f"{self}::_judge")
+            self._tasks.begin("judging", self._judge(frame))
             return ProcessFrameResult.CONTINUE
         result = await super().process_frame(frame)
         match frame:
             case TranscriptionFrame():
-                await self._guess(sure=self._ending is not None)
-                if self._ending is not None:  # by what the turn ends in now
+                ending = self._tasks.is_due("ending")
+                await self._answer_early(sure=ending)
+                if self._tasks.is_due("ending"):  # by what the turn ends in now
                     await self._end()
             case AllTranscribedFrame() if said := self._so_far.said:
                 self._so_far.all_transcribed, self._so_far.more_coming = True, False
-                await self._guess()
+                await self._answer_early()
                 await super().process_frame(final(said[-1]))
-            case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._ending is not None:
+            case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._tasks.is_due("ending"):
                 await self._end()
             case _:
                 pass
@@ -124,23 +125,18 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._so_far.quiet_since = time.monotonic() - frame.stop_secs
             case TranscriptionFrame() if frame.text.strip():
                 self._so_far.heard(frame.text, finalized=frame.finalized)
-                self._wants_tool = False
+                self._guess.refused = False
             case InterimTranscriptionFrame():
                 self._so_far.announced(speaking=self._speaking)
                 if self._so_far.quiet_since is None:
                     await self._withdraw()
             case AnswerReadyFrame():
-                self._ready = True
+                self._guess.begins()
             case EagerEndOfTurnCancelFrame():
-                # The model wants a tool, which it gets only in a turn that is over.
-                self._speculation, self._wants_tool = None, True
-                if self._kept:
-                    # It wanted it just before it heard that the turn is over.
-                    self._kept = False
+                if self._guess.refuse():
                     await self.push_frame(LLMRunFrame())
             case InterruptionFrame():
-                # The answer that was held back is gone.
-                self._speculation = None
+                self._guess.drop()  # the answer that was held back is gone
             case NoTurnFrame() if not self._begun:
                 await self._forget()
             case _:
@@ -150,19 +146,19 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self, *, enable_user_speaking_frames: bool | None = None
     ) -> None:
         """End the turn once that is sure, and have it answered until then."""
-        if not self._open or self._ending is not None:
+        if not self._open or self._tasks.is_due("ending"):
             return
         if self._left_secs() > 0:
-            await self._guess(sure=True)
+            await self._answer_early(sure=True)
         await self._end()
 
     async def handle_user_turn_started(self) -> None:
         """Begin a turn. Over the bot's speech its words come before it."""
         # Smart-turn may be judging the very voice whose words begin the turn.
-        so_far, foreseeing, self._foreseeing = self._so_far, self._foreseeing, None
-        await self._forget()
-        self._so_far, self._foreseeing = so_far, foreseeing
-        self._begun, self._open, self._kept = True, True, False
+        await self._tasks.stop("judging", "asking", "ending")
+        await self._withdraw()
+        self._guess = Guess()
+        self._begun = self._open = True
         await super().handle_user_turn_started()
 
     async def handle_user_turn_stopped(self) -> None:
@@ -173,21 +169,37 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
 
     async def cleanup(self) -> None:
         """Stop what is running."""
-        await self._stop_tasks()
+        await self._tasks.stop()
         await super().cleanup()
 
-    # --- The guess
+    async def _forget(self) -> None:
+        await self._tasks.stop()
+        self._guess.turn_is_over()
+        await self._withdraw()
+        self._so_far = SoFar()
+        self._guess.refused = False
 
     def _pause_began(self, quiet_secs: float) -> None:
         self._so_far.quiet_since = time.monotonic() - quiet_secs
-        foreseeing = self._foresee(quiet_secs)
-        self._foreseeing = self.task_manager.create_task(foreseeing, f"{self}::_foresee")
+        self._tasks.begin("foreseeing", self._foresee(quiet_secs))
+
+    async def _resumed(self, *, answered: bool = False) -> None:
+        """The user makes a sound. After a whole answer it may be the end of its last word."""
+        self._open = self._begun
+        self._so_far.goes_on()
+        self._guess.refused = False
+        self._smart_turn.went_on()
+        await self._tasks.stop()
+        if not answered:
+            await self._withdraw()
+
+    # --- The guess
 
     async def _foresee(self, quiet_secs: float) -> None:
         verdict = await self._smart_turn.foresee(quiet_secs, by_secs=VERDICT_SECS)
         # A verdict that is late still decides when the turn is over, but is not waited for twice.
         self._so_far.complete = verdict is not EndOfTurnState.INCOMPLETE
-        await self._guess()
+        await self._answer_early()
 
     async def _judge(self, stopped: VADUserStoppedSpeakingFrame) -> None:
         """Have smart-turn judge at the end of speech; answer in time what sounds unfinished."""
@@ -196,24 +208,14 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         if self._open and not self._smart_turn.found_complete:
             self._ask_after(self._smart_turn.params.stop_secs - ANSWER_SECS)
 
-    async def _resumed(self, *, answered: bool = False) -> None:
-        """The user makes a sound. After a whole answer it may be the end of its last word."""
-        self._open = self._begun
-        self._so_far.goes_on()
-        self._wants_tool = False
-        self._smart_turn.went_on()
-        await self._stop_tasks()
-        if not answered:
-            await self._withdraw()
-
-    async def _guess(self, *, sure: bool = False) -> None:
+    async def _answer_early(self, *, sure: bool = False) -> None:
         """Have the turn answered, if its whole transcript is known and it is probably over.
 
         Args:
             sure: Whether the turn will be over unless the user goes on.
         """
         so_far, text = self._so_far, self._so_far.text
-        if not self._begun or not text or so_far.quiet_since is None or self._wants_tool:
+        if not self._begun or not text or so_far.quiet_since is None or self._guess.refused:
             return
         complete = so_far.complete or self._patience().by_words
         if not sure and not (complete and so_far.all_transcribed):
@@ -221,30 +223,22 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         due = max(so_far.quiet_since + self._patience().ask_secs, self._stirred_until)
         if due > time.monotonic():
             self._ask_after(due - time.monotonic())
-            return
-        if self._speculation is not None:
-            if so_far.is_said(self._speculation.text):
-                return
+        elif not self._guess.is_of(so_far):
             await self._withdraw()
-        self._speculation, self._ready = UserTurnSpeculation(text=text), False
-        await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
+            await self.trigger_user_turn_inference_triggered(speculation=self._guess.ask(text))
 
     def _ask_after(self, secs: float) -> None:
-        async def ask() -> None:
-            await asyncio.sleep(secs)
-            self._asking = None
-            if self._silero.state is VADState.QUIET:
-                await self._guess(sure=True)
-            else:
-                self._ask_after(_LOOK_SECS)
+        if not self._tasks.is_due("asking"):
+            self._tasks.begin_after(secs, "asking", self._ask)
 
-        if self._asking is None:
-            self._asking = self.task_manager.create_task(ask(), f"{self}::_ask")
+    async def _ask(self) -> None:
+        if self._silero.state is VADState.QUIET:
+            await self._answer_early(sure=True)
+        else:
+            self._ask_after(_LOOK_SECS)
 
     async def _withdraw(self) -> None:
-        speculation, self._speculation = self._speculation, None
-        self._ready = False
-        if speculation is not None:
+        if self._guess.drop():
             await self.trigger_user_turn_speculation_cancelled()
 
     # --- The end
@@ -254,11 +248,6 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             self.expectations.ending(self._so_far.text),
             unfinished_secs=STOP_SECS + self._smart_turn.params.stop_secs,
         )
-
-    async def _end_by_words(self) -> None:
-        known = self._open and not self._speaking and self._so_far.all_transcribed
-        if known and self._patience().by_words:
-            await self.trigger_user_turn_stopped()
 
     def _left_secs(self) -> float:
         """How much longer the silence has to last for the turn to be over."""
@@ -271,50 +260,29 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         stirred = time.monotonic() < self._stirred_until
         return words or stirred or self._silero.state is not VADState.QUIET
 
-    async def _end_after(self, secs: float) -> None:
-        await asyncio.sleep(secs)
-        self._ending = None
-        await self._end()
+    async def _end_by_words(self) -> None:
+        known = self._open and not self._speaking and self._so_far.all_transcribed
+        if known and self._patience().by_words:
+            await self.trigger_user_turn_stopped()
 
     async def _end(self) -> None:
         """End the turn, or see to it that it is ended in time."""
         if not self._open:
             return
-        answered = self._ready or self._speculation is None
-        left = 0.0 if answered and self._patience().until_answered else self._left_secs()
+        at_once = self._patience().until_answered and not self._guess.is_awaited
+        left = 0.0 if at_once else self._left_secs()
         if self._may_go_on():
             left = max(left, _LOOK_SECS)
         if left > 0:
-            await self._stop(self._ending)
-            self._ending = self.task_manager.create_task(self._end_after(left), f"{self}::_end")
+            await self._tasks.stop("ending")
+            self._tasks.begin_after(left, "ending", self._end)
             return
         # Before anything is waited for, or it would be ended twice.
         self._open = False
-        await self._stop_tasks()
-        speculation = self._speculation
-        self._held = speculation is not None and self._so_far.is_said(speculation.text)
-        if self._held:
-            await self.trigger_user_turn_finalized(confirms_speculation=True)
+        await self._tasks.stop()
+        if self._guess.is_of(self._so_far):
+            with self._guess.confirmed():
+                await self.trigger_user_turn_finalized(confirms_speculation=True)
         else:
             await self._withdraw()
             await super().trigger_user_turn_stopped()
-        # Still set only if the turn was not ended after all, because the user went on.
-        self._held = False
-
-    async def _forget(self) -> None:
-        await self._stop_tasks()
-        if self._held:
-            self._speculation, self._kept = None, True
-        await self._withdraw()
-        self._so_far = SoFar()
-        self._wants_tool = False
-
-    async def _stop_tasks(self) -> None:
-        tasks = [self._foreseeing, self._judging, self._asking, self._ending]
-        self._foreseeing = self._judging = self._asking = self._ending = None
-        for task in tasks:
-            await self._stop(task)
-
-    async def _stop(self, task: asyncio.Task[None] | None) -> None:
-        if task is not None and task is not asyncio.current_task():
-            await self.task_manager.cancel_task(task)
