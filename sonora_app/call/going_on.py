@@ -60,7 +60,7 @@ class GoingOn(FrameProcessor):
         # The user's last turn in the context, as long as it may be gone on with, and whether the
         # turn that has begun does so.
         self._last: LLMContextMessage | None = None
-        self._goes_on = False
+        self._in_turn = self._goes_on = False
         self._continued = ""
 
     def continues(self, timestamp: str) -> bool:
@@ -77,13 +77,14 @@ class GoingOn(FrameProcessor):
         match frame:
             case BotStartedSpeakingFrame() if self._answered_at is None:
                 self._answered_at = self._clock.get_time()
-            case BotStoppedSpeakingFrame() if not self._goes_on:
+            case BotStoppedSpeakingFrame() if not self._in_turn:
                 self._last = None  # the whole of its answer was heard
             case VADUserStartedSpeakingFrame():
                 self._voice_at = self._now()
             case UserStartedSpeakingFrame():
                 self._turn_began()
             case UserStoppedSpeakingFrame():
+                self._in_turn = False
                 self._over_at, self._answered_at = self._now()[0], None
             case LLMContextUserTurnFrame() if direction is FrameDirection.DOWNSTREAM:
                 self._turn_added(frame.timestamp)
@@ -100,6 +101,7 @@ class GoingOn(FrameProcessor):
         return time.monotonic(), self._clock.get_time()
 
     def _turn_began(self) -> None:
+        self._in_turn = True
         over_at = self._over_at
         if over_at is None:
             return

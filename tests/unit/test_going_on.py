@@ -106,7 +106,8 @@ class Talk:
     async def user(self, text: str) -> None:
         """The user cuts in, says something and falls silent."""
         turns = len(self.continued)
-        await self.rig.send(ProposedUserStartedSpeakingFrame())
+        # The interruption stops the bot.
+        await self.rig.send(ProposedUserStartedSpeakingFrame(), BotStoppedSpeakingFrame())
         await _until(lambda: not self.pair.assistant().aggregation_string())
         await self.rig.send(TranscriptionFrame(text, "", "", finalized=True))
         await _until(lambda: bool(self.pair.user().aggregation_string()))
@@ -193,10 +194,23 @@ async def test_whoever_heard_more_of_the_answer_or_all_of_it_replies_to_it() -> 
         await talk.user(SECOND)
         await talk.bot("Hecho.", secs=0.5)
         await talk.rig.send(BotStoppedSpeakingFrame())
-        await talk.rig.get(BotStoppedSpeakingFrame)
+        await talk.rig.get(BotStoppedSpeakingFrame, 3)
         await talk.user("Gracias por todo.")
         assert [role for role, _ in talk.told] == ["user", "assistant", "user", "assistant", "user"]
         assert talk.continued == [False, False, False]
+
+
+async def test_a_short_answer_to_a_turn_that_was_cut_is_replied_to_once_it_was_heard() -> None:
+    async with talking() as talk:
+        await talk.user(FIRST)
+        await talk.bot("Claro, busco", secs=0.8)
+        await talk.user(SECOND)
+        await talk.bot("Hecho.", secs=0.5)
+        await talk.rig.send(BotStoppedSpeakingFrame())
+        await talk.rig.get(BotStoppedSpeakingFrame, 3)
+        await talk.user("Resérvalos ahora mismo.")
+        assert [role for role, _ in talk.told] == ["user", "assistant", "user"]
+        assert talk.continued == [False, True, False]
 
 
 async def test_what_a_tool_gave_or_a_step_of_the_flow_said_in_between_keeps_them_apart() -> None:
