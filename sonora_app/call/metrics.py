@@ -1,16 +1,16 @@
 """Counts what a call used, and how long its answers took."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median, quantiles
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
     LLMContextFrame,
+    LLMContextUserTurnFrame,
     LLMFullResponseStartFrame,
     MetricsFrame,
-    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -28,7 +28,7 @@ from sonora_app.call.usage import CallUsage
 from sonora_app.page.protocol import TurnLatency
 from sonora_app.runtime.listeners import Listeners
 from sonora_app.storage.records import JsonObject
-from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame
+from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame, UserSpokeBrieflyFrame
 
 
 @dataclass
@@ -90,17 +90,22 @@ class UsageObserver(BaseObserver):
         """Count into `metrics`."""
         super().__init__(observe_every_push=False)
         self._metrics = metrics
+        self._guessed = False
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Count one report, or an answer that is begun, or withdrawn, before its turn is over."""
         if data.direction is FrameDirection.DOWNSTREAM:
             match data.frame:
                 case LLMContextFrame() if data.frame.speculation:
+                    self._guessed = True
                     self._metrics.early_answers += 1
                 case LLMFullResponseStartFrame():
+                    self._guessed = False
                     self._metrics.usage.asked += 1
-                case EagerEndOfTurnCancelFrame():
-                    # Nothing of such an answer comes out of the model's service.
+                case EagerEndOfTurnCancelFrame() if self._guessed:
+                    # Nothing of such an answer comes out of the model's service. Flux also
+                    # withdraws guesses that nobody was asked to answer.
+                    self._guessed = False
                     self._metrics.usage.asked += 1
                     self._metrics.early_answers_withdrawn += 1
                 case _:
@@ -121,7 +126,8 @@ class WaitObserver(UserBotLatencyObserver):
 
     Pipecat counts from where Silero found no voice any more, which is some 60 ms later; that is
     made up for where the pause was noticed sooner. So is that Pipecat forgets where the user fell
-    silent once the bot is interrupted, which words do that come after the voice.
+    silent once the bot is interrupted, which words do that come after the voice; and that it knows
+    nothing of a voice that is too short for Silero, and would count from the one before it.
 
     Args:
         metrics: Collects the waits.
@@ -150,8 +156,10 @@ class WaitObserver(UserBotLatencyObserver):
                 self._silent_since = time.time() - data.frame.quiet_secs
             case VADUserStartedSpeakingFrame() | UserResumedFrame():
                 self._silent_since = 0.0
-            case UserStoppedSpeakingFrame():
-                self._turn_over = True
+            case UserSpokeBrieflyFrame():
+                await self._brief_voice_ended(data, data.frame.quiet_secs)
+            case LLMContextUserTurnFrame():
+                self._turn_over = True  # and has words: nothing else is waited for
             case BotStartedSpeakingFrame() if data.direction is FrameDirection.DOWNSTREAM:
                 # What is measured is told in a task of its own.
                 self._answers, self._turn_over = self._turn_over, False
@@ -163,6 +171,15 @@ class WaitObserver(UserBotLatencyObserver):
             case _:
                 pass
         await super().on_push_frame(data)
+
+    async def _brief_voice_ended(self, data: FramePushed, quiet_secs: float) -> None:
+        """Have Pipecat count from the end of a voice that Silero does not report."""
+        now = time.time()
+        self._quiet_at = now - quiet_secs
+        self._silent_since = self.unnoticed_secs = 0.0
+        ended = VADUserStoppedSpeakingFrame(stop_secs=quiet_secs, timestamp=now)
+        for frame in (VADUserStartedSpeakingFrame(), ended):
+            await super().on_push_frame(replace(data, frame=frame))
 
     async def _measured(self, _: object, breakdown: LatencyBreakdown) -> None:
         if not self._answers:

@@ -7,8 +7,11 @@ import pytest
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     ClientConnectedFrame,
+    EagerEndOfTurnCancelFrame,
     Frame,
     InterruptionFrame,
+    LLMContextFrame,
+    LLMContextUserTurnFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
     TranscriptionFrame,
@@ -17,12 +20,14 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.observers.base_observer import FramePushed
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.processors.frame_processor import FrameDirection
 
-from sonora_app.call.metrics import CallMetrics, WaitObserver
+from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.page.protocol import TurnLatency
+from sonora_app.vendors.frames import UserSpokeBrieflyFrame
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +49,7 @@ async def waits(metrics: CallMetrics) -> WaitObserver:
     return observer
 
 
-async def pushed(observer: WaitObserver, *frames: Frame) -> None:
+async def pushed(observer: BaseObserver, *frames: Frame) -> None:
     for frame in frames:
         await observer.on_push_frame(
             FramePushed(
@@ -63,6 +68,7 @@ def answer() -> tuple[Frame, ...]:
 
 
 WORDS = TranscriptionFrame("Y otro a Sevilla.", "", "")
+OVER = UserStoppedSpeakingFrame(), LLMContextUserTurnFrame(WORDS.text, "")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,7 @@ async def test_an_answer_is_waited_for_since_the_voice_ended(
         told.append(latency)
 
     waits.answered.add(note)
-    await pushed(waits, *before, UserStoppedSpeakingFrame(), *answer())
+    await pushed(waits, *before, *OVER, *answer())
     await waits.cleanup()
 
     assert metrics.latencies_secs == [pytest.approx(AGO_SECS + SILENT_SECS, abs=0.5)]
@@ -109,10 +115,39 @@ async def test_the_end_of_the_last_word_takes_nobodys_wait(
         VADUserStartedSpeakingFrame(),
         VADUserStoppedSpeakingFrame(stop_secs=SILENT_SECS, timestamp=at),
     )
-    await pushed(waits, WORDS, UserStoppedSpeakingFrame(), *sound, *answer())
+    await pushed(waits, WORDS, *OVER, *sound, *answer())
     while not metrics.latencies_secs:
         await asyncio.sleep(0)
     await pushed(waits, *sound, *answer())
     await waits.cleanup()
 
     assert metrics.latencies_secs == [pytest.approx(SILENT_SECS, abs=0.5)]
+
+
+async def test_an_answer_to_a_voice_too_short_for_silero_is_waited_for_since_its_end(
+    waits: WaitObserver, metrics: CallMetrics
+) -> None:
+    """The voice before it was heard over the bot's speech, and was no turn."""
+    await pushed(waits, UserSpokeBrieflyFrame(quiet_secs=0.06), WORDS, *OVER, *answer())
+    await waits.cleanup()
+
+    assert metrics.latencies_secs == [pytest.approx(0.06, abs=0.5)]
+
+
+async def test_nobody_waits_for_what_the_bot_says_after_a_sound_without_words(
+    waits: WaitObserver, metrics: CallMetrics
+) -> None:
+    await pushed(waits, UserStoppedSpeakingFrame(), *answer())
+    await waits.cleanup()
+
+    assert metrics.latencies_secs == []
+
+
+async def test_only_answers_that_were_asked_for_can_be_withdrawn(metrics: CallMetrics) -> None:
+    """Flux also withdraws a guess over the bot's speech, which nobody was asked to answer."""
+    usage = UsageObserver(metrics)
+    await pushed(usage, EagerEndOfTurnCancelFrame())
+    assert (metrics.early_answers_withdrawn, metrics.usage.asked) == (0, 0)
+    guess = LLMContextFrame(context=LLMContext(), speculation=True)
+    await pushed(usage, guess, EagerEndOfTurnCancelFrame(), EagerEndOfTurnCancelFrame())
+    assert (metrics.early_answers_withdrawn, metrics.usage.asked) == (1, 1)
