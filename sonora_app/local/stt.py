@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language as PipecatLanguage
 from pipecat.utils.time import time_now_iso8601
 
@@ -104,6 +105,19 @@ class LocalSTTService(RehearsalSTTService):
             case _:
                 pass
         await super().process_frame(frame, direction)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame. A transcript holds all that was said unless more has been said since.
+
+        Pipecat's base class, which is left out here, takes each for all. An interruption must not
+        drop one.
+        """
+        if isinstance(frame, TranscriptionFrame):
+            frame.finalized = not (self._speaking or self._ended)
+            frame.interruptible = False
+        await STTService.push_frame(self, frame, direction)
 
     async def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection

@@ -131,6 +131,8 @@ async def test_words_on_both_sides_of_a_pause_come_once(folder: Path) -> None:
             piece = samples[start : start + RATE // 50].tobytes()
             await rig.send(InputAudioRawFrame(piece, RATE, 1))
         await rig.get(TranscriptionFrame, len(parts), timeout_secs=30)
+        # The second part has been said by the time that the first is recognised.
+        assert [frame.finalized for frame in rig.all(TranscriptionFrame)] == [False, True]
     first, second = [frame.text.lower() for frame in rig.all(TranscriptionFrame)]
     assert "montaña" in first
     assert second.startswith("y luego")
