@@ -57,7 +57,7 @@ class Wanted:
         since: Those talked in since, or begun since where nobody talked yet; None: all.
         until: Those talked in before, or begun before where nobody talked yet; None: all.
         text: Those in which each of these words, whatever its accents, begins a word of one turn,
-            or of the title with the summary. Empty: all.
+            or of the title with the summary. Empty: all; without a word: none.
         failed: Only those where a call ended by an error, or a tool failed.
         slow: Only those where an answer took `SLOW_MS` or longer. Known once a call has ended.
         outcome: Only those that came to this; None: all.
@@ -80,6 +80,11 @@ class Wanted:
     def words(self) -> tuple[str, ...]:
         """The words of `text`, folded."""
         return tuple(dict.fromkeys(_WORD.findall(folded(self.text))))[:_MOST_WORDS]
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether it can be true of no conversation: what is looked for has no word."""
+        return bool(self.text.strip()) and not self.words
 
 
 EVERY = Wanted()

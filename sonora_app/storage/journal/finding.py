@@ -83,6 +83,8 @@ def read_listings(
     connection: sqlite3.Connection, wanted: Wanted, limit: int, offset: int, only_here: bool
 ) -> Listings:
     """What `Journal.conversations` gives, within the caller's transaction."""
+    if wanted.in_vain:
+        return Listings()
     values: dict[str, Any] = {
         "user_id": wanted.user_id,
         "status": wanted.status,

@@ -27,6 +27,8 @@ async def read_listings(
     Raises:
         SupabaseError: They cannot be read.
     """
+    if wanted.in_vain:
+        return Listings()
     asked = {
         "user_id": wanted.user_id,
         "status": wanted.status,
