@@ -140,7 +140,8 @@ class Presence:
             self._silent_secs += _TICK_SECS
             if self._silent_secs >= GONE_SECS and self.there:
                 self.there = False
-                logger.warning(f"Nothing has come from the client for {GONE_SECS:g} s")
+                # Anybody who closes a page leaves so: nothing that whoever runs the bot could mend.
+                logger.info(f"Nothing has come from the client for {GONE_SECS:g} s")
                 await self.lost.tell()
 
     async def _came(self) -> None:
