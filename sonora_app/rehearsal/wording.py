@@ -12,7 +12,7 @@ _CLAUSE_END = re.compile(r"[¿¡«»“”\"()\n]|[.,;:!?…]+(?=\s|$)")
 _SENTENCE_END = re.compile(r"[.;:!?…]+(?=\s|$)")
 _INVERTED = re.compile(r"[¿¡]")
 
-_TOPIC_WORDS = 4
+_TOPIC_WORDS = 5
 _TOPICS = 5
 _ECHO_WORDS = 24
 
@@ -70,7 +70,7 @@ def echo_of(text: str) -> str:
 
 
 def topics_of(texts: Iterable[str], lines: Lines) -> list[str]:
-    """What was talked about, each in one to four words, the first said first, five at most.
+    """What was talked about, each in one to five words, the first said first, five at most.
 
     Args:
         texts: What the person said, in order.
@@ -91,12 +91,18 @@ def _topic(text: str, lines: Lines) -> str:
     finish = lines.all("rehearsal.finish_words")
     ending = (*finish, *lines.all("rehearsal.done_words"))
     small = {_phrase(word)[0] for word in lines.all("rehearsal.small_words")}
+    asking = [phrase.split() for phrase in lines.all("rehearsal.asking_words")]
     longest: Sequence[str] = ()
     for clause in _CLAUSE_END.split(text):
         words = [match.group() for match in _WORD.finditer(clause)]
-        kept = _trimmed(_without([_plain(word) for word in words], finish), small)
+        left = _without([_plain(word) for word in words], finish)
+        kept = _trimmed(left, small)
         if _without([word for _, word in kept], ending):
-            longest = max(longest, [words[index] for index, _ in kept], key=len)
+            asked = _asking_before(kept[0][0], words, asking)
+            topic = [*asked, *(words[index] for index, _ in kept)][:_TOPIC_WORDS]
+            while _plain(topic[-1]) in small:
+                topic.pop()
+            longest = max(longest, topic, key=len)
     return " ".join(longest)
 
 
@@ -106,6 +112,17 @@ def _trimmed(words: Sequence[tuple[int, str]], small: set[str]) -> Sequence[tupl
     while topic and topic[-1][1] in small:
         topic = topic[:-1]
     return topic
+
+
+def _asking_before(
+    start: int, words: Sequence[str], asking: Iterable[Sequence[str]]
+) -> Sequence[str]:
+    """The question word before a topic, which would be half a question without it."""
+    for phrase in asking:
+        before = words[max(0, start - len(phrase)) : start]
+        if [word.casefold() for word in before] == phrase:
+            return before
+    return ()
 
 
 def _without(words: Sequence[str], phrases: Iterable[str]) -> list[tuple[int, str]]:

@@ -85,13 +85,13 @@ async def test_what_is_said_is_kept_taken_along_and_deleted(
         assert {each["content"] for each in conversation["messages"]} == set(shown)
 
         await page.get_by_role("button", name="Colgar").click()
-        await expect(page.locator(".listing .title")).to_have_text("Ensayo: planear un viaje")
+        await expect(page.locator(".listing .title")).to_have_text("Ensayo: planear un viaje a Oaxaca")
         await expect(page.locator(".over .summary")).to_contain_text("viaje")
         whole = json.loads(await saved(page, "Exportar como JSON"))
         markdown = await saved(page, "Exportar como Markdown")
         assert whole["conversation"]["user_id"] == user
         assert whole["messages"][1]["content"] == "Quiero planear un viaje a Oaxaca."
-        assert markdown.startswith("# Ensayo: planear un viaje")
+        assert markdown.startswith("# Ensayo: planear un viaje a Oaxaca")
         assert "> Quiero planear un viaje a Oaxaca." in markdown
 
         remove = page.get_by_role("button", name="Borrar")
