@@ -25,7 +25,7 @@ from sonora_app.commands.listing import (
     listing_table,
 )
 from sonora_app.commands.naming import ConversationId, find, no_such_conversation
-from sonora_app.commands.options import AsJson, FormatJson, OutputFile
+from sonora_app.commands.options import AsJson, FormatJson, OutputFile, Yes
 from sonora_app.commands.output import (
     SonoraGroup,
     as_json,
@@ -66,7 +66,20 @@ class ExportFormat(StrEnum):
     MARKDOWN = "markdown"
 
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))]
+_MOST_DAYS = 36_500
+
+
+def _days(text: str) -> int:
+    """How many days `--older-than` names."""
+    if text.isascii() and text.isdecimal() and 1 <= (days := int(text[:9])) <= _MOST_DAYS:
+        return days
+    raise typer.BadParameter(
+        say(
+            "{text} is not a number of days. Give one from 1 to {most}, such as 30.",
+            text=plain(text),
+            most=_MOST_DAYS,
+        )
+    )
 
 
 @app.command("list", help=say("List conversations, the one talked in last first."))
@@ -188,7 +201,7 @@ def prune(
         typer.Option(
             "--older-than",
             metavar="DAYS",
-            min=1,
+            parser=_days,
             help=say("Those whose last message is older than this many days."),
         ),
     ],

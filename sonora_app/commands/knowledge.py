@@ -5,21 +5,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from sonora_app.commands import knowledge_push
-from sonora_app.commands.options import AsJson, user_id
+from sonora_app.commands import knowledge_push, knowledge_remove
+from sonora_app.commands.options import AsJson, named_path, user_id
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
 from sonora_app.commands.progress import progress_bar
 from sonora_app.commands.readable import document_data, findings_data, local_time
-from sonora_app.errors import NotFoundError
 from sonora_app.knowledge.records import Findings
 from sonora_app.settings import Settings, load_settings
-from sonora_app.wording.translation import say, worded
+from sonora_app.wording.translation import say
 
 if TYPE_CHECKING:
     from sonora_app.knowledge.adding import AddedFile
@@ -35,13 +33,6 @@ app = typer.Typer(
 )
 
 
-def _path(name: str) -> Path:
-    """The path that an argument names; an empty one would be the working folder, with all in it."""
-    if not name.strip():
-        raise typer.BadParameter(say("Name a file, a folder or an id: this one is empty."))
-    return Path(name)
-
-
 User = Annotated[
     str | None,
     typer.Option("--user", parser=user_id, help=say("Whose documents; everybody's if not given.")),
@@ -52,7 +43,7 @@ User = Annotated[
 def add(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH…", parser=_path, help=say("Files and folders.")),
+        typer.Argument(metavar="PATH…", parser=named_path, help=say("Files and folders.")),
     ],
     user: Annotated[
         str | None,
@@ -157,36 +148,7 @@ def list_documents(user: User = None, json_output: AsJson = False) -> None:
         typer.echo(say("No documents. Add some: sonora knowledge add PATH"))
 
 
-@app.command(help=say("Remove documents, with every word of theirs."))
-def remove(
-    names: Annotated[
-        list[str],
-        typer.Argument(metavar="ID|PATH…", help=say("Ids, files, or folders that they came from.")),
-    ],
-    json_output: AsJson = False,
-) -> None:
-    """Remove documents by id, by file, or all that came from a folder."""
-    with _index(load_settings()) as index:
-        documents = index.documents()
-        chosen: dict[UUID, Document] = {}
-        for name in names:
-            place = _path(name).resolve()
-            found = [
-                d
-                for d in documents
-                if str(d.id) == name or Path(d.source) == place or place in Path(d.source).parents
-            ]
-            if not found:
-                raise NotFoundError(
-                    worded("There is no document {id}.", id=plain(name)),
-                    hint=worded("`sonora knowledge list` shows them."),
-                )
-            chosen |= {document.id: document for document in found}
-        index.remove(chosen)
-    if json_output:
-        print_json([document_data(document) for document in chosen.values()])
-    else:
-        typer.echo(say("Removed: {count}.", count=len(chosen)))
+app.command(help=say("Remove documents, with every word of theirs."))(knowledge_remove.remove)
 
 
 @app.command(help=say("Search, as a call would: the first passages, and what a turn is given."))

@@ -14,6 +14,7 @@ from sonora_app.commands.output import plain
 from sonora_app.commands.readable import local_time
 from sonora_app.storage.listing import Listing, short_id
 from sonora_app.storage.records import ConversationStatus
+from sonora_app.wording.kept_words import outcome_meant
 from sonora_app.wording.translation import say
 
 _TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -76,7 +77,8 @@ _WIDE, _NARROW = 100, 72
 """From how many columns a list has the users too, and below how many no numbers of messages."""
 
 Outcome = Annotated[
-    str | None, typer.Option("--outcome", help=say("Only those that came to this."))
+    str | None,
+    typer.Option("--outcome", parser=outcome_meant, help=say("Only those that came to this.")),
 ]
 CutInTwo = Annotated[
     bool, typer.Option("--cut", help=say("Only those where a turn was cut in two."))

@@ -9,6 +9,7 @@ from sonora_app.wording.translation import say
 
 AsJson = Annotated[bool, typer.Option("--json", help=say("Print JSON."))]
 FormatJson = Annotated[bool, typer.Option("--json", help=say("The same as --format json."))]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))]
 OutputFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", help=say("The file to write; stdout if not given.")),
@@ -20,6 +21,13 @@ def user_id(text: str) -> str:
     if not text.strip():
         raise typer.BadParameter(say("Say whose: the id that their conversations have."))
     return text
+
+
+def named_path(name: str) -> Path:
+    """The path that an argument names; an empty one would be the working folder, with all in it."""
+    if not name.strip():
+        raise typer.BadParameter(say("Name a file, a folder or an id: this one is empty."))
+    return Path(name)
 
 
 User = Annotated[

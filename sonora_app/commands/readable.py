@@ -24,6 +24,7 @@ from sonora_app.storage.records import (
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.tool_calls import ToolCall, ToolStatus
 from sonora_app.storage.whole_turns import parts_of, whole_turns
+from sonora_app.wording.kept_words import end_in_words, outcome_in_words
 from sonora_app.wording.translation import say, worded
 
 Entry: TypeAlias = Session | Transition | Message | ToolCall
@@ -34,13 +35,6 @@ _PARTS: dict[str, str] = {
     "llm": worded("language model"),
     "tts": worded("voice"),
 }
-_OUTCOMES = (
-    worded("resolved"),
-    worded("unresolved"),
-    worded("informational"),
-    worded("interrupted"),
-)
-"""What flows/summary.yaml gives. A flow of one's own may have others, told as they are."""
 
 _INDENT = 20
 """Columns before what was said: a time, a speaker, and the space after each."""
@@ -164,7 +158,7 @@ def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
     if topics := conversation.metadata.get("topics"):
         yield say("Topics"), _listed(topics)
     if outcome := conversation.metadata.get("outcome"):
-        yield say("Outcome"), say(outcome) if outcome in _OUTCOMES else str(outcome)
+        yield say("Outcome"), outcome_in_words(str(outcome))
     if labels := list(_labels(transcript)):
         yield say("Labels"), "; ".join(labels)
     yield say("Times"), f"{conversation.created_at.astimezone():%Z (UTC%z)}"
@@ -179,7 +173,7 @@ def _call(session: Session) -> str:
     if session.ended_at is not None:
         secs = max(0, round((session.ended_at - session.started_at).total_seconds()))
         parts.append(f"{secs // 60} min {secs % 60} s" if secs >= 60 else f"{secs} s")
-    parts.append(say(session.end_reason.value if session.end_reason else "not ended"))
+    parts.append(end_in_words(session.end_reason) if session.end_reason else say("not ended"))
     parts += _measured(session.metrics)
     return " · ".join(parts)
 

@@ -1,12 +1,11 @@
 """`sonora users`: the erasure of all there is of a person."""
 
 import asyncio
-from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from sonora_app.commands.options import AsJson, User
+from sonora_app.commands.options import AsJson, User, Yes
 from sonora_app.commands.output import SonoraGroup, confirm, console, plain, print_json, waiting
 from sonora_app.commands.stores import removable
 from sonora_app.errors import NotFoundError, StorageError
@@ -40,7 +39,7 @@ def users() -> None:
 )
 def erase(
     user: User,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help=say("Do not ask."))] = False,
+    yes: Yes = False,
     json_output: AsJson = False,
 ) -> None:
     """Erase a person for good. Their calls are ended first."""

@@ -16,12 +16,13 @@ from sonora_app.commands.naming import no_such_conversation
 from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
 from sonora_app.console.guard import HEADERS
-from sonora_app.settings import Settings
+from sonora_app.settings import Language, Settings
 from sonora_app.storage import removal
 from sonora_app.storage.figures import GroupedBy
 from sonora_app.storage.records import ConversationStatus, EndReason, JsonObject
 from sonora_app.storage.store import Store, Transcript
 from sonora_app.storage.wanted import Wanted, WantedCall
+from sonora_app.wording.translation import words_in
 
 
 def _wanted_call(
@@ -88,9 +89,10 @@ def add_conversations(
         return _answer(transcript_data(_with_live(transcript, live())))
 
     @api.get("/conversations/{conversation_id}/markdown")
-    async def markdown(conversation_id: UUID) -> JSONResponse:
+    async def markdown(conversation_id: UUID, language: Language = Language.EN) -> JSONResponse:
         transcript = await transcript_of(await store(), conversation_id)
-        return _answer({"markdown": as_markdown(transcript)})
+        with words_in(language):
+            return _answer({"markdown": as_markdown(transcript)})
 
     @api.delete("/conversations/{conversation_id}")
     async def delete(conversation_id: UUID) -> JSONResponse:

@@ -7,7 +7,9 @@ output of `--json` and the log are never translated.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,8 @@ _SPANISH = Path(__file__).with_name("spanish.yaml")
 
 # The order of POSIX: the first that is set says which.
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+_asked_for = ContextVar[str]("the language that a page asks for", default="")
 
 
 class Worded(str):
@@ -109,9 +113,20 @@ def in_spanish(text: str) -> str:
     )
 
 
+@contextmanager
+def words_in(language: str) -> Generator[None]:
+    """Have `say` speak a language, `es` or `en`, whatever the environment asks for."""
+    before = _asked_for.set(language)
+    try:
+        yield
+    finally:
+        _asked_for.reset(before)
+
+
 def is_spanish() -> bool:
-    """Whether LC_ALL, LC_MESSAGES or LANG asks for Spanish."""
-    asked = next(filter(None, map(os.environ.get, _VARIABLES)), "")
+    """Whether `words_in`, or else LC_ALL, LC_MESSAGES or LANG, asks for Spanish."""
+    variables = map(os.environ.get, _VARIABLES)
+    asked = _asked_for.get() or next(filter(None, variables), "")
     return asked.partition("_")[0].partition(".")[0].lower() == "es"
 
 

@@ -21,6 +21,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the console with its packages installed from the lock file."""
     copy = tmp_path_factory.mktemp("build") / "console"
     shutil.copytree(CONSOLE, copy, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    # The page says of calls what the commands say.
+    shutil.copytree(CONSOLE.parent / "wording", copy.parent / "wording")
     (copy / "node_modules").symlink_to(installed(CONSOLE) / "node_modules")
     return copy
 

@@ -85,7 +85,9 @@ async def test_what_is_said_is_kept_taken_along_and_deleted(
         assert {each["content"] for each in conversation["messages"]} == set(shown)
 
         await page.get_by_role("button", name="Colgar").click()
-        await expect(page.locator(".listing .title")).to_have_text("Ensayo: planear un viaje a Oaxaca")
+        await expect(page.locator(".listing .title")).to_have_text(
+            "Ensayo: planear un viaje a Oaxaca"
+        )
         await expect(page.locator(".over .summary")).to_contain_text("viaje")
         whole = json.loads(await saved(page, "Exportar como JSON"))
         markdown = await saved(page, "Exportar como Markdown")

@@ -214,6 +214,8 @@ async def look_back(page: Page, gallery: Gallery) -> None:
     await expect(request).to_contain_text("planear un viaje a Oaxaca")
     await expect(request).to_contain_text("wrap_up")
     await gallery.look("trace", tab="Hablar")
+    # Back from the view of the narrow page, and then from the turn.
+    await page.go_back()
     await page.go_back()
     await expect(measured.locator("[aria-current]")).to_have_count(0)
 

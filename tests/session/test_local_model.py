@@ -64,7 +64,9 @@ async def test_a_call_with_a_weak_model_goes_from_greeting_to_farewell(tmp_path:
         ES.text("farewell.goodbye"),
     ]
     assert transcript.conversation.title == "Planear un viaje a Oaxaca"
-    assert transcript.conversation.summary == "La persona habló de: planear un viaje a Oaxaca y mayo."
+    assert (
+        transcript.conversation.summary == "La persona habló de: planear un viaje a Oaxaca y mayo."
+    )
     assert [move.trigger for move in transcript.transitions][-2:] == ["wrap_up", "say_goodbye"]
     played: Any = transcript.messages[2].metadata
     assert (played["local"], played["stand_ins"]) == (["llm"], ["tts"])

@@ -231,7 +231,9 @@ def test_show_reads_as_a_transcript(kept: Kept) -> None:
     assert result.exit_code == 0
     assert result.stdout.startswith("Un viaje a Oaxaca\n")
     lines = [" ".join(line.split()) for line in result.stdout.split("\n")]
-    first_call = lines.index("Call 1 · 2026-11-24 12:00:01 · webrtc · 1 min 15 s · goodbye")
+    first_call = lines.index(
+        "Call 1 · 2026-11-24 12:00:01 · webrtc · 1 min 15 s · ended by a goodbye"
+    )
     second_call = lines.index("Call 2 · 2026-11-24 12:01:30 · daily · not ended")
     assert lines[first_call + 2 : first_call + 6] == [
         "12:00:02 → greeting by set_conversation_id",

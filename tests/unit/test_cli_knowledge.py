@@ -1,6 +1,7 @@
 """`sonora knowledge`: what its arguments may be, and what becomes of files that change."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,25 @@ def test_what_was_a_document_and_is_no_more_is_named(
     ]
     assert knowledge("remove", documents["llaves.txt"])[0] == 0
     assert "llaves.txt" not in knowledge("add", str(folder))[2]
+
+
+def test_a_path_takes_the_documents_of_single_users_only_when_that_is_agreed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENV", "local")
+    monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "nota.txt").write_text("El buzón está en el portal.")
+    with closing(Index(tmp_path / "data" / "knowledge.db")) as index:
+        for owner in (None, "ana", "luis"):
+            add_files(index, [Path("nota.txt")], LocalEmbedder(), user_id=owner)
+
+    def left(*arguments: str, typed: str = "") -> list[str | None]:
+        told = CliRunner().invoke(app, ["knowledge", "remove", *arguments], input=typed)
+        assert ("ana" in told.stderr) is bool(typed), told.stderr
+        listed = CliRunner().invoke(app, ["knowledge", "list", "--json"]).stdout
+        return sorted(each["user_id"] or "" for each in json.loads(listed))
+
+    assert left("nota.txt", typed="n\n") == ["", "ana", "luis"]
+    assert left("nota.txt", "--user", "luis") == ["", "ana"]
+    assert left("nota.txt", typed="y\n") == []

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from simulators.clients.kept_journal import write_journal
@@ -15,6 +16,7 @@ from sonora_app.cli import app
 from sonora_app.doctor.checks import CheckState
 from sonora_app.errors import ErrorCode, MessageError
 from sonora_app.storage.records import ConversationStatus, EndReason
+from sonora_app.wording.kept_words import kept_words
 from sonora_app.wording.translation import (
     as_data,
     from_data,
@@ -49,11 +51,26 @@ def said() -> set[str]:
         for node in ast.walk(ast.parse(source.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in TOLD:
                 found |= literals(node.args[0])
-    return found | {*ConversationStatus, *EndReason, *CheckState, "User", "Sonora"}
+    return found | {*ConversationStatus, *CheckState, "User", "Sonora"}
 
 
 def test_each_text_has_its_spanish_and_there_is_no_other() -> None:
     assert said() == spanish().keys()
+
+
+def test_no_text_has_two_translations() -> None:
+    file = PROJECT / "sonora_app" / "wording" / "spanish.yaml"
+    keys = re.findall(r'^("(?:[^"\\]|\\.)*"):', file.read_text("utf-8"), re.MULTILINE)
+    assert sorted(keys) == sorted(set(keys))
+    assert len(keys) == len(spanish())
+
+
+def test_each_value_that_is_kept_has_its_words_in_both_languages() -> None:
+    schema = yaml.safe_load((PROJECT / "flows" / "summary.yaml").read_text("utf-8"))["schema"]
+    for language in ("es", "en"):
+        assert kept_words()[language]["ends"].keys() == {*EndReason}
+        outcomes = schema["properties"]["outcome"]["enum"]
+        assert kept_words()[language]["outcomes"].keys() == {*outcomes}
 
 
 @pytest.mark.parametrize(("english", "translated"), spanish().items())
@@ -132,6 +149,12 @@ def test_an_error_is_told_in_the_language_of_the_call_from_another_process_too()
         ("conversations list --limit", "le falta un valor.", "requires an argument."),
         ("conversations list --json=1", "no lleva valor.", "does not take a value."),
         ("conversations list a b", "Sobran argumentos: a b", "extra argument(s) (a b)"),
+        (
+            "conversations prune --older-than 1d",
+            "1d no es un número de días. Da uno de 1",
+            "from 1 to",
+        ),
+        ("conversations prune --older-than 99999999999", "a 36500, como 30.", "1 to 36500"),
         ("conversations list --limit x", "tiene que ser un número entero.", "a valid integer"),
         ("conversations list --limit 0", "sirve: tiene que ser 1 o más.", "or equal to 1"),
         ("conversations list --status x", "'x' no es ninguno de estos: 'a", "'x' is not one of 'a"),

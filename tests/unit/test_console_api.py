@@ -93,7 +93,11 @@ async def test_it_lists_conversations_and_shows_one(settings: Settings, kept: Ke
         listed = await _listed(http)
         anas = await _listed(http, user_id="ana")
         shown = (await http.get(f"/sonora/api/conversations/{kept.talk}")).json()
-        markdown = (await http.get(f"/sonora/api/conversations/{kept.talk}/markdown")).json()
+        markdown = f"/sonora/api/conversations/{kept.talk}/markdown"
+        english, spanish = [
+            (await http.get(markdown, params={"language": language})).json()["markdown"]
+            for language in ("en", "es")
+        ]
 
     assert {each["id"] for each in listed} == {str(kept.talk), str(kept.other)}
     assert [(each["title"], each["messages"]) for each in anas] == [("Un viaje a Oaxaca", 4)]
@@ -107,7 +111,9 @@ async def test_it_lists_conversations_and_shows_one(settings: Settings, kept: Ke
         "set_conversation_id",
         "greeting_finished",
     ]
-    assert markdown["markdown"].startswith("# Un viaje a Oaxaca")
+    assert english.startswith("# Un viaje a Oaxaca")
+    assert ("## Call 1" in english, "## Llamada 1" in spanish) == (True, True)
+    assert "terminó con una despedida" in spanish, "as the console itself says it"
 
 
 async def test_conversations_are_found_by_their_words_and_told_how_many(

@@ -121,6 +121,7 @@ async def test_the_command_tells_them(
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "all"]
     assert "≥ 0.03 USD" in lines[1]
     assert (await run("--since", "2030-01-01")).strip() == "No calls."
-    for wanted, user in ((("--cut",), "cut"), (("--outcome", "resolved"), "calm")):
+    outcomes = ((("--outcome", each), "calm") for each in ("resolved", "Resuelto"))
+    for wanted, user in ((("--cut",), "cut"), *outcomes):
         listed = json.loads(await ran("conversations", "list", *wanted, "--json"))
         assert [each["user_id"] for each in listed] == [user]

@@ -372,8 +372,8 @@ export const api = {
   transcript: (id: string, stop?: AbortSignal): Promise<Transcript> =>
     request(`conversations/${id}`, "GET", undefined, stop),
   requests: (id: string): Promise<KeptRequests> => request(`conversations/${id}/requests`),
-  markdown: async (id: string): Promise<string> =>
-    (await request<{ markdown: string }>(`conversations/${id}/markdown`)).markdown,
+  markdown: async (id: string, language: string): Promise<string> =>
+    (await request<{ markdown: string }>(`conversations/${id}/markdown?language=${language}`)).markdown,
   /** What a call in progress used so far; null for any other. */
   used: (session: string): Promise<StoredSession["metrics"] | null> =>
     request(`calls/${session}/used`),

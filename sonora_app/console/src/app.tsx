@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { ApiError, type Asked, api, type Flow, type Health, type Transcript } from "./api";
 import { Call } from "./call/call";
-import { usePlace } from "./place";
+import { NARROW, useHere } from "./place";
 import { usePreference } from "./preferences";
 import { useListings } from "./state/listings";
 import { type CallState, isOn } from "./state/model";
@@ -44,11 +44,11 @@ export function App({ store, call }: Props) {
   const [language, setLanguage] = usePreference<Language>("language", browserLanguage());
   const [theme, setTheme] = usePreference<Theme>("theme", "system");
   const [userId, setUserId] = usePreference<string>("user", "developer");
-  const [view, setView] = useFigures();
   const [drawer, setDrawer] = useState(false);
   const [past, setPast] = useState<Transcript | null>(null);
   const [missing, setMissing] = useState<Missing | null>(null);
-  const [place, go] = usePlace();
+  const [{ view, place }, go] = useHere();
+  const setView = (next: View): void => go({ view: next });
   const [onlyMine, setOnlyMine] = useState(false);
   const [health, setHealth] = useState<Asked<Health>>(undefined);
   const [flow, setFlow] = useState<Asked<Flow>>(undefined);
@@ -117,36 +117,33 @@ export function App({ store, call }: Props) {
   const show = async (
     id: string,
     turn: (found: Transcript) => number | null,
-    talksOn = false,
+    how: { talksOn?: boolean; view?: View } = {},
   ): Promise<void> => {
-    setView("talk");
     const found = await api
       .transcript(id)
       .catch((error): Missing => (error instanceof ApiError && error.status === 404 ? "gone" : "away"));
     if (isOn(store.state.phase)) return;
     // Where the bot does not answer, what was said stays in sight.
-    if (talksOn && found === "away") return;
+    if (how.talksOn && found === "away") return;
     const transcript = typeof found === "string" ? null : found;
     store.dispatch({ what: "cleared" });
     setPast(transcript);
     setMissing(typeof found === "string" ? found : null);
-    go({ conversation: id, turn: transcript && turn(transcript) });
+    const reached = { conversation: id, turn: transcript && turn(transcript) };
+    go({ place: reached, ...(how.view && { view: how.view }) });
     if (transcript?.conversation.user_id) setUserId(transcript.conversation.user_id);
   };
   const select = (id: string, messageId: string | null = null): Promise<void> =>
-    show(id, (found) => turnOf(found, messageId));
-  const talkOn = (id: string): Promise<void> => show(id, () => null, true);
-  const clear = (): void => {
+    show(id, (found) => turnOf(found, messageId), { view: "talk" });
+  const talkOn = (id: string): Promise<void> => show(id, () => null, { talksOn: true, view: "talk" });
+  const clear = (next?: View): void => {
     if (isOn(state.phase)) return;
     store.dispatch({ what: "cleared" });
     setPast(null);
     setMissing(null);
-    go(null);
+    go({ place: null, ...(next && { view: next }) });
   };
-  const fresh = (): void => {
-    clear();
-    if (!isOn(state.phase)) setView("talk");
-  };
+  const fresh = (): void => clear("talk");
   // After a reload one may go on where one was: that takes a click, before which no page may sound.
   useEffect(() => {
     const id = Call.brokenOff();
@@ -322,26 +319,6 @@ export function App({ store, call }: Props) {
       <Events log={state.log} open={drawer} onOpen={setDrawer} />
     </WordsIn>
   );
-}
-
-/** Where one thing at a time is shown, as in layout.css. */
-const NARROW = "(max-width: 1179px)";
-const FIGURES = "#/figures";
-
-/** What is looked at. Of the panels, the figures of many calls have an address. */
-function useFigures(): [View, (view: View) => void] {
-  const named = (): boolean => location.hash === FIGURES;
-  const [view, setView] = useState<View>(named() ? "figures" : "talk");
-  useEffect(() => {
-    const moved = (): void => setView((shown) => (named() ? "figures" : shown));
-    addEventListener("popstate", moved);
-    return () => removeEventListener("popstate", moved);
-  }, []);
-  const look = (next: View): void => {
-    if (next === "figures" && !named()) history.pushState(null, "", FIGURES);
-    setView(next);
-  };
-  return [view, look];
 }
 
 function useStore(store: Store<CallState, Happened>): CallState {

@@ -178,12 +178,14 @@ function Search({ listed }: { listed: Listed }) {
               type="text"
               list="outcomes-listed"
               maxLength={40}
-              value={wanted.outcome}
-              onChange={(event) => filter({ outcome: event.currentTarget.value })}
+              value={words.trace.outcomes[wanted.outcome] ?? wanted.outcome}
+              onChange={(event) =>
+                filter({ outcome: meant(event.currentTarget.value, words.trace.outcomes) })
+              }
             />
             <datalist id="outcomes-listed">
               {Object.entries(words.trace.outcomes).map(([outcome, told]) => (
-                <option key={outcome} value={outcome} label={told} />
+                <option key={outcome} value={told} />
               ))}
             </datalist>
           </label>
@@ -215,6 +217,12 @@ function Search({ listed }: { listed: Listed }) {
       </details>
     </search>
   );
+}
+
+/** The outcome as it is kept, of which somebody wrote the words; of a flow of one's own, what they wrote. */
+function meant(text: string, outcomes: Record<string, string>): string {
+  const said = text.trim().toLowerCase();
+  return Object.keys(outcomes).find((each) => outcomes[each] === said) ?? text.trim();
 }
 
 /** Of which calls the conversations are, where a figure led here. */
@@ -301,7 +309,9 @@ function Item({ listing, current, busy, onSelect, onErase, language }: Props & {
           ))}
         </span>
       </button>
-      {chosen && !busy && <Actions listing={listing} title={title} onErase={onErase} />}
+      {chosen && !busy && (
+        <Actions listing={listing} title={title} onErase={onErase} language={language} />
+      )}
     </li>
   );
 }
@@ -310,9 +320,10 @@ interface ActionsProps {
   listing: Listing;
   title: string;
   onErase: (id: string) => Promise<void>;
+  language: string;
 }
 
-function Actions({ listing, title, onErase }: ActionsProps) {
+function Actions({ listing, title, onErase, language }: ActionsProps) {
   const words = useWords();
   const [asking, setAsking] = useState(false);
   const { shown: keep, hidden: remove } = useFocusSwap<HTMLButtonElement, HTMLButtonElement>(asking);
@@ -361,7 +372,11 @@ function Actions({ listing, title, onErase }: ActionsProps) {
             class="plain"
             aria-label={words.conversations.exportMarkdown}
             onClick={() =>
-              void attempt(api.markdown(listing.id).then((text) => download(`${name}.md`, text)))
+              void attempt(
+                api
+                  .markdown(listing.id, language)
+                  .then((text) => download(`${name}.md`, text)),
+              )
             }
           >
             Markdown

@@ -1,3 +1,5 @@
+import kept from "../../../wording/kept_words.json";
+
 /** Everything the page says, in English. `es.ts` has the same. */
 export const en = {
   tagline: "A voice agent that remembers",
@@ -311,30 +313,13 @@ export const en = {
     topics: "Topics",
     outcome: "Outcome",
     // What flows/summary.yaml gives; a flow of one's own may have others, which are told as they are.
-    outcomes: {
-      resolved: "resolved",
-      unresolved: "unresolved",
-      informational: "informational",
-      interrupted: "interrupted",
-    } as Record<string, string>,
+    outcomes: kept.en.outcomes as Record<string, string>,
     unknown: "not known",
     call: (number: number) => `Call ${number}`,
     took: (secs: number) =>
       secs < 60 ? `${secs} s` : `${Math.floor(secs / 60)} min ${secs % 60} s`,
     notEnded: "no end yet",
-    ends: {
-      goodbye: "ended by a goodbye",
-      user_request: "ended at the user's request",
-      user_idle: "ended after a long silence",
-      time_limit: "ended by the time limit",
-      no_conversation: "no conversation was named",
-      client_left: "the user hung up or was lost",
-      shutdown: "the bot was stopped",
-      erased: "the person was erased",
-      error: "ended by an error",
-      crashed: "the bot crashed",
-      taken_over: "went on elsewhere",
-    } as Record<string, string>,
+    ends: kept.en.ends as Record<string, string>,
     result: "What it answered",
     learnt: "Remembered",
     turn: (number: number) => `Turn ${number}`,

@@ -1,3 +1,4 @@
+import kept from "../../../wording/kept_words.json";
 import type { Words } from "./en";
 
 /** Todo lo que dice la página, en español. */
@@ -316,29 +317,12 @@ export const es: Words = {
     topics: "Temas",
     outcome: "Resultado",
     // What flows/summary.yaml gives; a flow of one's own may have others, which are told as they are.
-    outcomes: {
-      resolved: "resuelto",
-      unresolved: "sin resolver",
-      informational: "informativo",
-      interrupted: "interrumpido",
-    },
+    outcomes: kept.es.outcomes,
     unknown: "no se sabe",
     call: (number) => `Llamada ${number}`,
     took: (secs) => (secs < 60 ? `${secs} s` : `${Math.floor(secs / 60)} min ${secs % 60} s`),
     notEnded: "todavía sin terminar",
-    ends: {
-      goodbye: "terminó con una despedida",
-      user_request: "el usuario pidió terminarla",
-      user_idle: "terminó tras un largo silencio",
-      time_limit: "se acabó el tiempo",
-      no_conversation: "no se indicó ninguna conversación",
-      client_left: "el usuario colgó o se perdió la conexión",
-      shutdown: "el bot se detuvo",
-      erased: "se borraron los datos de la persona",
-      error: "terminó por un error",
-      crashed: "el bot se cayó",
-      taken_over: "siguió en otro lugar",
-    },
+    ends: kept.es.ends,
     result: "Qué respondió",
     learnt: "Se recuerda",
     turn: (number) => `Turno ${number}`,
