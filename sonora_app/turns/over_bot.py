@@ -46,8 +46,8 @@ class WordsOverBot:
 
     @property
     def are_final(self) -> bool:
-        """Whether none of them may change any more."""
-        return not self._interim
+        """Whether there are any, and none of them may change any more."""
+        return bool(self._said) and not self._interim
 
     def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         """Take in a transcript."""
@@ -61,6 +61,10 @@ class WordsOverBot:
     def clear(self) -> None:
         """Begin with another sound."""
         self._said.clear()
+        self.take_back()
+
+    def take_back(self) -> None:
+        """What is not final was not said."""
         self._interim = ""
 
     def only_acknowledge(self) -> bool:

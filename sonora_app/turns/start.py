@@ -12,6 +12,7 @@ speaks, a voice holds its speech back as quickly, but what happens then depends 
 """
 
 import time
+from functools import partial
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -96,7 +97,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
                 await self._bot_stopped()
             case InterruptionFrame():
                 # Somebody else's, as when the user types.
-                await self._dismiss(cut=True)
+                await self._pass_over(cut=True)
             case STTMetadataFrame():
                 self._unheard_secs = max(UNHEARD_SECS, frame.ttfs_p99_latency)
             case VADUserStartedSpeakingFrame():
@@ -111,7 +112,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
                 await self._voice_was_brief()
             case AllTranscribedFrame():
                 self._all_transcribed = True
-                if self._listening and not self._voice:
+                if not self._voice and (self._listening or self.words.are_final):
                     await self._decide()
             case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
                 await self._heard(frame)
@@ -157,7 +158,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     def _listen(self) -> None:
         """Hold the bot's speech back, until it is known what the sound is."""
         if not self._listening:
-            self._leave()
+            self.words.take_back()
             self._hold()
 
     def _hold(self) -> None:
@@ -186,13 +187,23 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             # Words may come before a voice is noticed. What these are is not known yet.
             self._hold()
             await self._wait_for_words()
+        elif not self._listening and self.words.are_final:
+            # Others may follow, or the recogniser tells that there are none.
+            await self._waiting.wait(self._unheard_secs, self._pass_over)
         if self._all_transcribed and not self._voice:
             await self._decide()
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks, self._stopped_at = False, time.monotonic()
         if self._listening and not (self.words.hears_itself or self.words.echo()):
-            await self._take_turn(by_words=False)  # the sound came with the bot's last
+            if self._voice or self.words.text:
+                # The sound came with the bot's last. Pipecat has to know first that the bot has
+                # stopped, or takes it for cut off.
+                await self._waiting.wait(0.0, partial(self._take_turn, by_words=False))
+            else:
+                await self._dismiss()  # words that come begin a turn
+        elif not self._listening and self.words.are_final:
+            await self._pass_over()
         self._speech.go_on()
 
     # --- What it means
@@ -211,22 +222,26 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _voice_lasts(self) -> None:
         wordless = self._tells_interims and not self.words.text
         if self.words.hears_itself or self.words.echo() or wordless:
-            await self._dismiss()
+            await self._pass_over()
         else:
             await self._take_turn(by_words=False)
 
     async def _decide(self) -> None:
         """The sound is over, and what words it had are known."""
+        if self.words.text and not self.words.take_no_turn():
+            await self._take_turn(by_words=False)
+        else:
+            await self._pass_over()
+
+    async def _pass_over(self, *, cut: bool = False) -> None:
+        """What came was no turn; an acknowledgement is told."""
         text, spoken_at = self.words.text, self.words.spoken_at
         acknowledges = self.words.only_acknowledge()
-        if text and not self.words.take_no_turn():
-            await self._take_turn(by_words=False)
-            return
         if text:
             await self._forget()
         if acknowledges:
             await self.push_frame(UserBackchannelFrame(text=text, user_id="", timestamp=spoken_at))
-        await self._dismiss()
+        await self._dismiss(cut=cut)
 
     async def _forget(self) -> None:
         """Have everybody forget the words."""

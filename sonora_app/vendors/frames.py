@@ -1,8 +1,8 @@
 """What the services are told of the user's speech and pauses, by what notices them (`turns/`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pipecat.frames.frames import SystemFrame
+from pipecat.frames.frames import ControlFrame, SystemFrame
 
 
 @dataclass
@@ -49,5 +49,10 @@ class UserSpokeBrieflyFrame(SystemFrame):
 
 
 @dataclass
-class NoTurnFrame(SystemFrame):
-    """What was recognised up to here was no turn: it acknowledged the bot, or was its own voice."""
+class NoTurnFrame(ControlFrame):
+    """What was recognised up to here was no turn: it acknowledged the bot, or was its own voice.
+
+    It keeps its place among the transcripts, which a system frame would overtake.
+    """
+
+    interruptible: bool = field(default=False, init=False)

@@ -11,9 +11,11 @@ from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    LLMContextFrame,
     TranscriptionFrame,
     TTSSpeakFrame,
     UserBackchannelFrame,
+    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -68,6 +70,15 @@ class Call:
             AllTranscribedFrame(),
         )
 
+    async def final_unasked(self, text: str) -> None:
+        """Words that the recogniser tells by itself, of which it does not say that they are all."""
+        await self.rig.send(TranscriptionFrame(text, "", "2026-01-01T00:00:00Z"))
+
+    async def answered_to(self) -> str:
+        """What the model is asked to answer next: the user's last words."""
+        asked = (await self.rig.get(LLMContextFrame)).context.get_messages()[-1]
+        return str(asked.get("content")) if isinstance(asked, dict) else ""
+
     async def comes_to(self, *, held: bool) -> None:
         async with asyncio.timeout(2):
             while self.speech.held is not held:
@@ -80,7 +91,11 @@ class Call:
 
 @asynccontextmanager
 async def speaking(
-    says: str = STORY, *, tells_interims: bool = True, answers_early: bool = False
+    says: str = STORY,
+    *,
+    tells_interims: bool = True,
+    answers_early: bool = False,
+    nothing_heard_secs: float = 5.0,
 ) -> AsyncGenerator[Call]:
     speech, context = BotSpeech(), LLMContext()
     over = SpeechTimeoutUserTurnStopStrategy()
@@ -91,7 +106,8 @@ async def speaking(
     pair = LLMContextAggregatorPair(
         context,
         user_params=LLMUserAggregatorParams(
-            user_turn_strategies=UserTurnStrategies(start=[begins], stop=[over])
+            user_turn_strategies=UserTurnStrategies(start=[begins], stop=[over]),
+            user_turn_stop_timeout=nothing_heard_secs,
         ),
     )
     said, bot = TTSSpeakFrame(says), FrameProcessor()
@@ -257,3 +273,85 @@ async def test_what_is_typed_drops_what_is_held_back() -> None:
         await call.comes_to(held=True)
         await call.rig.send(InterruptionFrame())
         await call.comes_to(held=False)
+
+
+async def test_an_acknowledgement_before_something_is_typed_is_told() -> None:
+    async with speaking() as call:
+        await call.final_unasked("Claro.")
+        await asyncio.sleep(0.05)  # what follows would overtake it
+        await call.rig.send(InterruptionFrame())
+        assert (await call.rig.get(UserBackchannelFrame)).text == "Claro."
+
+
+async def test_an_acknowledgement_is_no_part_of_what_is_answered_next() -> None:
+    async with speaking(answers_early=True) as call:
+        await call.interim("Por")
+        await call.comes_to(held=True)
+        await call.final("Por supuesto.")
+        await call.comes_to(held=False)
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.voice()
+        await call.final("¿Y las playas?")
+        await call.silence()
+        assert await call.answered_to() == "¿Y las playas?"
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_an_acknowledgement_that_comes_by_itself_is_told_and_is_no_part_of_the_next_turn(
+    noticed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "UNHEARD_SECS", 0.1)
+    async with speaking(answers_early=True) as call:
+        await call.final_unasked("Claro.")
+        await asyncio.sleep(0.05)  # what follows would overtake it
+        if noticed:
+            await call.rig.send(UserHushedFrame(quiet_secs=0.06), UserSpokeBrieflyFrame())
+            await call.comes_to(held=True)
+            await call.rig.send(AllTranscribedFrame())
+            await call.comes_to(held=False)
+        assert (await call.rig.get(UserBackchannelFrame)).text == "Claro."
+        assert not call.cut_off
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.voice()
+        await call.final("¿Y las playas?")
+        await call.silence()
+        assert await call.answered_to() == "¿Y las playas?"
+        assert len(call.rig.all(UserBackchannelFrame)) == 1
+
+
+async def test_what_goes_on_after_an_acknowledgement_has_it_in_its_turn() -> None:
+    async with speaking(answers_early=True) as call:
+        await call.final_unasked("Claro,")
+        await call.voice()
+        await call.interim("pero")
+        await call.rig.get(InterruptionFrame)
+        await call.final("pero prefiero la playa.")
+        await call.silence()
+        assert await call.answered_to() == "Claro, pero prefiero la playa."
+        assert not call.rig.all(UserBackchannelFrame)
+
+
+async def test_a_sound_that_is_over_when_the_bot_ends_is_no_turn_until_words_come() -> None:
+    async with speaking(answers_early=True) as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.silence()
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.comes_to(held=False)
+        await call.rig.get(BotStoppedSpeakingFrame)
+        assert not call.cut_off
+        await call.final("¿Y las playas?")
+        assert await call.answered_to() == "¿Y las playas?"
+
+
+async def test_a_sound_into_which_the_bot_ends_has_cut_off_nothing() -> None:
+    async with speaking(nothing_heard_secs=0.2) as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.rig.get(InterruptionFrame)
+        await call.silence()
+        await call.rig.get(UserStoppedSpeakingFrame)
+        await asyncio.sleep(0.05)
+        # Pipecat would tell the model that the answer was cut off, and have it ask what was said.
+        assert not call.context.messages
