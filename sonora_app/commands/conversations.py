@@ -41,6 +41,7 @@ from sonora_app.commands.stores import opened, removable, warn_partial
 from sonora_app.settings import load_settings
 from sonora_app.storage import removal
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.kept_at import KeptAt
 from sonora_app.storage.labels import standing
 from sonora_app.storage.merged_reads import read_listings, read_transcript
 from sonora_app.storage.records import utc_now
@@ -129,13 +130,23 @@ def list_conversations(
 
 
 @app.command(help=say("Show a conversation: who said what, when, and where in the flow."))
-def show(name: ConversationId, json_output: AsJson = False) -> None:
+def show(
+    name: ConversationId,
+    times: Annotated[
+        bool,
+        typer.Option(
+            "--times",
+            help=say("Tell when each turn was kept too, in the journal and in Supabase."),
+        ),
+    ] = False,
+    json_output: AsJson = False,
+) -> None:
     """Show a conversation: who said what, when, and where in the flow."""
     transcript = _transcript(name)
     if json_output:
         print_json(transcript_data(transcript))
     else:
-        console().print(as_transcript(transcript), soft_wrap=True)
+        console().print(as_transcript(transcript, times=times), soft_wrap=True)
 
 
 @app.command(help=say("Write a conversation out whole."))
@@ -249,14 +260,27 @@ def _whether_to_prune(count: int, before: datetime) -> str:
 
 
 def transcript_data(transcript: Transcript) -> dict[str, Any]:
-    """A transcript as the data that `--json` gives: each record with its fields' own names."""
+    """A transcript as the data that `--json` gives: each record with its fields' own names.
+
+    A message also has when it was kept: `written_at` in the journal, `stored_at` in Supabase.
+    """
     return {
         "conversation": transcript.conversation.model_dump(mode="json"),
         "sessions": [session.model_dump(mode="json") for session in transcript.sessions],
-        "messages": [message.model_dump(mode="json") for message in transcript.messages],
+        "messages": [
+            message.model_dump(mode="json") | _kept(transcript.kept_at.get(message.id))
+            for message in transcript.messages
+        ],
         "transitions": [step.model_dump(mode="json") for step in transcript.transitions],
         "tool_calls": [each.model_dump(mode="json") for each in transcript.tool_calls],
         "labels": [each.model_dump(mode="json") for each in standing(transcript.labels)],
+    }
+
+
+def _kept(at: KeptAt | None) -> dict[str, str | None]:
+    return {
+        "written_at": at.written_at.isoformat() if at else None,
+        "stored_at": at.stored_at.isoformat() if at and at.stored_at else None,
     }
 
 

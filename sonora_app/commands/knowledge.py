@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sonora_app.commands import knowledge_push, knowledge_remove
+from sonora_app.commands.knowledge_data import document_data, findings_data
 from sonora_app.commands.options import AsJson, named_path, user_id
 from sonora_app.commands.output import FAILED, SonoraGroup, console, plain, print_json, waiting
 from sonora_app.commands.progress import progress_bar
-from sonora_app.commands.readable import document_data, findings_data, local_time
+from sonora_app.commands.readable import local_time
 from sonora_app.knowledge.records import Findings
 from sonora_app.settings import Settings, load_settings
 from sonora_app.wording.translation import say

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonora_app.commands.knowledge_data import document_data
 from sonora_app.commands.options import AsJson
 from sonora_app.commands.output import print_json
 from sonora_app.commands.progress import progress_bar
-from sonora_app.commands.readable import document_data
 from sonora_app.settings import KnowledgeIn, Settings, load_settings
 from sonora_app.wording.translation import say
 

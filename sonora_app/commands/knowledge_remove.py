@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sonora_app.commands.knowledge_data import document_data
 from sonora_app.commands.options import AsJson, Yes, named_path, user_id
 from sonora_app.commands.output import confirm, plain, print_json
-from sonora_app.commands.readable import document_data
 from sonora_app.errors import NotFoundError
 from sonora_app.knowledge.records import Document
 from sonora_app.settings import load_settings

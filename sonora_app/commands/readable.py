@@ -4,14 +4,15 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TypeAlias, cast
+from uuid import UUID
 
 from rich.text import Text
 
 from sonora_app.commands.output import plain
-from sonora_app.knowledge.records import Document, Findings
 from sonora_app.reports.cost import Cost
 from sonora_app.reports.report import cost_in
 from sonora_app.storage.files.kept_file import KeptFile
+from sonora_app.storage.kept_at import KeptAt
 from sonora_app.storage.labels import standing
 from sonora_app.storage.records import (
     JsonObject,
@@ -43,8 +44,13 @@ _INDENT = 20
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&]|^[-+=](?=[-+=\s]))", re.MULTILINE)
 
 
-def as_transcript(transcript: Transcript) -> Text:
-    """A transcript for a terminal: local times, what was said, and the steps of the flow."""
+def as_transcript(transcript: Transcript, *, times: bool = False) -> Text:
+    """A transcript for a terminal: local times, what was said, and the steps of the flow.
+
+    Args:
+        transcript: What to show.
+        times: Whether to tell when each turn was kept, too.
+    """
     conversation = transcript.conversation
     text = Text()
     text.append(plain(conversation.title or say("A conversation without a title")), style="bold")
@@ -73,6 +79,8 @@ def as_transcript(transcript: Transcript) -> Text:
             text.append(_indented(plain(entry.content or "")))
             if marks := _marks(entry):
                 text.append(f" ({', '.join(marks)})", style="yellow")
+            if times and (kept := transcript.kept_at.get(UUID(parts_of(entry)[-1]))):
+                text.append(f"\n{'':{_INDENT}}{_kept(kept)}", style="dim")
             for label in _labels(transcript, turn=entry):
                 text.append(f"\n{'':{_INDENT}}{say('Label')}: ", style="yellow")
                 text.append(_indented(plain(label)), style="yellow")
@@ -245,6 +253,15 @@ def _marks(message: Message) -> list[str]:
     return marks
 
 
+def _kept(at: KeptAt) -> str:
+    written = f"{at.written_at.astimezone():%H:%M:%S.%f}"[:-3]
+    told = say("in the journal at {time}", time=written)
+    if at.stored_at is None:
+        return told
+    secs = max(0.0, (at.stored_at - at.written_at).total_seconds())
+    return f"{told} · {say('in Supabase {secs} s later', secs=f'{secs:.3f}')}"
+
+
 def _indented(said: str) -> str:
     return said.replace("\n", "\n" + " " * _INDENT)
 
@@ -263,39 +280,3 @@ def _quoted(said: str) -> list[str]:
     lines = _escaped(said).split("\n")
     # Two spaces end a line without ending the paragraph.
     return [f"> {line}  " for line in lines[:-1]] + [f"> {lines[-1]}"]
-
-
-def document_data(document: Document) -> dict[str, object]:
-    """A document of the index, as JSON."""
-    return {
-        "id": str(document.id),
-        "title": document.title,
-        "source": document.source,
-        "user_id": document.user_id,
-        "language": document.language,
-        "passages": document.passages,
-        "created_at": document.created_at.isoformat(),
-    }
-
-
-def findings_data(findings: Findings) -> dict[str, object]:
-    """What a search came upon, as JSON."""
-    return {
-        "question": findings.question,
-        "fits": round(findings.fits, 3),
-        "took_ms": round(findings.took_ms, 1),
-        "given": [str(found.passage.id) for found in findings.given],
-        "found": [
-            {
-                "id": str(found.passage.id),
-                "score": round(found.score, 3),
-                "document": found.passage.title,
-                "source": found.passage.source,
-                "headings": list(found.passage.headings),
-                "page": found.passage.page,
-                "link": found.passage.link,
-                "content": found.passage.content,
-            }
-            for found in findings.found
-        ],
-    }

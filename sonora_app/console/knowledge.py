@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from starlette.responses import JSONResponse
 
-from sonora_app.commands.readable import document_data, findings_data
+from sonora_app.commands.knowledge_data import document_data, findings_data
 from sonora_app.console.guard import HEADERS
 from sonora_app.knowledge.making import AnySearch
 from sonora_app.settings import Settings

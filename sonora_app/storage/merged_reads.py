@@ -83,6 +83,7 @@ async def read_transcript(
             )
         ),
         labels=in_both((m for m in here.labels if m.id in only_here or m.removed_at), there.labels),
+        kept_at=here.kept_at,
     )
 
 

@@ -4,14 +4,15 @@ The rest of the project knows a store only by this protocol. Every method is a c
 the event loop free while it works. Every failure is a `StorageError`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from sonora_app.storage.figures import Figures, FiguresWanted
 from sonora_app.storage.files.files import Files
+from sonora_app.storage.kept_at import KeptAt
 from sonora_app.storage.labels import Label
 from sonora_app.storage.listing import Listings
 from sonora_app.storage.memory_changes import MemoryChanges
@@ -129,6 +130,7 @@ class Transcript:
     """Everything that is kept of a conversation, each part oldest first.
 
     Of `labels`, which are in no order, `labels.standing` gives those that were not taken away.
+    `kept_at` has the messages whose times the journal on this machine knows, by their ids.
     """
 
     conversation: Conversation
@@ -137,6 +139,7 @@ class Transcript:
     transitions: tuple[Transition, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     labels: tuple[Label, ...] = ()
+    kept_at: Mapping[UUID, KeptAt] = field(default_factory=dict[UUID, KeptAt], compare=False)
 
 
 class Store(Protocol):

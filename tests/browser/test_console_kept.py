@@ -5,6 +5,7 @@ Also what one can do with the devices meanwhile.
 
 import asyncio
 import json
+import re
 from collections.abc import Generator
 from uuid import uuid4
 
@@ -95,6 +96,13 @@ async def test_what_is_said_is_kept_taken_along_and_deleted(
         assert whole["messages"][1]["content"] == "Quiero planear un viaje a Oaxaca."
         assert markdown.startswith("# Ensayo: planear un viaje a Oaxaca")
         assert "> Quiero planear un viaje a Oaxaca." in markdown
+        assert all(each["written_at"] < each["stored_at"] for each in whole["messages"][:3])
+        await page.locator(".listing").first.click()
+        when = page.locator(
+            ".trace .turn .facts", has_text=re.compile("en el diario a las [0-9:]{8}")
+        )
+        await expect(when).to_have_count(len(whole["messages"]))
+        await expect(when.first).to_contain_text(re.compile("en Supabase [0-9.]+ ms después"))
 
         remove = page.get_by_role("button", name="Borrar")
         await remove.click()

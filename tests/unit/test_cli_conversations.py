@@ -4,10 +4,12 @@ import json
 import os
 import pty
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Generator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -242,6 +244,29 @@ def test_show_reads_as_a_transcript(kept: Kept) -> None:
         "12:00:05 User Quiero ir a Oaxaca (typed)",
     ]
     assert lines[second_call + 2] == "12:02:00 agent ¿Algo más?"
+
+
+def test_show_tells_when_each_turn_was_kept_where_that_is_asked_for(
+    kept: Kept, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(machine / "journal.db")) as journal, journal:
+        journal.execute(
+            "UPDATE messages SET written_at = ?, stored_at = iif(seq = 2, ?, NULL)",
+            ("2026-11-24T18:00:05.123000+00:00", "2026-11-24T18:00:06.373000+00:00"),
+        )
+    lines = run("show", "last", "--times").stdout.split("\n")
+    times = [line.strip() for line in lines if "in the journal" in line]
+    here, there = "in the journal at 12:00:05.123", "in Supabase 1.250 s later"
+    assert times == [here, f"{here} · {there}", here, here]
+    assert "in the journal" not in run("show", "last").stdout
+    given = json.loads(run("show", "last", "--json").stdout)["messages"]
+    assert given[1]["stored_at"] == "2026-11-24T18:00:06.373000+00:00"
+    assert given[0]["stored_at"] is None
+    assert given[0]["written_at"] == given[1]["written_at"] == "2026-11-24T18:00:05.123000+00:00"
+
+    monkeypatch.setenv("LC_ALL", "es_MX.UTF-8")
+    told = "en el diario a las 12:00:05.123 · en Supabase 1.250 s después"
+    assert told in run("show", "last", "--times").stdout
 
 
 def test_what_takes_long_is_said_on_a_terminal(machine: Path) -> None:

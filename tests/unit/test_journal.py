@@ -101,6 +101,8 @@ def everything(path: Path) -> dict[str, list[dict[str, Any]]]:
     found = {table: rows(path, sql) for table, sql in tables.items()}
     for row in found["sessions"]:
         del row["process_id"]
+    for row in found["messages"]:
+        del row["written_at"]
     return found
 
 

@@ -25,6 +25,7 @@ from sonora_app.storage.records import (
     Session,
     SessionUpdate,
     Transition,
+    utc_now,
     uuid7,
 )
 
@@ -173,6 +174,24 @@ async def test_what_is_settled_is_gone_and_what_is_refused_is_aside(path: Path, 
     transcript = await journal.transcript(call.conversation.id)
     assert transcript is not None
     assert len(transcript.messages) == 2
+
+
+async def test_it_is_known_when_each_message_was_kept_here_and_there(journal: Journal):
+    call = Call()
+    first, second = call.said(), call.said()
+    begun = utc_now()
+    await journal.write([*call.opening(), first, second])
+    written = utc_now()
+    await journal.outbox.settle((await everything(journal.outbox))[:-1], {})
+    stored = utc_now()
+    await journal.write([first])
+    transcript = await journal.transcript(call.conversation.id)
+    assert transcript is not None
+    kept = transcript.kept_at
+    assert set(kept) == {first.id, second.id}
+    assert begun <= kept[first.id].written_at <= written
+    assert written <= (kept[first.id].stored_at or begun) <= stored
+    assert kept[second.id].stored_at is None
 
 
 async def test_retried_entries_come_back_at_their_place(journal: Journal):

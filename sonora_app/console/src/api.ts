@@ -95,6 +95,10 @@ export interface StoredMessage {
   metrics: { latency?: { total_ms?: number; parts_ms?: Record<string, number> } } | null;
   created_at: string;
   deleted_at: string | null;
+  /** When this machine had written it to its journal; null where that is not known. */
+  written_at: string | null;
+  /** When Supabase had confirmed that it has it. */
+  stored_at: string | null;
 }
 
 /** What a turn was answered from. */

@@ -24,6 +24,7 @@ from sonora_app.storage.journal.outbox_rows import (
     discard_entry,
     read_batch,
     retry_entries,
+    sql_time,
     to_entry,
     to_listed,
 )
@@ -66,12 +67,16 @@ class Outbox:
             shipped: What was shipped.
             refused: The reasons of what was refused, by position.
         """
-        now = utc_now().isoformat()
+        now = sql_time(utc_now())
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany(
                 "INSERT INTO shipped (table_name, row_id) VALUES (?, ?)",
                 [(entry.table, str(entry.row_id)) for entry in shipped],
+            )
+            connection.executemany(
+                "UPDATE messages SET stored_at = ? WHERE id = ?",
+                [(now, str(entry.row_id)) for entry in shipped if entry.table == "messages"],
             )
             connection.executemany(
                 f"INSERT INTO set_aside ({COLUMNS}, reason, set_aside_at)"  # noqa: S608  # ours

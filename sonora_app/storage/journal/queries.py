@@ -1,6 +1,7 @@
 """Reads the journal: the queries, and their rows as records."""
 
 import sqlite3
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from sonora_app.storage.journal.as_records import to_record, to_records
 from sonora_app.storage.journal.memory_rows import read_known
 from sonora_app.storage.journal.position_rows import read_standing
 from sonora_app.storage.journal.provisional import provisional_for
+from sonora_app.storage.kept_at import KeptAt
 from sonora_app.storage.labels import Label
 from sonora_app.storage.records import Conversation, Message, Session, Transition
 from sonora_app.storage.store import NOTHING, Found, Opening, Recall, Transcript
@@ -89,13 +91,15 @@ def read_transcript(connection: sqlite3.Connection, conversation_id: UUID) -> Tr
         key,
     )
     labels = connection.execute("SELECT * FROM labels WHERE conversation_id = :id", key)
+    messages = connection.execute(_NEWEST_MESSAGES, key).fetchall()[::-1]
     return Transcript(
         conversation=to_record(Conversation, row),
         sessions=to_records(Session, sessions),
-        messages=_oldest_first(connection, key),
+        messages=to_records(Message, messages),
         transitions=to_records(Transition, transitions),
         tool_calls=to_records(ToolCall, tool_calls),
         labels=to_records(Label, labels),
+        kept_at={UUID(each["id"]): _kept_at(each) for each in messages if each["written_at"]},
     )
 
 
@@ -133,6 +137,14 @@ def _opening(connection: sqlite3.Connection, row: sqlite3.Row, message_limit: in
         last_message_seq=message_seq or 0,
         last_transition_seq=transition_seq or 0,
         standing=read_standing(connection, row["id"]),
+    )
+
+
+def _kept_at(message: sqlite3.Row) -> KeptAt:
+    stored_at = message["stored_at"]
+    return KeptAt(
+        datetime.fromisoformat(message["written_at"]),
+        datetime.fromisoformat(stored_at) if stored_at else None,
     )
 
 

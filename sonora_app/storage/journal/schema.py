@@ -278,6 +278,12 @@ _LABELS = label_rows.SCHEMA
 # What the model was asked, on a developer's machine. See request_rows.py.
 _REQUESTS = request_rows.SCHEMA
 
+# When a message was kept; see kept_at.py.
+_KEPT_AT = (
+    "ALTER TABLE messages ADD COLUMN written_at TEXT",
+    "ALTER TABLE messages ADD COLUMN stored_at TEXT",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
@@ -291,5 +297,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIGURES,
     _LABELS,
     _REQUESTS,
+    _KEPT_AT,
 )
 """The statements of each migration, the first migration first."""

@@ -17,6 +17,7 @@ from sonora_app.storage.journal.outbox_rows import (
     adopt,
     disown,
     enqueue,
+    sql_time,
 )
 from sonora_app.storage.journal.position_rows import is_superseded, write_position
 from sonora_app.storage.journal.provisional import begin, in_its_place
@@ -37,6 +38,7 @@ from sonora_app.storage.records import (
     Session,
     SessionUpdate,
     Transition,
+    utc_now,
 )
 from sonora_app.storage.tool_calls import ToolCall, ToolCallUpdate
 
@@ -62,11 +64,10 @@ _INSERTS: dict[type[Record], str] = {
     Message: """
         INSERT INTO messages (
             id, conversation_id, session_id, seq, role, content, modality, interrupted, node,
-            images, metadata, metrics, created_at, deleted_at, shipping
+            images, metadata, metrics, created_at, deleted_at, shipping, written_at
         ) VALUES (
             :id, :conversation_id, :session_id, :seq, :role, :content, :modality, :interrupted,
-            :node, :images, :metadata, :metrics, :created_at, :deleted_at,
-            :shipping
+            :node, :images, :metadata, :metrics, :created_at, :deleted_at, :shipping, :written_at
         ) ON CONFLICT (id) DO NOTHING
     """,
     Transition: """
@@ -152,6 +153,7 @@ def write_record(
     else:
         operation = "insert"
         row["process_id"] = str(process_id)
+        row["written_at"] = sql_time(utc_now())
         changed = _insert(connection, record, row, outbox=outbox)
     if not changed:
         return False

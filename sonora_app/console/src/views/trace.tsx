@@ -1,6 +1,15 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Asked, Flow, KeptCost, Memory, StoredSession, StoredToolCall, Transcript } from "../api";
+import type {
+  Asked,
+  Flow,
+  KeptCost,
+  Memory,
+  StoredMessage,
+  StoredSession,
+  StoredToolCall,
+  Transcript,
+} from "../api";
 import { addressOf } from "../place";
 import type { ModelRequest } from "../state/requests";
 import { useLearnt } from "../state/learnt";
@@ -331,6 +340,7 @@ function Facts(props: FactsProps) {
         </a>
         <time>{clock(message.created_at, language)}</time>
         {message.node && <code>{message.node}</code>}
+        <KeptAt message={message.parts.at(-1) ?? message} language={language} />
         {children}
       </p>
       {latency && (
@@ -363,6 +373,22 @@ function Facts(props: FactsProps) {
         </ul>
       )}
     </div>
+  );
+}
+
+/** When a message was kept, as far as this machine's journal knows. */
+function KeptAt({ message, language }: { message: StoredMessage; language: string }) {
+  const words = useWords();
+  const { written_at, stored_at } = message;
+  if (!written_at) return null;
+  const later = stored_at ? Date.parse(stored_at) - Date.parse(written_at) : null;
+  return (
+    <>
+      <span>{words.trace.written(clock(written_at, language))}</span>
+      {later !== null && (
+        <span>{words.trace.stored(milliseconds(Math.max(0, later), language))}</span>
+      )}
+    </>
   );
 }
 

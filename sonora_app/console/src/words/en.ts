@@ -323,6 +323,8 @@ export const en = {
     result: "What it answered",
     learnt: "Remembered",
     turn: (number: number) => `Turn ${number}`,
+    written: (time: string) => `in the journal at ${time}`,
+    stored: (later: string) => `in Supabase ${later} later`,
   },
   requests: {
     asked: "Asked",

@@ -326,6 +326,8 @@ export const es: Words = {
     result: "Qué respondió",
     learnt: "Se recuerda",
     turn: (number) => `Turno ${number}`,
+    written: (time) => `en el diario a las ${time}`,
+    stored: (later) => `en Supabase ${later} después`,
   },
   requests: {
     asked: "Pregunta a",
