@@ -1,6 +1,7 @@
 """Somebody who takes reports of calls."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -20,7 +21,9 @@ class Hook:
         url: Where to send it.
         statuses: What it answers first; then 204.
         manner: How it answers.
+        retry_after: What it asks for by this header, where it does not take a report.
         came: What was sent, with its headers.
+        came_at: When each came, by `time.monotonic`.
         taken: Set once it answered 204.
     """
 
@@ -28,10 +31,13 @@ class Hook:
         self.url = ""
         self.statuses: list[int] = []
         self.manner: Manner = "plain"
+        self.retry_after = ""
+        self.came_at: list[float] = []
         self.came: list[tuple[Mapping[str, str], bytes]] = []
         self.taken = asyncio.Event()
 
     async def take(self, request: web.Request) -> web.StreamResponse:
+        self.came_at.append(time.monotonic())
         self.came.append((request.headers, await request.read()))
         if self.manner == "silent":
             await asyncio.Event().wait()
@@ -40,7 +46,10 @@ class Hook:
         status = self.statuses.pop(0) if self.statuses else 204
         if status == 204:
             self.taken.set()
-        return web.Response(status=status, headers={"Location": "/elsewhere"})
+        headers = {"Location": "/elsewhere"}
+        if self.retry_after and status != 204:
+            headers["Retry-After"] = self.retry_after
+        return web.Response(status=status, headers=headers)
 
 
 async def _endless(request: web.Request) -> web.StreamResponse:

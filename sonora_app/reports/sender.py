@@ -20,6 +20,7 @@ from sonora_app import __version__
 from sonora_app.errors import StorageError
 from sonora_app.reports.report import report_of
 from sonora_app.reports.signing import signed_headers
+from sonora_app.runtime.retry_after import asked_wait_secs
 from sonora_app.settings.addresses import host_and_port, is_on_this_machine
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.report_rows import DueReport
@@ -33,6 +34,9 @@ _LEASE_SECS = 3 * _ATTEMPT_SECS
 """After how long an attempt counts as one of a process that died."""
 
 _FIRST_PAUSE_SECS, _LONGEST_PAUSE_SECS = 5.0, 3_600.0
+"""How long to wait after a first attempt, and at most; no more is believed of `Retry-After`."""
+
+_ASKS_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _GIVE_UP_SECS = 3 * 86_400.0
 _LOOK_SECS = 5.0
 """How often to look for reports that nobody said are due: those of other processes' calls."""
@@ -71,6 +75,7 @@ class ReportSender:
         self._pause_secs = pause_secs
         self._attempt_secs = attempt_secs
         self._followed: int | None = None
+        self._held_until = 0.0
         self._woken = Signal()
         self._idle = asyncio.Event()
 
@@ -110,35 +115,37 @@ class ReportSender:
             if self._followed != generation or not await reports.follows():
                 await reports.follow(self._within_secs)
                 self._followed = generation
-            while due := await reports.claim(_LEASE_SECS):
+            while not (held := self._held_secs()) and (due := await reports.claim(_LEASE_SECS)):
                 await self._send(client, due)
-            wait = await reports.next_in()
+            wait = held or await reports.next_in()
         except StorageError as error:
             logger.warning(f"Reports of calls cannot be read: {error}")
             return _LOOK_SECS
         return _LOOK_SECS if wait is None else wait
 
     async def _send(self, client: httpx.AsyncClient, due: DueReport) -> None:
-        gone = False
+        gone, asked = False, None
         try:
             body = await self._body(due)
             if body is None:
                 await self._journal.reports.put_off(due.session_id, "erased", None)
                 return
-            status = await self._post(client, due, body)
+            answer = await self._post(client, due, body)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001  # one report must not hold up all others
             problem = type(error).__name__
         else:
-            if httpx.codes.is_success(status):
+            status = answer.status_code
+            if answer.is_success:
                 await self._journal.reports.sent(due.session_id)
                 return
             problem, gone = f"HTTP {status}", status == HTTPStatus.GONE
-        await self._put_off(due, problem, gone=gone)
+            asked = asked_wait_secs(answer.headers) if status in _ASKS_TO_WAIT else None
+        await self._put_off(due, problem, asked, gone=gone)
 
-    async def _post(self, client: httpx.AsyncClient, due: DueReport, body: bytes) -> int:
-        """Send a report once. Gives the status that it was answered by."""
+    async def _post(self, client: httpx.AsyncClient, due: DueReport, body: bytes) -> httpx.Response:
+        """Send a report once. Gives what it was answered by, without the body."""
         headers = {
             "content-type": "application/json",
             "user-agent": f"Sonora/{__version__}",
@@ -148,13 +155,24 @@ class ReportSender:
             asyncio.timeout(self._attempt_secs),
             client.stream("POST", self._url, content=body, headers=headers) as response,
         ):
-            # The status is all that counts. What follows it is not read: it may have no end.
-            return response.status_code
+            # What follows the headers is not read: it may have no end.
+            return response
 
-    async def _put_off(self, due: DueReport, problem: str, *, gone: bool) -> None:
+    def _held_secs(self) -> float:
+        """For how long the other side has asked to be left alone, from now on; 0: it has not."""
+        return max(0.0, self._held_until - time.monotonic())
+
+    async def _put_off(
+        self, due: DueReport, problem: str, asked: float | None, *, gone: bool
+    ) -> None:
         pause = min(_LONGEST_PAUSE_SECS, self._pause_secs * 2 ** min(due.attempts - 1, 20))
         # Calls that ended together do not come back together.
         pause *= random.uniform(0.8, 1.2)  # noqa: S311
+        if asked:
+            # All reports go to the same place, so all of them wait.
+            held = min(asked, _LONGEST_PAUSE_SECS) * random.uniform(1.0, 1.2)  # noqa: S311
+            self._held_until = time.monotonic() + held
+            pause = max(pause, held)
         given_up = gone or time.time() + pause - due.ended_at > _GIVE_UP_SECS
         await self._journal.reports.put_off(due.session_id, problem, None if given_up else pause)
         told = f"The report of session {due.session_id} is not taken by {host_and_port(self._url)}"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,43 @@ async def test_one_that_is_gone_for_good_is_not_asked_again(
 
         await until(given_up)
     assert len(hook.came) == 2
+
+
+async def test_one_that_asks_for_a_wait_is_left_alone_by_all_reports(journal: Journal) -> None:
+    await call(journal)
+    await call(journal)
+    async with report_hook() as hook, sending(journal, hook.url):
+        hook.statuses, hook.retry_after = [429], "1"
+        async with asyncio.timeout(10):
+            while len(hook.came) < 3:
+                await asyncio.sleep(0.01)
+    first, second, _ = hook.came_at
+    assert second - first >= 1
+
+
+@pytest.mark.parametrize(
+    ("status", "asks", "least", "most"),
+    [
+        (429, "600", 590, 721),
+        (503, "a date", 590, 721),
+        (503, "86400", 3_590, 4_321),
+        (429, "soon", 40, 73),
+        (500, "600", 40, 73),
+    ],
+)
+async def test_a_wait_that_is_asked_for_is_kept_up_to_an_hour(
+    journal: Journal, tmp_path: Path, status: int, asks: str, least: float, most: float
+) -> None:
+    await call(journal)
+    async with report_hook() as hook, sending(journal, hook.url, pause_secs=60):
+        date = format_datetime(utc_now() + timedelta(minutes=10), usegmt=True)
+        hook.statuses, hook.retry_after = [status], date if asks == "a date" else asks
+
+        async def told() -> bool:
+            return state_of(tmp_path / "journal.db") == [(0, 0, f"HTTP {status}")]
+
+        await until(told)
+        assert least <= (await journal.reports.next_in() or 0) <= most
 
 
 async def test_a_password_or_token_in_the_address_reaches_no_log(

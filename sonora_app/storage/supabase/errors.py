@@ -8,13 +8,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
 
 from sonora_app.errors import ErrorCode, StorageError
-from sonora_app.storage.records import utc_now
+from sonora_app.runtime.retry_after import asked_wait_secs
 from sonora_app.wording.translation import worded
 
 LONGEST_WAIT_SECS = 300.0
@@ -152,7 +150,8 @@ def sorted_error(status: int, headers: Mapping[str, str], body: bytes) -> Supaba
         return error
     if status in _BUSY_STATUSES or status >= 500 or (code and code[:2] in _PASSING_CLASSES):
         trouble = Trouble.BUSY if status in _BUSY_STATUSES else Trouble.FAILING
-        wait = _retry_after(headers)
+        asked = asked_wait_secs(headers)
+        wait = None if asked is None else min(asked, LONGEST_WAIT_SECS)
         return SupabaseError(trouble, said, status=status, retry_after_secs=wait)
     if status in (401, 403):
         return SupabaseError(
@@ -178,23 +177,6 @@ def _code(body: bytes) -> str | None:
         return None
     code = cast(dict[str, Any], answer).get("code") if isinstance(answer, dict) else None
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        secs = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        secs = (moment - utc_now()).total_seconds()
-    return min(max(secs, 0.0), LONGEST_WAIT_SECS) if secs == secs else None
 
 
 _NAME = re.compile(r"[\w.$ -]{1,63}")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from openai import Timeout
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.processors.aggregators.llm_context import LLMContext
+
+from sonora_app.runtime.retry_after import asked_wait_secs
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,7 @@ def steps_since_user(context: LLMContext) -> int:
 def retry_after_secs(headers: Mapping[str, str]) -> float:
     """How long a refusal asks to wait before the request is sent again, in seconds; 0 if it does
     not ask for that."""
-    in_ms, after = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
     try:
-        return float(in_ms) / 1000 if in_ms else float(after or 0)
+        return float(headers.get("retry-after-ms", "")) / 1000
     except ValueError:
-        pass
-    try:
-        return (parsedate_to_datetime(after) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
-        return 0.0
+        return asked_wait_secs(headers) or 0.0
