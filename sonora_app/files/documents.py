@@ -1,15 +1,14 @@
 """Documents that a person sends: what they say, as far as a model is told of it."""
 
 import codecs
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from sonora_app.errors import ErrorCode
 from sonora_app.files.attachment import FileError
-from sonora_app.knowledge.reading.errors import UnreadableError
+from sonora_app.knowledge.reading.errors import UnpackedTooLargeError, UnreadableError
 from sonora_app.knowledge.reading.files import read_bytes
+from sonora_app.knowledge.reading.limits import Limits
 from sonora_app.storage.history import shortened
 from sonora_app.wording.translation import worded
 
@@ -18,12 +17,8 @@ MAX_TEXT_CHARS = 6_000
 of talk before what is old in it is summed up (SONORA_PROMPT_CHARS)."""
 
 _MAX_DOCUMENT_BYTES = 10_000_000
-_MAX_XML_BYTES = 6_000_000
-"""How much XML a Word file may unpack to. All of it is read into memory, at several times its size.
-A book of 300 pages has some 3 MB."""
-
-_MAX_PAGES = 60
-"""Pages of a PDF that are read. Pdfium reads one in some 6 ms."""
+_LIMITS = Limits(pages=60, unpacked_bytes=6_000_000)
+"""Pdfium reads a page in some 6 ms. A book of 300 pages has some 3 MB of XML as a Word file."""
 
 DOCUMENT_KINDS = "PDF, DOCX, TXT, Markdown"
 
@@ -97,8 +92,6 @@ def read_text(kind: DocumentKind, data: bytes) -> DocumentText:
                 most=f"{_MAX_DOCUMENT_BYTES / 1e6:.0f}",
             ),
         )
-    if kind is _WORD:
-        _check_unpacked(data)
     whole = _plain(data) if kind in (_TEXT, _MARKDOWN) else _converted(kind, data)
     if not whole.strip():
         raise FileError(ErrorCode.FILE_UNREADABLE, worded("The document holds no text."))
@@ -117,10 +110,11 @@ def _plain(data: bytes) -> str:
 
 def _converted(kind: DocumentKind, data: bytes) -> str:
     try:
-        document = read_bytes(kind.suffix, data, max_pages=_MAX_PAGES)
+        document = read_bytes(kind.suffix, data, _LIMITS)
     except UnreadableError as error:
+        too_large = isinstance(error, UnpackedTooLargeError)
         raise FileError(
-            ErrorCode.FILE_UNREADABLE,
+            ErrorCode.FILE_TOO_LARGE if too_large else ErrorCode.FILE_UNREADABLE,
             worded("The document cannot be read: {reason}.", reason=error.message),
         ) from None
     except ImportError:
@@ -137,27 +131,3 @@ def _converted(kind: DocumentKind, data: bytes) -> str:
             worded("The document cannot be read: it is damaged."),
         ) from None
     return "\n".join(block.text for block in document.blocks)
-
-
-def _check_unpacked(data: bytes) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            size = sum(
-                each.file_size
-                for each in packed.infolist()
-                if each.filename.lower().endswith((".xml", ".rels"))
-            )
-    except (zipfile.BadZipFile, OSError, ValueError):
-        raise FileError(
-            ErrorCode.FILE_UNREADABLE,
-            worded("The document cannot be read: it is not a whole Word file."),
-        ) from None
-    if size > _MAX_XML_BYTES:
-        raise FileError(
-            ErrorCode.FILE_TOO_LARGE,
-            worded(
-                "The document unpacks to {size} MB of text and marks; at most {most} are taken.",
-                size=f"{size / 1e6:.0f}",
-                most=f"{_MAX_XML_BYTES / 1e6:.0f}",
-            ),
-        )

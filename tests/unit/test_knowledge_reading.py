@@ -1,5 +1,6 @@
 """Documents of each kind, read and cut into passages."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from simulators.clients.documents import write_pdf, write_word
 from sonora_app.knowledge.passages import MAX_WORDS, cut, sentences, windows
 from sonora_app.knowledge.reading.blocks import Block, BlockKind, ReadDocument
-from sonora_app.knowledge.reading.errors import UnreadableError
+from sonora_app.knowledge.reading.errors import UnpackedTooLargeError, UnreadableError
 from sonora_app.knowledge.reading.files import read_file, readable_files
+from sonora_app.knowledge.reading.limits import Limits
+from sonora_app.wording.translation import in_spanish
 
 pytestmark = pytest.mark.unit
 
@@ -105,6 +108,20 @@ def test_a_word_file_whose_xml_is_broken_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(UnreadableError, match="it is damaged"):
         read_file(whole)
+
+
+def test_what_unpacks_to_more_than_is_read_is_told_in_both_languages(tmp_path: Path) -> None:
+    text = "Abrimos a las nueve."
+    word = write_word(tmp_path / "carta.docx", [("text", text)])
+    pdf = write_pdf(tmp_path / "carta.pdf", [[text]])
+    with zipfile.ZipFile(word) as packed:
+        marked = sum(each.file_size for each in packed.infolist())
+
+    for path, unpacked in ((word, marked), (pdf, len(text))):
+        assert read_file(path, Limits(unpacked_bytes=unpacked)).blocks[0].text == text
+        with pytest.raises(UnpackedTooLargeError, match="it unpacks to more than") as refused:
+            read_file(path, Limits(unpacked_bytes=unpacked - 1))
+        assert "descomprimido tiene más de" in in_spanish(refused.value.message)
 
 
 def test_text_of_windows_in_utf_16_is_read(tmp_path: Path) -> None:

@@ -1,25 +1,31 @@
 """Which files can be read, and the reading of one."""
 
 import codecs
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sonora_app.knowledge.reading.blocks import Block, BlockKind, ReadDocument
 from sonora_app.knowledge.reading.errors import UnreadableError
+from sonora_app.knowledge.reading.limits import Limits
 from sonora_app.wording.translation import worded
 
 MAX_BYTES = 100_000_000
 """The largest file that is read. A manual of 1,000 pages with pictures has some 50 MB."""
 
+_XML = re.compile(r"\.(xml|rels)$", re.IGNORECASE)
 
-def _read_html(data: bytes, max_pages: int | None) -> ReadDocument:
+_DEFAULT = Limits()
+
+
+def _read_html(data: bytes, limits: Limits) -> ReadDocument:
     from sonora_app.knowledge.reading.html import read_html
 
     return read_html(data)
 
 
-def _read_markdown(data: bytes, max_pages: int | None) -> ReadDocument:
+def _read_markdown(data: bytes, limits: Limits) -> ReadDocument:
     from markdown_it import MarkdownIt
 
     from sonora_app.knowledge.reading.html import read_html
@@ -30,7 +36,7 @@ def _read_markdown(data: bytes, max_pages: int | None) -> ReadDocument:
     return read_html(MarkdownIt("commonmark").enable("table").render(text))
 
 
-def _read_word(data: bytes, max_pages: int | None) -> ReadDocument:
+def _read_word(data: bytes, limits: Limits) -> ReadDocument:
     import io
     import zipfile
 
@@ -39,6 +45,10 @@ def _read_word(data: bytes, max_pages: int | None) -> ReadDocument:
     from sonora_app.knowledge.reading.html import read_html
 
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            # Pictures are not unpacked.
+            parts = (each for each in packed.infolist() if _XML.search(each.filename))
+            limits.check(sum(each.file_size for each in parts))
         converted: Any = mammoth.convert_to_html(io.BytesIO(data), convert_image=_no_image)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, AttributeError):
         raise UnreadableError(worded("it is not a whole Word file")) from None
@@ -49,13 +59,13 @@ def _no_image(image: object) -> list[object]:
     return []
 
 
-def _read_pdf(data: bytes, max_pages: int | None) -> ReadDocument:
+def _read_pdf(data: bytes, limits: Limits) -> ReadDocument:
     from sonora_app.knowledge.reading.pdf import read_pdf
 
-    return read_pdf(data, max_pages=max_pages)
+    return read_pdf(data, limits)
 
 
-def _read_text(data: bytes, max_pages: int | None) -> ReadDocument:
+def _read_text(data: bytes, limits: Limits) -> ReadDocument:
     document = ReadDocument(title="")
     for paragraph in _text(data).replace("\r\n", "\n").split("\n\n"):
         words = " ".join(paragraph.split())
@@ -75,7 +85,7 @@ def _text(raw: bytes) -> str:
         return raw.decode("cp1252", errors="replace")
 
 
-_READERS: dict[str, Callable[[bytes, int | None], ReadDocument]] = {
+_READERS: dict[str, Callable[[bytes, Limits], ReadDocument]] = {
     ".md": _read_markdown,
     ".markdown": _read_markdown,
     ".txt": _read_text,
@@ -98,8 +108,12 @@ def readable_files(path: Path) -> Iterator[Path]:
             yield file
 
 
-def read_file(path: Path) -> ReadDocument:
+def read_file(path: Path, limits: Limits = _DEFAULT) -> ReadDocument:
     """Read a file's text.
+
+    Args:
+        path: The file.
+        limits: How much of it is read.
 
     Raises:
         UnreadableError: It is of another kind, damaged, too large or without text.
@@ -109,28 +123,28 @@ def read_file(path: Path) -> ReadDocument:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UnreadableError(worded("it is larger than 100 MB"))
-        document = read_bytes(suffix, path.read_bytes())
+        document = read_bytes(suffix, path.read_bytes(), limits)
     except OSError as error:
         raise UnreadableError(worded("{error}", error=error.strerror or str(error))) from None
     document.title = document.title or path.stem.replace("_", " ")
     return document
 
 
-def read_bytes(suffix: str, data: bytes, *, max_pages: int | None = None) -> ReadDocument:
+def read_bytes(suffix: str, data: bytes, limits: Limits = _DEFAULT) -> ReadDocument:
     """Read a document's text from its bytes.
 
     Args:
         suffix: What its file's name would end in, such as `.pdf`.
         data: Its bytes.
-        max_pages: How many pages of a PDF to read; None reads all.
+        limits: How much of it is read.
 
     Raises:
-        UnreadableError: It is of another kind, damaged, or without text.
+        UnreadableError: It is of another kind, damaged, without text, or unpacks to too much.
         ImportError: The extra `knowledge`, which has the reader, is not installed.
     """
     reader = _reader(suffix)
     try:
-        document = reader(data, max_pages)
+        document = reader(data, limits)
     except (UnreadableError, ImportError):
         raise
     except Exception:  # noqa: BLE001  # the readers raise whatever damaged bytes lead to
@@ -140,7 +154,7 @@ def read_bytes(suffix: str, data: bytes, *, max_pages: int | None = None) -> Rea
     return document
 
 
-def _reader(suffix: str) -> Callable[[bytes, int | None], ReadDocument]:
+def _reader(suffix: str) -> Callable[[bytes, Limits], ReadDocument]:
     reader = _READERS.get(suffix)
     if reader is None:
         raise UnreadableError(

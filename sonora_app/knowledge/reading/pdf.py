@@ -15,6 +15,7 @@ from pypdfium2 import (  # pyright: ignore[reportMissingTypeStubs]
 
 from sonora_app.knowledge.reading.blocks import Block, BlockKind, ReadDocument
 from sonora_app.knowledge.reading.errors import UnreadableError
+from sonora_app.knowledge.reading.limits import Limits
 from sonora_app.wording.translation import worded
 
 _SOFT_HYPHEN = "\ufffe"
@@ -35,15 +36,15 @@ _SPACE = re.compile(r"\s+")
 _MIN_LETTERS_A_PAGE = 8
 
 
-def read_pdf(data: bytes, *, max_pages: int | None = None) -> ReadDocument:
+def read_pdf(data: bytes, limits: Limits) -> ReadDocument:
     """Read a PDF file, with its headings and pages.
 
     Args:
         data: The file.
-        max_pages: How many of its pages to read; None reads all.
+        limits: How much of it is read.
 
     Raises:
-        UnreadableError: It is damaged, wants a password, or holds no text.
+        UnreadableError: It is damaged, wants a password, holds no text, or more than is read.
     """
     try:
         pdf = PdfDocument(data)
@@ -52,10 +53,15 @@ def read_pdf(data: bytes, *, max_pages: int | None = None) -> ReadDocument:
             raise UnreadableError(worded("it wants a password")) from None
         raise UnreadableError(worded("it is not a whole PDF file")) from None
     with pdf:
-        pages = [_lines(pdf, number) for number in range(min(len(pdf), max_pages or len(pdf)))]
+        pages: list[list[str]] = []
+        chars = 0
+        for number in range(min(len(pdf), limits.pages or len(pdf))):
+            pages.append(_lines(pdf, number))
+            chars += sum(map(len, pages[-1]))
+            limits.check(chars)
         outline = _outline(pdf)
         title = str(pdf.get_metadata_dict().get("Title") or "").strip()
-    if sum(map(len, map("".join, pages))) < _MIN_LETTERS_A_PAGE * max(len(pages), 1):
+    if chars < _MIN_LETTERS_A_PAGE * max(len(pages), 1):
         raise UnreadableError(worded("it holds no text, only pictures of pages"))
     running = _running_lines(pages)
     document = ReadDocument(title=title)
