@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from sonora_app.flow.lines import Lines
+from sonora_app.rehearsal.heard import read_heard
 from sonora_app.rehearsal.turns import CallTool, Kind, Say, Turn
 from sonora_app.rehearsal.wording import consists_of, rest_after, topics_of
 
@@ -71,7 +72,7 @@ def review(turns: Sequence[Turn], lines: Lines) -> dict[str, Any]:
         number = _NUMBERED.match(turn.text)
         if turn.kind is not Kind.USER or number is None:
             continue
-        text = _NUMBERED.sub("", turn.text)
+        text = read_heard(_NUMBERED.sub("", turn.text)).text
         topics = topics_of([text], lines)
         if topics and not is_about_memory(text, lines):
             fact = lines.text("rehearsal.memory.talked_fact", {"topic": topics[0]})

@@ -14,6 +14,7 @@ from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 from sonora_app.call.summary import Description
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.rehearsal.heard import write_heard
+from sonora_app.rehearsal.recall import review
 from sonora_app.rehearsal.script import describe, next_move
 from sonora_app.rehearsal.turns import CallTool, Say, read_turns
 from sonora_app.rehearsal.wording import means_done, means_finishing, topics_of
@@ -289,6 +290,16 @@ def test_no_line_is_anything_but_words() -> None:
 
 
 # --- Memory
+
+
+def test_speech_that_nobody_understood_is_nothing_to_remember() -> None:
+    spoken = [user(f"[1] {write_heard(2.5, ES)}"), user("[2] Vivo en Lima.")]
+    told = [
+        review(read_turns(LLMContext(messages=each).get_messages()), ES)["facts"]
+        for each in (spoken[:1], [*spoken, user(f"[3] {write_heard(1.0, EN)}")])
+    ]
+    assert [[fact["fact"] for fact in facts] for facts in told] == [[], ["Habló de Vivo en Lima."]]
+
 
 TOLD = task(
     "<facts>\n1. <quoted>Se llama Ana.</quoted>\n2. <quoted>Vive en Lima.</quoted>\n</facts>"
