@@ -14,20 +14,52 @@ from sonora_app.commands.output import plain
 from sonora_app.commands.readable import local_time
 from sonora_app.storage.listing import Listing, short_id
 from sonora_app.storage.records import ConversationStatus
-from sonora_app.wording.kept_words import outcome_meant
+from sonora_app.wording.kept_words import in_words, meant
 from sonora_app.wording.translation import say
 
-_TIMES = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+def _moment(text: str) -> datetime:
+    """The moment that somebody named, by the clock of this machine."""
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            say(
+                "{text} is not a day or a time. Write it as {day} or as '{time}'.",
+                text=plain(text),
+                day="2026-03-31",
+                time="2026-03-31 17:30",
+            )
+        ) from None
+
+
+def _status(text: str) -> ConversationStatus:
+    """How conversations stand, by its name or by the words for it that a list has."""
+    try:
+        return ConversationStatus(meant("status", text))
+    except ValueError:
+        others = ", ".join(repr(in_words("status", each)) for each in ConversationStatus)
+        raise typer.BadParameter(
+            say("{given} is not one of {others}.", given=repr(plain(text)), others=others)
+        ) from None
+
+
+def _outcome(text: str) -> str:
+    """What a conversation came to, by its name or by the words for it that `show` has."""
+    return meant("outcomes", text)
+
 
 OfUser = Annotated[str | None, typer.Option("--user", help=say("Only this user's."))]
 WithStatus = Annotated[
-    ConversationStatus | None, typer.Option("--status", help=say("Only those that stand so."))
+    ConversationStatus | None,
+    typer.Option("--status", parser=_status, help=say("Only those that stand so.")),
 ]
 Since = Annotated[
     datetime | None,
     typer.Option(
         "--since",
-        formats=_TIMES,
+        metavar="DAY",
+        parser=_moment,
         help=say("Only those talked in since that day, or that time, here."),
     ),
 ]
@@ -35,7 +67,8 @@ Until = Annotated[
     datetime | None,
     typer.Option(
         "--until",
-        formats=_TIMES,
+        metavar="DAY",
+        parser=_moment,
         help=say("Only those last talked in before that day, or that time, here."),
     ),
 ]
@@ -43,7 +76,8 @@ BegunSince = Annotated[
     datetime | None,
     typer.Option(
         "--since",
-        formats=_TIMES,
+        metavar="DAY",
+        parser=_moment,
         help=say("Only those begun since that day, or that time, here."),
     ),
 ]
@@ -51,7 +85,8 @@ BegunUntil = Annotated[
     datetime | None,
     typer.Option(
         "--until",
-        formats=_TIMES,
+        metavar="DAY",
+        parser=_moment,
         help=say("Only those begun before that day, or that time, here."),
     ),
 ]
@@ -78,7 +113,7 @@ _WIDE, _NARROW = 100, 72
 
 Outcome = Annotated[
     str | None,
-    typer.Option("--outcome", parser=outcome_meant, help=say("Only those that came to this.")),
+    typer.Option("--outcome", parser=_outcome, help=say("Only those that came to this.")),
 ]
 CutInTwo = Annotated[
     bool, typer.Option("--cut", help=say("Only those where a turn was cut in two."))
@@ -134,7 +169,7 @@ def _cells(listing: Listing, *, with_user: bool, with_messages: bool) -> list[st
         short_id(conversation.id),
         local_time(conversation.last_message_at or conversation.created_at),
         *([str(listing.messages)] if with_messages else []),
-        say("in a call") if listing.calling else say(conversation.status.value),
+        say("in a call") if listing.calling else in_words("status", conversation.status),
         *([conversation.user_id or "–"] if with_user else []),
         listing.hit.words if listing.hit else conversation.title or "–",
     )

@@ -25,7 +25,7 @@ from sonora_app.storage.records import (
 from sonora_app.storage.store import Transcript
 from sonora_app.storage.tool_calls import ToolCall, ToolStatus
 from sonora_app.storage.whole_turns import parts_of, whole_turns
-from sonora_app.wording.kept_words import end_in_words, outcome_in_words
+from sonora_app.wording.kept_words import in_words
 from sonora_app.wording.translation import say, worded
 
 Entry: TypeAlias = Session | Transition | Message | ToolCall
@@ -158,7 +158,7 @@ def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
     yield say("Conversation"), str(conversation.id)
     if conversation.user_id:
         yield say("User"), conversation.user_id
-    yield say("Status"), say(conversation.status.value)
+    yield say("Status"), in_words("status", conversation.status)
     if conversation.language:
         yield say("Language"), conversation.language
     if conversation.summary:
@@ -166,7 +166,7 @@ def _facts(transcript: Transcript) -> Iterator[tuple[str, str]]:
     if topics := conversation.metadata.get("topics"):
         yield say("Topics"), _listed(topics)
     if outcome := conversation.metadata.get("outcome"):
-        yield say("Outcome"), outcome_in_words(str(outcome))
+        yield say("Outcome"), in_words("outcomes", str(outcome))
     if labels := list(_labels(transcript)):
         yield say("Labels"), "; ".join(labels)
     yield say("Times"), f"{conversation.created_at.astimezone():%Z (UTC%z)}"
@@ -181,7 +181,8 @@ def _call(session: Session) -> str:
     if session.ended_at is not None:
         secs = max(0, round((session.ended_at - session.started_at).total_seconds()))
         parts.append(f"{secs // 60} min {secs % 60} s" if secs >= 60 else f"{secs} s")
-    parts.append(end_in_words(session.end_reason) if session.end_reason else say("not ended"))
+    end = session.end_reason
+    parts.append(in_words("ends", end) if end else say("not ended"))
     parts += _measured(session.metrics)
     return " · ".join(parts)
 

@@ -43,13 +43,12 @@ _KNOWN = (
     # Why a value is invalid, in Typer's words and in Pydantic's
     worded("Value error, {why}"),
     worded("{given} is not one of {others}."),
-    worded("{given} does not match the formats {formats}."),
     worded("Input should be a valid integer, unable to parse string as an integer"),
     worded("Input should be a valid number, unable to parse string as a number"),
     worded("Input should be greater than or equal to {least}"),
     worded("Input should be less than or equal to {most}"),
-    worded("File {name} does not exist."),
-    worded("Path {name} does not exist."),
+    worded("file {name} does not exist."),
+    worded("file {name} is a directory."),
 )
 
 _PYDANTIC_SAYS = "Value error, "

@@ -39,7 +39,7 @@ from sonora_app.settings import Language, Settings
 from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store
 from sonora_app.tools.declared import tools_of_nodes
-from sonora_app.wording.translation import in_language, preferred
+from sonora_app.wording.translation import in_language, preferred, worded
 
 
 def build_api(
@@ -133,8 +133,10 @@ def _failed(request: Request, error: Exception) -> JSONResponse:
     return _answer({"code": code, "message": without_paths(said)}, status)
 
 
-def _invalid(_: Request, error: Exception) -> JSONResponse:
-    return _answer({"code": "invalid", "message": "The request cannot be read."}, 422)
+def _invalid(request: Request, _: Exception) -> JSONResponse:
+    language = preferred(request.headers.get("accept-language", ""))
+    message = in_language(worded("The request cannot be read."), language)
+    return _answer({"code": "invalid", "message": message}, 422)
 
 
 def _unknown(_: Request, error: Exception) -> JSONResponse:

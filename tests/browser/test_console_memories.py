@@ -43,6 +43,9 @@ async def test_a_fact_is_seen_where_it_was_said_corrected_and_forgotten(
         await expect(learnt).to_have_text(re.compile("Se recuerda: .*Julia"))
         await memory.click()
         await fact.get_by_role("button", name="Corregir").click()
+        # Nothing but spaces is no sentence: it is not sent.
+        await fact.get_by_role("textbox", name="Corregir").fill("  ")
+        await fact.get_by_role("button", name="Guardar").click()
         await fact.get_by_role("textbox", name="Corregir").fill("Se llama Juliana.")
         await fact.get_by_role("button", name="Guardar").click()
         await expect(fact.locator(".content")).to_have_text("Se llama Juliana.")
@@ -54,6 +57,7 @@ async def test_a_fact_is_seen_where_it_was_said_corrected_and_forgotten(
         assert [each["content"] for each in saved["memories"]] == ["Se llama Juliana."]
 
         await fact.get_by_role("button", name="Olvidar").click()
+        await expect(fact.locator(".asking")).to_contain_text("se queda sin título")
         await fact.get_by_role("button", name="Olvidarlo").click()
         await expect(page.get_by_text("Todavía no se recuerda nada.")).to_be_visible()
         wants = page.get_by_label("Quiere que Sonora recuerde sus datos")

@@ -133,6 +133,17 @@ def test_list_as_json_is_data_alone(kept: Kept) -> None:
     assert datetime.fromisoformat(listings[0]["last_message_at"]) == START + timedelta(seconds=120)
 
 
+def test_list_by_what_it_shows_itself(kept: Kept) -> None:
+    def found(*wanted: str) -> list[str]:
+        return [item["id"] for item in json.loads(run("list", *wanted, "--json").stdout)]
+
+    both = [str(kept.talk), str(kept.other)]
+    assert found("--status", "completed") == found("--status", "Completada") == both
+    assert found("--status", "open") == found("--status", "active") == []
+    assert found("--until", "2026-11-24 12:01:00", "--since", "2026-11-24") == [str(kept.other)]
+    assert run("list", "--since", "0001-01-01").exit_code in (0, 2), "told, where it cannot be"
+
+
 def test_list_by_user_and_limit(kept: Kept) -> None:
     of_luis = json.loads(run("list", "--user", "luis", "--json").stdout)
     newest = json.loads(run("list", "--limit", "1", "--json").stdout)

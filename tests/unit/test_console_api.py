@@ -125,7 +125,9 @@ async def test_conversations_are_found_by_their_words_and_told_how_many(
         nobody = await _listed(http, text="lima")
         failed = await _listed(http, failed="true")
         second = (await http.get("/sonora/api/conversations?limit=1&offset=1")).json()
-        malformed = await http.get("/sonora/api/conversations?since=yesterday")
+        malformed = await http.get(
+            "/sonora/api/conversations?since=yesterday", headers={"Accept-Language": "es"}
+        )
 
     assert found["total"] == 1
     (listing,) = found["conversations"]
@@ -136,6 +138,7 @@ async def test_conversations_are_found_by_their_words_and_told_how_many(
         [str(kept.other)],
     )
     assert malformed.status_code == 422
+    assert malformed.json()["message"] == "No se puede leer la solicitud."
 
 
 async def test_turns_are_labelled_and_their_labels_changed(settings: Settings, kept: Kept) -> None:

@@ -154,7 +154,7 @@ export function App({ store, call }: Props) {
     if (isOn(state.phase)) return;
     if (place && place.conversation !== past?.conversation.id) {
       void show(place.conversation, () => place.turn);
-    } else if (!place && past && state.phase === "idle") {
+    } else if (!place && (past || missing) && state.phase === "idle") {
       clear();
     }
   }, [place?.conversation]);

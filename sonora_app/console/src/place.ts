@@ -39,9 +39,10 @@ function read(before: Here | null): Here {
   const kept = history.state as Here | null;
   if (location.hash === FIGURES) return { view: "figures", place: kept?.place ?? null };
   const place = placeOf(location.hash);
-  // Whoever follows a link to a turn of what is shown looks on at what they looked at.
+  // Whoever follows a link to a turn of what is shown looks on at what they looked at beside it.
+  const beside = before && before.view !== "figures" && !matchMedia(NARROW).matches;
   const same = before?.place?.conversation === place?.conversation;
-  return { view: kept?.view ?? (before && same ? before.view : "talk"), place };
+  return { view: kept?.view ?? (beside && same ? before.view : "talk"), place };
 }
 
 /**

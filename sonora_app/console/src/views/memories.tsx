@@ -145,6 +145,7 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
             aria-label={words.memories.correct}
             maxLength={500}
             required
+            pattern=".*\S.*"
             value={text}
             onInput={(event) => setText(event.currentTarget.value)}
           />
@@ -163,7 +164,9 @@ function Fact({ memory, busy, language, onMessage, onCorrect, onForget }: FactPr
       </p>
       {doing === "forgetting" && (
         <p class="asking">
-          <span>{words.memories.forgetAsk}</span>
+          <span>
+            {words.memories.forgetAsk} {source && words.memories.forgetTitle}
+          </span>
           <button type="button" class="leave" onClick={onForget}>
             {words.memories.forgetYes}
           </button>
