@@ -1,7 +1,9 @@
 """Begins the user's turn, and tells a turn from what is only said, or heard, beside the bot's.
 
-While the bot is silent, a voice begins a turn, as with Pipecat's own strategies. While the bot
-speaks, a voice holds its speech back as quickly, but what happens then depends on the words:
+While the bot is silent, a voice begins a turn, as with Pipecat's own strategies. While its answer
+is awaited, words do: a cough would cost the answer, which is only held back until it is over. While
+the bot speaks, a voice holds its speech back as quickly, but what happens then depends on the
+words:
 
 - Words that take the turn begin it. What was held back is dropped.
 - Words that only tell that somebody listens (“ajá”, “claro”) are reported as such, and the bot goes
@@ -81,6 +83,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         self._tells_interims = tells_interims
         self._unheard_secs = UNHEARD_SECS
         self._bot_speaks = self._in_turn = False
+        self._answer_due = False  # whether what was said is still to be answered
         # Whether there is a sound over the bot's speech, whether that still lasts, and whether all
         # the words in it are known.
         self._listening = self._voice = self._all_transcribed = False
@@ -92,11 +95,12 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """Follow who speaks, and what."""
         match frame:
             case BotStartedSpeakingFrame():
-                self._bot_speaks = True
+                self._bot_speaks, self._answer_due = True, False
             case BotStoppedSpeakingFrame():
                 await self._bot_stopped()
             case InterruptionFrame():
                 # Somebody else's, as when the user types.
+                self._answer_due = False
                 await self._pass_over(cut=True)
             case STTMetadataFrame():
                 self._unheard_secs = max(UNHEARD_SECS, frame.ttfs_p99_latency)
@@ -116,6 +120,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
                     await self._decide()
             case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
                 await self._heard(frame)
+                self._answer_due = self._answer_due or self._in_turn
             case _:
                 pass
         return ProcessFrameResult.CONTINUE
@@ -142,7 +147,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _voice_began(self) -> None:
         self._voice, self._all_transcribed = True, False
-        if self._in_turn or not self._over_bot(TRAILING_SECS):
+        awaited = self._answer_due and self._tells_interims
+        if self._in_turn or not (awaited or self._over_bot(TRAILING_SECS)):
             await self.trigger_user_turn_started()
             return
         self._listen()
@@ -170,6 +176,9 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         if self._in_turn or not (self._listening or self._over_bot(self._unheard_secs)):
             await self.trigger_user_turn_started()
+            return
+        if self._answer_due:
+            await self._take_turn()
             return
         self.words.hear(frame)
         if isinstance(frame, TranscriptionFrame):

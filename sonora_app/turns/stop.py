@@ -280,6 +280,8 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         # Before anything is waited for, or it would be ended twice.
         self._open = False
         await self._tasks.stop()
+        if self._open:  # the user went on meanwhile
+            return
         if self._guess.is_of(self._so_far):
             with self._guess.confirmed():
                 await self.trigger_user_turn_finalized(confirms_speculation=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -71,6 +72,18 @@ class Verdict(SmartTurn):
     complete = True
     asked = 0
     takes_secs = 0.0
+    stopped: asyncio.Event | None = None
+
+    async def foresee(
+        self, quiet_secs: float, *, by_secs: float | None = None
+    ) -> EndOfTurnState | None:
+        if self.stopped is None:
+            return await super().foresee(quiet_secs, by_secs=by_secs)
+        try:
+            return await super().foresee(quiet_secs)
+        finally:
+            self.stopped.set()
+            await asyncio.sleep(0.3)
 
     def _predict_endpoint(self, audio_array: Any) -> dict[str, Any]:
         self.asked += 1
@@ -472,6 +485,26 @@ async def test_who_goes_on_after_yes_is_answered_as_they_end() -> None:
         await user.answered()
         assert user.said == [("user", "Sí. pero no por la tarde."), ("assistant", ANSWER)]
         assert len(user.openai.bodies) == 2
+
+
+async def test_who_goes_on_just_as_the_turn_is_being_ended_is_in_it_still() -> None:
+    async with turn(Reply(ANSWER, first_token_secs=1.0), asked=QUESTION) as user:
+        user.smart_turn.takes_secs, user.smart_turn.stopped = 2.0, asyncio.Event()
+        await user.pause()
+        await user.stop()
+        await user.heard("Sí.")
+        async with asyncio.timeout(10):
+            await user.smart_turn.stopped.wait()
+        # The turn is ended once what runs beside it has stopped.
+        await user.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        await asyncio.sleep(0.5)
+        assert not user.rig.all(UserStoppedSpeakingFrame)
+        user.smart_turn.takes_secs, user.smart_turn.stopped = 0.0, None
+        await user.pause()
+        await user.heard("pero no por la tarde.")
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", "Sí. pero no por la tarde."), ("assistant", ANSWER)]
 
 
 async def test_a_word_too_short_for_silero_is_answered_early_though_it_is_the_first() -> None:

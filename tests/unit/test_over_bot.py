@@ -267,6 +267,27 @@ async def test_a_voice_begins_a_turn_at_once_where_the_bot_is_silent() -> None:
         assert not call.speech.held
 
 
+async def test_a_cough_costs_no_answer_that_is_awaited_and_words_begin_a_turn() -> None:
+    async with speaking() as call:
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await call.voice()
+        await call.final("¿Y las playas?")
+        await call.silence()
+        await call.rig.get(UserStoppedSpeakingFrame)
+        turns = len(call.rig.all(InterruptionFrame))
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.silence()
+        await call.rig.send(AllTranscribedFrame())
+        await call.comes_to(held=False)
+        assert len(call.rig.all(InterruptionFrame)) == turns
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.interim("Sí")
+        await call.rig.get(InterruptionFrame, turns + 1)
+        await call.comes_to(held=False)
+
+
 async def test_what_is_typed_drops_what_is_held_back() -> None:
     async with speaking() as call:
         await call.voice()
