@@ -17,7 +17,8 @@
 #   to the phone: of lines of 1 to 2 s the last 25 to 150 ms were never sent
 #
 # What to do: let the pipeline have the phone's rate, `audio_in_sample_rate=8000` and
-# `audio_out_sample_rate=8000`, so that nothing is resampled on the way.
+# `audio_out_sample_rate=8000`, so that nothing is resampled on the way. Where Whisper listens, see
+# pipecat-whisper-phone.sh.
 set -euo pipefail
 
 work=$(mktemp -d)
