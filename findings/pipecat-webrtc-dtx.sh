@@ -17,6 +17,9 @@
 #   every packet: 357 sent, 7.1 s of 7.2 s heard, the end of the voice told 0.3 s after it
 #   with DTX: 141 sent, 2.7 s of 7.2 s heard, the end of the voice told 1.9 s after it
 #
+# Chromium does so where the answer's SDP has `usedtx=1` for Opus. Seen, of 2 s of sound and silence: 134
+# packets in 9 s, and not 455, of which aiortc made 2.6 s of sound.
+#
 # What to do: leave `usedtx=1` out of the SDP and DTX off in native clients; or fill up by `frame.pts`
 # what a track leaves out.
 set -euo pipefail
