@@ -11,7 +11,6 @@ turns. Results are kept as JSON; what was measured earlier stays there until it 
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from benchmarks import (
     voice_to_voice,
 )
 from benchmarks.contenders import Rival, rival
+from benchmarks.ending import end_by_signals
 from benchmarks.figures import Measurement, Results, this_machine
 from benchmarks.report import publish, table
 from benchmarks.speakers import VoiceMissingError
@@ -139,8 +139,7 @@ _RESULTS, _AGAINST = Path("benchmark-results.json"), Path("benchmark-against.jso
 
 def main() -> None:
     """Measure what the command line names, print it and keep it."""
-    # A run that is ended ends what it has started: bots, and the database's server.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_by_signals()
     logger.remove()
     logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
     arguments = _arguments()

@@ -23,6 +23,7 @@ from uuid import uuid4
 import numpy as np
 
 from benchmarks.contenders import Sonora
+from benchmarks.ending import end_by_signals
 from benchmarks.utterance import Utterance
 from simulators.clients.webrtc import Page, page
 from sonora_app.doctor.capacity import Tried
@@ -121,4 +122,5 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
+    end_by_signals()
     asyncio.run(_main())

@@ -1,6 +1,5 @@
 """The bots: how each is started, and how a client gets it to talk."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+from benchmarks.ending import started
 from benchmarks.scaffold import make_scaffold
 from benchmarks.vendors import KEY, Vendors
 from simulators.clients.bot_process import PROJECT, BotProcess, serving
@@ -98,12 +98,8 @@ class Contender(ABC):
             env={**clean_environment(), **env},
             cwd=self.folder,
         )
-        # In a thread, since the vendors serve on this one.
-        bot = await asyncio.to_thread(process.__enter__)
-        try:
+        async with started(process) as bot:
             yield bot
-        finally:
-            await asyncio.to_thread(process.__exit__, None, None, None)
 
 
 class Sonora(Contender):

@@ -1,6 +1,5 @@
 """From joining to the first sound of the greeting, at several distances from the database."""
 
-import asyncio
 import tempfile
 import time
 from collections.abc import AsyncGenerator
@@ -14,6 +13,7 @@ from uuid import uuid4
 from loguru import logger
 
 from benchmarks.contenders import Checkout, Contender, Scaffold, Sonora
+from benchmarks.ending import started
 from benchmarks.figures import SCAFFOLD, Figure, Measurement, milliseconds
 from benchmarks.vendors import REALISTIC, serving_vendors
 from simulators.clients.bot_process import BotProcess
@@ -118,13 +118,8 @@ def _away(secs: float) -> str:
 @asynccontextmanager
 async def serving_supabase() -> AsyncGenerator[tuple[FaultProxy, dict[str, str]]]:
     """Supabase's API with our schema, behind a proxy; and the settings that lead there."""
-    running = running_lite()
-    lite = await asyncio.to_thread(running.__enter__)
-    try:
-        async with FaultProxy(lite.url) as proxy:
-            yield proxy, {"SUPABASE_URL": proxy.url, "SUPABASE_SECRET_KEY": lite.secret_key}
-    finally:
-        await asyncio.to_thread(running.__exit__, None, None, None)
+    async with started(running_lite()) as lite, FaultProxy(lite.url) as proxy:
+        yield proxy, {"SUPABASE_URL": proxy.url, "SUPABASE_SECRET_KEY": lite.secret_key}
 
 
 async def _join_scaffold(scaffold: Contender, bot: BotProcess, samples: _Samples) -> None:

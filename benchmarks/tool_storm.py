@@ -16,7 +16,6 @@ import json
 import logging
 import random
 import re
-import signal
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from uuid import UUID
 from loguru import logger
 
 from benchmarks.contenders import clean_environment
+from benchmarks.ending import end_by_signals, started
 from simulators.clients.bot_process import PROJECT, BotProcess, free_port, serving
 from simulators.clients.typing_page import TypingPage, typing_page
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
@@ -232,13 +232,13 @@ class Storm:
     async def _wave(self, people: Iterator[int]) -> None:
         """Some people talk at once with a process of the bot, which is killed in some waves."""
         killed = self._chance.random() < _KILLED
-        process = self._bot()
-        bot = await asyncio.to_thread(process.__enter__)
-        talks = [
-            asyncio.create_task(self._talk(bot, next(people), random.Random(self._chance.random())))
-            for _ in range(self._options.people)
-        ]
-        try:
+        async with started(self._bot()) as bot:
+            talks = [
+                asyncio.create_task(
+                    self._talk(bot, next(people), random.Random(self._chance.random()))
+                )
+                for _ in range(self._options.people)
+            ]
             if killed:
                 await asyncio.sleep(self._chance.uniform(3.0, 8.0))
                 self.report.cut_in["killed"] += 1
@@ -248,8 +248,6 @@ class Storm:
             for result in await asyncio.gather(*talks, return_exceptions=True):
                 if isinstance(result, Exception) and not killed:
                     self._wrong(f"a call broke off: {result!r}")
-        finally:
-            await asyncio.to_thread(process.__exit__, None, None, None)
         logger.info(f"{self.report.asked} calls of tools, {len(self.report.wrong)} wrong")
         if not self.report.asked:
             raise RuntimeError(f"nobody could talk: {self.report.wrong}")
@@ -343,9 +341,8 @@ class Storm:
 
     async def _check(self) -> None:
         """Compare the journal with what the service did. What a killed bot left is closed first."""
-        process = self._bot()
-        await asyncio.to_thread(process.__enter__)
-        await asyncio.to_thread(process.__exit__, None, None, None)
+        async with started(self._bot()):
+            pass
         journal = await Journal.connect(self._options.folder / "journal.db", read_only=True)
         try:
             kept = [
@@ -399,8 +396,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=6, help="who talk at a time (6)")
     parser.add_argument("--seed", type=int, help="what everything is drawn from (at random)")
     arguments = parser.parse_args()
-    # A run that is ended ends what it has started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_by_signals()
     # Of requests that the storm itself breaks off.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     logger.remove()

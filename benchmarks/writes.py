@@ -29,6 +29,7 @@ from uuid import UUID
 
 from loguru import logger
 
+from benchmarks.ending import end_by_signals
 from sonora_app.call.opening import OpeningRequest, open_conversation
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
@@ -284,6 +285,7 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    end_by_signals()
     logger.remove()
     logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
     results = asyncio.run(measure(arguments.messages, arguments.backlog))

@@ -12,13 +12,13 @@ time, which other programs of the machine change little, in milliseconds.
 
 import argparse
 import asyncio
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
 from statistics import median, quantiles
 
+from benchmarks.ending import end_by_signals
 from benchmarks.finding.project import Project, running_project
 from benchmarks.finding.questions import Answer, found, questions, told
 from benchmarks.finding.stores import filled_stores
@@ -63,8 +63,7 @@ def _processor_secs(project: Project | None) -> float:
 
 def main() -> None:
     """Measure what the command line asks for, and print it."""
-    # A run that is ended ends the database that it has started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_by_signals()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.finding", description=(__doc__ or "").partition("\n")[0]
     )

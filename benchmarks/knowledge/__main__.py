@@ -11,9 +11,10 @@ five minutes of one core.
 import argparse
 import asyncio
 import os
-import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from benchmarks.ending import end_by_signals
 
 # One core, as in a call: set before numpy and the model are loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,8 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 def main() -> None:
     """Run what was asked for."""
-    # A run that is ended ends what it has started: bots, and the database's server.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_by_signals()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
     parser.add_argument("what", choices=("turns", "costs", "found", "fit", "speed", "common"))
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/sonora/knowledge")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from benchmarks.ending import end_by_signals
 from benchmarks.soak.run import Options, soak
 
 
@@ -29,6 +30,7 @@ def main() -> int:
         parser.error(
             f"{arguments.output} is there already; the database would not know its journal"
         )
+    end_by_signals()
     logger.remove()
     logger.add(sys.stderr, level="INFO", format="{time:HH:mm:ss} {message}")
     report = asyncio.run(

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from loguru import logger
 
+from benchmarks.ending import started
 from benchmarks.soak.caller import Caller, CallRecord, Phonebook
 from benchmarks.soak.checks import Case, check_call, check_conversation, kept_call
 from benchmarks.soak.leftovers import Leftovers, LogReader
@@ -421,21 +422,12 @@ async def _database(options: Options) -> AsyncGenerator[Database | None]:
     if not options.supabase:
         yield None
         return
-    running = running_lite()
-    server = await asyncio.to_thread(running.__enter__)
-    try:
-        async with FaultProxy(server.url) as proxy:
-            yield Database(server, proxy)
-    finally:
-        await asyncio.to_thread(running.__exit__, None, None, None)
+    async with started(running_lite()) as server, FaultProxy(server.url) as proxy:
+        yield Database(server, proxy)
 
 
 @asynccontextmanager
 async def _bot(folder: Path, environment: dict[str, str]) -> AsyncGenerator[BotProcess]:
     """A bot; it starts and stops beside the loop, on which its vendors run."""
-    running = running_bot(folder, program=PROGRAM, **environment)
-    bot = await asyncio.to_thread(running.__enter__)
-    try:
+    async with started(running_bot(folder, program=PROGRAM, **environment)) as bot:
         yield bot
-    finally:
-        await asyncio.to_thread(running.__exit__, None, None, None)
