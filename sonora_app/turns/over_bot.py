@@ -49,6 +49,11 @@ class WordsOverBot:
         """Whether there are any, and none of them may change any more."""
         return bool(self._said) and not self._interim
 
+    @property
+    def are_few(self) -> bool:
+        """Whether somebody else may say the same just after the bot, as “y” or “para”."""
+        return len(self.text.split()) < _ECHO_WORDS
+
     def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         """Take in a transcript."""
         self.spoken_at = frame.timestamp

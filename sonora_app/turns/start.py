@@ -185,7 +185,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._all_transcribed = self._all_transcribed or frame.finalized
         else:
             self._all_transcribed = False
-        if self.words.are_final and self.words.echo():
+        few_yet = self._voice and self.words.are_few
+        if self.words.are_final and self.words.echo() and not few_yet:
             self.words.hears_itself = True
             self.words.clear()
             await self._forget()
@@ -245,6 +246,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _pass_over(self, *, cut: bool = False) -> None:
         """What came was no turn; an acknowledgement is told."""
         text, spoken_at = self.words.text, self.words.spoken_at
+        if self.words.are_final and self.words.echo():
+            self.words.hears_itself = True
         acknowledges = self.words.only_acknowledge()
         if text:
             await self._forget()

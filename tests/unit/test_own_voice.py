@@ -75,6 +75,19 @@ async def test_a_word_or_two_of_its_own_are_all_there_is_where_a_voice_holds_the
         await call.rig.get(InterruptionFrame)
 
 
+async def test_a_word_that_the_bot_has_just_said_too_may_begin_what_the_user_says() -> None:
+    async with speaking(answers_early=True) as call:
+        await call.voice()
+        await call.comes_to(held=True)
+        await call.final_unasked("Y")
+        await asyncio.sleep(0.05)
+        await call.interim("otro")
+        await call.rig.get(InterruptionFrame)
+        await call.final("otro mercado.")
+        await call.silence()
+        assert await call.answered_to() == "Y otro mercado."
+
+
 async def test_a_word_that_stops_the_bot_does_so_though_it_has_just_said_it() -> None:
     async with speaking("La sierra tiene senderos para todos, y guías.") as call:
         await call.voice()
