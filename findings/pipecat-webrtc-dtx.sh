@@ -8,10 +8,9 @@
 # (`audio_idle_timeout`, for a microphone that is muted in mid-speech).
 #
 # What happens: aiortc hands on the packets that come, one after the other, and keeps four back. Pipecat
-# sets them side by side without a look at their time: 7 s become 3. Silero, which waits
-# for 0.2 s of silence, is given that much only in the course of seconds. And since something of the
-# background still comes each 0.4 s, nobody counts as muted. A recording of the call lacks the pauses
-# too, and every time in it is wrong from the first one on.
+# sets them side by side without a look at their time: 7 s become 3. Silero, which waits for 0.2 s of
+# silence, is given that much only in the course of seconds. And since something of the background
+# still comes each 0.4 s, nobody counts as muted.
 #
 # pipecat-ai 1.14.0, aiortc 1.16.0, libopus of PyAV 18.1.0. Output seen (a sentence and 5 s of silence):
 #   every packet: 357 sent, 7.1 s of 7.2 s heard, the end of the voice told 0.3 s after it
