@@ -148,6 +148,21 @@ async def test_a_conversation_by_voice_is_kept_word_for_word(talk: Conversation)
     assert [wait["latency"]["total_ms"] for wait in waits[1:]] == told_page
 
 
+async def test_the_answer_to_a_word_too_short_for_silero_is_waited_for_too(
+    talk: Conversation,
+) -> None:
+    await talk.say("Sí.")
+    await talk.is_recorded()
+    await talk.client.hang_up()
+    transcript = await talk.transcript()
+    assert said(transcript)[1:] == [("user", "Sí."), ("assistant", ANSWER)]
+    (session,) = transcript.sessions
+    (wait_ms,) = session.metrics["waits_ms"]
+    latency = transcript.messages[2].metrics["latency"]
+    assert round(latency["total_ms"]) == wait_ms
+    assert sum(latency["parts_ms"].values()) == pytest.approx(wait_ms, abs=1)
+
+
 async def goes_on_after(call: Conversation, sound: np.ndarray) -> float:
     """Make a sound into what the bot says; returns how long it is silent for it, in seconds."""
     client = call.client
