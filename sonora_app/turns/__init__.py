@@ -34,5 +34,6 @@ A turn goes like this:
 
 A turn that sounds incomplete, or whose last word leaves the sentence open (“quisiera saber si”),
 ends after a longer silence. Its answer is asked for only near the end of that silence. So does a
-turn of a few words where nothing was asked, but its answer is asked for at once.
+turn of a few words where nothing was asked, but its answer is asked for at once. What only adds
+a “please” to a whole answer takes no guess back.
 """

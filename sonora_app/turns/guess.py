@@ -4,22 +4,25 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from pipecat.turns.types import UserTurnSpeculation
+from pipecat.turns.user_stop import NormalizedMatch
 
-from sonora_app.turns.so_far import SoFar
+_MATCH = NormalizedMatch()
 
 
 class Guess:
     """What the model was asked before the turn was over, if it was.
 
     Attributes:
+        is_whole: Whether what it was asked with is all that the user was asked for, by the words.
+            Then only other words take it back.
         refused: Whether the model wants a tool, which it gets only in a turn that is over. It is
             asked no more until the user says more.
     """
 
     def __init__(self) -> None:
         """Nothing was asked yet."""
-        self.refused = False
-        self._asked: UserTurnSpeculation | None = None
+        self.is_whole = self.refused = False
+        self._gist: str | None = None  # of what the model was asked with
         # Whether its answer has begun, whether the turn is being ended with it, and whether the
         # turn that is over was.
         self._begun = self._confirmed = self._kept = False
@@ -27,21 +30,27 @@ class Guess:
     @property
     def stands(self) -> bool:
         """Whether the model was asked, and was not let speak yet."""
-        return self._asked is not None
+        return self._gist is not None
 
     @property
     def is_awaited(self) -> bool:
         """Whether an answer is still to begin."""
         return self.stands and not self._begun
 
-    def is_of(self, so_far: SoFar) -> bool:
-        """Whether the model was asked with all that was said."""
-        return self._asked is not None and so_far.is_said(self._asked.text)
+    def is_of(self, gist: str) -> bool:
+        """Whether the model was asked with what comes to this, however it is written."""
+        return self._gist is not None and _MATCH.matches(self._gist, gist)
 
-    def ask(self, text: str) -> UserTurnSpeculation:
-        """Take `text` for the whole turn, and give what the model is asked with."""
-        self._asked, self._begun = UserTurnSpeculation(text=text), False
-        return self._asked
+    def ask(self, text: str, gist: str, *, whole: bool) -> UserTurnSpeculation:
+        """Take `text` for the whole turn, and give what the model is asked with.
+
+        Args:
+            text: What was said.
+            gist: What it comes to.
+            whole: Whether it is all that was asked for.
+        """
+        self._gist, self.is_whole, self._begun = gist, whole, False
+        return UserTurnSpeculation(text=text)
 
     def begins(self) -> None:
         """The model has begun to answer."""
@@ -54,12 +63,12 @@ class Guess:
             Whether the turn has ended with this guess meanwhile, so that nobody answers it.
         """
         kept, self._kept = self._kept, False
-        self._asked, self.refused = None, True
+        self._gist, self.refused = None, True
         return kept
 
     def drop(self) -> bool:
         """Give the guess up. Returns whether there was one."""
-        stood, self._asked = self.stands, None
+        stood, self._gist, self.is_whole = self.stands, None, False
         return stood
 
     @contextmanager
@@ -74,4 +83,4 @@ class Guess:
     def turn_is_over(self) -> None:
         """Leave the answer to what ended the turn, if it was confirmed."""
         if self._confirmed:
-            self._asked, self._kept = None, True
+            self._gist, self._kept = None, True

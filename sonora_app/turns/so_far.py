@@ -3,10 +3,6 @@
 import time
 from dataclasses import dataclass, field
 
-from pipecat.turns.user_stop import NormalizedMatch
-
-_MATCH = NormalizedMatch()
-
 
 @dataclass
 class SoFar:
@@ -39,10 +35,6 @@ class SoFar:
         self.said.append(text)
         self.more_coming = self.spoken_anew = False
         self.all_transcribed = self.all_transcribed or finalized
-
-    def is_said(self, text: str) -> bool:
-        """Whether a text is all that was said, however it is written."""
-        return _MATCH.matches(text, self.text)
 
     def announced(self, *, speaking: bool) -> None:
         """An interim transcript came: more words are to come.

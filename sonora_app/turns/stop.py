@@ -120,7 +120,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._speaking = True
                 await self._resumed()
             case UserResumedFrame() if self._speaking:  # else it may be no voice that goes on
-                await self._resumed(answered=self._patience().by_words)
+                await self._resumed()
             case VADUserStoppedSpeakingFrame() if self._so_far.quiet_since is None:
                 self._so_far.quiet_since = time.monotonic() - frame.stop_secs
             case TranscriptionFrame() if frame.text.strip():
@@ -129,7 +129,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             case InterimTranscriptionFrame():
                 self._so_far.announced(speaking=self._speaking)
                 if self._so_far.quiet_since is None:
-                    await self._withdraw()
+                    await self._withdraw_unless_polite(frame.text)
             case AnswerReadyFrame():
                 self._guess.begins()
             case EagerEndOfTurnCancelFrame():
@@ -183,14 +183,14 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         self._so_far.quiet_since = time.monotonic() - quiet_secs
         self._tasks.begin("foreseeing", self._foresee(quiet_secs))
 
-    async def _resumed(self, *, answered: bool = False) -> None:
-        """The user makes a sound. After a whole answer it may be the end of its last word."""
+    async def _resumed(self) -> None:
+        """The user makes a sound. After a whole answer it may be the end of it, or a “please”."""
         self._open = self._begun
         self._so_far.goes_on()
         self._guess.refused = False
         self._smart_turn.went_on()
         await self._tasks.stop()
-        if not answered:
+        if not self._guess.is_whole:
             await self._withdraw()
 
     # --- The guess
@@ -223,9 +223,11 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         due = max(so_far.quiet_since + self._patience().ask_secs, self._stirred_until)
         if due > time.monotonic():
             self._ask_after(due - time.monotonic())
-        elif not self._guess.is_of(so_far):
+        elif not self._guess.is_of(self.expectations.gist(text, begun=not sure)):
             await self._withdraw()
-            await self.trigger_user_turn_inference_triggered(speculation=self._guess.ask(text))
+            gist, whole = self.expectations.gist(text), self._patience().by_words
+            asked = self._guess.ask(text, gist, whole=whole)
+            await self.trigger_user_turn_inference_triggered(speculation=asked)
 
     def _ask_after(self, secs: float) -> None:
         if not self._tasks.is_due("asking"):
@@ -236,6 +238,12 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
             await self._answer_early(sure=True)
         else:
             self._ask_after(_LOOK_SECS)
+
+    async def _withdraw_unless_polite(self, announced: str) -> None:
+        """The user says more. Thanks and a “please” leave a whole answer the same."""
+        said = f"{self._so_far.text} {announced}"
+        if not self._guess.is_of(self.expectations.gist(said, begun=True)):
+            await self._withdraw()
 
     async def _withdraw(self) -> None:
         if self._guess.drop():
@@ -282,7 +290,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
         await self._tasks.stop()
         if self._open:  # the user went on meanwhile
             return
-        if self._guess.is_of(self._so_far):
+        if self._guess.is_of(self.expectations.gist(self._so_far.text)):
             with self._guess.confirmed():
                 await self.trigger_user_turn_finalized(confirms_speculation=True)
         else:

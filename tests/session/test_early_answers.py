@@ -507,6 +507,48 @@ async def test_who_goes_on_just_as_the_turn_is_being_ended_is_in_it_still() -> N
         assert user.said == [("user", "Sí. pero no por la tarde."), ("assistant", ANSWER)]
 
 
+@pytest.mark.parametrize("reported", [False, True])
+async def test_thanks_after_a_whole_answer_cost_no_second_one(reported: bool) -> None:
+    async with turn(asked=QUESTION) as user:
+        user.smart_turn.complete = False
+        await user.pause()
+        await user.heard("No.")
+        await user.openai.log.wait_for("answered")
+        if reported:  # Silero has heard the voice out, and hears another
+            await user.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        else:
+            await user.resume()
+        for word in ("Muchas", "gracias"):  # she takes her time
+            await user.rig.send(InterimTranscriptionFrame(word, "", "2026-01-01T00:00:00Z"))
+            await asyncio.sleep(0.1)  # what follows would overtake it
+            await user.pause()
+            await user.heard(f"{word}.")
+            await asyncio.sleep(0.1)
+            if word == "Muchas":
+                await user.resume()
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", "No. Muchas. gracias."), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 1
+
+
+async def test_what_begins_like_a_please_is_answered_as_it_ends() -> None:
+    async with turn(asked=QUESTION) as user:
+        await user.pause()
+        await user.heard("Sí.")
+        await user.openai.log.wait_for("answered")
+        await user.resume()
+        for interim in ("por", "por la"):
+            await user.rig.send(InterimTranscriptionFrame(interim, "", "2026-01-01T00:00:00Z"))
+        await user.rig.get(EagerEndOfTurnCancelFrame)
+        await user.pause()
+        await user.heard("por la tarde mejor.")
+        await user.stop()
+        await user.answered()
+        assert user.said == [("user", "Sí. por la tarde mejor."), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 2
+
+
 async def test_a_word_too_short_for_silero_is_answered_early_though_it_is_the_first() -> None:
     async with turn(begun=False) as user:
         user.smart_turn.complete = False

@@ -73,3 +73,19 @@ def test_such_words_answer_yes_or_no(language: Language, text: str) -> None:
 @pytest.mark.parametrize(("language", "text"), _each(SAYS_MORE))
 def test_more_may_follow_any_others(language: Language, text: str) -> None:
     assert not Replies(language).answers(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "gist", "so_far"),
+    [
+        ("No, muchas gracias.", "no", "no"),
+        ("No. Muchas.", "no muchas", "no"),
+        ("Sí, por favor, gracias", "si", "si"),
+        ("Sí, por la tarde", "si por la tarde", "si por la tarde"),
+        ("Gracias.", "gracias", "gracias"),
+        ("", "", ""),
+    ],
+)
+def test_thanks_and_a_please_leave_an_answer_the_same(text: str, gist: str, so_far: str) -> None:
+    assert Replies(Language.ES).gist(text) == gist
+    assert Replies(Language.ES).gist(text, begun=True) == so_far

@@ -46,6 +46,8 @@ _BRIEF_WORDS = 4
 """The most words of a beginning (“busco un regalo”). Of the pauses where a sentence could be over,
 more than half come after no more words, and of the ends a tenth."""
 
+_ACCENTED = re.compile(r"[áéíóú]")
+
 _DIGITS = {"ones": 1, "teens": 2, "twenties": 2, "tens": 2, "hundreds": 3}
 """How many digits the numbers of a group have."""
 
@@ -99,6 +101,9 @@ class _Lists:
     enough: frozenset[str]
     announcing: frozenset[str]
     announced: frozenset[str]
+    commands: frozenset[str]
+    wanting: frozenset[str]
+    objects: frozenset[str] = frozenset()
 
 
 class Endings:
@@ -126,7 +131,7 @@ class Endings:
             text: What was recognised so far of the user's turn.
         """
         text = text.strip()
-        words = [word.replace("’", "'") for word in _WORD.findall(text.lower())]
+        words = _words(text)
         if not words or _ASKED.search(text):
             return Ending.WHOLE
         last = [" ".join(words[-count:]) for count in range(1, min(_LONGEST, len(words)) + 1)]
@@ -178,6 +183,16 @@ class Endings:
         few = _OPENING_WORDS <= len(parts[0]) <= _THING_WORDS
         return (opens and few) or all(map(self._names, parts))
 
+    def is_request(self, text: str) -> bool:
+        """Whether a transcript asks for something, and is whole, however short it is.
+
+        It is a short command, or ends in a “please” or in thanks.
+        """
+        words = _words(text)
+        if polite := self._replies.politeness(text):
+            return (self._lists.open | self._lists.wanting).isdisjoint(words[:-polite][-1:])
+        return 0 < len(words) <= _BRIEF_WORDS and self._commands(words)
+
     def is_brief(self, text: str) -> bool:
         """Whether a transcript is of a few words, and nothing that people say by itself.
 
@@ -185,6 +200,14 @@ class Endings:
         """
         few = 0 < len(_WORD.findall(text)) <= _BRIEF_WORDS
         return few and not _ASKED.search(text.strip()) and not self._replies.stands_alone(text)
+
+    def _commands(self, words: list[str]) -> bool:
+        """Whether a sentence begins as a command that hardly anybody adds to."""
+        first = words[0]
+        objects = tuple(self._lists.objects)
+        has_object = bool(_ACCENTED.search(first)) and first.endswith(objects)
+        begins = (" ".join(words[:count]) for count in range(1, _LONGEST + 1))
+        return has_object or not self._lists.commands.isdisjoint(begins)
 
     def _names(self, part: list[str]) -> bool:
         """Whether a clause is a thing: it begins with an article, and is short."""
@@ -228,6 +251,10 @@ class Endings:
         if any(part[-1] in self._lists.open for part in parts):
             return False  # a sentence that was recognised in pieces (“Busco un. Hotel.”)
         return not any(self._replies.answers(" ".join(item)) for item in items)
+
+
+def _words(text: str) -> list[str]:
+    return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
 
 
 @cache

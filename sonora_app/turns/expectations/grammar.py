@@ -134,10 +134,23 @@ class Expectations:
             case Asked.STORY:
                 return _longer(ending) if len(text.split()) < _STORY_WORDS else ending
 
+    def gist(self, text: str, *, begun: bool = False) -> str:
+        """What a transcript comes to: an answer to yes or no is the same with a “please”.
+
+        Args:
+            text: What was recognised so far of the user's turn.
+            begun: Whether more may come: then the “please” may also be unfinished.
+        """
+        gist = self._replies.gist(text, begun=begun)
+        return gist if self._answers(gist) else text
+
+    def _answers(self, text: str) -> bool:
+        return self.now.asked is Asked.YES_OR_NO and self._replies.answers(text)
+
     def _of_nothing(self, text: str, ending: Ending) -> Ending:
         """What answers a question by itself is hardly a turn, or a short one, where none was."""
         asks = any("?" in sentence for sentence in _SENTENCE.findall(self._asked())[-2:])
-        if asks or ending is not Ending.WHOLE:
+        if asks or ending is not Ending.WHOLE or self._endings.is_request(text):
             return ending
         if self._endings.only_begins(text):
             return Ending.BEGUN

@@ -6,6 +6,7 @@ them in a row (“sí, claro, ajá”).
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -42,15 +43,32 @@ class Replies:
                 unless it says “stop”.
         """
         words, phrases = words_of(text), self._lists["backchannels"]
-        if begun and not self.stops(text):
-            ends = _ends(words, phrases)
-            if any(phrase[: len(words) - at] == words[at:] for at in ends for phrase in phrases):
-                return bool(words)
+        if begun and not self.stops(text) and _begins(words, phrases):
+            return True
         return _consists_of(words, phrases)
 
     def answers(self, text: str) -> bool:
         """Whether a reply answers a yes-or-no question, with nothing to follow."""
-        return _consists_of(words_of(text), self._lists["answers"])
+        return _consists_of(words_of(self.gist(text)), self._lists["answers"])
+
+    def gist(self, text: str, *, begun: bool = False) -> str:
+        """A reply without the thanks, or the “please”, that it ends in: it is answered alike.
+
+        Args:
+            text: The reply.
+            begun: Whether more may come: then they may also be unfinished (“muchas”).
+        """
+        words, phrases = words_of(text), self._lists["politeness"]
+        unfinished = {phrase[:count] for phrase in phrases for count in range(1, len(phrase))}
+        if begun:
+            words = words[: _ending_begins(words, unfinished)]
+        while (at := _ending_begins(words, phrases)) < len(words):
+            words = words[:at]
+        return " ".join(words)
+
+    def politeness(self, text: str) -> int:
+        """How many words of thanks, or of a “please”, stand at the end of others."""
+        return len(words_of(text)) - len(self.gist(text).split())
 
     def stops(self, text: str) -> bool:
         """Whether a reply tells the other one to stop, and nothing else."""
@@ -79,6 +97,22 @@ def _ends(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> set[in
         if start in ends:
             ends |= {end for end in range(start + 1, len(words) + 1) if words[start:end] in phrases}
     return ends
+
+
+def _ending_begins(words: tuple[str, ...], phrases: Collection[tuple[str, ...]]) -> int:
+    """Where the phrase begins that words end in; behind the last of them if there is none.
+
+    The first word belongs to no such phrase.
+    """
+    return next((at for at in range(1, len(words)) if words[at:] in phrases), len(words))
+
+
+def _begins(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> bool:
+    """Whether words can be divided into phrases, the last of which may be unfinished."""
+    ends = _ends(words, phrases)
+    return bool(words) and any(
+        phrase[: len(words) - at] == words[at:] for at in ends for phrase in phrases
+    )
 
 
 @cache
