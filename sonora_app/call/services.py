@@ -28,6 +28,7 @@ from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.detectors import Silero, build_silero, build_smart_turn
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.language_listener import LanguageListener
+from sonora_app.turns.own_words import OwnWords
 from sonora_app.turns.proposed_start import ProposedTurnStart
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
@@ -143,7 +144,7 @@ def _build(settings: Settings, language: Language) -> CallServices:
     speech = BotSpeech()
     vad, turns = _turn_detection(settings, language, stand_ins, speech)
     return CallServices(
-        stt=_stt(settings, lines, stand_ins),
+        stt=_stt(settings, lines, stand_ins, speech),
         llm=_llm(settings, lines, stand_ins),
         tts=_tts(settings, lines, stand_ins),
         vad=vad,
@@ -176,7 +177,9 @@ def _turn_detection(
     return silero, UserTurnStrategies(start=[start], stop=[stop])
 
 
-def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTService:
+def _stt(
+    settings: Settings, lines: Lines, stand_ins: frozenset[Vendor], speech: BotSpeech
+) -> STTService:
     if settings.hears_locally:
         from sonora_app.local.hearing import hearing
         from sonora_app.local.stt import LocalSTTService
@@ -188,7 +191,7 @@ def _stt(settings: Settings, lines: Lines, stand_ins: frozenset[Vendor]) -> STTS
         return RehearsalSTTService(lines)
     from sonora_app.vendors.build import build_stt
 
-    return build_stt(settings, lines.language)
+    return build_stt(settings, lines.language, users_words=OwnWords(speech).leave_out)
 
 
 def _llm(

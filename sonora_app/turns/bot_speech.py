@@ -11,6 +11,7 @@ long: no word is told that was not played.
 import asyncio
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -183,6 +184,22 @@ class BotSpeech(BaseObserver):
         said = words_of(" ".join(self._text.split()[: self._heard_words()][-last:]))
         places = range(len(said) - len(words) + 1)
         return bool(words) and any(said[at : at + len(words)] == words for at in places)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it has begun and is not over, though it may be held back."""
+        return not self._over
+
+    def own_words(self, words: Sequence[str]) -> int:
+        """How many words, from the first on, are what the bot has just said.
+
+        Args:
+            words: The words, as `words_of` gives them.
+        """
+        own = 0
+        while own < len(words) and self.echoes(" ".join(words[: own + 1])):
+            own += 1
+        return own
 
     def _heard_words(self) -> int | None:
         """How many words were begun; None where the voice does not tell."""

@@ -27,7 +27,7 @@ from sonora_app.settings import Language, Settings, Vendor
 from sonora_app.vendors.cartesia.voice import HeardCartesiaTTSService
 from sonora_app.vendors.deepgram.connection import LastingDeepgramSTTService
 from sonora_app.vendors.deepgram.finalize import PromptDeepgramSTTService
-from sonora_app.vendors.deepgram.flux import LastingFluxSTTService
+from sonora_app.vendors.deepgram.flux import LastingFluxSTTService, UsersWords
 from sonora_app.vendors.failover import FailoverAtOnce
 
 NATIVE_VOICES = {
@@ -44,17 +44,20 @@ _MULTI = "multi"
 """What Deepgram calls any language that it recognises."""
 
 
-def build_stt(settings: Settings, language: Language) -> STTService:
+def build_stt(
+    settings: Settings, language: Language, *, users_words: UsersWords | None = None
+) -> STTService:
     """Speech recognition by Deepgram, for `language`, or for both where it may change.
 
     Args:
         settings: Must hold a key for it.
         language: What is spoken.
+        users_words: Where the recogniser finds the turns, what leaves others' words out of them.
     """
     key = _key(settings, Vendor.STT)
     if settings.uses_flux:
         base = settings.deepgram_base_url.rstrip("/") or "wss://api.deepgram.com"
-        return LastingFluxSTTService(
+        flux = LastingFluxSTTService(
             api_key=key,
             url=f"{base}/v2/listen",
             enable_eager_end_of_turn=settings.answer_early,
@@ -63,6 +66,8 @@ def build_stt(settings: Settings, language: Language) -> STTService:
                 language_hints=list(map(PipecatLanguage, _expected(settings, language))),
             ),
         )
+        flux.users_words = users_words
+        return flux
     # https://developers.deepgram.com/docs/nova-3-language-prompting
     hinted = settings.hears_both_languages and settings.speech_model.startswith("nova-3")
     nova = PromptDeepgramSTTService if settings.answer_early else LastingDeepgramSTTService

@@ -78,7 +78,9 @@ async def speaking(
     mute.muted = False
     pair, _ = build_aggregators(services, mute=mute, idle_secs=60)
     said, bot = TTSSpeakFrame(says), FrameProcessor()
-    await services.speech.on_push_frame(FramePushed(bot, bot, said, FrameDirection.DOWNSTREAM, 0))
+    for frame in (said, BotStartedSpeakingFrame()):
+        pushed = FramePushed(bot, bot, frame, FrameDirection.DOWNSTREAM, 0)
+        await services.speech.on_push_frame(pushed)
     changes: list[Language] = []
     listener = LanguageListener(Language.ES)
 
@@ -144,6 +146,22 @@ async def test_an_acknowledgement_is_an_answer_where_the_bot_asks_or_is_silent(
         await call.say("Claro.")
         await call.rig.get(InterruptionFrame, 2)
         assert not call.rig.all(UserBackchannelFrame)
+
+
+@pytest.mark.parametrize("early", ["True", "False"])
+async def test_the_users_words_are_told_without_the_bots_own_that_came_ahead_of_them(
+    deepgram: DeepgramVendor, early: str
+) -> None:
+    async with speaking(deepgram, SONORA_ANSWER_EARLY=early) as call:
+        await call.begin("Mercados llenos de colores y una espera un momento.")
+        await call.rig.send(*sound(1.7))
+        await asyncio.sleep(0.1)
+        assert not call.rig.all(InterruptionFrame)
+        await call.rig.send(*sound(0.6))
+        await call.rig.get(InterruptionFrame)
+        await call.rig.send(*sound(0.6, loud=False))
+        await call.rig.get(LLMContextFrame)
+        assert set(call.told()) == {"espera un momento."}
 
 
 async def test_acknowledgements_change_no_language(deepgram: DeepgramVendor) -> None:

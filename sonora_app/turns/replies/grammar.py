@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,8 @@ _MOST_WORDS = 6
 """A reply with more words than that says something."""
 
 _WORD = re.compile(r"[\w']+")
+_WRITTEN_WORD = re.compile(r"[\w'’]+")
+_BETWEEN = ' ,.;:…!?)”»"-–'
 
 
 class Replies:
@@ -83,6 +86,13 @@ def words_of(text: str) -> tuple[str, ...]:
     """The words of a text, without capitals and accents."""
     plain = unicodedata.normalize("NFD", text.casefold().replace("’", "'"))
     return tuple(_WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
+
+
+def after_words(text: str, count: int) -> str:
+    """What follows so many words of a text, as `words_of` counts them."""
+    text = unicodedata.normalize("NFC", text)
+    *_, last = islice(_WRITTEN_WORD.finditer(text), count)
+    return text[last.end() :].lstrip(_BETWEEN)
 
 
 def _consists_of(words: tuple[str, ...], phrases: frozenset[tuple[str, ...]]) -> bool:

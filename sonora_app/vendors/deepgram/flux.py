@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from pipecat.frames.frames import (
     Frame,
@@ -23,14 +23,27 @@ from sonora_app.vendors.deepgram.connection import (
 )
 
 
+class UsersWords(Protocol):
+    """Leaves what is not the user's out of what was recognised."""
+
+    def __call__(self, text: str, *, over: bool) -> str:
+        """Give what the user said of a turn: `text` are its words so far, or all if it is over."""
+        ...
+
+
 class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
-    """Flux. A turn that breaks off ends with what was heard of it, as Pipecat has it."""
+    """Flux. A turn that breaks off ends with what was heard of it, as Pipecat has it.
+
+    Attributes:
+        users_words: Leaves out what is not the user's; None: all of it is.
+    """
 
     # The words that were shown of a turn that is not over, and which turn was over last.
     _shown_words = ""
     _last_turn = -1
     # Whether those who answer have a turn of the user's.
     _turn_open = False
+    users_words: UsersWords | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Follow the user's turns."""
@@ -88,6 +101,9 @@ class LastingFluxSTTService(WatchfulSTTService, DeepgramFluxSTTService):
                 self._last_turn = turn if isinstance(turn, int) else -1
                 # An end without words does not take back those that were shown.
                 data = {**data, "transcript": self._shown_words}
+            if self.users_words is not None and (text := data.get("transcript")):
+                said = self.users_words(text, over=event == "EndOfTurn")
+                data = {**data, "transcript": said}
         elif kind == "Connected":
             self._last_turn = -1
         self.answered()

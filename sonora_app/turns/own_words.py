@@ -1,0 +1,57 @@
+"""Tells the user's words from the bot's own, which came back ahead of them in one turn.
+
+A recogniser that finds the turns by itself begins one with the bot's voice, out of a loudspeaker,
+and goes on with it as the user speaks: “llenos de colores y una espera”. What the user said is
+“espera”.
+"""
+
+from sonora_app.turns.bot_speech import BotSpeech
+from sonora_app.turns.replies.grammar import after_words, words_of
+
+_FEWEST_WORDS = 3
+"""So many words in a row that the bot has just said are its own, where its voice comes back. Fewer
+may as well be the user's, who takes them up."""
+
+_SURE_WORDS = 6
+"""So many tell that its voice comes back: nobody repeats as much while the bot speaks."""
+
+
+class OwnWords:
+    """The bot's own words in what is recognised.
+
+    Args:
+        speech: The bot's speech.
+    """
+
+    def __init__(self, speech: BotSpeech) -> None:
+        """Its voice has not come back yet."""
+        self._speech = speech
+        self._comes_back = False
+        self._own: tuple[str, ...] = ()
+
+    def leave_out(self, text: str, *, over: bool) -> str:
+        """Leave the bot's own words out at the beginning of a turn.
+
+        They are looked for while the bot speaks, and then left out to the end of the turn.
+
+        Args:
+            text: What was recognised of the turn so far, from its beginning.
+            over: Whether that is all of it.
+
+        Returns:
+            The words that follow; the whole text if none do, or if they may all be the user's.
+        """
+        words = words_of(text)
+        if words[: len(self._own)] != self._own:
+            self._own = ()  # another turn, or what was recognised has changed
+        if self._speech.speaks:
+            own = self._speech.own_words(words)
+            self._own = max(self._own, words[:own], key=len)
+        own, only_own = len(self._own), words == self._own
+        if own >= _SURE_WORDS or (own >= _FEWEST_WORDS and only_own and over):
+            self._comes_back = True
+        if over:
+            self._own = ()
+        if only_own or own < _FEWEST_WORDS or not self._comes_back:
+            return text
+        return after_words(text, own)
