@@ -41,13 +41,21 @@ async def opened(
 
 
 @asynccontextmanager
-async def writable(settings: Settings) -> AsyncGenerator[tuple[Journal, SupabaseApi | None]]:
-    """The journal, to write to, begun where there is none; and the project, to read from.
+async def writable(
+    settings: Settings, *, begin: bool = False
+) -> AsyncGenerator[tuple[Journal, SupabaseApi | None]]:
+    """The journal, to write to, and the project, to read from.
+
+    Args:
+        settings: Where they are.
+        begin: Whether a journal is begun where nothing is kept yet, here or in a project.
 
     Raises:
-        StorageError: The journal cannot be opened.
+        StorageError: Nothing is kept yet, or the journal cannot be opened.
         SettingsError: Supabase is set by half, or not as it can be used.
     """
+    if not (begin or settings.uses_supabase or settings.journal_path.is_file()):
+        raise nothing_kept(settings.journal_path)
     async with AsyncExitStack() as stack:
         api = await SupabaseApi.connect(settings) if settings.uses_supabase else None
         if api is not None:

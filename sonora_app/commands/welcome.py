@@ -48,18 +48,21 @@ def _steps() -> Iterator[tuple[str, str]]:
     try:
         settings = load_settings()
     except SonoraError:
-        yield "sonora doctor", say("The settings cannot be used: this says why.")
+        yield "uv run sonora doctor", say("The settings cannot be used: this says why.")
         return
     missing = ", ".join(settings.missing_keys())
     if missing:
         yield "uv run bot.py", say("Rehearse, at http://localhost:7860: no {keys}.", keys=missing)
     else:
         yield "uv run bot.py", say("Talk, at http://localhost:7860.")
-    yield "sonora doctor", say("Check what a call needs.")
-    yield "sonora flow", say("See how a conversation goes.")
+    yield "uv run sonora doctor", say("Check what a call needs.")
+    yield "uv run sonora flow", say("See how a conversation goes.")
     if kept := _kept(settings):
-        yield "sonora conversations list", say("Read what was said: {count} kept.", count=kept)
-    yield "sonora --help", say("Every command.")
+        yield (
+            "uv run sonora conversations list",
+            say("Read what was said: {count} kept.", count=kept),
+        )
+    yield "uv run sonora --help", say("Every command.")
 
 
 def _kept(settings: Settings) -> int:

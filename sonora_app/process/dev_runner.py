@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import AsyncGenerator
@@ -89,6 +90,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     )
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
+    _refuse_taken_port(console, runner.RUNNER_HOST, runner.RUNNER_PORT)
     _wrap_lifespan(runner.app, settings, warm_up)
     calls.limit = settings.call_limit
     runner.app.add_middleware(TakesSoManyCalls, calls=calls)
@@ -113,6 +115,36 @@ def _tell(console: Console, error: SettingsError) -> None:
     """Print an error, its sentence in one line, whatever the terminal's width is."""
     told = Text.assemble((say(error.message), "red"), " ", say(error.hint))
     console.print(told, soft_wrap=True)
+
+
+def _refuse_taken_port(console: Console, host: str, port: int) -> None:
+    """Say that something serves there already, before the runner says that the bot is ready.
+
+    Args:
+        console: Where it is said.
+        host: Where the runner serves, if its flags say nothing else.
+        port: The same.
+
+    Raises:
+        SystemExit: The port is taken.
+    """
+    flags = argparse.ArgumentParser(add_help=False)
+    flags.add_argument("--host", default=host)
+    flags.add_argument("--port", default=str(port))
+    asked, _ = flags.parse_known_args(sys.argv[1:])
+    # What is no number the runner refuses.
+    if not asked.port.isdecimal():
+        return
+    try:
+        socket.create_connection((asked.host, int(asked.port)), timeout=1.0).close()
+    except (OSError, OverflowError):
+        return
+    problem = worded("Port {port} is in use: a bot may be running already.", port=asked.port)
+    other = worded(
+        "End it, or take another: `uv run bot.py --port {port}`.", port=int(asked.port) + 1
+    )
+    _tell(console, SettingsError(problem, hint=other))
+    raise SystemExit(1)
 
 
 class WaitsForWarmUp:

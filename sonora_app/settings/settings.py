@@ -119,7 +119,7 @@ def _problem(
     aliases = names(fields[first]) if first in fields else []
     written = [variable for variable in variables if variable.name.upper() in aliases]
     if not written:
-        return worded("{name}: {problem}", name=first, problem=problem["msg"])
+        return worded("{name}: {problem}", name=first, problem=_in_words(problem))
     read = max(
         reversed(written),
         key=lambda found: (found.where is IN_ENVIRONMENT, -aliases.index(found.name.upper())),
@@ -128,5 +128,28 @@ def _problem(
         "{name} ({where}): {problem}",
         name=read.name.upper(),
         where=read.where,
-        problem=problem["msg"],
+        problem=_in_words(problem),
     )
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    """What pydantic finds wrong with a value; in its own words where ours have none for it."""
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "enum" | "literal_error":
+            values = str(limits["expected"]).replace(" or ", ", ")
+            return worded("it has to be one of {values}", values=values)
+        case "bool_parsing":
+            return worded("it has to be True or False")
+        case "int_parsing" | "int_from_float":
+            return worded("it has to be a whole number")
+        case "float_parsing":
+            return worded("it has to be a number")
+        case "greater_than_equal":
+            return worded("it has to be {least} or more", least=f"{limits['ge']:g}")
+        case "less_than_equal":
+            return worded("it has to be {most} or less", most=f"{limits['le']:g}")
+        case "greater_than":
+            return worded("it has to be more than {limit}", limit=f"{limits['gt']:g}")
+        case _:
+            return problem["msg"]

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
@@ -9,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from simulators.clients.bot_process import BotProcess, running_bot
+from simulators.clients.bot_process import PROJECT, BotProcess, running_bot
 from simulators.clients.webrtc import page
 from tests.session.talking import bot_with_keys, serving_vendors
 
@@ -44,6 +47,21 @@ async def test_who_comes_first_sees_the_page_at_once_and_has_a_whole_call(
         # Built behind the port, too, and for the page alone.
         assert (await http.get("/sonora/api/flow", timeout=60)).status_code == 200
     assert await calling == ("ready", "assistant")
+
+
+async def test_a_second_bot_on_the_same_port_says_so_and_does_not_claim_to_be_ready(
+    cold_bot: BotProcess,
+) -> None:
+    command = [sys.executable, "bot.py", "--port", str(cold_bot.port)]
+    environment = {**os.environ, "ENV": "local", "LC_ALL": "es_MX.UTF-8"}
+    ran = await asyncio.to_thread(
+        subprocess.run, command, cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+
+    assert ran.returncode == 1
+    assert f"El puerto {cold_bot.port} está ocupado" in ran.stderr
+    assert f"uv run bot.py --port {cold_bot.port + 1}" in ran.stderr
+    assert "ready" not in ran.stdout + ran.stderr
 
 
 async def test_the_first_call_of_a_process_imports_nothing(tmp_path: Path) -> None:

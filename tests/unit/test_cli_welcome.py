@@ -31,8 +31,8 @@ def test_it_says_what_one_can_do_next() -> None:
 
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Sonora {__version__}\n")
-    for command in ("uv run bot.py", "sonora doctor", "sonora flow", "sonora --help"):
-        assert command in result.stdout
+    for command in ("bot.py", "sonora doctor", "sonora flow", "sonora --help"):
+        assert f"\nuv run {command}" in result.stdout
     assert "no DEEPGRAM_API_KEY, OPENAI_API_KEY, CARTESIA_API_KEY." in result.stdout
     assert "conversations" not in result.stdout, "there is none to read"
 

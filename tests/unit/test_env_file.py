@@ -271,6 +271,7 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
 _SERVED = """
 import dotenv.main, os, sys, threading, unittest.mock
 file = sys.argv.pop(1)
+sys.argv += ["--port", "0"]
 dotenv.main.find_dotenv = lambda *_, **__: file
 from sonora_app.process.dev_runner import run_dev_runner
 with unittest.mock.patch("uvicorn.run"):

@@ -4,6 +4,7 @@ import pytest
 
 from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings, Vendor, load_settings
+from sonora_app.wording.translation import in_spanish
 
 pytestmark = pytest.mark.unit
 
@@ -51,6 +52,26 @@ def test_a_value_that_cannot_be_used_is_named_and_not_shown(
         load_settings()
     assert "SONORA_MAX_CALL_SECS" in str(refused.value)
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("SONORA_LANGUAGE", "fr", "tiene que ser uno de estos: 'es', 'en'"),
+        ("SONORA_IDLE_NUDGES", "x", "tiene que ser un número entero"),
+        ("SONORA_IDLE_SECS", "soon", "tiene que ser un número"),
+        ("SONORA_IDLE_SECS", "-1", "tiene que ser 0 o más"),
+        ("SONORA_MEMORY", "yes", "tiene que ser uno de estos: 'on', 'ask', 'off'"),
+        ("SONORA_RECORDING", "sure", "tiene que ser True o False"),
+    ],
+)
+def test_what_a_value_has_to_be_is_told_in_spanish(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert told in in_spanish(refused.value.message)
 
 
 def test_keys_show_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
