@@ -16,9 +16,12 @@ from sonora_app.storage.records import (
     SessionUpdate,
     uuid7,
 )
+from sonora_app.storage.whole_turns import CONTINUES
 
 FREQUENT, RARE, NOWHERE = "viaje", "quetzal", "zanahoria"
 """Words that are in every conversation, in one of 1,000, and in none."""
+CUT = "abril hotel"
+"""Words of which one is in the first part of a turn that was cut in two, and one in the second."""
 LABELLED = "misunderstood"
 """The label that one conversation of 20 has."""
 USERS = 500
@@ -67,9 +70,11 @@ def _conversation(number: int) -> list[Record]:
         app_version="1",
     )
     records: list[Record] = [conversation, session]
+    messages: list[Message] = []
     for seq, words in enumerate(_SAID):
         said = words.format(place=_PLACES[number % len(_PLACES)])
-        records.append(
+        cut = seq == 2 and number % 40 == 0
+        messages.append(
             Message(
                 id=uuid7(),
                 conversation_id=conversation.id,
@@ -78,8 +83,10 @@ def _conversation(number: int) -> list[Record]:
                 role=Role.ASSISTANT if seq % 2 else Role.USER,
                 content=f"{said} {RARE}" if not seq and number % 1_000 == 100 else said,
                 created_at=at + timedelta(seconds=5 * seq),
+                metadata={CONTINUES: str(messages[0].id)} if cut else {},
             )
         )
+    records += messages
     records.append(
         SessionUpdate(
             id=session.id,

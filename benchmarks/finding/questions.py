@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
-from benchmarks.finding.conversations import FREQUENT, LABELLED, NOWHERE, RARE, begun
+from benchmarks.finding.conversations import CUT, FREQUENT, LABELLED, NOWHERE, RARE, begun
 from sonora_app.storage.figures import Figures, FiguresWanted, GroupedBy
 from sonora_app.storage.listing import Listings
 from sonora_app.storage.records import ConversationStatus
@@ -50,6 +50,7 @@ def questions(conversations: int) -> dict[str, Ask]:
         "frequent words, the middle page": listed(
             Wanted(text=f"quiero {FREQUENT}"), offset=conversations // 2
         ),
+        "words of a turn cut in two": listed(Wanted(text=CUT)),
         "a word nobody said": listed(Wanted(text=NOWHERE)),
         **{f"figures by {by.value}": added_up(by) for by in GroupedBy},
     }

@@ -57,7 +57,7 @@ class Wanted:
         since: Those talked in since, or begun since where nobody talked yet; None: all.
         until: Those talked in before, or begun before where nobody talked yet; None: all.
         text: Those in which each of these words, whatever its accents, begins a word of one turn,
-            or of the title with the summary. Empty: all; without a word: none.
+            cut in two or not, or of the title with the summary. Empty: all; without a word: none.
         failed: Only those where a call ended by an error, or a tool failed.
         slow: Only those where an answer took `SLOW_MS` or longer. Known once a call has ended.
         outcome: Only those that came to this; None: all.
@@ -89,6 +89,12 @@ class Wanted:
 
 EVERY = Wanted()
 """All conversations."""
+
+
+def holds(text: str, words: tuple[str, ...]) -> bool:
+    """Whether each of `words`, which are folded, begins a word of `text`."""
+    held = _WORD.findall(folded(text))
+    return all(any(each.startswith(word) for each in held) for word in words)
 
 
 def excerpt(text: str, words: tuple[str, ...]) -> str:

@@ -415,6 +415,7 @@ CALLS = {
     "sonora_schema_version": "select public.sonora_schema_version()",
     "sonora_apply": "select public.sonora_apply('[]')",
     "sonora_conversations": "select public.sonora_conversations()",
+    "sonora_cut_turns": "select count(*) from public.sonora_cut_turns()",
     "sonora_figures": "select public.sonora_figures()",
     "sonora_erase_person": "select public.sonora_erase_person(%(user)s, true)",
 }

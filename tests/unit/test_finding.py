@@ -6,11 +6,13 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from sonora_app.storage.journal import migrations
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.journal.outbox_rows import sql_time
 from sonora_app.storage.listing import Hit
 from sonora_app.storage.records import (
     Conversation,
@@ -25,6 +27,7 @@ from sonora_app.storage.records import (
 )
 from sonora_app.storage.tool_calls import ToolCall, ToolStatus
 from sonora_app.storage.wanted import LONGEST_CALL, SLOW_MS, Wanted, excerpt
+from sonora_app.storage.whole_turns import CONTINUES
 
 pytestmark = pytest.mark.unit
 
@@ -86,6 +89,31 @@ async def test_words_are_found_whatever_their_accents(journal: Journal) -> None:
     assert listing.hit == Hit(mine.id, "Mañana voy a Oaxaca, ¿está LEJOS?")
 
 
+async def test_words_on_both_sides_of_a_cut_are_those_of_one_turn(
+    journal: Journal, tmp_path: Path
+) -> None:
+    ana, eva, luis = (talk(secs, user) for secs, user in ((0, "ana"), (10, "eva"), (20, "luis")))
+    first = said(ana, "Quiero un vuelo a Madrid.")
+    second = said(ana, "Y otro a Sevilla.", 1, metadata={CONTINUES: str(first.id)})
+    third = said(ana, "Para dos.", 2, metadata={CONTINUES: str(second.id)})
+    apart = (said(eva, "A Madrid."), said(eva, "O a Sevilla.", 1, metadata={CONTINUES: [1]}))
+    bots = said(luis, "A Madrid, y").model_copy(update={"role": "assistant"})
+    answered = said(luis, "¿A Sevilla?", 1, metadata={CONTINUES: str(bots.id)})
+    await journal.write([ana, eva, luis, first, second, third, *apart, bots, answered])
+
+    assert await found(journal, "sevilla madrid") == ["ana"]
+    assert await found(journal, "dos OTRO vuelo") == ["ana"]
+    assert await found(journal, "madrid lima") == []
+    assert await found(journal, "madrid") == ["luis", "eva", "ana"]
+    (listing,) = await journal.conversations(Wanted(text="sevilla madrid"))
+    assert listing.hit == Hit(second.id, "Quiero un vuelo a Madrid. Y otro a Sevilla.")
+    (listing,) = await journal.conversations(Wanted(text="otro sevilla"))
+    assert listing.hit == Hit(second.id, "Y otro a Sevilla.")
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+        other.execute("UPDATE messages SET deleted_at = '2026' WHERE id = ?", (str(first.id),))
+    assert await found(journal, "sevilla madrid") == []
+
+
 async def test_titles_and_summaries_are_found_as_they_are_now(journal: Journal) -> None:
     named = talk(title="Un viaje", summary="Busca un camión")
     await journal.write([named])
@@ -120,23 +148,32 @@ async def test_what_is_deleted_or_hidden_is_not_found(journal: Journal, tmp_path
     assert await found(journal, "equidna") == ["eva"]
 
 
-async def test_an_older_journal_is_found_in_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_older_journal_is_found_in_too(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    older = talk(title="Título")
-    for name in ("migrations", "connection"):
-        monkeypatch.setattr(
-            f"sonora_app.storage.journal.{name}.MIGRATIONS", migrations.MIGRATIONS[:7]
+    moment = sql_time(at(0))
+    with closing(sqlite3.connect(path)) as older, older:
+        for statements in migrations.MIGRATIONS[:7]:
+            for statement in statements:
+                older.execute(statement)
+        older.execute("PRAGMA user_version = 7")
+        talk_id, *ids = (str(uuid7()) for _ in range(3))
+        older.execute(
+            "INSERT INTO conversations (id, user_id, title, status, created_at, updated_at)"
+            " VALUES (?, 'ana', 'Título', 'active', ?, ?)",
+            (talk_id, moment, moment),
         )
-    journal = await Journal.connect(path)
-    await journal.write([older, said(older, "quokka"), said(older, "uapi", deleted_at=at(1))])
-    await journal.aclose()
-    monkeypatch.undo()
+        older.executemany(
+            "INSERT INTO messages (id, conversation_id, role, content, created_at, deleted_at)"
+            " VALUES (?, ?, 'user', ?, ?, ?)",
+            [
+                (ids[0], talk_id, "quokka", moment, None),
+                (ids[1], talk_id, "uapi", moment, moment),
+            ],
+        )
     journal = await Journal.connect(path)
     assert await found(journal, "quokka") == await found(journal, "titulo") == ["ana"]
     assert await found(journal, "uapi") == []
-    await journal.erasure.erase([older.id], since=None)
+    await journal.erasure.erase([UUID(talk_id)], since=None)
     assert await found(journal, "quokka") == []
     await journal.aclose()
 

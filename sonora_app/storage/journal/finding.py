@@ -17,6 +17,7 @@ from sonora_app.storage.wanted import (
     Wanted,
     WantedCall,
     excerpt,
+    holds,
 )
 
 _SAID = "number IN (SELECT rowid FROM said_words WHERE said_words MATCH :match)"
@@ -25,7 +26,8 @@ _WHICH = {
     "status": "status = :status",
     "since": "coalesce(last_message_at, created_at) >= :since",
     "until": "coalesce(last_message_at, created_at) < :until",
-    "match": f"id IN (SELECT conversation_id FROM said WHERE {_SAID})",  # noqa: S608  # ours
+    "match": f"id IN (SELECT conversation_id FROM said WHERE {_SAID}"  # noqa: S608  # ours
+    " UNION ALL SELECT value FROM json_each(:cut))",
     "failed": "id IN (SELECT conversation_id FROM sessions WHERE end_reason IN ('error', 'crashed')"
     " UNION ALL SELECT conversation_id FROM tool_calls WHERE status IN ('failed', 'unknown'))",
     "slow": "id IN (SELECT conversation_id FROM sessions"
@@ -69,6 +71,16 @@ _LABELS = """
     SELECT conversation_id, name FROM labels
     WHERE removed_at IS NULL AND conversation_id IN (SELECT value FROM json_each(:ids))
 """
+# What was said in the parts of a turn that was cut in two, each part with the one before it.
+_PARTS = """
+    SELECT later.id, later.continues, later.conversation_id, later.content,
+        earlier.content AS begun
+    FROM messages AS later JOIN messages AS earlier
+        ON earlier.id = later.continues AND earlier.conversation_id = later.conversation_id
+    WHERE later.continues IS NOT NULL AND later.role = 'user' AND earlier.role = 'user'
+        AND later.deleted_at IS NULL AND earlier.deleted_at IS NULL
+    ORDER BY later.created_at, later.seq
+"""
 _HITS = f"""
     SELECT said.conversation_id, message_id, min(number),
         coalesce(content, title || ' · ' || summary, title, summary, '') AS words
@@ -85,7 +97,9 @@ def read_listings(
     """What `Journal.conversations` gives, within the caller's transaction."""
     if wanted.in_vain:
         return Listings()
+    in_cut = _in_cut_turns(connection, wanted.words)
     values: dict[str, Any] = {
+        "cut": json.dumps(list(in_cut)),
         "user_id": wanted.user_id,
         "status": wanted.status,
         "since": wanted.since and sql_time(wanted.since),
@@ -115,7 +129,8 @@ def read_listings(
     lately = {"lately": sql_time(utc_now() - LONGEST_CALL)}
     calls = {row["conversation_id"] for row in connection.execute(_CALLS, lately)}
     ids = [row["id"] for row in rows]
-    hits, labels = _hits(connection, ids, wanted, values["match"]), _labels(connection, ids)
+    hits = in_cut | _hits(connection, ids, wanted, values["match"])
+    labels = _labels(connection, ids)
     return Listings(
         (
             Listing(
@@ -148,6 +163,21 @@ def _labels(connection: sqlite3.Connection, ids: list[str]) -> dict[str, list[st
     for row in connection.execute(_LABELS, {"ids": json.dumps(ids)}):
         names[row["conversation_id"]].add(row["name"])
     return {each: sorted(of) for each, of in names.items()}
+
+
+def _in_cut_turns(connection: sqlite3.Connection, words: tuple[str, ...]) -> dict[str, Hit]:
+    """Of each conversation, the first turn that was cut in two and has all of the words, if any."""
+    hits: dict[str, Hit] = {}
+    if len(words) < 2:
+        # It is in one of the parts.
+        return hits
+    turns: dict[str, str] = {}
+    for row in connection.execute(_PARTS):
+        begun = turns.get(row["continues"], row["begun"] or "")
+        turn = turns[row["id"]] = f"{begun} {row['content'] or ''}"
+        if holds(turn, words):
+            hits.setdefault(row["conversation_id"], Hit(UUID(row["id"]), excerpt(turn, words)))
+    return hits
 
 
 def _hits(

@@ -284,6 +284,13 @@ _KEPT_AT = (
     "ALTER TABLE messages ADD COLUMN stored_at TEXT",
 )
 
+# The messages that go on with another, as one turn. See finding.py.
+_CONTINUED = (
+    "ALTER TABLE messages ADD COLUMN continues TEXT GENERATED ALWAYS AS"
+    " (iif(json_valid(metadata), json_extract(metadata, '$.continues'), NULL)) VIRTUAL",
+    "CREATE INDEX messages_continued ON messages (continues) WHERE continues IS NOT NULL",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_TABLES, *_INDEXES, *_TRIGGERS),
     _SHIPPING,
@@ -298,5 +305,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _LABELS,
     _REQUESTS,
     _KEPT_AT,
+    _CONTINUED,
 )
 """The statements of each migration, the first migration first."""
