@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
 from sonora_app.rehearsal.espeak import Speech
+from sonora_app.rehearsal.readable import readable
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _PHONEMES = re.compile(r"(\[)(?=\[)")
@@ -88,8 +89,7 @@ class PiperVoice:
 
     def _make(self, sentence: str) -> tuple[np.ndarray, list[tuple[str, float]]]:
         """The samples of a sentence, and the second at which each of its words begins."""
-        spoken = _PHONEMES.sub(r"\1 ", sentence)
-        chunks = [chunk.audio_int16_array for chunk in self._voice.synthesize(spoken)]
+        chunks = [chunk.audio_int16_array for chunk in self._voice.synthesize(self._read(sentence))]
         samples: np.ndarray = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
         words = sentence.split()
         loud = np.flatnonzero(np.abs(samples) > _SILENT * np.abs(samples).max(initial=1))
@@ -101,5 +101,8 @@ class PiperVoice:
         ]
 
     def _length(self, word: str) -> int:
-        phonemes: list[list[str]] = self._voice.phonemize(_PHONEMES.sub(r"\1 ", word))
+        phonemes: list[list[str]] = self._voice.phonemize(self._read(word))
         return sum(map(len, phonemes))
+
+    def _read(self, text: str) -> str:
+        return _PHONEMES.sub(r"\1 ", readable(text, self._voice.config.espeak_voice))

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from sonora_app.rehearsal.espeak_library import EVENT_LIST_TERMINATED, EVENT_WORD, load_library
+from sonora_app.rehearsal.readable import readable
 from sonora_app.rehearsal.word_slicer import WordSlicer
 
 _GO_ON = 0
@@ -44,7 +45,8 @@ class _Utterance:
         # To the library a NUL ends the text. One character stands for one, so positions hold.
         self.text = text.replace("\0", " ")
         self.voice = voice
-        self.slicer = WordSlicer(self.text)
+        self.read = readable(self.text, voice)
+        self.slicer = WordSlicer(self.text, self.read)
         self.unwanted = False
         self.error: Exception | None = None
         self._ended = False
@@ -144,7 +146,7 @@ class Engine:
         self._current = utterance
         try:
             self._choose(utterance.voice)
-            self._library.synth(utterance.text)
+            self._library.synth(utterance.read)
             utterance.add(b"", utterance.slicer.end())
             utterance.end()
         except Exception as error:  # noqa: BLE001  # it belongs to whoever asked to speak

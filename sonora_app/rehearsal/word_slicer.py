@@ -13,13 +13,16 @@ class WordSlicer:
     joined with spaces, are the text, and each carries the punctuation around it.
 
     Args:
-        text: The text as it is given to the synthesiser.
+        text: The text.
+        read: The same as it is given to the synthesiser, whose positions are of it. It has as many
+            tokens. None: as it is.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, read: str | None = None) -> None:
         """Start before the first word."""
         self._text = text
-        self._starts = [token.start() for token in re.finditer(r"\S+", text)]
+        self._starts = _token_starts(text)
+        self._read_starts = _token_starts(text if read is None else read)
         self._token = -1
         self._from = 0
         self._secs = 0.0
@@ -30,7 +33,7 @@ class WordSlicer:
         Returns:
             The word that this ends, if it ends one, with the second at which it began.
         """
-        token = max(bisect_right(self._starts, position) - 1, 0)
+        token = max(bisect_right(self._read_starts, position) - 1, 0)
         if token <= self._token:
             return []
         # What stands before the first spoken token belongs to it, hence no word yet.
@@ -50,3 +53,7 @@ class WordSlicer:
         word = self._text[self._from : stop].strip()
         self._from = stop
         return [(word, self._secs)] if word else []
+
+
+def _token_starts(text: str) -> list[int]:
+    return [token.start() for token in re.finditer(r"\S+", text)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sonora_app.errors import ErrorCode, SettingsError
 from sonora_app.rehearsal import espeak_library
 from sonora_app.rehearsal.espeak import Engine, load_engine
+from sonora_app.rehearsal.readable import readable
 from sonora_app.rehearsal.word_slicer import WordSlicer
 
 pytestmark = pytest.mark.unit
@@ -33,7 +34,7 @@ def spoken_words(text: str, voice: str) -> tuple[bytes, list[tuple[str, float]]]
     return asyncio.run(made(load_engine(), text, voice))
 
 
-ALPHABET = "abcdeñáéíóúü ABC 0123456789 .,;:!?¿¡…—-«»“”\"'()%€$/@\n😀ß中\0"
+ALPHABET = "abcdeñáéíóúü ABC 0123456789 .,;:!?¿¡…—-−«»“”\"'()%€$/@\n😀ß中\0"
 
 
 @given(
@@ -47,6 +48,21 @@ def test_the_words_of_any_text_are_the_text(text: str, voice: str) -> None:
     times = [secs for _, secs in spoken]
     assert times == sorted(times)
     assert all(0 <= secs <= len(audio) / 2 / RATE for secs in times)
+
+
+@pytest.mark.parametrize("sign", ["-", "−"])
+def test_a_number_below_zero_is_said_with_its_sign_in_spanish(sign: str) -> None:
+    audio, words = spoken_words(f"Hoy estamos a {sign}5 grados.", "es-419")
+    written_out, _ = spoken_words("Hoy estamos a menos 5 grados.", "es-419")
+    # The engine makes the same text a little differently each time.
+    assert len(audio) == pytest.approx(len(written_out), rel=0.05)
+    assert [word for word, _ in words] == ["Hoy", "estamos", "a", f"{sign}5", "grados."]
+
+
+@pytest.mark.parametrize("text", ["De 10-12 personas.", "El 2026-11-29.", "- 5 grados"])
+def test_a_hyphen_that_is_no_sign_is_read_as_it_is(text: str) -> None:
+    assert readable(text, "es-419") == text
+    assert readable("-5 degrees", "en-us") == "-5 degrees"
 
 
 def test_a_word_runs_to_the_next_that_is_spoken() -> None:
