@@ -120,7 +120,7 @@ def add(
         ) from None
 
     async def adding() -> Memory | None:
-        async with _kept(begin=True) as kept:
+        async with _kept() as kept:
             memory = await owner.add(kept, user, text, kind="command", until=ends)
             tell_waiting(kept.api)
             return memory
@@ -188,9 +188,9 @@ async def _known(user: str, *, past: bool) -> Known:
 
 
 @asynccontextmanager
-async def _kept(*, begin: bool = False) -> AsyncGenerator[_Kept]:
-    """The stores of this installation, to write to."""
-    async with writable(load_settings(), begin=begin) as (journal, api):
+async def _kept() -> AsyncGenerator[_Kept]:
+    """The stores of this installation, to write to. The journal is begun where there is none."""
+    async with writable(load_settings(), begin=True) as (journal, api):
         yield _Kept(journal, api)
 
 

@@ -133,15 +133,11 @@ def test_list_as_json_is_data_alone(kept: Kept) -> None:
     assert datetime.fromisoformat(listings[0]["last_message_at"]) == START + timedelta(seconds=120)
 
 
-def test_where_nothing_is_kept_nothing_is_begun_by_labelling_or_forgetting(machine: Path) -> None:
+def test_where_nothing_is_kept_a_label_begins_no_journal(machine: Path) -> None:
     """In another folder than the bot's, one is told so, and no second journal is left there."""
-    for arguments in (
-        ("conversations", "label", "last", "bien"),
-        ("memories", "forget", "ana", "0192d3a0-0000-7000-8000-000000000000"),
-    ):
-        told = CliRunner().invoke(app, arguments)
-        assert (told.exit_code, told.stdout) == (1, "")
-        assert "There is nothing kept yet" in told.stderr
+    told = run("label", "last", "bien")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert "There is nothing kept yet" in told.stderr
     assert not machine.exists()
 
 
