@@ -116,3 +116,25 @@ async def test_what_is_found_is_in_sight_below_the_filters(
             await page.locator(".filters select").first.select_option("fallida")
             await expect(page.get_by_text("No se encontró nada.")).to_be_in_viewport(ratio=1)
             assert visit.errors == []
+
+
+async def test_on_a_phone_there_is_room_to_write_and_the_devices_can_be_put_away(
+    kept_bot: tuple[BotProcess, Kept], browser: Browser
+) -> None:
+    bot, _ = kept_bot
+    async with visiting(browser, address(bot), locale="es-MX", viewport=NARROW) as visit:
+        page = visit.page
+        await page.get_by_role("button", name="Solo escribir, sin micrófono").click()
+        await expect(page.locator(".node")).to_have_text("conversation")
+        writing = await page.get_by_label("Escribe un mensaje").bounding_box()
+        assert writing
+        assert writing["width"] > 200
+        microphone = page.get_by_label("Micrófono", exact=False)
+        await page.get_by_text("Dispositivos").click()
+        await expect(microphone).to_be_visible()
+        for each in ("Dispositivos", "Colgar"):
+            await page.get_by_text(each, exact=True).click(trial=True)
+        await page.get_by_text("Dispositivos").click()
+        await expect(microphone).to_be_hidden()
+        await page.get_by_role("button", name="Colgar").click()
+        assert visit.errors == []
