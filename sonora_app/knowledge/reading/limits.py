@@ -13,7 +13,8 @@ class Limits:
     Attributes:
         pages: How many pages of a PDF, the first ones; None is all.
         unpacked_bytes: How much text, with its marks, a file may unpack to. All of it is in memory,
-            at many times its size. A book of 300 pages has some 3 MB as a Word file.
+            at many times its size: a Word file that unpacks to 20 MB took 240 MB of memory, and
+            7 s of one core. A book of 300 pages has some 3 MB as a Word file.
     """
 
     pages: int | None = None
