@@ -95,7 +95,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """Follow who speaks, and what."""
         match frame:
             case BotStartedSpeakingFrame():
-                self._bot_speaks, self._answer_due = True, False
+                # What is held back from its first sound on is still awaited.
+                self._bot_speaks, self._answer_due = True, self._answer_due and self._speech.held
             case BotStoppedSpeakingFrame():
                 await self._bot_stopped()
             case InterruptionFrame():
@@ -263,6 +264,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _dismiss(self, *, cut: bool = False) -> None:
         """What came was no turn."""
         self._leave()
+        self._answer_due = self._answer_due and not self._bot_speaks
         await self._waiting.stop()
         if cut and self._speech.held:
             await self._drop()
