@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import numpy as np
@@ -21,6 +21,9 @@ from simulators.clients.network import Impairment, Network
 from simulators.clients.rtvi import RtviClient
 from sonora_app.runtime.jitter import shorten_jitter_buffers
 from sonora_app.runtime.opus import OpusTrack
+
+if TYPE_CHECKING:
+    from simulators.clients.loudspeaker import Loudspeaker
 
 MIC_RATE = 48_000
 FRAME_SECS = 0.02
@@ -35,6 +38,7 @@ class Microphone(MediaStreamTrack):
         noise: How loud the room is, as the root mean square of 16-bit samples; 0 is a microphone
             that is muted, which sends nothing but zeros.
         room: What else is heard of it, as 48 kHz mono samples that are played around and around.
+        loudspeaker: What plays the bot's voice into the room; None: nothing of it is heard there.
 
     Attributes:
         began_at: When the first frame of what was said last was sent, in monotonic seconds.
@@ -43,10 +47,16 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, noise: float = 0.0, room: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        noise: float = 0.0,
+        room: np.ndarray | None = None,
+        loudspeaker: "Loudspeaker | None" = None,
+    ) -> None:
         super().__init__()
         self._noise = noise
         self._room = room
+        self._loudspeaker = loudspeaker
         self._chance = np.random.default_rng(1)
         self._pcm = np.zeros(0, dtype=np.int16)
         self._played = 0
@@ -91,6 +101,9 @@ class Microphone(MediaStreamTrack):
         if self._room is not None:
             room = np.take(self._room, np.arange(self._played, self._played + samples), mode="wrap")
             chunk = np.clip(chunk + room, -32_768, 32_767).astype(np.int16)
+        if self._loudspeaker is not None:
+            back = self._loudspeaker.take(samples)
+            chunk = np.clip(chunk + back, -32_768, 32_767).astype(np.int16)
         frame = AudioFrame.from_ndarray(chunk.reshape(1, -1), format="s16", layout="mono")
         frame.pts, frame.sample_rate = self._played, MIC_RATE
         frame.time_base = fractions.Fraction(1, MIC_RATE)
@@ -114,11 +127,18 @@ class Page(RtviClient):
     Args:
         noise: How loud the room is, see `Microphone`.
         room: What else is heard of it.
+        loudspeaker: What plays the bot's voice into it.
     """
 
-    def __init__(self, noise: float = 0.0, room: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        noise: float = 0.0,
+        room: np.ndarray | None = None,
+        loudspeaker: "Loudspeaker | None" = None,
+    ) -> None:
         super().__init__()
-        self.microphone = Microphone(noise, room)
+        self.microphone = Microphone(noise, room, loudspeaker)
+        self._loudspeaker = loudspeaker
         self._lost: list[RTCPeerConnection] = []
         self._offer_url = self._pc_id = ""
         self._listening: asyncio.Task[None] | None = None
@@ -276,6 +296,9 @@ class Page(RtviClient):
             except MediaStreamError:
                 return
             samples = frame.to_ndarray().astype(np.float32)
+            if self._loudspeaker is not None:
+                sides = len(frame.layout.channels)
+                self._loudspeaker.play(samples.reshape(-1, sides).mean(axis=1))
             if float(np.sqrt(np.mean(samples**2))) > LOUD:
                 self.heard(time.monotonic())
 
@@ -292,10 +315,11 @@ async def page(
     network: Network | None = None,
     noise: float = 0.0,
     room: np.ndarray | None = None,
+    loudspeaker: "Loudspeaker | None" = None,
     offer: dict[str, Any] | None = None,
 ) -> AsyncGenerator[Page]:
     """A connected page, that hangs up in the end. See `Page` and `Page.connect`."""
-    connection = Page(noise, room)
+    connection = Page(noise, room, loudspeaker)
     try:
         await connection.connect(url, body=body, network=network, offer=offer)
         yield connection

@@ -102,7 +102,7 @@ def build_pipeline(
         services.speech.hold_at(output)
     processors = [
         transport.input(),
-        PauseNoticingVADProcessor(services.vad, presence.sound_came),
+        PauseNoticingVADProcessor(services.vad, presence.sound_came, services.speech),
         services.stt,
         *([services.language_listener] if services.language_listener is not None else []),
         aggregators.user(),

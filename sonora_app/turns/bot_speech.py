@@ -27,6 +27,7 @@ from pipecat.frames.frames import (
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.transports.base_output import BaseOutputTransport
 
+from sonora_app.turns.own_voice import OwnVoice
 from sonora_app.turns.replies.grammar import words_of
 
 _SENTENCE = re.compile(r"[^.?!…]+[.?!…]*")
@@ -72,12 +73,14 @@ class BotSpeech(BaseObserver):
 
     Attributes:
         clock: The pipeline's clock.
+        own_voice: Tells by sound whether a voice is the bot's own.
     """
 
     def __init__(self) -> None:
         """The bot has said nothing yet."""
         super().__init__(observe_every_push=False)
         self.clock = SpeechClock()
+        self.own_voice = OwnVoice()
         self._flows = asyncio.Event()
         self._flows.set()
         self._cuts = 0
@@ -116,6 +119,7 @@ class BotSpeech(BaseObserver):
             await self._flows.wait()
             if cuts != self._cuts and frame.interruptible:
                 return False
+            self.own_voice.play(frame.audio, frame.sample_rate)
             return await write(frame)
 
         output.write_audio_frame = write_unless_held

@@ -26,7 +26,7 @@ class WordsOverBot:
 
     Attributes:
         replies: The same. Replaced when the language changes.
-        hears_itself: Whether the bot's own voice has come back in this call.
+        hears_itself: Whether words have told in this call that the bot's own voice comes back.
         spoken_at: When the last of the words were spoken, as the recogniser tells it.
     """
 
@@ -53,6 +53,11 @@ class WordsOverBot:
     def are_few(self) -> bool:
         """Whether somebody else may say the same just after the bot, as “y” or “para”."""
         return len(self.text.split()) < _ECHO_WORDS
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the bot's own voice has come back in this call, by words or by sound."""
+        return self.hears_itself or self._speech.own_voice.found
 
     def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         """Take in a transcript."""
@@ -88,4 +93,4 @@ class WordsOverBot:
         if self._interim or len(text.split()) >= _ECHO_WORDS:
             return self._speech.echoes(text)
         users = self._speech.asks or self.replies.stops(text)
-        return (self.hears_itself or not users) and self._speech.echoes(text, _FRESH_WORDS)
+        return (self.comes_back or not users) and self._speech.echoes(text, _FRESH_WORDS)

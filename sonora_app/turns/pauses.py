@@ -21,10 +21,11 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import Frame, InputAudioRawFrame
-from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection
 
+from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.detectors import Silero
+from sonora_app.turns.users_voice import UsersVADProcessor
 from sonora_app.vendors.frames import (
     UserHushedFrame,
     UserPausedFrame,
@@ -91,21 +92,23 @@ class Loudness:
         self.hushes = self.hushed_secs >= HUSH_SECS and loudness < self._loudest * DEEP
 
 
-class PauseNoticingVADProcessor(VADProcessor):
-    """Pipecat's voice activity processor, which also reports pauses.
+class PauseNoticingVADProcessor(UsersVADProcessor):
+    """The processor that reports the user's voice, which also reports pauses in it.
 
     Args:
         silero: Hears the user.
         sound_came: Told of each piece of sound that arrives; tells whether to listen to it.
+        speech: The bot's speech, which tells its own voice; None: no voice is taken for that.
     """
 
     def __init__(
         self,
         silero: Silero,
         sound_came: Callable[[InputAudioRawFrame], Awaitable[bool]] | None = None,
+        speech: BotSpeech | None = None,
     ) -> None:
         """Create the processor, which hears audio at once and has no queue of its own."""
-        super().__init__(vad_analyzer=silero, enable_direct_mode=True)
+        super().__init__(silero, speech)
         self._silero = silero
         self._sound_came = sound_came
         self._loudness = Loudness()
@@ -139,7 +142,7 @@ class PauseNoticingVADProcessor(VADProcessor):
         if self._silent and self._loudness.stirs:
             self._silent = False
             await self.push_frame(UserStirredFrame())
-        if self._state is not VADState.QUIET or self._brief:
+        if not self.hears_bot and (self._state is not VADState.QUIET or self._brief):
             await self._follow_voice()
 
     @property
@@ -159,7 +162,8 @@ class PauseNoticingVADProcessor(VADProcessor):
             await self.push_frame(UserHushedFrame(quiet_secs=quiet_secs))
         if self._brief and pauses:
             self._brief = False
-            await self.push_frame(UserSpokeBrieflyFrame(quiet_secs=quiet_secs))
+            if not self.is_bots():
+                await self.push_frame(UserSpokeBrieflyFrame(quiet_secs=quiet_secs))
         elif self._is_speech and pauses and not self._paused:
             self._paused = True
             self._silent = self._loudness.hushed_secs >= PAUSE_SECS

@@ -87,6 +87,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         # Whether there is a sound over the bot's speech, whether that still lasts, and whether all
         # the words in it are known.
         self._listening = self._voice = self._all_transcribed = False
+        self._heard_voice = False  # in that sound
         self._stopped_at = 0.0  # the bot
         self._held_until = 0.0
         self._waiting = Waiting(self)
@@ -149,7 +150,8 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _voice_began(self) -> None:
         self._voice, self._all_transcribed = True, False
         awaited = self._answer_due and self._tells_interims
-        if self._in_turn or not (awaited or self._over_bot(TRAILING_SECS)):
+        trailing_secs = TRAILING_SECS if self._only_words_tell else 0.0
+        if self._in_turn or not (awaited or self._over_bot(trailing_secs)):
             await self.trigger_user_turn_started()
             return
         self._listen()
@@ -163,15 +165,18 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             await self._wait_for_words()
 
     def _listen(self) -> None:
-        """Hold the bot's speech back, until it is known what the sound is."""
+        """Hold the bot's speech back, until it is known what the voice is."""
         if not self._listening:
             self.words.take_back()
-            self._hold()
+        self._heard_voice = True
+        self._hold()
 
     def _hold(self) -> None:
+        holds = not (self._may_be_own or self._speech.held)
+        if holds or not self._listening:
+            self._held_until = time.monotonic() + _HELD_SECS
         self._listening = True
-        self._held_until = time.monotonic() + _HELD_SECS
-        if not self.words.hears_itself:
+        if holds:
             self._speech.hold()
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
@@ -206,7 +211,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks, self._stopped_at = False, time.monotonic()
-        if self._listening and not (self.words.hears_itself or self.words.echo()):
+        if self._listening and not (self._may_be_own or self.words.echo()):
             if self._voice or self.words.text:
                 # The sound came with the bot's last. Pipecat has to know first that the bot has
                 # stopped, or takes it for cut off.
@@ -219,10 +224,21 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     # --- What it means
 
+    @property
+    def _only_words_tell(self) -> bool:
+        """Whether the bot's own voice comes back so that its sound does not tell whose it is."""
+        return self.words.hears_itself and not self._speech.own_voice.found
+
+    @property
+    def _may_be_own(self) -> bool:
+        """Whether the sound may be the bot's. A voice whose sound is told apart is not."""
+        told = self._speech.own_voice.found and self._heard_voice
+        return self.words.comes_back and not told
+
     def _over_bot(self, trailing_secs: float) -> bool:
         """Whether the bot speaks, or its own voice may still come back."""
         trails = time.monotonic() - self._stopped_at < trailing_secs
-        return self._bot_speaks or (self.words.hears_itself and trails)
+        return self._bot_speaks or (self.words.comes_back and trails)
 
     async def _wait_for_words(self) -> None:
         await self._waiting.wait(self._at_most(self._unheard_secs), self._decide)
@@ -232,7 +248,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _voice_lasts(self) -> None:
         wordless = self._tells_interims and not self.words.text
-        if self.words.hears_itself or self.words.echo() or wordless:
+        if self._only_words_tell or self.words.echo() or wordless:
             await self._pass_over()
         else:
             await self._take_turn(by_words=False)
@@ -295,5 +311,5 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         self._speech.go_on()
 
     def _leave(self) -> None:
-        self._listening = False
+        self._listening = self._heard_voice = False
         self.words.clear()
