@@ -79,8 +79,11 @@ class HeardWords(FrameProcessor):
         return not self._presence.there or (self._cut_off and word.interruptible)
 
     def _is_ahead(self, frame: Frame) -> bool:
+        if not isinstance(frame, TextFrame) or not frame.pts:
+            return False
         now = self._speech.clock.get_time()
-        return isinstance(frame, TextFrame) and (frame.pts or 0) > now + _AHEAD_NS
+        # Where the bot is held back from its first sound on, its first word is due, and not played.
+        return frame.pts > now + _AHEAD_NS or (self._speech.held and frame.pts >= now)
 
     async def _pass_on_at(self, pts: int) -> None:
         await self._speech.reached(pts)

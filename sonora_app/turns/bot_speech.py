@@ -125,7 +125,8 @@ class BotSpeech(BaseObserver):
         output.write_audio_frame = write_unless_held
 
     async def reached(self, pts: int) -> None:
-        """Wait until the clock shows a time, in nanoseconds."""
+        """Wait until the clock shows a time, in nanoseconds, and goes on from there."""
+        await self._flows.wait()
         while (left := pts - self.clock.get_time()) > 0:
             await self._flows.wait()
             await asyncio.sleep(left / _NS)

@@ -8,6 +8,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.tests.utils import run_test
 
+from simulators.vendors.rig import rigged
 from sonora_app.call.heard import HeardWords
 from sonora_app.call.presence import Presence
 from sonora_app.turns.bot_speech import BotSpeech
@@ -78,3 +79,29 @@ async def test_a_word_that_comes_while_an_interruption_is_passed_on_is_none(turn
     pipeline = Pipeline([CutOffInAWord(turns), HeardWords(Presence(None), BotSpeech()), reader])
     await run_test(pipeline, frames_to_send=[TextFrame(text=CUE)])
     assert reader.seen == ["InterruptionFrame"]
+
+
+async def test_a_word_that_is_held_back_from_its_first_sound_on_is_not_heard() -> None:
+    speech = BotSpeech()
+    speech.clock.start()
+
+    def word() -> TextFrame:
+        frame = TextFrame(text="magnolia")
+        frame.pts = speech.clock.get_time()
+        return frame
+
+    async with rigged(HeardWords(Presence(None), speech)) as rig:
+        speech.hold()
+        await rig.send(word())
+        await asyncio.sleep(0.1)
+        assert not rig.all(TextFrame)
+        speech.go_on()
+        await rig.get(TextFrame)
+        speech.hold()
+        await rig.send(word())
+        await asyncio.sleep(0.1)
+        await rig.send(InterruptionFrame())
+        await rig.get(InterruptionFrame)
+        speech.go_on()
+        await asyncio.sleep(0.1)
+        assert len(rig.all(TextFrame)) == 1
