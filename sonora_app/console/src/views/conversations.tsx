@@ -174,14 +174,9 @@ function Search({ listed }: { listed: Listed }) {
           </label>
           <label class="field">
             <span>{words.conversations.outcome}</span>
-            <input
-              type="text"
-              list="outcomes-listed"
-              maxLength={40}
-              value={words.trace.outcomes[wanted.outcome] ?? wanted.outcome}
-              onChange={(event) =>
-                filter({ outcome: meant(event.currentTarget.value, words.trace.outcomes) })
-              }
+            <OutcomeInput
+              value={wanted.outcome}
+              onChange={(outcome) => filter({ outcome })}
             />
             <datalist id="outcomes-listed">
               {Object.entries(words.trace.outcomes).map(([outcome, told]) => (
@@ -216,6 +211,28 @@ function Search({ listed }: { listed: Listed }) {
         </div>
       </details>
     </search>
+  );
+}
+
+interface OutcomeInputProps {
+  value: string;
+  onChange: (outcome: string) => void;
+}
+
+/** An outcome in the words that it is told in. What is typed is kept, whatever is loaded meanwhile. */
+function OutcomeInput({ value, onChange }: OutcomeInputProps) {
+  const { outcomes } = useWords().trace;
+  const [typed, setTyped] = useState<string | null>(null);
+  return (
+    <input
+      type="text"
+      list="outcomes-listed"
+      maxLength={40}
+      value={typed ?? outcomes[value] ?? value}
+      onInput={(event) => setTyped(event.currentTarget.value)}
+      onChange={(event) => onChange(meant(event.currentTarget.value, outcomes))}
+      onBlur={() => setTyped(null)}
+    />
   );
 }
 
