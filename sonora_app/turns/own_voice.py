@@ -99,17 +99,21 @@ class Likeness:
         return self.sharpness >= _SHARP and self.explained >= explained
 
 
-def likeness(heard: np.ndarray, played: np.ndarray) -> Likeness:
+def likeness(heard: np.ndarray, played: np.ndarray, *, sharp: float = 0.0) -> Likeness:
     """Compare what was heard with what was played.
 
     Args:
         heard: The microphone's sound, `RECENT_SECS` or more of it, at `RATE`.
         played: The bot's, for `LATEST_SECS` longer, up to the same moment.
+        sharp: Where the delay stands out less, nothing counts as explained: the sum of copies,
+            which takes longest, is left out.
     """
     heard, played = _emphasised(heard), _emphasised(played)
     latest = len(played) - len(heard)
     size = 1 << (len(played) - 1).bit_length()
     delay, sharpness = _delay(heard, played, latest, size)
+    if sharpness < sharp:
+        return Likeness(sharpness=sharpness, explained=0.0, left=1.0)
     copies = round(_COPIES_SECS * RATE)
     # The first copy begins this far into what was played, the last one `copies` samples before.
     start = latest - delay + round(_EARLIER_SECS * RATE)
@@ -232,18 +236,19 @@ class OwnVoice:
             return True
         compared = self._compared(HEARD_SECS)
         over = compared.explained < _NOT_ALL and compared.left > _LOUD
-        return over and not self._compared(BRIEF_SECS).is_all()
+        return over and not self._compared(BRIEF_SECS, sharp=_SHARP).is_all()
 
     def _is_alike(self) -> bool:
         enough = _ITS_OWN_AGAIN if self.found else _ITS_OWN
-        return any(self._compared(secs).is_all(enough) for secs in (HEARD_SECS, BRIEF_SECS))
+        lengths = (HEARD_SECS, BRIEF_SECS)
+        return any(self._compared(secs, sharp=_SHARP).is_all(enough) for secs in lengths)
 
     def _may_come_back(self) -> bool:
         return self._clock() - self._played_until < _PLAYED_SECS
 
-    def _compared(self, secs: float) -> Likeness:
+    def _compared(self, secs: float, *, sharp: float = 0.0) -> Likeness:
         ahead_secs = self._played_until - self._clock()
         ahead, silent = round(max(0.0, ahead_secs) * RATE), round(max(0.0, -ahead_secs) * RATE)
         played = self._played.last(secs + LATEST_SECS + ahead / RATE)
         played = np.pad(played[: len(played) - ahead], (0, silent))[silent:]
-        return likeness(self._heard.last(secs), played)
+        return likeness(self._heard.last(secs), played, sharp=sharp)
