@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
 from sonora_app.rehearsal.espeak import Speech
-from sonora_app.rehearsal.readable import readable
+from sonora_app.rehearsal.written_out import written_out
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _PHONEMES = re.compile(r"(\[)(?=\[)")
@@ -105,4 +105,4 @@ class PiperVoice:
         return sum(map(len, phonemes))
 
     def _read(self, text: str) -> str:
-        return _PHONEMES.sub(r"\1 ", readable(text, self._voice.config.espeak_voice))
+        return _PHONEMES.sub(r"\1 ", written_out(text, self._voice.config.espeak_voice))

@@ -16,8 +16,8 @@ from functools import cache
 from typing import Any
 
 from sonora_app.rehearsal.espeak_library import EVENT_LIST_TERMINATED, EVENT_WORD, load_library
-from sonora_app.rehearsal.readable import readable
 from sonora_app.rehearsal.word_slicer import WordSlicer
+from sonora_app.rehearsal.written_out import written_out
 
 _GO_ON = 0
 _STOP = 1
@@ -45,7 +45,7 @@ class _Utterance:
         # To the library a NUL ends the text. One character stands for one, so positions hold.
         self.text = text.replace("\0", " ")
         self.voice = voice
-        self.read = readable(self.text, voice)
+        self.read = written_out(self.text, voice)
         self.slicer = WordSlicer(self.text, self.read)
         self.unwanted = False
         self.error: Exception | None = None

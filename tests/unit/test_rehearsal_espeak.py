@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sonora_app.errors import ErrorCode, SettingsError
 from sonora_app.rehearsal import espeak_library
 from sonora_app.rehearsal.espeak import Engine, load_engine
-from sonora_app.rehearsal.readable import readable
 from sonora_app.rehearsal.word_slicer import WordSlicer
+from sonora_app.rehearsal.written_out import written_out
 
 pytestmark = pytest.mark.unit
 
@@ -61,8 +61,8 @@ def test_a_number_below_zero_is_said_with_its_sign_in_spanish(sign: str) -> None
 
 @pytest.mark.parametrize("text", ["De 10-12 personas.", "El 2026-11-29.", "- 5 grados"])
 def test_a_hyphen_that_is_no_sign_is_read_as_it_is(text: str) -> None:
-    assert readable(text, "es-419") == text
-    assert readable("-5 degrees", "en-us") == "-5 degrees"
+    assert written_out(text, "es-419") == text
+    assert written_out("-5 degrees", "en-us") == "-5 degrees"
 
 
 def test_a_word_runs_to_the_next_that_is_spoken() -> None:

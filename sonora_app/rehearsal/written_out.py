@@ -5,7 +5,7 @@ import re
 _MINUS = re.compile(r"(?<![^\s(¿¡\"'«“])[-−](?=\d)")
 
 
-def readable(text: str, voice: str) -> str:
+def written_out(text: str, voice: str) -> str:
     """A text for a voice to read, with the same words between its spaces.
 
     In Spanish espeak-ng drops the hyphen before a number, and says U+2212 in English
