@@ -33,9 +33,11 @@ from sonora_app.vendors.frames import UserPausedFrame, UserResumedFrame, UserSpo
 
 @dataclass
 class CallMetrics:
-    """What one call used. Times are in seconds.
+    """What one call used.
 
     `turns_cut` counts how often a turn of the user's was cut in two (`call/going_on.py`).
+    `waits_ms` are the waits for the answers, in milliseconds, as the page and the messages are told
+    them: rounded once more from anything else, the call's and a message's could differ by one.
     """
 
     usage: CallUsage = field(default_factory=CallUsage)
@@ -45,7 +47,7 @@ class CallMetrics:
     early_answers: int = 0
     early_answers_withdrawn: int = 0
     turns_cut: int = 0
-    latencies_secs: list[float] = field(default_factory=list[float])
+    waits_ms: list[float] = field(default_factory=list[float])
 
     def turn_cut(self, *, answered: bool) -> None:
         """The user's last turn was cut in two: it was taken to be over, and they went on with it.
@@ -56,7 +58,7 @@ class CallMetrics:
         """
         self.turns_cut += 1
         if answered:
-            self.latencies_secs.pop()
+            self.waits_ms.pop()
 
     def as_json(self) -> JsonObject:
         """What is kept with the session."""
@@ -66,10 +68,10 @@ class CallMetrics:
             "characters_spoken": self.characters_spoken,
             "early_answers": self.early_answers,
             "early_answers_withdrawn": self.early_answers_withdrawn,
-            "turns_answered": len(self.latencies_secs),
+            "turns_answered": len(self.waits_ms),
             "turns_cut": self.turns_cut,
         }
-        if waits := [round(secs * 1000) for secs in self.latencies_secs]:
+        if waits := [round(wait_ms) for wait_ms in self.waits_ms]:
             kept["latency_ms"] = {
                 "median": round(median(waits)),
                 "p95": round(_percentile_95(waits)),
@@ -205,11 +207,11 @@ class WaitObserver(UserBotLatencyObserver):
         if unnoticed:
             waited_ms = parts_ms.get("endpointing_wait", 0.0)
             parts_ms["endpointing_wait"] = waited_ms + unnoticed * 1000
-        total_secs += unnoticed
-        self._metrics.latencies_secs.append(total_secs)
+        total_ms = round((total_secs + unnoticed) * 1000, 1)
+        self._metrics.waits_ms.append(total_ms)
         await self.answered.tell(
             TurnLatency(
-                total_ms=round(total_secs * 1000, 1),
+                total_ms=total_ms,
                 parts_ms={name: round(ms, 1) for name, ms in parts_ms.items()},
             )
         )
