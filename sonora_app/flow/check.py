@@ -46,18 +46,14 @@ def check_flows(folder: Path | None = None) -> None:
         raise flow_error(found)
 
 
-def names_of_flow(folder: Path | None = None) -> tuple[set[str], set[str]]:
+def names_of_flow() -> tuple[set[str], set[str]]:
     """The nodes of the flow, and its functions, by their names.
-
-    Args:
-        folder: Where the files are; `flows/` if not given.
 
     Raises:
         SettingsError: The files of `flows/` have mistakes.
     """
-    folder = folder or FLOWS_DIR
-    check_flows(folder)
-    reading = _read(folder / "sonora.yaml", "flows/sonora.yaml")
+    check_flows()
+    reading = _read(FLOWS_DIR / "sonora.yaml", "flows/sonora.yaml")
     try:
         raise flow_error([next(reading)])
     except StopIteration as read:

@@ -34,18 +34,17 @@ class PiperVoice:
 
     Args:
         model: The `.onnx` file; its `.onnx.json` is beside it.
-        threads: How many processors one sentence takes. None is half of them, as the calls need
-            the others.
     """
 
-    def __init__(self, model: Path, *, threads: int | None = None) -> None:
+    def __init__(self, model: Path) -> None:
         """Load the voice: half a second, and 100 MB; 150 once it has spoken. Blocks the thread."""
         # By their names, since only the extra `voice` brings them.
         piper: Any = importlib.import_module("piper")
         config: Any = importlib.import_module("piper.config")
         told = json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
         options: Any = onnxruntime.SessionOptions()  # pyright: ignore[reportUnknownVariableType]
-        options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 2) // 2)
+        # Half of the processors: the calls need the others.
+        options.intra_op_num_threads = max(1, (os.cpu_count() or 2) // 2)
         # Threads that wait by spinning take the processors from the calls.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_cpu_mem_arena = False

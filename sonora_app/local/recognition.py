@@ -60,7 +60,7 @@ has 0.4 to 0.5, and is likely all the same; so neither number decides alone."""
 class Recognised:
     """What was recognised in a stretch of speech.
 
-    Attributes:
+    Parameters:
         text: The words; empty where nothing was said.
         likelihood: The mean logarithm of the probability of a token.
         no_speech: The probability that nobody spoke.
@@ -88,12 +88,9 @@ class Recogniser:
 
     Args:
         folder: The model, converted for CTranslate2.
-        threads: How many processors one recognition takes. None is half of them: its threads wait
-            for each other, and where the others' processors are busy with calls that takes longer
-            than to do without.
     """
 
-    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         """Load the model, and run it once: 1 to 3 s and 190 MB for `base`. Blocks the thread.
 
         The first run is slower than the later ones by a second, and takes memory that stays.
@@ -110,7 +107,9 @@ class Recogniser:
             str(folder),
             device="auto",
             compute_type="auto",
-            cpu_threads=threads or max(1, (os.cpu_count() or 2) // 2),
+            # Half of the processors. Its threads wait for each other, which takes longer than to do
+            # without the others where those are busy with calls.
+            cpu_threads=max(1, (os.cpu_count() or 2) // 2),
         )
         if not self._model.model.is_multilingual:
             raise SettingsError(

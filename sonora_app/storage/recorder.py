@@ -169,7 +169,6 @@ class Recorder:
         *,
         idempotency_key: str,
         message_id: UUID | None = None,
-        started_at: datetime | None = None,
     ) -> UUID:
         """Record that a tool was called, and give the id of that call.
 
@@ -179,7 +178,6 @@ class Recorder:
                 here on.
             idempotency_key: What its owner knows this call by, however often it comes.
             message_id: The turn that asked for it.
-            started_at: When; None is now.
         """
         tool_call_id = uuid7()
         self._note(
@@ -192,7 +190,7 @@ class Recorder:
                 name=name,
                 arguments=arguments,
                 idempotency_key=idempotency_key,
-                started_at=started_at or utc_now(),
+                started_at=utc_now(),
             )
         )
         return tool_call_id

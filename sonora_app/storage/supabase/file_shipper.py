@@ -38,23 +38,15 @@ class FileShipper:
         folder: The folder.
         journal: Which knows where conversations that stand in for others belong.
         api: The project.
-        circuit: When to try again.
     """
 
-    def __init__(
-        self,
-        folder: FileFolder,
-        journal: Journal,
-        api: SupabaseApi,
-        *,
-        circuit: Circuit | None = None,
-    ) -> None:
+    def __init__(self, folder: FileFolder, journal: Journal, api: SupabaseApi) -> None:
         """Set up; `run` ships."""
         self._folder = folder
         self._journal = journal
         self._api = api
         self._bucket = Bucket(api)
-        self._circuit = circuit or Circuit()
+        self._circuit = Circuit()
         self._refused: set[KeptFile] = set()
         self._orphans: set[KeptFile] = set()
         self._tidied_at: float | None = None
