@@ -32,9 +32,9 @@ from sonora_app.turns.replies.grammar import Replies
 
 _NOTHING_HEARD_SECS = 2.5
 """How long after a sound that nothing was recognised in it counts as a turn without words; it is
-answered only if it cut the bot off. Pipecat's own is 5 s. Longer than `hearing.HEARD_SECS`, at
-which a recogniser that went mute is made to tell what it had heard: a turn that ends just before
-that leaves these words without an answer."""
+answered only if it cut the bot off. Pipecat's own is 5 s. Longer than `HEARD_SECS` of
+`vendors/deepgram/connection.py`, at which a recogniser that went mute is made to tell what it had
+heard: a turn that ends just before that leaves these words without an answer."""
 
 
 class EndOfListening(FrameProcessor):

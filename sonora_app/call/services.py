@@ -62,8 +62,7 @@ class CallServices:
         lines: The fixed lines, in the call's language.
         stand_ins: The vendors that are stood in for.
         local: The vendors whose part a model on this machine does.
-        speak_in: Changes the call's language: swaps the lines, and gives the frames that tell
-            the services.
+        settings: The settings that they were built by.
     """
 
     stt: STTService
