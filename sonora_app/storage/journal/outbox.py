@@ -33,11 +33,14 @@ from sonora_app.storage.journal.pruning import prune_some
 from sonora_app.storage.records import utc_now
 from sonora_app.storage.side_loop import Signal
 
+_COUNTED = 100_000
+"""The most entries that are counted at once."""
+
 
 class Outbox:
     """The outbox of a journal. Every method may raise `StorageError`, having changed nothing.
 
-    Parameters:
+    Attributes:
         enqueued: Set when this process puts something in the outbox; whoever waits for it
             clears it.
     """
@@ -167,12 +170,12 @@ class Outbox:
             lambda connection: connection.execute(query).fetchone()[0], write=False
         )
 
-    async def pending_until(self, position: int, *, limit: int = 100_000) -> int:
-        """How many entries up to `position` wait, counting no further than `limit`."""
+    async def pending_until(self, position: int) -> int:
+        """How many entries up to `position` wait, counting no further than `_COUNTED`."""
         return await self._transact(
             lambda connection: connection.execute(
                 "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE position <= ? LIMIT ?)",
-                (position, limit),
+                (position, _COUNTED),
             ).fetchone()[0],
             write=False,
         )
