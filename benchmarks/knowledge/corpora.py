@@ -15,7 +15,7 @@ KINDS = ("plain", "hesitant", "misheard", "words", "accents", "english")
 class Manual:
     """One manual.
 
-    Attributes:
+    Parameters:
         name: That of its file of questions.
         package: Debian's package that has it.
         files: Its files in the package, as a glob.
@@ -59,7 +59,7 @@ MANUALS = (
 class Question:
     """A question as it was recognised.
 
-    Attributes:
+    Parameters:
         manual: Which manual answers it.
         kind: One of `KINDS`.
         answers: Words of the passages that answer it; one of them is enough.

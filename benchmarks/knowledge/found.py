@@ -41,7 +41,7 @@ def build(folder: Path) -> Path:
 class AskedQuestion:
     """A question that was asked.
 
-    Attributes:
+    Parameters:
         text: The question.
         kind: Its kind.
         manual: The manual that answers it; None where none does.

@@ -49,7 +49,7 @@ _ROOM_NOISE = 10.0
 class Talks:
     """What was measured.
 
-    Attributes:
+    Parameters:
         turns: The turns of each bot.
         needed: How many turns with documents had a question that they answer.
         present: In how many of those all the passages of the final words were in the request.

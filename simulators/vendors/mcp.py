@@ -23,7 +23,7 @@ _START_SECS = 30.0
 class Hotel:
     """What the server does, and what was done with it.
 
-    Parameters:
+    Attributes:
         booked: The rooms that were booked, in order.
         keys: The idempotency keys of those calls.
         slow_secs: How long the next bookings take, the last of them first.

@@ -12,7 +12,7 @@ from threading import Event, Thread
 class ModelHub:
     """What it serves, and how badly.
 
-    Attributes:
+    Parameters:
         files: Contents by path.
         url: Its address.
         breaks_off_after: How many bytes it sends of an answer; None for all.

@@ -61,7 +61,7 @@ class KnowledgeSearch(Protocol):
 class Grounded:
     """What a request was given.
 
-    Attributes:
+    Parameters:
         findings: What was found; None where the search failed or was late.
         state: What came of it.
         waited_ms: How long the request waited for it, in milliseconds.

@@ -46,7 +46,7 @@ class _Service:
 class CallUsage:
     """What the services of one call report of their work. Each has one model for the whole call.
 
-    Attributes:
+    Parameters:
         asked: How many answers the language model was asked for.
     """
 

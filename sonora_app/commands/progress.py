@@ -21,7 +21,7 @@ from sonora_app.commands.output import plain
 class Bar:
     """What shows how far a document is.
 
-    Attributes:
+    Parameters:
         begin: A document is begun: its name, its number from 1, how many there are.
         reached: Of it, how many passages are ready, and how many there are.
     """

@@ -20,7 +20,7 @@ class AttachmentKind(StrEnum):
 class Attachment:
     """A picture or a document, read and within its limits.
 
-    Attributes:
+    Parameters:
         kind: What it is.
         media_type: Of `data`, such as `image/jpeg`.
         name: What the person calls it. May hold anything but control characters and slashes.

@@ -51,7 +51,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class DocumentText:
     """What a document says.
 
-    Attributes:
+    Parameters:
         words: Its text, within the limit.
         chars: How long the whole of it is, as far as it was read.
     """

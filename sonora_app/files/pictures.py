@@ -43,7 +43,7 @@ _BRANDS = {
 class SmallPicture:
     """A picture made small.
 
-    Attributes:
+    Parameters:
         data: It as JPEG, without metadata.
         width: In pixels, as it is seen.
         height: In pixels, as it is seen.

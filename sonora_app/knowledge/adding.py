@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 class AddedFile:
     """A file, and what became of it.
 
-    Attributes:
+    Parameters:
         path: The file.
         outcome: What became of it.
         document: The document that it is now. Where it could not be read, the one that it was when
@@ -50,7 +50,7 @@ class AddedFile:
 class Progress:
     """Told as files are added; each does nothing by default.
 
-    Attributes:
+    Parameters:
         file: A file is begun: its path, its number from 1, how many there are.
         passage: Of that file, how many passages are ready, and how many there are.
     """

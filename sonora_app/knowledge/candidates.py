@@ -43,7 +43,7 @@ FEATURES = ("meaning", "likeness", "bm25", "both")
 class Term:
     """A word of the question.
 
-    Attributes:
+    Parameters:
         key: Its key.
         weight: How much it tells: rare words tell more.
         like: The keys that it may be a mishearing of, with their likeness.
@@ -60,7 +60,7 @@ class Term:
 class Candidates:
     """What may answer a question.
 
-    Attributes:
+    Parameters:
         numbers: The passages' numbers.
         features: One row a passage, one column for each of `FEATURES`.
         words: How much of the question's words, by what they tell, each passage holds, 0 to 1.
@@ -151,7 +151,7 @@ def _rareness(count: int, holding: int) -> float:
 class _Near:
     """How far each passage stands out from all that the asker may see, by what it means.
 
-    Attributes:
+    Parameters:
         meaning: Its window that is likest to the question, without what all texts have in common.
         likeness: The same with it, as the model gives it.
         similarity: The likeness of the likest passage, without what all texts have in common.

@@ -30,7 +30,7 @@ LOCAL_MODEL = "multilingual-e5-small-q4"
 class Meaning:
     """What a text means.
 
-    Attributes:
+    Parameters:
         vector: All of it, as a vector of length 1.
         words: Each of its words that say something, as a vector of length 1 a piece, one a row
             (`late_interaction.py`).

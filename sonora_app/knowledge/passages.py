@@ -43,7 +43,7 @@ _ABBREVIATED = re.compile(
 class CutPassage:
     """A passage before it is kept.
 
-    Attributes:
+    Parameters:
         headings: What it stands under, outermost first, without the document's title.
         content: Its sentences.
         page: The page that it begins on, from 1; None where there are no pages.

@@ -11,7 +11,7 @@ HEADING_JOIN = " › "
 class Document:
     """A document that was added.
 
-    Attributes:
+    Parameters:
         id: Made here (UUIDv7).
         user_id: Whose it is; None is everybody's.
         title: What it calls itself.
@@ -36,7 +36,7 @@ class Document:
 class Passage:
     """A passage of a document, and where it stands there.
 
-    Attributes:
+    Parameters:
         id: Made here (UUIDv7).
         document_id: The document's.
         title: The document's title.
@@ -72,7 +72,7 @@ class Passage:
 class Found:
     """A passage that a search came upon.
 
-    Attributes:
+    Parameters:
         passage: The passage.
         score: How likely it is to be the right one, 0 to 1, as `ranking.py` reckons.
     """
@@ -85,7 +85,7 @@ class Found:
 class Findings:
     """What a search came upon.
 
-    Attributes:
+    Parameters:
         question: What was looked for, cleaned.
         found: The likeliest first.
         fits: How likely it is that `found` holds an answer at all, 0 to 1.

@@ -28,7 +28,7 @@ _Array = np.ndarray[Any, Any]
 class Snapshot:
     """What was in the index at one revision.
 
-    Attributes:
+    Parameters:
         revision: Which.
         numbers: The passages' numbers, ascending; the rows of all that follows.
         windows: The passages' windows, in the order of the passages.

@@ -37,7 +37,7 @@ class Space:
     subject is common to all its passages. From its own texts alone the directions would be those
     that a question is about.
 
-    Attributes:
+    Parameters:
         mean: The mean of all texts.
         shared: The directions that are left out, one a column.
     """
@@ -83,7 +83,7 @@ class Space:
 class Windows:
     """The windows of an index.
 
-    Attributes:
+    Parameters:
         space: What is left of them without what all texts have in common.
         vectors: Their vectors.
         lengths: How long each of them is in `space`.

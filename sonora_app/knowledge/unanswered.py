@@ -11,7 +11,7 @@ _REMEMBERED = 100
 class Unanswered:
     """A question that nothing was found for.
 
-    Attributes:
+    Parameters:
         question: What was asked, cleaned.
         user_id: Who asked.
         asked_at: When, in seconds of the epoch.

@@ -35,7 +35,7 @@ class ModelFile:
 class Model:
     """A model that can be fetched. See `models.yaml`.
 
-    Attributes:
+    Parameters:
         name: What the commands call it, and its folder.
         purpose: What it is for.
         licence: Under which it is published, as SPDX has it.

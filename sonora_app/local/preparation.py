@@ -34,7 +34,7 @@ class State(StrEnum):
 class Preparation(Generic[P]):
     """How far a part of this process is, that needs a model.
 
-    Attributes:
+    Parameters:
         state: How far it is. Until it is ready the rehearsal's part serves.
         done: How much of the model is here, in bytes.
         size: How large it is, in bytes.

@@ -52,7 +52,7 @@ class _Follower:
 class MemoryChanges:
     """What was written of what is remembered, for whoever follows a person.
 
-    Parameters:
+    Attributes:
         look_behind: Looks in the store behind this one; None where there is none.
 
     Args:

@@ -76,7 +76,7 @@ class RecordWriter:
 
     It goes on after the call, for as long as something is left to be written.
 
-    Parameters:
+    Attributes:
         call: The call they are of.
 
     Args:

@@ -59,7 +59,7 @@ class Holder(Protocol):
 class Unwritten:
     """The records that the journal has not taken. Used on the journal's side loop.
 
-    Parameters:
+    Attributes:
         past: Brings records to the store behind the journal; None where there is none.
         to_log: Writes to the log what is nowhere else at the end; None where that is not wanted.
 

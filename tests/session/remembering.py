@@ -60,7 +60,7 @@ def told(body: Mapping[str, Any]) -> list[str]:
 class World:
     """A bot, its model, and the people who call it.
 
-    Attributes:
+    Parameters:
         script: What the model does in calls.
         after: What the request after the next call answers of the person.
         describes: What it answers of the conversation.

@@ -110,7 +110,7 @@ def at_random(seed: int, *, rate: float) -> Callable[[], Fault]:
 class FaultProxy:
     """A proxy in front of one server. While it is stopped, connections to it are refused.
 
-    Parameters:
+    Attributes:
         choose: Asked for each request what to do with it.
         seen: How often each thing was done.
     """

@@ -21,7 +21,7 @@ _Array = np.ndarray[Any, Any]
 class Reading:
     """What the model makes of a text.
 
-    Attributes:
+    Parameters:
         vector: What it means, as a vector of length 1.
         words: The word that each of its pieces is of, as it stands between spaces.
         pieces: What each piece means where it stands, one a row.

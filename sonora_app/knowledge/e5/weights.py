@@ -24,7 +24,7 @@ A weight is the scale times what is held less 8."""
 class Vocabulary:
     """The pieces of words that the model knows.
 
-    Attributes:
+    Parameters:
         letters: The bytes of all pieces, one after the other.
         starts: Where each piece begins in `letters`, and where the last one ends.
         scores: How likely each piece is, as a logarithm.

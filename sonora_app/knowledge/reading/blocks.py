@@ -17,7 +17,7 @@ class BlockKind(Enum):
 class Block:
     """One heading, paragraph, item of a list, row of a table or piece of code.
 
-    Attributes:
+    Parameters:
         kind: What it is.
         text: Its words, on one line.
         level: Of a heading: 1 is the outermost.
@@ -36,7 +36,7 @@ class Block:
 class ReadDocument:
     """A file's text.
 
-    Attributes:
+    Parameters:
         title: What the document calls itself; empty where it does not.
         blocks: Its parts, in order.
         language: The language that it says it is in, such as `es`; None where it does not.

@@ -10,7 +10,7 @@ from sonora_app.wording.translation import worded
 class Limits:
     """How much of a file is read.
 
-    Attributes:
+    Parameters:
         pages: How many pages of a PDF, the first ones; None is all.
         unpacked_bytes: How much text, with its marks, a file may unpack to. All of it is in memory,
             at many times its size: a Word file that unpacks to 20 MB took 240 MB of memory, and

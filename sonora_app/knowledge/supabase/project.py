@@ -44,7 +44,7 @@ _JUDGING: dict[str, float] = {
 class ProjectDocument:
     """A document that is there.
 
-    Attributes:
+    Parameters:
         document: What it is.
         version: The version that is searched; None while it is being pushed.
     """

@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 class Pushed:
     """What was done.
 
-    Attributes:
+    Parameters:
         pushed: The documents that were brought there.
         unchanged: How many were there as they are.
         removed: How many were removed, because the index does not have them.
@@ -46,7 +46,7 @@ class Pushed:
 class Progress:
     """Told as it goes on; each does nothing by default.
 
-    Attributes:
+    Parameters:
         document: A document is begun: which, its number from 1, how many there are.
         passages: Of that document, how many passages are there, and how many there will be.
     """

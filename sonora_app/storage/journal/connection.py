@@ -36,7 +36,7 @@ class JournalConnection:
 
     While another connection writes, nothing of this waits but writes.
 
-    Parameters:
+    Attributes:
         side: The loop of the thread that the work is done on.
         generation: How often the journal was begun anew, since its file was gone.
 

@@ -63,7 +63,7 @@ class Journal:
     Made by `Journal.connect`. It works on one thread of its own, and writes in the order it was
     asked to. While another connection writes, only writes wait. Cancelling a call undoes nothing.
 
-    Parameters:
+    Attributes:
         path: Its file.
         outbox: What waits to be shipped from it.
         erasure: Takes rows out of it for good.

@@ -50,7 +50,7 @@ _UNREADABLE = Outcome(OutcomeStatus.DONE, "It was done, but the answer cannot be
 class McpConnection:
     """A `ToolRunner` for the tools of one server. It connects when it has to, and again.
 
-    Parameters:
+    Attributes:
         server: The server.
         tools: What is offered of it, as it was when it was last connected.
         missing: Those of the declared tools that it does not have.

@@ -14,7 +14,7 @@ from sonora_app.runtime.retry_after import asked_wait_secs
 class AnswerLimits:
     """How long an answer may take, in seconds, and how often it is asked for.
 
-    Attributes:
+    Parameters:
         first_token_secs: How long the first token may take before the request is given up and
             sent once more.
         second_attempt_secs: How long the first token of the second attempt may take.
