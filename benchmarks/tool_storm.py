@@ -32,9 +32,10 @@ from loguru import logger
 
 from benchmarks.contenders import clean_environment
 from benchmarks.ending import end_by_signals, started
-from simulators.clients.bot_process import PROJECT, BotProcess, free_port, serving
+from simulators.clients.bot_process import PROJECT, BotProcess, serving
 from simulators.clients.typing_page import TypingPage, typing_page
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
+from simulators.vendors.port import ReservedPort
 from simulators.vendors.tool_api import Answer, Done, ToolApi
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.tool_calls import ToolStatus
@@ -168,7 +169,7 @@ class Storm:
         self._told: dict[str, set[str]] = {}
         self._calls: dict[str, set[str]] = {}
         self._steps = count()
-        self._port = free_port()
+        self._port = ReservedPort()
 
     def _wrong(self, what: str) -> None:
         logger.warning(what)
@@ -222,11 +223,12 @@ class Storm:
         """Storm until enough was asked for."""
         self._options.folder.mkdir(parents=True, exist_ok=True)
         (self._options.folder / "tools.yaml").write_text(_TOOLS, "utf-8")
-        async with self._vendor.serving(), self._api.serving():
-            people = count()
-            while self.report.asked < self._options.calls:
-                await self._wave(people)
-            await self._check()
+        with self._port:
+            async with self._vendor.serving(), self._api.serving():
+                people = count()
+                while self.report.asked < self._options.calls:
+                    await self._wave(people)
+                await self._check()
         return self.report
 
     async def _wave(self, people: Iterator[int]) -> None:
@@ -266,7 +268,7 @@ class Storm:
             "TOOL_API": self._api.url,
         }
         command = [sys.executable, "bot.py", "--local"]
-        return serving(command, self._options.folder, env=env, cwd=PROJECT, port=self._port)
+        return serving(command, self._options.folder, env=env, cwd=PROJECT, port=self._port.number)
 
     async def _talk(self, bot: BotProcess, number: int, chance: random.Random) -> None:
         """One person's call, and the next one where they hung up."""

@@ -3,15 +3,16 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
+
+from simulators.vendors.port import ReservedPort
 
 PROJECT = Path(__file__).resolve().parents[2]
 _OUR_DEPRECATIONS = re.compile(
@@ -79,12 +80,6 @@ class BotProcess:
                 self.kill()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def serving(
     command: Sequence[str],
@@ -103,27 +98,29 @@ def serving(
         env: Its whole environment.
         cwd: Its working folder.
         warm: Whether to wait until it takes calls, or only until it serves.
-        port: Where it serves; None is anywhere that is free.
+        port: Where it serves, which the caller keeps from others; None is anywhere that is free.
     """
-    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    log = folder / f"bot-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=cwd,
-            env=env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    bot = BotProcess(process, port, log)
-    try:
-        bot.wait_until_serving()
-        if warm:
-            bot.wait_until_warm()
-        yield bot
-    finally:
-        bot.stop()
+    # The program takes seconds to open its port: until then nobody else may have it.
+    with nullcontext() if port else ReservedPort() as reserved:
+        port = reserved.number if reserved else port
+        log = folder / f"bot-{port}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--port", str(port)],
+                cwd=cwd,
+                env=env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        bot = BotProcess(process, port, log)
+        try:
+            bot.wait_until_serving()
+            if warm:
+                bot.wait_until_warm()
+            yield bot
+        finally:
+            bot.stop()
 
 
 @contextmanager
@@ -141,7 +138,7 @@ def running_bot(
         data_dir: The folder of its journal; its log goes there too.
         program: What to run.
         warm: Whether to wait until it takes calls, or only until it serves.
-        port: Where it serves; None is anywhere that is free.
+        port: Where it serves, which the caller keeps from others; None is anywhere that is free.
         **environment: Settings, by the names of their environment variables.
     """
     env = {name: value for name, value in os.environ.items() if name not in _CLEARED}

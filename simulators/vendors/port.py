@@ -1,10 +1,11 @@
-"""A port of loopback that stays the vendor's while nobody listens on it."""
+"""A port of loopback that stays a server's while nobody listens on it."""
 
 import socket
+from typing import Self
 
 
 class ReservedPort:
-    """A free port, kept from others until `release`.
+    """A free port, kept from others until `release`, or until the end of a block that it begins.
 
     A socket that is bound but does not listen holds it, so that a client is refused, as by a host
     where nothing runs, whenever `listen`'s socket is closed.
@@ -24,6 +25,14 @@ class ReservedPort:
     def release(self) -> None:
         """Give it back."""
         self._holder.close()
+
+    def __enter__(self) -> Self:
+        """Begin a block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self.release()
 
     @staticmethod
     def _bound(port: int) -> socket.socket:

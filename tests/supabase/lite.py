@@ -12,7 +12,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 import httpx
 
 from simulators.clients import npm
+from simulators.vendors.port import ReservedPort
 from tests.supabase.schema import migrations
 
 _NODE_FILES = Path(__file__).with_name("node")
@@ -51,7 +51,7 @@ class Lite:
         self._vector_files = vector_files
         self._storage = storage
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self._port = ReservedPort()
         keys = _read_env(project / ".env")
         self.publishable_key = keys["SUPABASE_PUBLISHABLE_KEY"]
         self.secret_key = keys["SUPABASE_SECRET_KEY"]
@@ -62,7 +62,7 @@ class Lite:
     @property
     def url(self) -> str:
         """Where it is: what SUPABASE_URL is set to."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._port.number}"
 
     def access_token(self, user_id: object, *, lifetime_secs: float = 3600) -> str:
         """A token as Supabase Auth gives a signed-in user."""
@@ -86,12 +86,25 @@ class Lite:
         Raises:
             RuntimeError: It does not start.
         """
-        # The port that was free a moment ago may have been taken meanwhile.
-        for _ in range(1 if self._port else 5):
-            port = self._port or _free_port()
-            if self._try_port(port):
-                self._port = port
+        port = self._port.number
+        config = self._config.read_text(encoding="utf-8")
+        self._config.write_text(_PORT.sub(f"port = {port}", config, count=1), encoding="utf-8")
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._start_command(port),
+                cwd=self._project,
+                env=_environment(storage=self._storage),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 120
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if "Ready in" in self.logged() and self._answers():
                 return
+            time.sleep(0.05)
+        self.stop()
         raise RuntimeError(f"lite does not start:\n{self.logged()}")
 
     def stop(self) -> None:
@@ -106,6 +119,11 @@ class Lite:
             except subprocess.TimeoutExpired:
                 continue
             return
+
+    def release(self) -> None:
+        """Stop it for good: its address may be another's."""
+        self.stop()
+        self._port.release()
 
     @property
     def stored_files(self) -> Path:
@@ -123,28 +141,6 @@ class Lite:
     @property
     def _log(self) -> Path:
         return self._project / "lite.log"
-
-    def _try_port(self, port: int) -> bool:
-        config = self._config.read_text(encoding="utf-8")
-        self._config.write_text(_PORT.sub(f"port = {port}", config, count=1), encoding="utf-8")
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                self._start_command(port),
-                cwd=self._project,
-                env=_environment(storage=self._storage),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + 120
-        while self._process.poll() is None and time.monotonic() < deadline:
-            # Another server on this port would not print this.
-            if "Ready in" in self.logged() and self._answers(port):
-                return True
-            time.sleep(0.05)
-        self.stop()
-        return False
 
     def _start_command(self, port: int) -> list[str]:
         if self._vector_files is None:
@@ -167,10 +163,10 @@ class Lite:
             *map(str, self._vector_files),
         ]
 
-    def _answers(self, port: int) -> bool:
+    def _answers(self) -> bool:
         try:
             httpx.get(
-                f"http://127.0.0.1:{port}/rest/v1/none",
+                f"{self.url}/rest/v1/none",
                 headers={"apikey": self.secret_key},
                 timeout=30,
             )
@@ -211,7 +207,7 @@ def running_lite(
             server.start()
             yield server
         finally:
-            server.stop()
+            server.release()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -252,12 +248,6 @@ def _database(files: tuple[Path, ...], *, storage: bool) -> Path:
 def _read_env(file: Path) -> dict[str, str]:
     lines = file.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _base64(data: bytes) -> str:

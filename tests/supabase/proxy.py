@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Self
 from urllib.parse import urlsplit
 
+from simulators.vendors.port import ReservedPort
+
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -119,7 +121,7 @@ class FaultProxy:
         """Set up in front of `upstream`, a URL; `start` starts it."""
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self._port = 0
+        self._port = ReservedPort()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.choose: Callable[[], Fault] = lambda: HEALTHY
@@ -128,7 +130,7 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._port.number}"
 
     def always(self, fault: Fault) -> None:
         """Do this with every request from now on."""
@@ -137,9 +139,8 @@ class FaultProxy:
     async def start(self) -> None:
         """Listen, at the same place as before if it was stopped."""
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self._port, limit=_LARGEST
+            self._serve, sock=self._port.listen(), limit=_LARGEST
         )
-        self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse connections, and end those there are."""
@@ -156,6 +157,7 @@ class FaultProxy:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        self._port.release()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
