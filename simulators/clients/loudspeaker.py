@@ -9,6 +9,9 @@ from simulators.clients.webrtc import FRAME_SECS, MIC_RATE
 
 _DECAY_DB = 60.0
 
+_LATER_SECS = 0.1
+"""How much later than it is to, a sound may come back: what comes in bursts, comes by and by."""
+
 
 def room(reverberation_secs: float, *, distance: float = 1.0, seed: int = 1) -> np.ndarray:
     """How a room answers a clap, as samples at the microphone's rate.
@@ -56,7 +59,11 @@ class Loudspeaker:
         sound = np.fft.irfft(spectrum, length)[:size]
         sound[: len(self._tail)] += self._tail
         before = self._later if self._coming is None else self._coming
-        self._coming = np.concatenate([before, sound[: len(samples)]])
+        coming = np.concatenate([before, sound[: len(samples)]])
+        # Where nothing came for a while there was silence, and what comes now is that much late. A
+        # receiver leaves it out: otherwise each stall would make the way longer for good.
+        late = len(coming) - len(self._later) - len(samples)
+        self._coming = coming[late:] if late > _LATER_SECS * MIC_RATE else coming
         self._tail = sound[len(samples) :]
 
     def take(self, count: int) -> np.ndarray:
