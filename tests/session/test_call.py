@@ -9,7 +9,9 @@ import pytest
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.speech import speech
+from simulators.clients.waiting import Waiting
 from simulators.clients.webrtc import Page, page
+from sonora_app.call.going_on import HEARD_SECS
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
 from sonora_app.storage.records import EndReason
@@ -105,22 +107,26 @@ async def test_speech_is_answered_and_cuts_the_bot_off(bot: BotProcess) -> None:
         latency = await client.event("turn-latency")
         assert latency["total_ms"] == pytest.approx(sum(latency["parts_ms"].values()), rel=0.05)
 
-        await asyncio.sleep(1.0)
-        cut_in_at = time.monotonic()
-        client.microphone.say(await speech("Espera un momento por favor."))
-        await client.silence(0.4, timeout_secs=5)
+        # Into the middle of the answer, and not into its first words.
+        cut_in = await speech("Espera un momento por favor.")
+        await asyncio.sleep(HEARD_SECS + 0.4)
+        waiting = Waiting(bot)
+        client.microphone.say(cut_in)
+        await client.silence(0.4)
         await client.microphone.said()
-        assert client.sounds[-1] - cut_in_at < 2.5
+        assert waiting.secs(client.sounds[-1]) < 2.5
         await recorded(client, 5)
 
         # Somebody who was cut off goes on over the bot's first words.
+        going_on = await speech("Y con mi hermana.")
         seen = len(client.messages)
-        client.microphone.say(await speech("Perdón, en mayo."))
-        await client.microphone.said()
-        await client.sound(since=time.monotonic())
+        client.microphone.say(await speech("Perdón en mayo."))
+        await client.wait_for(
+            lambda message: message["type"] == "bot-started-speaking", after=seen, timeout_secs=30
+        )
         first = await client.event("message-recorded", after=seen, role="user")
         seen = len(client.messages)
-        client.microphone.say(await speech("Y con mi hermana."))
+        client.microphone.say(going_on)
         second = await client.event("message-recorded", after=seen, role="user")
         await client.event("turn-latency", after=seen)
         told = len(client.events("turn-latency"))

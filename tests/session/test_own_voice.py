@@ -1,14 +1,15 @@
 """The bot's own voice, out of a loudspeaker, where no words tell it: whole calls in rehearsal."""
 
 import asyncio
-import time
 
 import pytest
 
 from simulators.clients.bot_process import BotProcess
 from simulators.clients.loudspeaker import Loudspeaker, room
 from simulators.clients.speech import speech
+from simulators.clients.waiting import Waiting
 from simulators.clients.webrtc import page
+from sonora_app.call.going_on import HEARD_SECS
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
 from tests.session.conftest import transcript_of
@@ -35,29 +36,27 @@ async def test_the_bot_says_all_it_has_to_say_and_stops_for_the_user(
         await client.event("node-changed", node="conversation", timeout_secs=30)
         await client.silence(1.0)
 
+        # Into the middle of the first answer, which is long, and not into its first words.
+        cut_in = await speech("Espera un momento por favor.")
         client.microphone.say(await speech(REQUEST))
-        await recorded(client, 3)
-        await client.silence(1.0)
-
-        client.microphone.say(await speech("¿Y qué más hay en Oaxaca?"))
         await client.microphone.said()
-        await client.sound(since=time.monotonic())
-        await asyncio.sleep(1.5)
-        cut_in_at = time.monotonic()
-        client.microphone.say(await speech("Espera un momento por favor."))
-        await client.silence(0.4, timeout_secs=5)
+        await client.sound(since=client.microphone.ended_at)
+        await asyncio.sleep(HEARD_SECS + 0.4)
+        waiting = Waiting(bot)
+        client.microphone.say(cut_in)
+        await client.silence(0.4)
         await client.microphone.said()
-        assert client.sounds[-1] - cut_in_at < 2.5
-        await recorded(client, 6)
+        assert waiting.secs(client.sounds[-1]) < 2.5
+        # What is answered to that is said to its end.
+        await recorded(client, 5)
 
     transcript = await transcript_of(bot, conversation_id)
     said = [(m.role, m.interrupted) for m in transcript.messages]
-    assert said[:6] == [
-        ("assistant", False),
-        ("user", False),
+    assert said == [
         ("assistant", False),
         ("user", False),
         ("assistant", True),
         ("user", False),
+        ("assistant", False),
     ]
     assert transcript.messages[0].content == ES.text("greeting.new")
