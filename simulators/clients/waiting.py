@@ -1,5 +1,6 @@
 """How long something took, but for the time in which it had no processor, since others had it."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ class Waiting:
 
     A bot that is slow by itself, blocks or hangs is not excused: only time counts in which the
     system had nothing to run a thread on that was ready (`/proc/<pid>/task/*/schedstat`, its second
-    field). Where there is none, as on macOS, nothing is excused.
+    field). Where there is none, as on macOS, nothing is excused. Of a thread that ends meanwhile,
+    what it had waited counts up to when it was looked at last.
 
     Args:
         *bots: Whom is waited for.
@@ -20,6 +22,8 @@ class Waiting:
 
     def __init__(self, *bots: BotProcess) -> None:
         self._pids = [os.getpid(), *(bot.process.pid for bot in bots)]
+        # Of each thread, those among them that have ended since, in nanoseconds.
+        self._waited: dict[Path, int] = {}
         self._began = time.monotonic()
         self._starved_secs = self._starved()
 
@@ -38,12 +42,10 @@ class Waiting:
         return max(0.0, self._starved() - self._starved_secs)
 
     def _starved(self) -> float:
-        """How long the threads that there are have waited for a processor, in seconds."""
-        nanoseconds = 0
+        """How long the threads have waited for a processor, in seconds."""
         for pid in self._pids:
             for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                try:
-                    nanoseconds += int(thread.read_text().split()[1])
-                except OSError:
-                    continue  # It has ended meanwhile.
-        return nanoseconds / 1e9
+                # It may have ended meanwhile.
+                with contextlib.suppress(OSError):
+                    self._waited[thread] = int(thread.read_text().split()[1])
+        return sum(self._waited.values()) / 1e9

@@ -54,6 +54,7 @@ class Reply:
         code: The code of an error.
         headers: More headers of the response.
         headers_secs: How long the response takes to begin, in seconds.
+        held: It does not begin before this is set.
         first_token_secs: How long the first token then takes.
         token_secs: How long each later one takes.
         drop_after: Break the connection off after so many tokens.
@@ -71,6 +72,7 @@ class Reply:
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     headers_secs: float = 0.0
+    held: asyncio.Event | None = None
     first_token_secs: float = 0.0
     token_secs: float = 0.0
     drop_after: int | None = None
@@ -252,6 +254,8 @@ class OpenAIVendor:
             return _refusal(401, f"Incorrect API key provided: {masked}.", "invalid_api_key")
         reply = self.model(ChatRequest(body))
         await asyncio.sleep(reply.headers_secs)
+        if reply.held is not None:
+            await reply.held.wait()
         if reply.status >= 400:
             return _refusal(reply.status, reply.refusal, reply.code, reply.headers)
         if not body.get("stream"):

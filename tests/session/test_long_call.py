@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from simulators.clients.bot_process import BotProcess
+from simulators.clients.waiting import Waiting
 from simulators.clients.webrtc import Page, page
 from simulators.vendors.openai import ChatRequest, Reply, ToolCall
 from simulators.vendors.settings import vendor_settings
@@ -32,11 +32,11 @@ class Model:
     """A model that remembers, when it sums up, what a person says that they are.
 
     Parameters:
-        sum_up_secs: How long it takes to sum up.
+        sums_up: It sums up once this is set; None: at once.
         refuses: Whether it will not sum up.
     """
 
-    sum_up_secs: float = 0.0
+    sums_up: asyncio.Event | None = None
     refuses: bool = False
     summed_up: list[str] = field(default_factory=list[str])
 
@@ -61,13 +61,14 @@ class Model:
             return Reply(status=500)
         known = [ALLERGY] if ALLERGY.rstrip(".") in told else []
         answer = {"about_the_person": known, "summary": "Habló de su viaje."}
-        return Reply(json.dumps(answer), headers_secs=self.sum_up_secs)
+        return Reply(json.dumps(answer), held=self.sums_up)
 
 
 @dataclass
 class Talk:
     """A call in writing, answered in writing."""
 
+    bot: BotProcess
     client: Page
     vendors: Vendors
     id: str
@@ -75,11 +76,11 @@ class Talk:
 
     async def types(self, text: str) -> float:
         """Type, wait for the answer, and tell how long that took, in seconds."""
-        begun = time.monotonic()
+        waiting = Waiting(self.bot)
         self.client.type_text(text, audio_response=False)
         self.recorded += 2
         await self.client.event("message-recorded", seq=self.recorded, timeout_secs=30)
-        return time.monotonic() - begun
+        return waiting.secs()
 
     @property
     def prompts(self) -> list[list[dict[str, Any]]]:
@@ -110,7 +111,7 @@ async def a_call(bot: BotProcess, model: Model, **settings: str) -> AsyncGenerat
             opened = await client.action("set_conversation_id", user_id=f"ana-{uuid4()}")
             await client.event("node-changed", node="conversation", timeout_secs=30)
             await client.event("message-recorded", seq=1, timeout_secs=30)
-            talk = Talk(client, vendors, opened["data"]["d"]["conversation_id"])
+            talk = Talk(bot, client, vendors, opened["data"]["d"]["conversation_id"])
             yield talk
         await settled(bot, talk.id)
         assert "Traceback" not in bot.logged()
@@ -180,7 +181,8 @@ async def test_a_call_that_goes_back_and_forth_keeps_its_tools_and_its_node(
 
 
 async def test_nobody_waits_for_a_summary(bot: BotProcess) -> None:
-    model = Model(sum_up_secs=4.0)
+    sums_up = asyncio.Event()
+    model = Model(sums_up=sums_up)
     # What is remembered of the person stays, and is no part of the talk.
     async with a_call(bot, model, SONORA_MEMORY="off") as talk:
         waits: list[float] = []
@@ -189,7 +191,9 @@ async def test_nobody_waits_for_a_summary(bot: BotProcess) -> None:
             waits.append(0.0)
         waits = [await talk.types(f"Y después vino la parte {number}.") for number in range(4)]
         whole = size(talk.prompts[-1])
-        await asyncio.sleep(4.5)
+        answered = len(talk.vendors.openai.log.of("answered"))
+        sums_up.set()
+        await talk.vendors.openai.log.wait_for("answered", answered + 1)
         await talk.types("Eso fue lo último.")
         await talk.types("Y nada más.")
         after = size(talk.prompts[-1])

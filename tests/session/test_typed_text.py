@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from simulators.clients.bot_process import BotProcess
+from simulators.clients.waiting import Waiting
 from simulators.clients.webrtc import Page, page
 from tests.session.conftest import transcript_of
 
@@ -34,14 +35,13 @@ async def test_ten_texts_in_one_tick_are_one_turn(bot: BotProcess) -> None:
     texts = [f"Texto {number} sobre mi viaje." for number in range(10)]
     async with page(bot.url) as client:
         conversation_id = await in_conversation(client)
-        began = time.monotonic()
+        began, waiting = time.monotonic(), Waiting(bot)
         ids = [type_by_action(client, text) for text in texts]
         for message_id in ids:
             answer = await client.answer_to(message_id)
             assert answer["type"] == "server-response"
-        assert time.monotonic() - began < 2
         await client.event("message-recorded", seq=11)
-        assert time.monotonic() - began < 2
+        assert waiting.secs() < 2
         await client.sound(since=began)
         await client.silence(1.5)
         answered = len(client.events("turn-latency"))
@@ -77,10 +77,10 @@ async def test_a_text_cuts_the_bot_off_and_comes_after_what_was_heard(bot: BotPr
         client.type_text("Cuéntame de Oaxaca con todo detalle.")
         await client.sound(since=client.sounds[-1])
         await asyncio.sleep(0.6)
-        typed_at = time.monotonic()
+        waiting = Waiting(bot)
         client.type_text("Espera, mejor Puebla.")
-        await client.event("message-recorded", seq=4, timeout_secs=2)
-        assert time.monotonic() - typed_at < 1.5
+        await client.event("message-recorded", seq=4)
+        assert waiting.secs() < 1.5
         await client.event("message-recorded", seq=5)
         client.type_text("Y otra cosa.")
         client.type_text("Sin voz, por favor.", audio_response=False)
