@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from simulators.clients.bot_process import BotProcess, running_bot
-from simulators.clients.webrtc import page
+from simulators.clients.webrtc import Page, page
 
 pytestmark = [pytest.mark.session, pytest.mark.slow]
 
@@ -135,22 +135,41 @@ async def test_a_connection_that_there_is_not_makes_no_room(bot: BotProcess) -> 
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(page(bot.url)) for _ in range(LIMIT)]
         await asyncio.gather(*(client.ready() for client in clients))
-        with pytest.raises(TimeoutError):
-            async with page(bot.url, offer={"pc_id": "SmallWebRTCConnection#none"}):
-                pass
-        assert "A call is not taken" in bot.logged()
+        claiming, offer = Page(), {"pc_id": "SmallWebRTCConnection#none"}
+        connecting = asyncio.create_task(claiming.connect(bot.url, offer=offer))
+        async with asyncio.timeout(30):
+            while "A call is not taken" not in bot.logged():
+                await asyncio.sleep(0.1)
+        assert not connecting.done()
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await claiming.hang_up()
         assert not any(client.closed.is_set() for client in clients)
 
 
 async def test_callers_who_come_at_once_are_counted(bot: BotProcess) -> None:
-    async def calls() -> bool:
+    everybody_knows, knowing = asyncio.Event(), 0
+    callers = LIMIT + 3
+
+    def knows() -> None:
+        nonlocal knowing
+        knowing += 1
+        if knowing == callers:
+            everybody_knows.set()
+
+    async def calls(number: int) -> bool:
         try:
-            async with page(bot.url) as client:
+            # Who says nothing may be let in while a client is silent for a moment.
+            async with page(bot.url, body={"user_id": f"user-{number}"}) as client:
                 await client.ready()
-                await asyncio.sleep(3)
+                knows()
+                # Who left sooner would make room.
+                await everybody_knows.wait()
         except (KeyError, httpx.HTTPError, OSError):
+            knows()
             return False
         return True
 
-    outcomes = await asyncio.gather(*(calls() for _ in range(LIMIT + 3)))
+    async with asyncio.timeout(60):
+        outcomes = await asyncio.gather(*(calls(number) for number in range(callers)))
     assert sum(outcomes) == LIMIT

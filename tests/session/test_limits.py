@@ -20,10 +20,11 @@ ES = Lines(Language.ES)
 
 @pytest.fixture(scope="module")
 def hasty_bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]:
-    """A bot that waits for nobody."""
+    """A bot that waits for nobody for long."""
     with running_bot(
         tmp_path_factory.mktemp("hasty"),
-        SONORA_WAITING_SECS="1",
+        # Longer than it waits for a page to be ready, before it opens what the request names.
+        SONORA_WAITING_SECS="4",
         SONORA_IDLE_SECS="2",
         SONORA_CLOSING_SECS="15",
     ) as process:
@@ -33,13 +34,13 @@ def hasty_bot(tmp_path_factory: pytest.TempPathFactory) -> Generator[BotProcess]
 async def test_silence_is_nudged_twice_and_then_the_call_is_wound_up(
     hasty_bot: BotProcess,
 ) -> None:
-    async with page(hasty_bot.url) as client:
+    async with page(hasty_bot.url, body={"user_id": f"u{uuid4()}"}) as client:
         await client.ready()
-        opened = await client.action("set_conversation_id", user_id=f"u{uuid4()}")
+        opened = await client.event("conversation-opened")
         ended = await client.event("conversation-ended", timeout_secs=60)
         assert ended["reason"] == "user_idle"
         await asyncio.wait_for(client.closed.wait(), 15)
-    transcript = await transcript_of(hasty_bot, opened["data"]["d"]["conversation_id"])
+    transcript = await transcript_of(hasty_bot, opened["conversation_id"])
     said = [m.content for m in transcript.messages]
     assert tuple(said[1:3]) == ES.all("nudge")
     assert said[-1] == ES.text("farewell.user_idle")
@@ -50,9 +51,9 @@ async def test_silence_is_nudged_twice_and_then_the_call_is_wound_up(
 
 
 async def test_a_word_from_the_user_starts_the_silence_anew(hasty_bot: BotProcess) -> None:
-    async with page(hasty_bot.url) as client:
+    async with page(hasty_bot.url, body={"user_id": f"u{uuid4()}"}) as client:
         await client.ready()
-        opened = await client.action("set_conversation_id", user_id=f"u{uuid4()}")
+        opened = await client.event("conversation-opened")
         await client.event("message-recorded", seq=2, timeout_secs=30)  # the first nudge
         client.type_text("Sí, estoy pensando.", audio_response=False)
         typed_at = time.monotonic()
@@ -60,7 +61,7 @@ async def test_a_word_from_the_user_starts_the_silence_anew(hasty_bot: BotProces
         await client.event("message-recorded", seq=5, timeout_secs=30)  # a first nudge again
         assert time.monotonic() - typed_at > 2
         await client.event("message-recorded", seq=6, timeout_secs=30)
-    transcript = await transcript_of(hasty_bot, opened["data"]["d"]["conversation_id"])
+    transcript = await transcript_of(hasty_bot, opened["conversation_id"])
     assert tuple(m.content for m in transcript.messages[4:6]) == ES.all("nudge")
 
 
@@ -80,11 +81,10 @@ async def test_a_fresh_conversation_opens_when_no_page_names_one(hasty_bot: BotP
 async def test_a_start_request_that_cannot_be_opened_leaves_the_call_waiting(
     hasty_bot: BotProcess,
 ) -> None:
-    async with page(hasty_bot.url) as client:
+    async with page(hasty_bot.url, body={"user_id": f"u{uuid4()}"}) as client:
         await client.ready()
-        owner = f"u{uuid4()}"
-        opened = await client.action("set_conversation_id", user_id=owner)
-        conversation_id = opened["data"]["d"]["conversation_id"]
+        opened = await client.event("conversation-opened")
+        conversation_id = opened["conversation_id"]
         await client.event("message-recorded", seq=1)
     body = {"conversation_id": conversation_id, "user_id": "somebody-else"}
     async with page(hasty_bot.url, body=body) as client:
