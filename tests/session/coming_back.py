@@ -103,5 +103,5 @@ async def told_of_taking_over(client: Page, *bots: BotProcess, within_secs: floa
     told = await client.event("conversation-ended", timeout_secs=30)
     assert waiting.secs() < within_secs
     assert (told["reason"], told["status"]) == (EndReason.TAKEN_OVER, "active")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await client.closed.wait()

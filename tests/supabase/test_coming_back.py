@@ -36,7 +36,8 @@ async def test_another_machine_takes_over_and_goes_on_when_supabase_is_away(
             running_bot(tmp_path / "first", **environment) as one,
             running_bot(tmp_path / "second", **environment) as other,
         ):
-            async with page(one.url) as old, page(other.url) as new:
+            # Connected before: nobody is to be silent meanwhile for so long that they are asked.
+            async with page(one.url) as old, page(other.url) as new, page(other.url) as newest:
                 first = await open_conversation(old)
                 await talking(old, first)
                 back = await put_back(other, new, first.id)
@@ -57,8 +58,7 @@ async def test_another_machine_takes_over_and_goes_on_when_supabase_is_away(
                 ] * 2
 
                 server.stop()
-                async with page(other.url) as newest:
-                    await put_back(other, newest, first.id)
-                    await told_of_taking_over(new, other, within_secs=2)
+                await put_back(other, newest, first.id)
+                await told_of_taking_over(new, other, within_secs=2)
             here = await ended(other, first.id, 2)
             check_one_talk(here)
