@@ -8,6 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+HANGS_SECS = 60.0
+"""After so long a wait is given up: a limit that only a bot that hangs comes to."""
+
 
 class RtviClient(ABC):
     """A page that is connected to a bot, by whatever means.
@@ -51,7 +54,9 @@ class RtviClient(ABC):
         )
         return await self.answer_to(message_id)
 
-    async def answer_to(self, message_id: str, *, timeout_secs: float = 10.0) -> dict[str, Any]:
+    async def answer_to(
+        self, message_id: str, *, timeout_secs: float = HANGS_SECS
+    ) -> dict[str, Any]:
         """Wait for the answer to a message."""
         return await self.wait_for(
             lambda message: (
@@ -77,7 +82,7 @@ class RtviClient(ABC):
         self,
         wanted: Callable[[dict[str, Any]], bool],
         *,
-        timeout_secs: float = 15.0,
+        timeout_secs: float = HANGS_SECS,
         after: int = 0,
     ) -> dict[str, Any]:
         """The first message from the `after`th on that is `wanted`, waiting for it if need be."""
@@ -89,7 +94,7 @@ class RtviClient(ABC):
                 await self._arrived.wait()
 
     async def event(
-        self, name: str, *, timeout_secs: float = 15.0, after: int = 0, **fields: Any
+        self, name: str, *, timeout_secs: float = HANGS_SECS, after: int = 0, **fields: Any
     ) -> dict[str, Any]:
         """Wait for a server-message of Sonora's with these fields; returns its data."""
 
@@ -112,7 +117,7 @@ class RtviClient(ABC):
             if message["type"] == "server-message" and message["data"].get("event") == name
         ]
 
-    async def sound(self, *, since: float, timeout_secs: float = 10.0) -> float:
+    async def sound(self, *, since: float, timeout_secs: float = HANGS_SECS) -> float:
         """Wait for sound from the bot after the monotonic time `since`; returns when it came."""
         async with asyncio.timeout(timeout_secs), self._sound:
             while True:
@@ -121,7 +126,7 @@ class RtviClient(ABC):
                         return moment
                 await self._sound.wait()
 
-    async def silence(self, secs: float, *, timeout_secs: float = 30.0) -> None:
+    async def silence(self, secs: float, *, timeout_secs: float = HANGS_SECS) -> None:
         """Wait until the bot has been silent for `secs`."""
         async with asyncio.timeout(timeout_secs):
             silent_for = 0.0

@@ -18,7 +18,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from simulators.clients.network import Impairment, Network
-from simulators.clients.rtvi import RtviClient
+from simulators.clients.rtvi import HANGS_SECS, RtviClient
 from sonora_app.runtime.jitter import shorten_jitter_buffers
 from sonora_app.runtime.opus import OpusTrack
 
@@ -219,7 +219,7 @@ class Page(RtviClient):
             answer = await response.json()
         self._pc_id = answer["pc_id"]
         await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_SECS):
             await self._open.wait()
 
     async def hang_up(self) -> None:

@@ -32,7 +32,7 @@ class Rig:
         """The frames of one kind that came out of it so far, whichever way."""
         return [frame for frame in self._frames if isinstance(frame, kind)]
 
-    async def get(self, kind: type[F], count: int = 1, *, timeout_secs: float = 15.0) -> F:
+    async def get(self, kind: type[F], count: int = 1, *, timeout_secs: float = 60.0) -> F:
         """Wait until `count` frames of one kind came out of it; returns the last of them."""
         try:
             async with asyncio.timeout(timeout_secs):
@@ -67,7 +67,7 @@ class _End(FrameProcessor):
 
 @asynccontextmanager
 async def rigged(
-    *processors: FrameProcessor, metrics: bool = False, start_secs: float = 15.0
+    *processors: FrameProcessor, metrics: bool = False, start_secs: float = 60.0
 ) -> AsyncGenerator[Rig]:
     """Run processors as a pipeline until the block ends.
 
