@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -98,22 +98,21 @@ def serving(
         env: Its whole environment.
         cwd: Its working folder.
         warm: Whether to wait until it takes calls, or only until it serves.
-        port: Where it serves, which the caller keeps from others; None is anywhere that is free.
+        port: Where it serves; None is anywhere that is free.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # The program takes seconds to open its port: until then nobody else may have it.
-    with nullcontext() if port else ReservedPort() as reserved:
-        port = reserved.number if reserved else port
-        log = folder / f"bot-{port}.log"
+    with ReservedPort(port or 0) as reserved:
+        log = folder / f"bot-{reserved.number}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(port)],
+                [*command, "--host", "127.0.0.1", "--port", str(reserved.number)],
                 cwd=cwd,
                 env=env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        bot = BotProcess(process, port, log)
+        bot = BotProcess(process, reserved.number, log)
         try:
             bot.wait_until_serving()
             if warm:
@@ -138,7 +137,7 @@ def running_bot(
         data_dir: The folder of its journal; its log goes there too.
         program: What to run.
         warm: Whether to wait until it takes calls, or only until it serves.
-        port: Where it serves, which the caller keeps from others; None is anywhere that is free.
+        port: Where it serves; None is anywhere that is free.
         **environment: Settings, by the names of their environment variables.
     """
     env = {name: value for name, value in os.environ.items() if name not in _CLEARED}

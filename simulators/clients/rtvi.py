@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-HANGS_SECS = 60.0
+HANGS_SECS = 30.0
 """After so long a wait is given up: a limit that only a bot that hangs comes to."""
 
 

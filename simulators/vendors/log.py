@@ -45,7 +45,7 @@ class Log:
         """What happened of one kind."""
         return [entry for entry in self.entries if entry.what == what]
 
-    async def wait_for(self, what: str, count: int = 1, *, timeout_secs: float = 60.0) -> Entry:
+    async def wait_for(self, what: str, count: int = 1, *, timeout_secs: float = 30.0) -> Entry:
         """Wait until something happened `count` times; returns the last of them."""
         try:
             async with asyncio.timeout(timeout_secs):

@@ -9,11 +9,14 @@ class ReservedPort:
 
     A socket that is bound but does not listen holds it, so that a client is refused, as by a host
     where nothing runs, whenever `listen`'s socket is closed.
+
+    Args:
+        number: Which; 0 is any.
     """
 
-    def __init__(self) -> None:
-        """Take a free port."""
-        self._holder = self._bound(0)
+    def __init__(self, number: int = 0) -> None:
+        """Take it."""
+        self._holder = self._bound(number)
         self.number: int = self._holder.getsockname()[1]
 
     def listen(self) -> socket.socket:

@@ -3,15 +3,23 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pipecat.frames.frames import Frame
+from pipecat.frames.frames import DataFrame, Frame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 F = TypeVar("F", bound=Frame)
+
+
+@dataclass
+class _Mark(DataFrame):
+    """Comes out after what was sent before it."""
+
+    interruptible: bool = field(default=False, init=False)
 
 
 class Rig:
@@ -28,11 +36,17 @@ class Rig:
         for frame in frames:
             await self._worker.queue_frame(frame)
 
+    async def through(self) -> None:
+        """Wait until what was sent so far has gone through."""
+        marks = len(self.all(_Mark))
+        await self.send(_Mark())
+        await self.get(_Mark, marks + 1)
+
     def all(self, kind: type[F]) -> list[F]:
         """The frames of one kind that came out of it so far, whichever way."""
         return [frame for frame in self._frames if isinstance(frame, kind)]
 
-    async def get(self, kind: type[F], count: int = 1, *, timeout_secs: float = 60.0) -> F:
+    async def get(self, kind: type[F], count: int = 1, *, timeout_secs: float = 30.0) -> F:
         """Wait until `count` frames of one kind came out of it; returns the last of them."""
         try:
             async with asyncio.timeout(timeout_secs):
@@ -67,7 +81,7 @@ class _End(FrameProcessor):
 
 @asynccontextmanager
 async def rigged(
-    *processors: FrameProcessor, metrics: bool = False, start_secs: float = 60.0
+    *processors: FrameProcessor, metrics: bool = False, start_secs: float = 30.0
 ) -> AsyncGenerator[Rig]:
     """Run processors as a pipeline until the block ends.
 

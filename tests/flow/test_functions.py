@@ -110,7 +110,7 @@ class Flow:
         await self.worker.queue_frame(LLMMessagesAppendFrame(messages=[message], run_llm=True))
 
     async def until(self, done: Any) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not done():
                 await asyncio.sleep(0.01)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
+from simulators.clients.waiting import Waiting
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal import erasure
 from sonora_app.storage.journal.journal import Journal
@@ -191,12 +192,14 @@ async def test_a_reader_of_the_old_state_is_told_of_and_what_is_left_goes_after_
         assert "End the program" in caught.value.hint
         assert readable(path.parent)
         # Calls go on, though somebody reads.
-        await asyncio.wait_for(journal.write([a_talk(KEPT, random.Random(3))[1][0][0]]), 2)
+        waiting = Waiting()
+        await journal.write([a_talk(KEPT, random.Random(3))[1][0][0]])
+        assert waiting.secs() < 2
     await until_clean(path)
 
 
 async def until_clean(path: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while marks(path):
             await asyncio.sleep(0.02)
     assert readable(path.parent) == {}
@@ -242,12 +245,12 @@ async def test_while_another_connection_writes_reading_goes_on_and_writing_waits
         _, batches = a_talk(KEPT, random.Random(7))
         writing = [asyncio.create_task(journal.write(batch)) for batch in batches]
         for _ in range(10):
-            began = asyncio.get_running_loop().time()
+            waiting = Waiting()
             assert await journal.transcript(kept[0])
-            assert asyncio.get_running_loop().time() - began < 1
+            assert waiting.secs() < 1
         assert not any(task.done() for task in writing)
         other.execute("COMMIT")
-    await asyncio.wait_for(asyncio.gather(*writing), 5)
+    await asyncio.wait_for(asyncio.gather(*writing), 30)
     assert await read_ids(journal) == {*gone, *kept, batches[0][0].id}  # type: ignore[union-attr]
 
 

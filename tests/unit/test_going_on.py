@@ -134,7 +134,7 @@ def _said(messages: list[Any]) -> list[tuple[str, str]]:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.002)
 

@@ -146,7 +146,7 @@ async def test_a_call_s_sound_comes_without_aiortc_s_thread() -> None:
     vars(transceiver.receiver)["_RTCRtpReceiver__decoder_queue"].put = decoded.append
     await bot.setLocalDescription(await bot.createAnswer())
     await page.setRemoteDescription(bot.localDescription)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         frames = [cast(AudioFrame, await transceiver.receiver.track.recv()) for _ in range(3)]
     assert {frame.layout.name for frame in frames} == {"mono"}
     assert decoded == []

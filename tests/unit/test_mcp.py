@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from simulators.clients.waiting import Waiting
 from simulators.vendors.mcp import Hotel, McpServerThread
 from sonora_app.doctor.mcp_checks import examine_servers
 from sonora_app.errors import SettingsError
@@ -112,9 +113,10 @@ async def test_an_answer_that_does_not_come_is_not_known_to_be_done(cut: McpServ
     connection = McpConnection(declared(url=cut.url, tools=tools), no_setting)
     await connection.connect()
     try:
+        waiting = Waiting()
         late = await asked(connection, "book", room=1, secs=30)
         assert late.status is OutcomeStatus.UNKNOWN
-        assert late.duration_secs == pytest.approx(0.5, abs=0.4)
+        assert 0.4 < late.duration_secs < 0.9 + waiting.excused_secs
         # The connection is none the worse for it.
         assert (await asked(connection, "rooms")).status is OutcomeStatus.DONE
     finally:
@@ -188,7 +190,7 @@ async def test_a_server_that_is_away_costs_its_tools_until_it_is_back(
         assert [tool.name for tool in tools.tools] == ["hotel_book"]
         assert tools.problems == {"inn": "no connection"}
         cut.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while tools.states["inn"] != "connected":
                 await asyncio.sleep(0.05)
         assert [tool.name for tool in tools.tools] == ["hotel_book", "inn_book"]

@@ -175,7 +175,7 @@ async def test_what_another_process_writes_of_a_person_is_noticed(journal: Journ
     other = await Journal.connect(tmp_path / "journal.db")
     await other.write([right, dog, choice, *ends, *not_asked_for])
     await other.aclose()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not told:
             await asyncio.sleep(0.02)
     end()

@@ -55,7 +55,7 @@ async def test_a_connection_made_anew_is_let_go_of_when_it_is_closed() -> None:
     del connection
     taken.clear()
     # It waits for two seconds after each offer.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while there() is not None:
             await asyncio.sleep(0.2)
             gc.collect()

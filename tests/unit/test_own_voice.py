@@ -25,7 +25,7 @@ async def test_words_like_the_bots_hold_it_back_before_a_voice_is_noticed() -> N
         await call.comes_to(held=True)
         await call.voice()
         await call.interim("Una cocina")
-        await asyncio.sleep(0.05)
+        await call.rig.through()
         assert call.speech.held
         assert not call.rig.all(UserBackchannelFrame)
         await call.interim("Una cocina no")
@@ -45,7 +45,7 @@ async def test_the_bots_own_voice_is_not_taken_for_the_users() -> None:
         await call.interim("Llenos")
         await call.final("Llenos de colores.")
         await call.silence()
-        await asyncio.sleep(0.1)
+        await call.rig.through()
         assert not call.speech.held
         assert not call.cut_off
         assert not call.rig.all(UserBackchannelFrame)
@@ -64,12 +64,12 @@ async def test_a_word_or_two_of_its_own_are_all_there_is_where_a_voice_holds_the
         await call.voice()
         await call.final("Famosa.")
         await call.silence()
-        await asyncio.sleep(0.05)
+        await call.rig.through()
         assert not call.speech.held
         # What is late of it comes when the bot has stopped; what is said then is the user's.
         await call.rig.send(BotStoppedSpeakingFrame())
         await call.final("Cocina famosa.")
-        await asyncio.sleep(0.05)
+        await call.rig.through()
         assert not call.cut_off
         await call.interim("Gracias")
         await call.rig.get(InterruptionFrame)
@@ -80,7 +80,7 @@ async def test_a_word_that_the_bot_has_just_said_too_may_begin_what_the_user_say
         await call.voice()
         await call.comes_to(held=True)
         await call.final_unasked("Y")
-        await asyncio.sleep(0.05)
+        await call.rig.through()
         await call.interim("otro")
         await call.rig.get(InterruptionFrame)
         await call.final("otro mercado.")

@@ -283,7 +283,7 @@ async def test_a_process_forgets_what_the_person_asked_in_vain(
     search.missed("¿Y el horno?", None)
     erasures.watch_for_erasures(load_settings())
     with CallsToEnd(data / "journal.db").asking(ANA):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(search.unanswered) > 2:
                 await asyncio.sleep(0.01)
     await erasures.stop_watching()

@@ -40,7 +40,7 @@ async def test_a_client_that_is_gone_is_told_of_and_is_no_warning(
     presence.lost.add(_setting(gone))
     watching = asyncio.create_task(presence.run())
     try:
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), 30)
     finally:
         watching.cancel()
         logger.remove(sink)

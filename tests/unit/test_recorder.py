@@ -178,7 +178,7 @@ async def test_a_busy_store_is_waited_for_and_the_page_told(tmp_path: Path) -> N
         on_health=lambda state, pending: health.append((state, pending)),
     )
     recorder.message(Role.USER, "sigo aquí", node=None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await store.retried.wait()
     assert not written
     store.failing = False
@@ -200,7 +200,7 @@ async def test_a_dead_store_does_not_hold_the_end_of_the_call_and_gets_it_later(
     recorder.message(Role.USER, "se guarda más tarde", node=None)
     assert await recorder.aclose(timeout_secs=0.1) == 4  # conversation, session, position, message
     store.failing = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await journal.transcript(conversation.conversation_id) is None:
             await asyncio.sleep(0.02)
     (message,) = (await kept(journal, conversation)).messages

@@ -214,7 +214,7 @@ class Talk:
         await self.worker.queue_frame(LLMMessagesAppendFrame(messages=[message], run_llm=True))
 
     async def hear(self) -> str:
-        return await asyncio.wait_for(self.answers.get(), 5)
+        return await asyncio.wait_for(self.answers.get(), 30)
 
 
 @asynccontextmanager
@@ -266,7 +266,7 @@ async def test_a_whole_call_goes_through_the_real_flow(
         await talk.say(finish_again)
         assert "hotel" in await talk.hear()
         await talk.say(done)
-        await asyncio.wait_for(talk.call.farewell.wait(), 5)
+        await asyncio.wait_for(talk.call.farewell.wait(), 30)
         assert talk.moves == [
             "greeting",
             "conversation",
@@ -289,7 +289,7 @@ async def test_a_call_wound_up_by_the_page_is_summed_up() -> None:
         )
         assert "Mi viaje a Roma" in await talk.hear()
         await talk.say("No")
-        await asyncio.wait_for(talk.call.farewell.wait(), 5)
+        await asyncio.wait_for(talk.call.farewell.wait(), 30)
 
 
 async def test_a_resumed_call_knows_what_was_said_before() -> None:

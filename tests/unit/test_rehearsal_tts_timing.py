@@ -111,7 +111,7 @@ async def talking(
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
     try:
-        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.wait_for(started.wait(), 30)
         yield worker, speaker, context
     finally:
         await worker.cancel()

@@ -88,7 +88,7 @@ async def sending(journal: Journal, url: str, **more: Any) -> AsyncGenerator[Rep
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await true():
             await asyncio.sleep(0.01)
 
@@ -106,7 +106,7 @@ async def test_one_that_never_answers_is_left_in_time_and_asked_again(journal: J
     await call(journal)
     async with report_hook() as hook, sending(journal, hook.url):
         hook.manner = "silent"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(hook.came) < 2:
                 await asyncio.sleep(0.01)
             hook.manner = "plain"
@@ -165,7 +165,7 @@ async def test_one_that_asks_for_a_wait_is_left_alone_by_all_reports(journal: Jo
     await call(journal)
     async with report_hook() as hook, sending(journal, hook.url):
         hook.statuses, hook.retry_after = [429], "1"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(hook.came) < 3:
                 await asyncio.sleep(0.01)
     first, second, _ = hook.came_at
@@ -205,7 +205,7 @@ async def test_a_password_or_token_in_the_address_reaches_no_log(
         hook.statuses = [500]
         url = hook.url.replace("//", "//ana:uapi@") + "?token=uapi"
         async with sending(journal, url, with_words=True):
-            await asyncio.wait_for(hook.taken.wait(), 10)
+            await asyncio.wait_for(hook.taken.wait(), 30)
     assert hook.came[-1][0]["authorization"].startswith("Basic "), "it was used"
     assert "is not taken by 127.0.0.1:" in shown()
     assert "uapi" not in shown()
@@ -231,7 +231,7 @@ async def test_a_report_that_cannot_be_made_holds_up_no_other(
     await call(journal, metrics={"latency": {"total_ms": "soon"}})
     await call(journal)
     async with report_hook() as hook, sending(journal, hook.url, pause_secs=60):
-        await asyncio.wait_for(hook.taken.wait(), 10)
+        await asyncio.wait_for(hook.taken.wait(), 30)
 
         async def told() -> bool:
             return sorted(state_of(tmp_path / "journal.db"), key=str) == [
@@ -270,7 +270,7 @@ async def test_a_bot_without_an_address_takes_no_report_from_one_that_has_one(
         await other.reports.follow_no_more()
         session = await call(journal)
         await journal.side.run(sender.send_soon(session.id))
-        await asyncio.wait_for(hook.taken.wait(), 10)
+        await asyncio.wait_for(hook.taken.wait(), 30)
         await until(other.reports.follows)
         await other.aclose()
 
@@ -290,12 +290,12 @@ async def test_what_is_erased_between_two_attempts_is_not_sent(journal: Journal)
     session = await call(journal)
     async with report_hook() as hook, sending(journal, hook.url, pause_secs=0.3):
         hook.statuses = [500]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not hook.came:
                 await asyncio.sleep(0.01)
         await journal.erasure.erase([session.conversation_id], since=None)
         other = await call(journal)
-        await asyncio.wait_for(hook.taken.wait(), 10)
+        await asyncio.wait_for(hook.taken.wait(), 30)
     assert [json.loads(body)["call"]["id"] for _, body in hook.came] == [
         str(session.id),
         str(other.id),
@@ -324,7 +324,7 @@ async def test_a_call_whose_bot_died_is_reported_by_the_next(tmp_path: Path) -> 
     second = await Journal.connect(tmp_path / "journal.db")
     await second.close_orphans()
     async with report_hook() as hook, sending(second, hook.url):
-        await asyncio.wait_for(hook.taken.wait(), 10)
+        await asyncio.wait_for(hook.taken.wait(), 30)
     report = json.loads(hook.came[0][1])
     assert (report["call"]["id"], report["call"]["end_reason"]) == (str(session.id), "crashed")
     await second.aclose()

@@ -261,7 +261,7 @@ async def test_a_report_is_sent_until_it_is_taken_and_then_no_more(tmp_path: Pat
         await journal.reports.follow(60)
         session = await ended_call(journal)
         async with sending(journal, hook) as sender:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await journal.side.run(sender.send_soon(session.id))
                 await hook.taken.wait()
                 await journal.side.run(sender.send_soon(session.id))
@@ -293,7 +293,7 @@ async def test_what_one_process_did_not_send_the_next_does(tmp_path: Path) -> No
     assert claimed.session_id == session.id
     second = await Journal.connect(tmp_path / "journal.db")
     async with report_hook() as hook, sending(second, hook, with_words=True):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await hook.taken.wait()
     assert json.loads(hook.came[0][1])["conversation"]["summary"] == "De Oaxaca."
     await first.aclose()
@@ -339,7 +339,7 @@ async def test_a_report_that_nobody_takes_is_given_up_after_days(tmp_path: Path)
     async with report_hook() as hook:
         hook.statuses = [500] * 9
         async with sending(journal, hook):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await journal.reports.next_in() is not None:
                     await asyncio.sleep(0.01)
     assert len(hook.came) == 1

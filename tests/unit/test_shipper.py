@@ -155,7 +155,7 @@ class Setting:
         await self.until(lambda counts: counts.pending == 0)
 
     async def until(self, reached: Callable[[Counts], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not reached(await self.journal.outbox.counts()):
                 await asyncio.sleep(0.002)
             # What was settled just now is told a moment later.
@@ -608,7 +608,7 @@ async def test_another_one_watches_and_takes_over(there: Setting):
     messages = [call.said() for _ in range(3)]
     await there.journal.write(messages)
     await there.until_empty()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(told) < 3:
             await asyncio.sleep(0.005)
     assert told == there.stored == [message.id for message in messages]
@@ -640,7 +640,7 @@ async def test_it_prunes_what_is_stored_and_old(there: Setting):
     call = await write(there)
     await there.journal.write(call.end())
     await there.emptied(there.another(keep=timedelta(0)))
-    async with there.running(there.another(keep=timedelta(0))), asyncio.timeout(5):
+    async with there.running(there.another(keep=timedelta(0))), asyncio.timeout(30):
         while await there.journal.conversations():
             await asyncio.sleep(0.005)
 

@@ -454,7 +454,7 @@ async def test_what_was_perhaps_done_in_an_earlier_call_is_told_and_not_done_aga
 
     opened = SimpleNamespace(resumed=True, conversation_id=uuid7(), session_id=uuid7())
     calls.recall(Kept(), opened)  # type: ignore[arg-type]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while reads:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.05)

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
+from simulators.clients.waiting import Waiting
 from sonora_app.errors import StorageError
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.recorder import Recorder
@@ -50,7 +51,7 @@ async def said(journal: Journal, conversation_id: UUID) -> list[str | None]:
 
 async def until_said(journal: Journal, conversation_id: UUID, words: list[str]) -> None:
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await said(journal, conversation_id) != words:
                 await asyncio.sleep(0.02)
     except TimeoutError:
@@ -71,7 +72,7 @@ async def test_a_call_that_ends_on_a_full_disk_is_kept_once_there_is_space(
     recorder = Recorder(journal, conversation)
     words = [f"{number} {LONG}" for number in range(5)]
     recorder.message(Role.USER, words[0], node="conversation")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while recorder.pending:
             await asyncio.sleep(0.01)
     await fill_up(journal)
@@ -196,7 +197,9 @@ async def test_at_exit_everything_is_tried_once_more(path: Path, logged: list[st
     assert await recorder.aclose(timeout_secs=2.5) > 0
     await free_space(journal)
     # The next attempt of its own accord would come seconds later.
-    await asyncio.wait_for(journal.aclose(), 2)
+    waiting = Waiting()
+    await journal.aclose()
+    assert waiting.secs() < 2
     assert not any("lost" in line for line in logged)
     journal = await Journal.connect(path, read_only=True)
     assert await said(journal, conversation.conversation_id) == ["uno " + LONG]
@@ -319,7 +322,7 @@ async def test_two_processes_on_a_journal_that_is_deleted_go_on_together(path: P
     recorders = [Recorder(first, conversations[0]), Recorder(second, conversations[1])]
     remove(path, "the file")
     # Both notice at once: what one has just begun is not the old one, which the other removes.
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         for number in range(5):
             for recorder in recorders:
                 recorder.message(Role.USER, f"{number}", node="conversation")

@@ -349,7 +349,7 @@ async def test_a_line_that_breaks_off_is_over_all_the_same(
         broken = await cartesia.log.wait_for("broken")
         await cartesia.log.wait_for("connect", 2)
         await rig.send(TTSSpeakFrame("Perdona.", append_to_context=True))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "Perdona." not in turns:
                 await asyncio.sleep(0.01)
     heard = " ".join(broken["words"])

@@ -23,6 +23,12 @@ def noting(done: list[str], what: str) -> Callable[[], Coroutine[None, None, Non
     return note
 
 
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
 async def test_of_two_that_are_asked_for_at_once_the_last_is_done() -> None:
     done: list[str] = []
     waiting = Waiting(owner())
@@ -30,6 +36,7 @@ async def test_of_two_that_are_asked_for_at_once_the_last_is_done() -> None:
     await asyncio.gather(
         waiting.wait(0.01, noting(done, "second")), waiting.wait(0.01, noting(done, "third"))
     )
+    await until(lambda: bool(done))
     await asyncio.sleep(0.05)
     assert done == ["third"]
 
@@ -52,5 +59,5 @@ async def test_what_is_done_may_wait_anew() -> None:
         done.append("once")
 
     await waiting.wait(0.01, again)
-    await asyncio.sleep(0.05)
+    await until(lambda: len(done) > 1)
     assert done == ["once", "again"]

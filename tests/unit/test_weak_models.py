@@ -228,7 +228,7 @@ class Talk:
         await params.result_callback({"status": "done"})
 
     async def calls(self, count: int = 1) -> list[str]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.called) < count:
                 await asyncio.sleep(0.01)
         return self.called
