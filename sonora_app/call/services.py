@@ -15,7 +15,6 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.turns.user_stop import (
-    EagerUserTurnStopStrategy,
     ExternalUserTurnStopStrategy,
     TurnAnalyzerUserTurnStopStrategy,
 )
@@ -30,6 +29,7 @@ from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.language_listener import LanguageListener
 from sonora_app.turns.own_words import OwnWords
 from sonora_app.turns.proposed_start import ProposedTurnStart
+from sonora_app.turns.proposed_stop import ProposedTurnStop
 from sonora_app.turns.replies.grammar import Replies
 from sonora_app.turns.start import OverBotTurnStart
 from sonora_app.turns.stop import ForeseeingTurnStop
@@ -164,7 +164,7 @@ def _turn_detection(
     by_deepgram = Vendor.STT not in stand_ins and not settings.hears_locally
     if settings.uses_flux and by_deepgram:
         proposed = ProposedTurnStart(speech, Replies(language))
-        over = EagerUserTurnStopStrategy if settings.answer_early else ExternalUserTurnStopStrategy
+        over = ProposedTurnStop if settings.answer_early else ExternalUserTurnStopStrategy
         return silero, UserTurnStrategies(start=[proposed], stop=[over()])
     smart_turn = build_smart_turn(stop_secs=settings.unfinished_secs)
     if settings.answer_early:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from pipecat.turns.types import UserTurnSpeculation
 from pipecat.turns.user_stop import NormalizedMatch
+from pipecat.utils.utils import obj_id
 
 _MATCH = NormalizedMatch()
 
@@ -22,6 +23,8 @@ class Guess:
     def __init__(self) -> None:
         """Nothing was asked yet."""
         self.is_whole = self.refused = False
+        # Frames that were made before have lower ids.
+        self._asked_at = obj_id()
         self._gist: str | None = None  # of what the model was asked with
         # Whether its answer has begun, whether the turn is being ended with it, and whether the
         # turn that is over was.
@@ -50,18 +53,25 @@ class Guess:
             whole: Whether it is all that was asked for.
         """
         self._gist, self.is_whole, self._begun = gist, whole, False
+        self._asked_at = obj_id()
         return UserTurnSpeculation(text=text)
 
-    def begins(self) -> None:
-        """The model has begun to answer."""
-        self._begun = True
+    def begins(self, request: int) -> None:
+        """The model has begun to answer a request, which may be of a guess that was given up."""
+        if request > self._asked_at:
+            self._begun = True
 
-    def refuse(self) -> bool:
+    def refuse(self, request: int) -> bool:
         """The model wants a tool.
+
+        Args:
+            request: The id of the frame that asked it, which may be of a guess that was given up.
 
         Returns:
             Whether the turn has ended with this guess meanwhile, so that nobody answers it.
         """
+        if request < self._asked_at:
+            return False
         kept, self._kept = self._kept, False
         self._gist, self.refused = None, True
         return kept

@@ -8,7 +8,6 @@ import time
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VAD_STOP_SECS, VADState
 from pipecat.frames.frames import (
-    EagerEndOfTurnCancelFrame,
     Frame,
     InterimTranscriptionFrame,
     InterruptionFrame,
@@ -36,7 +35,7 @@ from sonora_app.vendors.frames import (
     UserSpokeBrieflyFrame,
     UserStirredFrame,
 )
-from sonora_app.vendors.openai.speculation import AnswerReadyFrame
+from sonora_app.vendors.openai.speculation import AnswerReadyFrame, GuessRefusedFrame
 
 _LOOK_SECS = 0.02
 """How often to check whether the user, who may be speaking again, really is. In seconds."""
@@ -91,7 +90,7 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 self._so_far.all_transcribed, self._so_far.more_coming = True, False
                 await self._answer_early()
                 await super().process_frame(final(said[-1]))
-            case AnswerReadyFrame() | EagerEndOfTurnCancelFrame() if self._tasks.is_due("ending"):
+            case AnswerReadyFrame() | GuessRefusedFrame() if self._tasks.is_due("ending"):
                 await self._end()
             case _:
                 pass
@@ -131,9 +130,9 @@ class ForeseeingTurnStop(TurnAnalyzerUserTurnStopStrategy):
                 if self._so_far.quiet_since is None:
                     await self._withdraw_unless_polite(frame.text)
             case AnswerReadyFrame():
-                self._guess.begins()
-            case EagerEndOfTurnCancelFrame():
-                if self._guess.refuse():
+                self._guess.begins(frame.request)
+            case GuessRefusedFrame():
+                if self._guess.refuse(frame.request):
                     await self.push_frame(LLMRunFrame())
             case InterruptionFrame():
                 self._guess.drop()  # the answer that was held back is gone

@@ -7,7 +7,7 @@ server here.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +18,15 @@ from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADState
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     LLMFullResponseEndFrame,
     LLMTextFrame,
+    ProposedUserStartedSpeakingFrame,
+    ProposedUserStoppedSpeakingFrame,
     STTMetadataFrame,
     TranscriptionFrame,
     UserStoppedSpeakingFrame,
@@ -37,6 +40,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
+from pipecat.turns.user_start import ExternalUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
@@ -46,6 +50,7 @@ from sonora_app.settings import Language, Settings
 from sonora_app.turns.detectors import Silero, SmartTurn, build_silero, build_smart_turn
 from sonora_app.turns.expectations.grammar import Expectations
 from sonora_app.turns.patience import STIRRED_SECS, SURE_SECS
+from sonora_app.turns.proposed_stop import ProposedTurnStop
 from sonora_app.turns.stop import ForeseeingTurnStop
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
 from sonora_app.vendors.frames import (
@@ -55,6 +60,7 @@ from sonora_app.vendors.frames import (
     UserSpokeBrieflyFrame,
     UserStirredFrame,
 )
+from sonora_app.vendors.openai.speculation import GuessRefusedFrame
 
 pytestmark = pytest.mark.session
 
@@ -118,6 +124,26 @@ class Ear(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+class Crossing(FrameProcessor):
+    """Before the model: lets a refusal of its pass only once something else has crossed it."""
+
+    def __init__(self) -> None:
+        super().__init__(enable_direct_mode=True)
+        self.held: list[GuessRefusedFrame] = []
+        self.holds = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if self.holds and isinstance(frame, GuessRefusedFrame):
+            self.held.append(frame)
+            return
+        await self.push_frame(frame, direction)
+
+    async def let_pass(self) -> None:
+        for frame in self.held:
+            await self.push_frame(frame, FrameDirection.UPSTREAM)
+
+
 @dataclass
 class Turn:
     """A user's turn, frame by frame."""
@@ -128,6 +154,7 @@ class Turn:
     smart_turn: Verdict
     silero: Murmur
     ear: Ear
+    crossing: Crossing
 
     async def begin(self) -> None:
         await self.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
@@ -186,9 +213,17 @@ class Turn:
 
 @asynccontextmanager
 async def turn(
-    reply: Reply | None = None, tools: Any = None, *, asked: str = "", begun: bool = True
+    reply: Reply | None = None,
+    tools: Any = None,
+    *,
+    asked: str = "",
+    begun: bool = True,
+    proposed: UserTurnStrategies | None = None,
 ) -> AsyncGenerator[Turn]:
-    """A user who has begun to speak, or is about to, after the bot has said `asked`."""
+    """A user who has begun to speak, or is about to, after the bot has said `asked`.
+
+    With `proposed` the recogniser finds their turns, and these decide on what it proposes.
+    """
     openai = OpenAIVendor("key")
     openai.model = lambda _: reply or Reply(ANSWER)
     async with openai.serving():
@@ -206,12 +241,13 @@ async def turn(
         pair = LLMContextAggregatorPair(
             context,
             user_params=LLMUserAggregatorParams(
-                user_turn_strategies=UserTurnStrategies(stop=[stop])
+                user_turn_strategies=proposed or UserTurnStrategies(stop=[stop])
             ),
         )
-        ear = Ear()
-        async with rigged(pair.user(), build_llm(settings), ear, pair.assistant()) as rig:
-            user = Turn(rig, openai, context, smart_turn, silero, ear)
+        ear, crossing = Ear(), Crossing()
+        parts = (pair.user(), crossing, build_llm(settings), ear, pair.assistant())
+        async with rigged(*parts) as rig:
+            user = Turn(rig, openai, context, smart_turn, silero, ear, crossing)
             if begun:
                 await user.begin()
             yield user
@@ -606,6 +642,91 @@ async def test_a_tool_is_called_once_and_only_when_the_turn_is_over() -> None:
         assert called == ["stopped"]
         assert user.answer == ANSWER
         assert not replies
+
+
+def wants_a_tool_in(half: str) -> Callable[[ChatRequest], Reply]:
+    """A model that wants a tool for a part of what is said, and answers the whole."""
+
+    def answer(request: ChatRequest) -> Reply:
+        wants = request.last_said == half and request.messages[-1]["role"] == "user"
+        return Reply(calls=(ToolCall("look_up"),)) if wants else Reply(ANSWER)
+
+    return answer
+
+
+async def look_up(params: FunctionCallParams) -> None:
+    """Look something up."""
+    await params.result_callback({"status": "found"})
+
+
+async def test_a_tool_wanted_just_as_the_guess_is_withdrawn_costs_no_second_answer() -> None:
+    async with turn(tools=[look_up]) as user:
+        user.openai.model = wants_a_tool_in(HALF)
+        user.crossing.holds = True
+        await user.pause()
+        await user.heard(HALF)
+        await _until(lambda: bool(user.crossing.held))
+        await user.heard(REST)  # and is guessed anew
+        await user.openai.log.wait_for("answered", 2)
+        await user.crossing.let_pass()
+        await asyncio.sleep(0.1)  # what follows would overtake it
+        await user.stop()
+        await user.answered()
+        await asyncio.sleep(0.3)  # in which it would be answered again
+        assert user.answer == ANSWER
+        assert user.said == [("user", f"{HALF} {REST}"), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 2
+
+
+def found_by_the_recogniser() -> UserTurnStrategies:
+    return UserTurnStrategies(start=[ExternalUserTurnStartStrategy()], stop=[ProposedTurnStop()])
+
+
+async def test_nor_does_it_where_the_recogniser_guesses() -> None:
+    async with turn(tools=[look_up], begun=False, proposed=found_by_the_recogniser()) as user:
+        user.openai.model = wants_a_tool_in(HALF)
+        user.crossing.holds = True
+        whole = f"{HALF} {REST}"
+        await user.rig.send(ProposedUserStartedSpeakingFrame())
+        await user.rig.send(EagerTranscriptionFrame(HALF, "", ""))
+        await _until(lambda: bool(user.crossing.held))
+        await user.rig.send(EagerEndOfTurnCancelFrame(), EagerTranscriptionFrame(whole, "", ""))
+        await user.openai.log.wait_for("answered", 2)
+        await user.crossing.let_pass()
+        await asyncio.sleep(0.1)  # what follows would overtake it
+        await user.rig.send(TranscriptionFrame(whole, "", "", finalized=True))
+        await user.rig.send(ProposedUserStoppedSpeakingFrame())
+        await user.answered()
+        await asyncio.sleep(0.3)  # in which it would be answered again
+        assert user.answer == ANSWER
+        assert user.said == [("user", whole), ("assistant", ANSWER)]
+        assert len(user.openai.bodies) == 2
+
+
+async def test_a_tool_wanted_just_as_the_recogniser_ends_the_turn_is_called() -> None:
+    async with turn(tools=[look_up], begun=False, proposed=found_by_the_recogniser()) as user:
+        user.openai.model = wants_a_tool_in(HALF)
+        user.crossing.holds = True
+        await user.rig.send(ProposedUserStartedSpeakingFrame())
+        await user.rig.send(EagerTranscriptionFrame(HALF, "", ""))
+        await _until(lambda: bool(user.crossing.held))
+        await user.rig.send(TranscriptionFrame(HALF, "", "", finalized=True))
+        await user.rig.send(ProposedUserStoppedSpeakingFrame())
+        await user.rig.get(UserStoppedSpeakingFrame)
+        await user.crossing.let_pass()
+        await user.answered()
+        assert user.answer == ANSWER
+        assert [ChatRequest(body).messages[-1]["role"] for body in user.openai.bodies] == [
+            "user",
+            "user",
+            "tool",
+        ]
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 async def test_an_answer_that_fails_before_the_turn_is_over_is_asked_for_again() -> None:

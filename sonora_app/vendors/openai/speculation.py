@@ -1,7 +1,9 @@
-"""Reports that the answer to a guessed turn has begun.
+"""Reports what becomes of the answer to a guessed turn: it has begun, or there is none.
 
 A guessed turn is one that is probably over. Pipecat's LLM service holds its answer back until the
 turn is confirmed. Once the answer has begun, waiting longer for the user to go on gains nothing.
+
+A report may cross with the next guess, so each names the request that it is about.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,24 @@ from sonora_app.vendors.openai.shorter import ShorteningLLMService
 
 @dataclass
 class AnswerReadyFrame(SystemFrame):
-    """The answer to a turn that may not be over has begun, and is held back."""
+    """The answer to a turn that may not be over has begun, and is held back.
+
+    Parameters:
+        request: The id of the frame that asked for it.
+    """
+
+    request: int = 0
+
+
+@dataclass
+class GuessRefusedFrame(EagerEndOfTurnCancelFrame):
+    """A turn that may not be over is not answered: the model wants a tool, or has failed.
+
+    Parameters:
+        request: The id of the frame that asked for the answer.
+    """
+
+    request: int = 0
 
 
 class ForetellingLLMService(ShorteningLLMService):
@@ -32,8 +51,9 @@ class ForetellingLLMService(ShorteningLLMService):
 
     # Whether the present answer was reported.
     _foretold = False
-    # The last frame that withdrew a guess.
+    # The last frame that withdrew a guess, and the one that asked for the present answer.
     _withdrawn_by = 0
+    _request = 0
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service."""
@@ -57,8 +77,15 @@ class ForetellingLLMService(ShorteningLLMService):
         ):
             return
         if isinstance(frame, LLMContextFrame):
+            self._request = frame.id
             self._gate.begin_speculation(frame.speculation)
         await super().process_frame(frame, direction)
+
+    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
+        """Broadcast a frame; one that gives the present guess up says which that is."""
+        if frame_cls is EagerEndOfTurnCancelFrame:
+            frame_cls, kwargs = GuessRefusedFrame, {"request": self._request}
+        await super().broadcast_frame(frame_cls, **kwargs)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -77,4 +104,5 @@ class ForetellingLLMService(ShorteningLLMService):
         await super().push_frame(frame, direction)
         if isinstance(frame, LLMTextFrame) and self._gate.is_speculating and not self._foretold:
             self._foretold = True
-            await super().push_frame(AnswerReadyFrame(), FrameDirection.UPSTREAM)
+            ready = AnswerReadyFrame(request=self._request)
+            await super().push_frame(ready, FrameDirection.UPSTREAM)
