@@ -36,6 +36,9 @@ _CLOSING_WORDS = 3
 """With this many words left the bot is about to end: what is said now may answer it. People answer
 before the last word is over."""
 
+_OPENING_WORDS = 3
+"""Of a question of which no more words were heard nobody knows yet what it asks."""
+
 _ECHO_WORDS = 12
 """The bot's own voice comes back before it has said so many words more: some four seconds."""
 
@@ -176,6 +179,12 @@ class BotSpeech(BaseObserver):
         heard = self._heard_words()
         left = 0 if heard is None else len(self._text.split()) - heard
         return self.asked().endswith("?") or (heard is not None and left <= _CLOSING_WORDS)
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether so much of a question was heard that it may be answered."""
+        heard = self._heard_words()
+        return heard is not None and heard > _OPENING_WORDS and self.asked().endswith("?")
 
     def echoes(self, text: str, within_words: int = _ECHO_WORDS) -> bool:
         """Whether words are nothing but what the bot has just said: its own voice comes back.

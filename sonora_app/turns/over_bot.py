@@ -3,6 +3,8 @@
 Words that the bot has just said itself are its own voice, which comes back from a loudspeaker.
 """
 
+import time
+
 from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 
 from sonora_app.turns.bot_speech import BotSpeech
@@ -16,9 +18,13 @@ _FRESH_WORDS = 6
 """Fewer are its own if it has said no more than so many since, in some two seconds. Where a voice
 holds the bot back, its own is over after a word or two."""
 
+_ADDED_SECS = 3.0
+"""Thanks, or a “please”, of which the first word is known so long after a turn belong to it, in
+seconds. People pause for up to a second after “sí”."""
+
 
 class WordsOverBot:
-    """The words of one sound over the bot's speech, as far as they are known.
+    """The words of one sound over the bot's speech, or before it, as far as they are known.
 
     Args:
         speech: The bot's speech.
@@ -38,6 +44,10 @@ class WordsOverBot:
         self._speech = speech
         self._said: list[str] = []
         self._interim = ""
+        self._since = 0.0  # when the first of them was known
+        # What belongs to a turn that is not over, and what the last one was.
+        self._noted: list[str] = []
+        self._turn, self._turn_over_at = "", 0.0
 
     @property
     def text(self) -> str:
@@ -61,6 +71,8 @@ class WordsOverBot:
 
     def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         """Take in a transcript."""
+        if not self.text:
+            self._since = time.monotonic()
         self.spoken_at = frame.timestamp
         if isinstance(frame, TranscriptionFrame):
             self._said.append(frame.text.strip())
@@ -77,15 +89,47 @@ class WordsOverBot:
         """What is not final was not said."""
         self._interim = ""
 
-    def only_acknowledge(self) -> bool:
-        """Whether they only tell that somebody listens."""
-        return self.replies.only_acknowledges(self.text)
+    def note(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
+        """Note a transcript, which may be of a turn."""
+        if isinstance(frame, TranscriptionFrame):
+            self._noted.append(frame.text)
 
-    def take_no_turn(self, *, yet: bool = False) -> bool:
-        """Whether they take no turn; or none yet, where more of them may come."""
+    def forget(self) -> None:
+        """What was noted since the last turn was none."""
+        self._noted.clear()
+
+    def turn_over(self) -> None:
+        """What was noted was a turn, which is over."""
+        self._turn, self._turn_over_at = " ".join(self._noted), time.monotonic()
+        self._noted.clear()
+
+    def only_acknowledge(self) -> bool:
+        """Whether they only tell that somebody listens, or are thanks after an answer."""
+        return self.replies.only_acknowledges(self.text) or self._only_add_politeness()
+
+    def take_no_turn(self, *, yet: bool = False, awaited: bool = False) -> bool:
+        """Whether they take no turn.
+
+        Args:
+            yet: Whether more of them may come: then they take none yet.
+            awaited: Whether nothing was heard of the bot's answer. It is not acknowledged then.
+        """
+        # What may become a “please” costs no answer, however late the rest of it comes.
+        polite = self._only_add_politeness(begun=bool(self._interim))
+        if polite and (awaited or not self._speech.has_asked):
+            return True
+        if awaited:
+            return False
         begun = yet and bool(self._interim)
         acknowledge = self.replies.only_acknowledges(self.text, begun=begun)
         return self.echo() or (acknowledge and not self._speech.asks)
+
+    def _only_add_politeness(self, *, begun: bool = False) -> bool:
+        """Whether they add nothing to a turn but thanks, or a “please”, as “por favor” to “sí”."""
+        late_secs = self._since - self._turn_over_at
+        if late_secs > _ADDED_SECS or not self.replies.answers(self._turn):
+            return False
+        return self.replies.only_polite(self.text, begun=begun)
 
     def echo(self) -> bool:
         """Whether they are the bot's own; a word or two may as well be the user's."""

@@ -137,6 +137,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def handle_user_turn_stopped(self) -> None:
         """Listen for the next turn."""
         self._in_turn = False
+        self.words.turn_over()
         await super().handle_user_turn_stopped()
 
     async def cleanup(self) -> None:
@@ -180,13 +181,15 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._speech.hold()
 
     async def _heard(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
-        if self._in_turn or not (self._listening or self._over_bot(self._unheard_secs)):
-            await self.trigger_user_turn_started()
-            return
-        if self._answer_due:
-            await self._take_turn()
+        self.words.note(frame)
+        if self._in_turn:
             return
         self.words.hear(frame)
+        over = self._listening or self._answer_due or self._over_bot(self._unheard_secs)
+        awaited = self._answer_due
+        if not over or (awaited and not self.words.take_no_turn(yet=True, awaited=True)):
+            await self._take_turn()
+            return
         if isinstance(frame, TranscriptionFrame):
             self._all_transcribed = self._all_transcribed or frame.finalized
         else:
@@ -196,7 +199,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self.words.hears_itself = True
             self.words.clear()
             await self._forget()
-        elif not self.words.take_no_turn(yet=True):
+        elif not self.words.take_no_turn(yet=True, awaited=awaited):
             await self._take_turn()
             return
         elif not (self._listening or self.words.only_acknowledge()):
@@ -255,7 +258,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _decide(self) -> None:
         """The sound is over, and what words it had are known."""
-        if self.words.text and not self.words.take_no_turn():
+        if self.words.text and not self.words.take_no_turn(awaited=self._answer_due):
             await self._take_turn(by_words=False)
         else:
             await self._pass_over()
@@ -274,6 +277,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _forget(self) -> None:
         """Have everybody forget the words."""
+        self.words.forget()
         await self.trigger_reset_aggregation()
         await self.broadcast_frame(NoTurnFrame)
 

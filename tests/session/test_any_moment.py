@@ -1,6 +1,7 @@
 """Somebody goes on, or coughs, at any moment about the end of a turn and the bot's first sound.
 
 Whatever the moment: nothing that was said is lost, all of it is answered, and the answer is heard.
+A “please” after “yes” costs no second answer.
 """
 
 import asyncio
@@ -25,10 +26,13 @@ pytestmark = pytest.mark.session
 
 # No word is in two of these: the bot's own would be taken for its voice that comes back.
 FIRST, REST = "Quiero un vuelo a Madrid", "y otro a Sevilla para dos personas"
+ASKS, QUESTION = "Busco una mesa", "Queda otra libre a las nueve. ¿Te parece bien?"
 ANSWERS = ("Anotado", "Reservado", "Buscado", "Pedido", "Hecho", "Visto", "Comprado", "Guardado")
 MOMENTS = (0.3, 0.5, 0.8, 1.2)
 """How long after the first part the rest comes, in seconds: the turn is over after half a second,
 and the bot is heard from a second on."""
+PLEASE = (0.6, 0.8, 1.0, 1.2)
+"""The same for a “please”: people pause for so long after “sí”."""
 
 
 @dataclass
@@ -44,6 +48,9 @@ class Talk:
         """Answer each request in other words."""
         if not request.body["stream"]:
             return Reply('{"title": "", "summary": "", "topics": [], "outcome": "resolved"}')
+        if words_of(request.last_said) == words_of(ASKS):
+            self.replies.append(QUESTION)
+            return Reply(QUESTION, token_secs=0.015)
         opening = f"{ANSWERS[len(self.replies) % len(ANSWERS)]}, busco salidas temprano"
         self.replies.append(f"{opening}, tarifas bajas, equipaje incluido, todo en orden.")
         self.requests.append(request)
@@ -114,6 +121,31 @@ async def test_nothing_is_lost_and_the_answer_to_all_is_heard(talk: Talk, cough:
         assert _said(messages) == words_of(FIRST if cough else f"{FIRST} {REST}")
         assert messages[-1].content == reply
         assert messages[-1].interrupted is False
+
+
+# As above.
+@pytest.mark.alone
+async def test_a_please_after_yes_costs_no_second_answer(talk: Talk) -> None:
+    question = await Utterance.spoken(ASKS)
+    async with page(talk.bot.url) as client:
+        await client.ready()
+        opened = await client.action("set_conversation_id", user_id="ana")
+        await client.event("node-changed", node="conversation", timeout_secs=30)
+        await client.silence(0.8)
+        for moment in PLEASE:
+            assert await talk.say(client, question) == QUESTION
+            asked = len(talk.requests)
+            await talk.say(client, await Utterance.spoken("Sí", moment, "por favor"))
+            assert len(talk.requests) - asked == 1
+        client.send("disconnect-bot")
+        await asyncio.wait_for(client.closed.wait(), 20)
+    transcript = await settled(talk.bot, str(UUID(opened["data"]["d"]["conversation_id"])))
+    assert [m.role for m in transcript.messages[1:]] == ["user", "assistant"] * 2 * len(PLEASE)
+    assert not any(m.interrupted for m in transcript.messages)
+    answers = transcript.messages[3::4], transcript.messages[4::4]
+    for yes, answer in zip(*answers, strict=True):
+        added = [each["text"] for each in answer.metadata.get("backchannels", ())]
+        assert words_of(" ".join([yes.content or "", *added])) == ("si", "por", "favor")
 
 
 def _said(messages: list[Message]) -> tuple[str, ...]:

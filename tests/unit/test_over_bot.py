@@ -14,6 +14,7 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     TranscriptionFrame,
     TTSSpeakFrame,
+    TTSTextFrame,
     UserBackchannelFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -381,3 +382,74 @@ async def test_a_sound_into_which_the_bot_ends_has_cut_off_nothing() -> None:
         await asyncio.sleep(0.05)
         # Pipecat would tell the model that the answer was cut off, and have it ask what was said.
         assert not call.context.messages
+
+
+async def _yes_and_the_answer_is_awaited(call: Call, said: str = "Sí.") -> int:
+    """The user has answered, and is not answered yet; gives how often that cut the bot off."""
+    await call.rig.send(BotStoppedSpeakingFrame())
+    await call.voice()
+    await call.final(said)
+    await call.silence()
+    await call.rig.get(UserStoppedSpeakingFrame)
+    return len(call.rig.all(InterruptionFrame))
+
+
+async def _is_answered(call: Call, says: str) -> None:
+    """The bot begins to answer, and is heard to its last word."""
+    bot, words = FrameProcessor(), TTSTextFrame(says, "word")
+    call.speech.clock.start()
+    words.pts = 1  # long over
+    for frame in (TTSSpeakFrame(says), BotStartedSpeakingFrame(), words):
+        await call.speech.on_push_frame(FramePushed(bot, bot, frame, FrameDirection.DOWNSTREAM, 0))
+    await call.rig.send(BotStartedSpeakingFrame())
+    await call.rig.get(BotStartedSpeakingFrame, 2)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_please_after_yes_costs_no_answer_that_is_awaited_or_has_begun(begun: bool) -> None:
+    async with speaking(QUESTION, answers_early=True) as call:
+        turns = await _yes_and_the_answer_is_awaited(call)
+        if begun:
+            await _is_answered(call, "Perfecto, queda reservada a tu nombre.")
+        await call.voice()
+        await call.interim("por")
+        await call.comes_to(held=True)
+        await call.final("por favor.")
+        await call.silence()
+        assert (await call.rig.get(UserBackchannelFrame)).text == "por favor."
+        await call.comes_to(held=False)
+        assert len(call.rig.all(InterruptionFrame)) == turns
+
+
+async def test_a_please_whose_end_comes_late_costs_none_either() -> None:
+    async with speaking(QUESTION, answers_early=True) as call:
+        turns = await _yes_and_the_answer_is_awaited(call)
+        await call.voice()
+        await call.interim("por")
+        await call.silence()
+        await call.rig.send(AllTranscribedFrame())
+        await call.comes_to(held=False)
+        await call.final("por favor.")
+        assert (await call.rig.get(UserBackchannelFrame)).text == "por favor."
+        assert len(call.rig.all(InterruptionFrame)) == turns
+
+
+@pytest.mark.parametrize(
+    ("first", "answer", "second"),
+    [
+        ("Sí.", "Perfecto, queda reservada a tu nombre.", "Por la tarde."),
+        ("Quiero la mesa.", "Perfecto, queda reservada a tu nombre.", "Gracias."),
+        ("Sí.", "¿Quieres que te mande también la carta?", "Por favor."),
+    ],
+)
+async def test_other_words_and_what_answers_the_next_question_are_a_turn(
+    first: str, answer: str, second: str
+) -> None:
+    async with speaking(QUESTION, answers_early=True) as call:
+        turns = await _yes_and_the_answer_is_awaited(call, first)
+        await _is_answered(call, answer)
+        await call.voice()
+        await call.final(second)
+        await call.silence()
+        await call.rig.get(InterruptionFrame, turns + 1)
+        assert not call.rig.all(UserBackchannelFrame)

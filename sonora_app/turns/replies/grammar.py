@@ -73,6 +73,16 @@ class Replies:
         """How many words of thanks, or of a “please”, stand at the end of others."""
         return len(words_of(text)) - len(self.gist(text).split())
 
+    def only_polite(self, text: str, *, begun: bool = False) -> bool:
+        """Whether a reply is nothing but thanks, or a “please”.
+
+        Args:
+            text: The reply.
+            begun: Whether more may come: then it may also be unfinished (“muchas”).
+        """
+        words, phrases = words_of(text), self._lists["politeness"]
+        return _begins(words, phrases) if begun else _consists_of(words, phrases)
+
     def stops(self, text: str) -> bool:
         """Whether a reply tells the other one to stop, and nothing else."""
         return _consists_of(words_of(text), self._lists["stops"])
