@@ -114,6 +114,33 @@ def _flow_mistakes(folder: Path) -> Iterator[Worded]:
     for node, content in nodes.items():
         for told, *path in _node_mistakes(node, content, nodes, handlers, taken):
             yield places.at(told, "nodes", node, *path)
+    yield from _misread_cases(tree, nodes, places)
+
+
+def _misread_cases(tree: _Tree, nodes: _Tree, places: Places) -> Iterator[Worded]:
+    """Cases that no result meets, since Pipecat's YAML has another value for what is written.
+
+    As a bare `no`, which is `false` there, and in the Flows editor the word.
+    """
+    holders = ((content, ("nodes", node, "functions")) for node, content in nodes.items())
+    for holder, path in ((tree, ("global_functions",)), *holders):
+        functions = cast(_Tree, holder).get(path[-1]) if isinstance(holder, dict) else None
+        for number, function in enumerate(_list(functions)):
+            leads = function.get("transition_to")
+            cases: object = cast(_Tree, leads).get("cases") if isinstance(leads, dict) else None
+            keys = [*cast("dict[object, object]", cases)] if isinstance(cases, dict) else []
+            if all(isinstance(key, str) for key in keys):
+                continue
+            under = (*path, number, "transition_to", "cases")
+            for written, read in places.misread(*under):
+                told = worded(
+                    "function {function} has the case {written}, which YAML reads as {read}: "
+                    "put it in quotes",
+                    function=_name(function),
+                    written=written,
+                    read=read,
+                )
+                yield places.at(told, *under, written)
 
 
 def _node_mistakes(

@@ -1,5 +1,6 @@
-"""On which line of a YAML file something stands."""
+"""On which line of a YAML file something stands, and what is written there."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -33,13 +34,39 @@ class Places:
             return problem
         return worded("{file}, line {line}: {problem}", file=self._name, line=line, problem=problem)
 
-    def _line(self, path: tuple[str | int, ...]) -> int | None:
+    def misread(self, *path: str | int) -> Iterator[tuple[str, str]]:
+        """The keys of a mapping that are not what is written there, as `no`, which is `false`.
+
+        Args:
+            *path: The keys and numbers that lead to it. Where they do not, no key is told.
+
+        Yields:
+            A key as it is written, and as it is read.
+        """
+        node = self._tree()
+        for part in path:
+            found = _below(node, part)
+            node = found[0] if found else None
+        if not isinstance(node, yaml.MappingNode):
+            return
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.style is None:
+                written = str(key.value)
+                value: object = yaml.safe_load(written)
+                read = str(value).lower() if isinstance(value, bool) else str(value)
+                if read != (written.lower() if isinstance(value, bool) else written):
+                    yield written, read
+
+    def _tree(self) -> yaml.Node | None:
         if self._top is None:
             try:
                 self._top = yaml.compose(self._path.read_text("utf-8"))
             except (OSError, ValueError, yaml.YAMLError):
                 return None
-        node, line = self._top, None
+        return self._top
+
+    def _line(self, path: tuple[str | int, ...]) -> int | None:
+        node, line = self._tree(), None
         for part in path:
             found = _below(node, part)
             if found is None:

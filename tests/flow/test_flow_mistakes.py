@@ -137,6 +137,36 @@ def test_a_mistake_is_named(flows: Path, change: Callable[[Tree], object], expec
     assert expected in told(flows)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"), [("no", "false"), ("yes", "true"), ("10:30", "630"), ("010", "8")]
+)
+def test_a_case_that_yaml_reads_as_another_is_named_with_its_line(
+    flows: Path, written: str, read: str
+) -> None:
+    lines = write_case(flows, written)
+
+    line = lines.index(f"            {written}: greeting") + 1
+    expected = f"function set_conversation_id has the case {written}, which YAML reads as {read}"
+    assert f"flows/sonora.yaml, line {line}: {expected}" in told(flows)
+
+
+@pytest.mark.parametrize("written", ['"no"', "si", "true", "False", "09:30", '"10:30"', "10"])
+def test_a_case_that_is_what_is_written_is_none(flows: Path, written: str) -> None:
+    write_case(flows, written)
+
+    check_flows(flows)
+
+
+def write_case(flows: Path, written: str) -> list[str]:
+    """Write one more case into the flow, as it stands here. Returns the lines of the file."""
+    path = flows / "sonora.yaml"
+    text = path.read_text("utf-8")
+    ready = "            ready: greeting\n"
+    assert ready in text
+    path.write_text(text.replace(ready, f"{ready}            {written}: greeting\n"), "utf-8")
+    return path.read_text("utf-8").splitlines()
+
+
 def test_several_mistakes_are_told_and_many_counted(flows: Path) -> None:
     def change(tree: Tree) -> None:
         for node in ("waiting", "greeting", "conversation", "wrap_up", "farewell"):
