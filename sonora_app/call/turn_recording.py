@@ -69,7 +69,8 @@ class TurnWatcher:
         self._log = log
         self._going_on = going_on
         self._metrics = metrics
-        self._user_message_id: UUID | None = None
+        # The user's last turn by voice: of what is typed the model may be told later.
+        self._spoken_id: UUID | None = None
         self._assistant_node = call.driver.node
         self._reply_modality = Modality.VOICE
         self._latency: JsonObject = {}
@@ -183,8 +184,8 @@ class TurnWatcher:
         self._limits.user_said()
         heard_by = (Vendor.STT,) if modality is Modality.VOICE else ()
         metadata = self._call.services.played(heard_by)
-        if continues and self._user_message_id is not None:
-            metadata = metadata | {CONTINUES: str(self._user_message_id)}
+        if continues and self._spoken_id is not None:
+            metadata = metadata | {CONTINUES: str(self._spoken_id)}
             self._metrics.turn_cut(answered=self._answered_since)
         self._answered_since = False
         message_id = self._call.recorder.message(
@@ -196,7 +197,8 @@ class TurnWatcher:
             images=images,
             metadata=metadata,
         )
-        self._user_message_id = message_id
+        if modality is Modality.VOICE:
+            self._spoken_id = message_id
         self._log.user(self._call.recorder.conversation_id, node, len(text), modality)
         if text:
             self._call.memory.user_said(message_id, text)

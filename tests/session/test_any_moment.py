@@ -19,6 +19,7 @@ from simulators.clients.bot_process import BotProcess
 from simulators.clients.webrtc import MIC_RATE, Page, page
 from simulators.vendors.openai import ChatRequest, Reply
 from sonora_app.storage.records import Message
+from sonora_app.storage.whole_turns import whole_turns
 from sonora_app.turns.replies.grammar import words_of
 from tests.session.talking import Vendors, bot_with_keys, settled
 
@@ -72,13 +73,15 @@ class Talk:
 
 
 @pytest.fixture
-async def talk(tmp_path: Path) -> AsyncGenerator[Talk]:
+async def talk(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[Talk]:
+    """A bot and its vendors; the parameter is its program."""
     deepgram = DictatedDeepgram("key")
     vendors = Vendors(deepgram=deepgram)
     deepgram.final_secs = 0.15
     vendors.cartesia.first_byte_secs, vendors.cartesia.char_secs = 0.12, 0.03
     async with deepgram.serving(), vendors.openai.serving(), vendors.cartesia.serving():
-        with bot_with_keys(tmp_path, vendors) as bot:
+        program = getattr(request, "param", "bot.py")
+        with bot_with_keys(tmp_path, vendors, program=program) as bot:
             made = Talk(bot, deepgram)
             vendors.openai.model = made.answer
             yield made
@@ -146,6 +149,29 @@ async def test_a_please_after_yes_costs_no_second_answer(talk: Talk) -> None:
     for yes, answer in zip(*answers, strict=True):
         added = [each["text"] for each in answer.metadata.get("backchannels", ())]
         assert words_of(" ".join([yes.content or "", *added])) == ("si", "por", "favor")
+
+
+# As above.
+@pytest.mark.alone
+@pytest.mark.parametrize("talk", ["tests/session/slow_entry_bot.py"], indirect=True)
+async def test_what_is_typed_meanwhile_is_no_part_of_the_turn_that_goes_on(talk: Talk) -> None:
+    whole = await Utterance.spoken(FIRST, 0.8, REST)
+    async with page(talk.bot.url) as client:
+        await client.ready()
+        opened = await client.action("set_conversation_id", user_id="ana")
+        await client.event("node-changed", node="conversation", timeout_secs=30)
+        await client.silence(0.8)
+        saying = asyncio.create_task(talk.say(client, whole))
+        await client.event("message-recorded", role="user")
+        await asyncio.sleep(0.8)  # the rest is being said
+        client.type_text("Es urgente.")
+        await saying
+        client.send("disconnect-bot")
+        await asyncio.wait_for(client.closed.wait(), 20)
+    transcript = await settled(talk.bot, str(UUID(opened["data"]["d"]["conversation_id"])))
+    users = [m for m in transcript.messages if m.role == "user"]
+    turns = [words_of(m.content or "") for m in whole_turns(users)]
+    assert turns == [words_of(f"{FIRST} {REST}"), words_of("Es urgente.")]
 
 
 def _said(messages: list[Message]) -> tuple[str, ...]:
