@@ -1,6 +1,7 @@
 """A mistake in `flows/` is named by file, node and function, in one line, in two languages."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,22 @@ def told(flows: Path) -> str:
 
 def test_the_flow_that_is_there_has_none() -> None:
     check_flows()
+
+
+def test_the_page_that_adds_a_node_leads_to_a_flow_without_mistakes(flows: Path) -> None:
+    page = FLOWS_DIR.parent / "docs" / "yours.md"
+    blocks = re.findall(r"^```(?:yaml|python)\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+    way, node, handler = blocks
+    flow = (flows / "sonora.yaml").read_text("utf-8")
+    flow, ways = re.subn(r"      - name: say_goodbye\n(?:        .*\n)+", way, flow)
+    flow, nodes = re.subn(r"(?m)^  # One closing line", rf"{node}\n\g<0>", flow)
+    assert (ways, nodes) == (1, 1)
+    (flows / "sonora.yaml").write_text(flow, "utf-8")
+
+    assert "node rating, function rate has no handler" in told(flows)
+    with (flows / "handlers.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{handler}")
+    check_flows(flows)
 
 
 def at(node: str, function: str) -> Callable[[Tree], Tree]:
