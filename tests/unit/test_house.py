@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_at_the_root_stands_only_what_everybody_uses() -> None:
         "errors.py",
         "llm.py",
     }
+
+
+def test_the_page_lists_the_rooms_as_they_are_checked() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    page = (PROJECT / "docs" / "architecture.md").read_text("utf-8")
+    rows = [row for row in re.findall(r"^\| (`.+?`) \|", page, re.M) if "/`" in row]
+    listed = [{*re.findall(r"`([a-z]+)(?:/|\.py)`", row)} - {"flows"} for row in rows]
+    assert listed == [{*re.findall("[a-z]+", layer)} for layer in layers]
 
 
 def test_each_migration_of_the_project_has_a_version_of_its_own() -> None:
