@@ -5,7 +5,6 @@ disk.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,10 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sonora_app import __version__
+from sonora_app.console.answers import answer
 from sonora_app.console.conversations import Live, add_conversations
 from sonora_app.console.files import add_files
 from sonora_app.console.flow import flow_data
-from sonora_app.console.guard import HEADERS, LocalPagesOnly
+from sonora_app.console.guard import LocalPagesOnly
 from sonora_app.console.knowledge import Searching, add_knowledge
 from sonora_app.console.labels import add_labels
 from sonora_app.console.memories import add_memories
@@ -66,12 +66,12 @@ def build_api(
             told = told_at_nodes(handlers)
         except SettingsError as error:
             message = without_paths(error.said_in(language))
-            return _answer({"code": error.code, "message": message}, 500)
-        return _answer(flow_data(graph, told, language))
+            return answer({"code": error.code, "message": message}, 500)
+        return answer(flow_data(graph, told, language))
 
     @api.get("/health")
     async def health(language: Language = Language.EN) -> JSONResponse:
-        return _answer(await _health(settings, language))
+        return answer(await _health(settings, language))
 
     add_parts(api, settings)
     add_conversations(api, settings, store, live)
@@ -118,10 +118,6 @@ async def _health(settings: Settings, language: Language) -> JsonObject:
     }
 
 
-def _answer(data: Any, status: int = 200) -> JSONResponse:  # noqa: ANN401  # JSON
-    return JSONResponse(data, status_code=status, headers=HEADERS)
-
-
 _STATUS = {NotFoundError: 404, StorageError: 503}
 
 
@@ -130,15 +126,15 @@ def _failed(request: Request, error: Exception) -> JSONResponse:
     said = error.said_in(language) if isinstance(error, SonoraError) else str(error)
     code = error.code if isinstance(error, SonoraError) else ErrorCode.INTERNAL
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 500)
-    return _answer({"code": code, "message": without_paths(said)}, status)
+    return answer({"code": code, "message": without_paths(said)}, status)
 
 
 def _invalid(request: Request, _: Exception) -> JSONResponse:
     language = preferred(request.headers.get("accept-language", ""))
     message = in_language(worded("The request cannot be read."), language)
-    return _answer({"code": "invalid", "message": message}, 422)
+    return answer({"code": "invalid", "message": message}, 422)
 
 
 def _unknown(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _answer({"code": "unknown", "message": "There is nothing here."}, status)
+    return answer({"code": "unknown", "message": "There is nothing here."}, status)

@@ -15,7 +15,7 @@ from sonora_app.commands.listing import listing_data
 from sonora_app.commands.naming import no_such_conversation
 from sonora_app.commands.readable import as_markdown
 from sonora_app.commands.stores import removable
-from sonora_app.console.guard import HEADERS
+from sonora_app.console.answers import answer
 from sonora_app.settings import Language, Settings
 from sonora_app.storage import removal
 from sonora_app.storage.figures import GroupedBy
@@ -81,18 +81,18 @@ def add_conversations(
     ) -> JSONResponse:
         found = await (await store()).conversations(wanted, limit=limit, offset=offset)
         listings = [listing_data(listing) for listing in found]
-        return _answer({"total": found.total, "conversations": listings})
+        return answer({"total": found.total, "conversations": listings})
 
     @api.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: UUID) -> JSONResponse:
         transcript = await transcript_of(await store(), conversation_id)
-        return _answer(transcript_data(_with_live(transcript, live())))
+        return answer(transcript_data(_with_live(transcript, live())))
 
     @api.get("/conversations/{conversation_id}/markdown")
     async def markdown(conversation_id: UUID, language: Language = Language.EN) -> JSONResponse:
         transcript = await transcript_of(await store(), conversation_id)
         with words_in(language):
-            return _answer({"markdown": as_markdown(transcript)})
+            return answer({"markdown": as_markdown(transcript)})
 
     @api.delete("/conversations/{conversation_id}")
     async def delete(conversation_id: UUID) -> JSONResponse:
@@ -101,11 +101,11 @@ def add_conversations(
             if await removal.count_messages(stores, conversation_id) is None:
                 raise no_such_conversation(conversation_id)
             await removal.delete(stores, conversation_id)
-        return _answer({"deleted": str(conversation_id)})
+        return answer({"deleted": str(conversation_id)})
 
     @api.get("/calls/{session_id}/used")
     async def used(session_id: UUID) -> JSONResponse:
-        return _answer(live().get(session_id))
+        return answer(live().get(session_id))
 
     @api.get("/figures")
     async def figures(
@@ -114,7 +114,7 @@ def add_conversations(
         until: datetime | None = None,
     ) -> JSONResponse:
         added = await (await store()).figures(figures_wanted(by, since, until))
-        return _answer(figures_data(added, by))
+        return answer(figures_data(added, by))
 
     # Registered by their decorators.
     del conversations, conversation, markdown, delete, used, figures
@@ -144,7 +144,3 @@ async def transcript_of(store: Store, conversation_id: UUID) -> Transcript:
     if transcript is None:
         raise no_such_conversation(conversation_id)
     return transcript
-
-
-def _answer(data: object) -> JSONResponse:
-    return JSONResponse(data, headers=HEADERS)

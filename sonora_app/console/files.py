@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import FastAPI, Query
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
-from sonora_app.console.guard import HEADERS
+from sonora_app.console.answers import HEADERS, answer
 from sonora_app.errors import NotFoundError
 from sonora_app.storage.files.files import Found
 from sonora_app.storage.files.kept_file import KeptFile, name_in
@@ -31,13 +31,12 @@ def add_files(api: FastAPI, store: Callable[[], Awaitable[Store]]) -> None:
         file, found = await _found(await store(), reference)
         # Of what is on this machine, a link to the route below.
         here = f"/sonora/api/files/content?{urlencode({'reference': reference})}"
-        return JSONResponse(
+        return answer(
             {
                 "url": found.link or here,
                 "name": name_in(reference),
                 "media_type": file.media_type,
-            },
-            headers=HEADERS,
+            }
         )
 
     @api.get("/files/content")

@@ -14,8 +14,9 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sonora_app.console.answers import answer
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,13 +27,6 @@ _AUTHORITY = re.compile(
     r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{1,5})?"
 )
 """A host with or without a port, as browsers write it."""
-
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-"""What every answer of the API carries."""
 
 
 class LocalPagesOnly:
@@ -207,4 +201,4 @@ def _flags(arguments: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 async def _refuse(reason: str, scope: Scope, receive: Receive, send: Send) -> None:
     refused = {"code": "refused", "message": reason}
-    await JSONResponse(refused, status_code=403, headers=HEADERS)(scope, receive, send)
+    await answer(refused, 403)(scope, receive, send)

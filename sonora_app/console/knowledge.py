@@ -8,7 +8,7 @@ from fastapi import FastAPI, Query
 from starlette.responses import JSONResponse
 
 from sonora_app.commands.knowledge_data import document_data, findings_data
-from sonora_app.console.guard import HEADERS
+from sonora_app.console.answers import answer
 from sonora_app.knowledge.making import AnySearch
 from sonora_app.settings import Settings
 
@@ -29,7 +29,7 @@ def add_knowledge(api: FastAPI, settings: Settings, search: Searching) -> None:
     async def knowledge() -> JSONResponse:
         searching = await search()
         documents = await searching.documents() if searching is not None else []
-        return _answer(
+        return answer(
             {
                 "where": settings.knowledge,
                 "searchable": searching is not None,
@@ -52,11 +52,7 @@ def add_knowledge(api: FastAPI, settings: Settings, search: Searching) -> None:
     ) -> JSONResponse:
         searching = await search()
         findings = await searching.find(question, user_id) if searching is not None else None
-        return _answer(findings_data(findings) if findings is not None else None)
+        return answer(findings_data(findings) if findings is not None else None)
 
     # Registered by their decorators.
     del knowledge, find
-
-
-def _answer(data: object) -> JSONResponse:
-    return JSONResponse(data, headers=HEADERS)

@@ -9,10 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from starlette.responses import JSONResponse
 
 from sonora_app.commands.labelling import Place, give, label_named, place_in, take_away
+from sonora_app.console.answers import answer
 from sonora_app.console.conversations import transcript_of
-from sonora_app.console.guard import HEADERS
 from sonora_app.storage.labels import NOTE_CHARS, Label, is_name
-from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Store
 
 
@@ -79,5 +78,4 @@ def add_labels(api: FastAPI, store: Callable[[], Awaitable[Store]]) -> None:
 
 
 def _answer(label: Label | None) -> JSONResponse:
-    data: JsonObject = {"label": label.model_dump(mode="json") if label else None}
-    return JSONResponse(data, headers=HEADERS)
+    return answer({"label": label.model_dump(mode="json") if label else None})

@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 from sonora_app.commands.memories import known_data, memory_data
-from sonora_app.console.guard import HEADERS
+from sonora_app.console.answers import answer
 from sonora_app.memories import owner
 from sonora_app.page.memory_messages import FactText
 from sonora_app.page.protocol import UserId
-from sonora_app.storage.records import JsonObject
 from sonora_app.storage.store import Recall, Store
 
 _LISTED = 500
@@ -50,28 +49,24 @@ def add_memories(api: FastAPI, store: Callable[[], Awaitable[Store]]) -> None:
     @api.get("/memories")
     async def memories(user_id: Person, past: bool = False) -> JSONResponse:
         known = await (await store()).known(user_id, Recall(limit=_LISTED, past=past))
-        return _answer(known_data(known))
+        return answer(known_data(known))
 
     @api.put("/memories")
     async def choose(choice: Choice) -> JSONResponse:
         await owner.choose(await store(), choice.user_id, choice.remembers)
-        return _answer({"remembers": choice.remembers})
+        return answer({"remembers": choice.remembers})
 
     @api.put("/memories/{memory_id}")
     async def correct(memory_id: UUID, correction: Correction) -> JSONResponse:
         corrected = await owner.correct(
             await store(), correction.user_id, memory_id, correction.content, kind="console"
         )
-        return _answer({"memory": memory_data(corrected) if corrected else None})
+        return answer({"memory": memory_data(corrected) if corrected else None})
 
     @api.delete("/memories/{memory_id}")
     async def forget(memory_id: UUID, user_id: Person) -> JSONResponse:
         await owner.forget(await store(), user_id, memory_id)
-        return _answer({"forgotten": str(memory_id)})
+        return answer({"forgotten": str(memory_id)})
 
     # Registered by their decorators.
     del memories, choose, correct, forget
-
-
-def _answer(data: JsonObject) -> JSONResponse:
-    return JSONResponse(data, headers=HEADERS)

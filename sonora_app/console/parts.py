@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
-from sonora_app.console.guard import HEADERS
+from sonora_app.console.answers import answer
 from sonora_app.local.hearing import hearing
 from sonora_app.local.preparation import State
 from sonora_app.local.speaking import speaking
@@ -25,7 +25,7 @@ def add_parts(api: FastAPI, settings: Settings) -> None:
 
     @api.get("/parts")
     def parts() -> JSONResponse:
-        return JSONResponse(parts_data(settings), headers=HEADERS)
+        return answer(parts_data(settings))
 
     del parts  # registered by its decorator
 

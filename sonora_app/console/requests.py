@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
 from starlette.responses import JSONResponse
 
-from sonora_app.console.guard import HEADERS
+from sonora_app.console.answers import answer
 from sonora_app.storage.store import Store
 
 
@@ -28,6 +28,6 @@ def add_requests(api: FastAPI, store: Callable[[], Awaitable[Store]]) -> None:
             "requests": [jsonable_encoder(asdict(each)) for each in kept.requests],
             "texts": {name: json.loads(text) for name, text in kept.texts.items()},
         }
-        return JSONResponse(data, headers=HEADERS)
+        return answer(data)
 
     del requests  # registered by its decorator
