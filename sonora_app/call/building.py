@@ -1,8 +1,10 @@
 """Puts the parts of one call together, each complete when it is made."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 
+from pipecat.observers.base_observer import BaseObserver
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
@@ -12,7 +14,12 @@ from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
 from sonora_app.call.failures import Failures
 from sonora_app.call.going_on import GoingOn
-from sonora_app.call.grounding import KnowledgeSearch, build_grounding, observers_of
+from sonora_app.call.grounding import (
+    Grounding,
+    KnowledgeSearch,
+    build_grounding,
+    observers_of,
+)
 from sonora_app.call.holding import OtherCalls
 from sonora_app.call.keeping import Keeping
 from sonora_app.call.language_change import follow_language
@@ -27,11 +34,11 @@ from sonora_app.call.pipeline import (
 )
 from sonora_app.call.presence import Presence
 from sonora_app.call.reading_ahead import read_ahead
-from sonora_app.call.services import build_services
+from sonora_app.call.services import CallServices, build_services
 from sonora_app.call.session import PageActions, Session
 from sonora_app.call.showing import build_showing
 from sonora_app.call.time_limits import CallLimits
-from sonora_app.call.tool_calls import build_tools
+from sonora_app.call.tool_calls import ToolCalls, build_tools
 from sonora_app.call.traced_turns import TracedTurns
 from sonora_app.call.transports import transport_name
 from sonora_app.call.turn_log import TurnLog
@@ -44,6 +51,45 @@ from sonora_app.page.start_request import parse_start_request
 from sonora_app.settings import Settings
 from sonora_app.storage.store import Store
 from sonora_app.tools.toolbox import NO_TOOLBOX, Toolbox
+
+
+@dataclass(frozen=True)
+class _Watchers:
+    """What watches a call from beside its pipeline.
+
+    Parameters:
+        metrics: Counts what the call uses.
+        who_speaks: Tells who is speaking.
+        waits: Measures how long answers take.
+        traced: Makes the spans of the call; None where no traces are sent.
+    """
+
+    metrics: CallMetrics
+    who_speaks: WhoSpeaks
+    waits: WaitObserver
+    traced: TracedTurns | None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "_Watchers":
+        """Those of one call."""
+        metrics = CallMetrics()
+        waits = WaitObserver(metrics)
+        traced = TracedTurns(waits) if settings.traces_url else None
+        return cls(metrics, WhoSpeaks(), waits, traced)
+
+    def observers(
+        self, services: CallServices, tools: ToolCalls, grounding: Grounding | None
+    ) -> list[BaseObserver]:
+        """All that observes the pipeline, in the order in which each is told of a frame."""
+        return [
+            services.speech,
+            self.who_speaks,
+            UsageObserver(self.metrics),
+            self.waits,
+            *([self.traced] if self.traced is not None else []),
+            *tools.watch,
+            *observers_of(grounding),
+        ]
 
 
 async def build_session(
@@ -75,19 +121,20 @@ async def build_session(
     """
     start = parse_start_request(runner_args.body)
     services = await build_services(settings, (start and start.language) or settings.language)
-    who_speaks, mute, waits = WhoSpeaks(), FlowMute(), WaitObserver(metrics := CallMetrics())
+    watchers, mute = _Watchers.of(settings), FlowMute()
     peer = Presence(getattr(runner_args, "webrtc_connection", None))
     grounding = build_grounding(search, services, settings)
     showing, tools = build_showing(keeper, services, settings), build_tools(toolbox)
-    traced = [TracedTurns(waits)] if settings.traces_url else []
-    watching = (services.speech, who_speaks, UsageObserver(metrics), waits, *traced, *tools.watch)
-    page = ScreenedRTVIProcessor((*watching, *observers_of(grounding)), settings.language.value)
+    observers = watchers.observers(services, tools, grounding)
+    page = ScreenedRTVIProcessor(observers, settings.language.value)
     pair, joins = build_aggregators(services, mute=mute, idle_secs=settings.idle_secs)
-    pipeline = build_pipeline(transport, services, pair, peer, showing, joins, grounding, *traced)
-    worker = build_worker(pipeline, page, services.speech, traced=bool(traced))
+    traced = watchers.traced
+    pipeline = build_pipeline(transport, services, pair, peer, showing, joins, grounding, traced)
+    worker = build_worker(pipeline, page, services.speech, traced=traced is not None)
     without = withheld_functions(settings, knows=grounding is not None)
-    parts = (worker, services, pair, transport, handlers)
-    driver = build_driver(*parts, without=without, tools=tools.functions())
+    driver = build_driver(
+        worker, services, pair, transport, handlers, without=without, tools=tools.functions()
+    )
     call = Call(
         settings=settings,
         store=store,
@@ -104,8 +151,7 @@ async def build_session(
         others=others,
     )
     acts = actions(call, start)
-    watched = (who_speaks, pair, waits, metrics, joins)
-    return _watched_session(transport, call, store, acts, watched, opens_itself=start is not None)
+    return _watched_session(transport, call, store, acts, watchers, pair, joins, start is not None)
 
 
 def _watched_session(
@@ -113,13 +159,14 @@ def _watched_session(
     call: Call,
     store: Store,
     acts: PageActions,
-    watched: tuple[WhoSpeaks, LLMContextAggregatorPair, WaitObserver, CallMetrics, GoingOn],
-    *,
+    watchers: _Watchers,
+    aggregators: LLMContextAggregatorPair,
+    going_on: GoingOn,
     opens_itself: bool,
 ) -> Session:
     """A call with what follows its turns and keeps them."""
-    who_speaks, aggregators, waits, metrics, going_on = watched
-    limits = CallLimits(call, who_speaks, nobody_asked=acts.nobody_asked)
+    metrics = watchers.metrics
+    limits = CallLimits(call, watchers.who_speaks, nobody_asked=acts.nobody_asked)
     read_ahead(call)
     follow_language(call)
     if call.settings.is_local and call.settings.prompts_kept:
@@ -131,7 +178,7 @@ def _watched_session(
         failures,
         aggregators=aggregators,
         metrics=metrics,
-        waits=waits,
+        waits=watchers.waits,
         log=TurnLog(metrics),
         going_on=going_on,
     )
