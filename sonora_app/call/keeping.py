@@ -48,15 +48,15 @@ class KeptCall:
 class Keeping:
     """Keeps one call.
 
-    Attributes:
-        kept: The call, once it is kept.
-
     Args:
         call: The call.
         store: Where it is kept.
         turns: Records what is said.
         metrics: What the call used.
         context: What the model was told.
+
+    Attributes:
+        kept: The call, once it is kept.
     """
 
     def __init__(

@@ -52,11 +52,11 @@ class _Follower:
 class MemoryChanges:
     """What was written of what is remembered, for whoever follows a person.
 
-    Attributes:
-        look_behind: Looks in the store behind this one; None where there is none.
-
     Args:
         look: Looks in the store.
+
+    Attributes:
+        look_behind: Looks in the store behind this one; None where there is none.
     """
 
     def __init__(self, look: Look) -> None:

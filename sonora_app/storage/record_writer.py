@@ -76,15 +76,15 @@ class RecordWriter:
 
     It goes on after the call, for as long as something is left to be written.
 
-    Attributes:
-        call: The call they are of.
-
     Args:
         store: Where they go.
         call: The call they are of.
         on_written: Told, on the loop that made this, the records that were written, and how many
             are done with.
         on_health: Told there how storage is doing, when it changes.
+
+    Attributes:
+        call: The call they are of.
     """
 
     def __init__(

@@ -59,12 +59,12 @@ class Holder(Protocol):
 class Unwritten:
     """The records that the journal has not taken. Used on the journal's side loop.
 
+    Args:
+        most_bytes: How much of them is held.
+
     Attributes:
         past: Brings records to the store behind the journal; None where there is none.
         to_log: Writes to the log what is nowhere else at the end; None where that is not wanted.
-
-    Args:
-        most_bytes: How much of them is held.
     """
 
     def __init__(self, *, most_bytes: int = MOST_BYTES) -> None:

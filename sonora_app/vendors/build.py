@@ -31,7 +31,7 @@ from sonora_app.vendors.deepgram.flux import LastingFluxSTTService, UsersWords
 from sonora_app.vendors.failover import FailoverAtOnce
 
 NATIVE_VOICES = {
-    # Latin American Spanish, the voice of Sonora since its first version.
+    # Latin American Spanish.
     Language.ES: "5c5ad5e7-1020-476b-8b91-fdcbe9cc313c",
     # "Katie", the American English voice that Cartesia recommends for voice agents
     # (https://docs.cartesia.ai/build-with-cartesia/tts-models/latest).

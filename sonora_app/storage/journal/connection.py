@@ -36,12 +36,12 @@ class JournalConnection:
 
     While another connection writes, nothing of this waits but writes.
 
+    Args:
+        path: The journal's file. Locks are kept beside it.
+
     Attributes:
         side: The loop of the thread that the work is done on.
         generation: How often the journal was begun anew, since its file was gone.
-
-    Args:
-        path: The journal's file. Locks are kept beside it.
     """
 
     def __init__(self, path: Path) -> None:

@@ -50,14 +50,14 @@ _UNREADABLE = Outcome(OutcomeStatus.DONE, "It was done, but the answer cannot be
 class McpConnection:
     """A `ToolRunner` for the tools of one server. It connects when it has to, and again.
 
+    Args:
+        server: The server.
+        setting: Gives the value of a setting that the declaration names.
+
     Attributes:
         server: The server.
         tools: What is offered of it, as it was when it was last connected.
         missing: Those of the declared tools that it does not have.
-
-    Args:
-        server: The server.
-        setting: Gives the value of a setting that the declaration names.
     """
 
     def __init__(self, server: McpServer, setting: Callable[[str], str]) -> None:
