@@ -181,16 +181,9 @@ class Person:
         content = one_sentence(content)
         if not content or content == memory.content:
             return None
-        new = memory.model_copy(
-            update={
-                "id": uuid7(),
-                "content": content,
-                "metadata": {**memory.metadata, "source": source.kind},
-                "valid_until": memory.valid_until,
-            }
-        )
-        if "name" in new.metadata:
-            new.metadata.pop("name")
+        metadata = {**memory.metadata, "source": source.kind}
+        metadata.pop("name", None)
+        new = memory.model_copy(update={"id": uuid7(), "content": content, "metadata": metadata})
         end = MemoryUpdate(
             id=memory.id, user_id=self.user_id, replaced_by=new.id, forgotten_at=utc_now()
         )
