@@ -34,7 +34,9 @@ async def forget_everything(
         async with asyncio.timeout(_READ_SECS):
             known = await read(Recall(limit=ALL, past=True, whole=True))
     except (StorageError, TimeoutError) as error:
-        logger.warning(f"All of a person cannot be forgotten now: {error or 'it takes too long'}")
+        logger.warning(
+            f"All of a person cannot be forgotten now: {str(error) or 'it takes too long'}"
+        )
         return {"status": "failed", "note": "Nothing was forgotten: it cannot be done right now."}
     told = [memory for _, memory in person.facts]
     # Most of them were told to nobody in this call.

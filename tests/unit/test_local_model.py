@@ -230,6 +230,13 @@ async def test_a_model_that_is_too_slow_is_asked_once(
     assert len(server.bodies) == 1
 
 
+async def test_a_timeout_that_says_nothing_is_told_in_words(server: OpenAIVendor) -> None:
+    model = service(server)
+    assert isinstance(model, LocalLLMService)
+
+    assert "is too slow (no answer in time)" in (model.in_words(TimeoutError()) or "")
+
+
 # --- Found by the doctor
 
 

@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from simulators.clients.logged import logged
+from sonora_app.call.forgetting import forget_everything
 from sonora_app.flow.lines import Lines
 from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts, end_of_day, last_day
 from sonora_app.memories.permission import Permission
@@ -25,7 +27,7 @@ from sonora_app.storage.records import (
     uuid7,
 )
 from sonora_app.storage.similar_words import telling_words
-from sonora_app.storage.store import Known
+from sonora_app.storage.store import Known, Recall
 
 pytestmark = pytest.mark.unit
 
@@ -164,6 +166,19 @@ def test_what_is_forgotten_is_not_learned_again_from_the_same_call():
     said = {"fact": "La persona es diabética.", "said_in": 1}
     apply_review(Review.model_validate({"facts": [said]}), rig.person, turns, CALL)
     assert rig.facts == ["Vive en Lima."]
+
+
+async def test_that_all_could_not_be_read_in_time_is_told_in_the_log():
+    async def read(_: Recall) -> Known:
+        raise TimeoutError
+
+    rig = Rig("Tiene una perra que se llama Luna.")
+    with logged() as lines:
+        told = await forget_everything(rig.person, read)
+
+    assert told["status"] == "failed"
+    assert rig.written == []
+    assert "cannot be forgotten now: it takes too long" in "".join(lines)
 
 
 def test_what_others_write_of_a_person_is_known_and_what_one_wrote_oneself_changes_nothing():

@@ -110,9 +110,10 @@ class LocalLLMService(BoundedOpenAILLMService):
             case APIStatusError(status_code=503):
                 return f"the server at {where} has not loaded {model} yet: wait, or look at its log"
             case APITimeoutError() | TimeoutError():
+                why = str(exception) or "no answer in time"
                 return (
-                    f"{model} at {where} is too slow ({exception or 'no answer in time'}): take a "
-                    "smaller model, or a machine with a graphics processor"
+                    f"{model} at {where} is too slow ({why}): take a smaller model, or a machine "
+                    "with a graphics processor"
                 )
             case APIConnectionError():
                 return f"nothing answers at {where}: start the server, or set OPENAI_BASE_URL"
