@@ -1,6 +1,7 @@
 """A bot that is killed while it keeps files and ships them to Storage, again and again."""
 
 import asyncio
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -26,6 +27,7 @@ from tests.supabase.storage import Project
 pytestmark = pytest.mark.supabase
 
 LIVES = 5
+HANGS_SECS = 60.0
 SIZE = 200_000
 """Large enough that an upload takes a while."""
 
@@ -50,7 +52,6 @@ def bot(path: Path, url: str, key: str, user: str, told: Connection) -> None:
         conversation_id, now = uuid7(), utc_now()
         first = Conversation(id=conversation_id, user_id=user, created_at=now, updated_at=now)
         await store.write([first])
-        told.send(None)
         for seq in range(1, 1_000):
             content = os.urandom(SIZE)
             one = Attachment(AttachmentKind.PICTURE, "image/jpeg", "un gato.jpg", content)
@@ -70,8 +71,18 @@ def bot(path: Path, url: str, key: str, user: str, told: Connection) -> None:
     asyncio.run(run())
 
 
-def live_and_die(path: Path, project: Project, user: str, lifetime_secs: float) -> dict[UUID, str]:
-    """One life of the bot. Gives what it said was kept."""
+def live_and_die(
+    path: Path, project: Project, user: str, files: int, more_secs: float
+) -> dict[UUID, str]:
+    """One life of the bot. Gives what it said was kept.
+
+    Args:
+        path: Its journal.
+        project: Where it ships to.
+        user: Whose files it keeps.
+        files: Of how many it has told when its end comes.
+        more_secs: How much later it comes, in seconds.
+    """
     context = multiprocessing.get_context("forkserver")
     listening, telling = context.Pipe(duplex=False)
     given = (path, project.url, project.lite.secret_key, user, telling)
@@ -79,22 +90,17 @@ def live_and_die(path: Path, project: Project, user: str, lifetime_secs: float) 
     process.start()
     telling.close()
     kept: dict[UUID, str] = {}
-    ends = time.monotonic() + 30
     try:
+        while len(kept) < files:
+            assert listening.poll(HANGS_SECS)
+            kept |= [listening.recv()]
+        time.sleep(more_secs)
+    finally:
+        process.kill()
+        process.join()
+    with contextlib.suppress(EOFError):
         while True:
-            if listening.poll(max(0.0, ends - time.monotonic())):
-                told = listening.recv()
-                if told is None:
-                    ends = time.monotonic() + lifetime_secs
-                else:
-                    kept[told[0]] = told[1]
-            elif process.exitcode is None:
-                assert process.pid is not None
-                os.kill(process.pid, signal.SIGKILL)
-                process.join()
-    except EOFError:
-        pass
-    process.join()
+            kept |= [listening.recv()]
     assert process.exitcode == -signal.SIGKILL
     return kept
 
@@ -108,9 +114,9 @@ async def test_killed_between_keeping_and_shipping_it_loses_no_file_and_doubles_
     user, path = str(uuid4()), tmp_path / "data" / "journal.db"
     kept: dict[UUID, str] = {}
     for _ in range(LIVES):
-        kept |= await asyncio.to_thread(
-            live_and_die, path, storage_project, user, numbers.uniform(0.02, 0.5)
-        )
+        # A file takes some hundredths of a second: the end falls anywhere in one.
+        files, more_secs = numbers.randrange(2, 12), numbers.uniform(0, 0.05)
+        kept |= await asyncio.to_thread(live_and_die, path, storage_project, user, files, more_secs)
     assert len(kept) > LIVES
 
     store = await opened(path, storage_project.url, storage_project.lite.secret_key)

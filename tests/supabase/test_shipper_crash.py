@@ -26,6 +26,7 @@ from tests.supabase.test_shipper_faults import Talk, connected, shipping
 pytestmark = [pytest.mark.supabase, pytest.mark.slow]
 
 KILLS = 60
+HANGS_SECS = 60.0
 
 
 def settings(url: str, key: str) -> Settings:
@@ -57,16 +58,19 @@ def bot(path: Path, url: str, key: str, talk: Talk, told: Connection) -> None:
 
 
 async def live_and_die(
-    path: Path, proxy: FaultProxy, lite: Lite, talk: Talk, lifetime_secs: float
+    path: Path, proxy: FaultProxy, lite: Lite, talk: Talk, batches: int, more_secs: float
 ) -> set[UUID]:
-    """One life of the bot. Gives the ids of what it said was on the disk."""
+    """One life of the bot, which ends `more_secs` after it has told of so many batches.
+
+    Gives the ids of what it said was on the disk.
+    """
     context = multiprocessing.get_context("forkserver")
     listening, telling = context.Pipe(duplex=False)
     process = context.Process(target=bot, args=(path, proxy.url, lite.secret_key, talk, telling))
     process.start()
     telling.close()
     kept: set[UUID] = set()
-    ends = time.monotonic() + 30
+    ends, told = time.monotonic() + HANGS_SECS, -1
     killed = False
     try:
         while True:
@@ -75,12 +79,11 @@ async def live_and_die(
                 os.kill(process.pid, signal.SIGKILL)
                 killed = True
             if listening.poll():
-                ids = listening.recv()
-                if ids is None:
-                    # Its life begins when it has opened the journal.
-                    ends = time.monotonic() + lifetime_secs
-                else:
-                    kept.update(ids)
+                # The first tells that it has opened the journal.
+                kept.update(listening.recv() or ())
+                told += 1
+                if told == batches:
+                    ends = time.monotonic() + more_secs
             else:
                 await asyncio.sleep(0.001)
     except (EOFError, OSError):
@@ -101,7 +104,8 @@ async def test_killed_at_any_point_it_loses_and_doubles_nothing(tmp_path: Path, 
     async with FaultProxy(lite.url) as proxy, connected(lite.url, lite) as direct:
         for life in range(KILLS):
             proxy.choose = at_random(life, rate=0.2)
-            kept |= await live_and_die(path, proxy, lite, talk, numbers.uniform(0, 0.5))
+            batches, more_secs = numbers.randrange(50), numbers.uniform(0, 0.02)
+            kept |= await live_and_die(path, proxy, lite, talk, batches, more_secs)
         journal = await Journal.connect(path, outbox=True)
         await journal.close_orphans()
         left = (await journal.outbox.counts()).pending
