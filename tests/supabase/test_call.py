@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.supabase, pytest.mark.slow]
 
 async def closed(bot: BotProcess, calls: int) -> None:
     """Wait until so many calls are over and kept."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while bot.logged().count("is closed") < calls:
         assert time.monotonic() < deadline, bot.logged()
         await asyncio.sleep(0.1)

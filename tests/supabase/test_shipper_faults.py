@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
+from simulators.clients.waiting import Waiting
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.outbox_rows import Counts
@@ -35,7 +36,9 @@ from tests.supabase.proxy import HEALTHY, STALLED, Fault, FaultProxy, answering,
 
 pytestmark = pytest.mark.supabase
 
-FAULTY_SECS = 20.0
+FAULTY_SECS = 12.0
+KINDS = 12
+"""How many kinds of fault there are to be at least."""
 
 
 class Talk:
@@ -179,7 +182,8 @@ async def test_faults_at_random_lose_and_double_nothing(
         async with shipping(shipper):
             proxy.choose = at_random(seed, rate=0.6)
             until = time.monotonic() + FAULTY_SECS
-            while time.monotonic() < until:
+            # A busy machine makes fewer requests in that time.
+            while time.monotonic() < until or len(proxy.seen) < KINDS:
                 for batch in numbers.choice(talks).call(numbers.randrange(20)):
                     await journal.write(batch)
                     await asyncio.sleep(numbers.uniform(0, 0.02))
@@ -192,7 +196,6 @@ async def test_faults_at_random_lose_and_double_nothing(
         said = sum(talk.seq for talk in talks)
         assert len(stored) == len(set(stored)) == said
         logger.info(f"{said} messages through {dict(proxy.seen)}")
-        assert len(proxy.seen) >= 12
         assert health[-1] == "ok"
         assert "delayed" in health
 
@@ -210,13 +213,13 @@ async def test_a_server_that_is_down_from_the_start(
         async with shipping(shipper):
             for batch in talk.call(5):
                 await journal.write(batch)
-            started = time.monotonic()
+            waiting = Waiting()
             assert await shipper.drain(1) == 14
-            assert time.monotonic() - started < 1.5
+            assert waiting.secs() < 1.5
             assert shipper.last_error is not None
             assert "cannot be reached" in str(shipper.last_error)
             await proxy.start()
-            assert await shipper.drain(10) == 0
+            assert await shipper.drain(60) == 0
         await assert_same_rows(journal, direct, talk)
     assert health[0][0] == "delayed"
     assert health[-1][0] == "ok"
@@ -237,16 +240,16 @@ async def test_a_server_that_accepts_and_never_answers_holds_nothing_up(
             assert shipper.last_error is not None
             assert "0.3 s" in str(shipper.last_error)
             proxy.always(HEALTHY)
-            assert await shipper.drain(10) == 0
+            assert await shipper.drain(60) == 0
         await assert_same_rows(journal, direct, talk)
 
 
 async def longest_write(journal: Journal, talk: Talk) -> float:
     longest = 0.0
     for batch in talk.call(30):
-        started = time.monotonic()
+        waiting = Waiting()
         await journal.write(batch)
-        longest = max(longest, time.monotonic() - started)
+        longest = max(longest, waiting.secs())
     return longest
 
 
@@ -285,11 +288,11 @@ async def test_each_kind_of_no_is_waited_out(
             proxy.always(fault)
             for batch in talk.call(2):
                 await journal.write(batch)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while state not in health:
                     await asyncio.sleep(0.01)
             proxy.always(HEALTHY)
-            assert await shipper.drain(10) == 0
+            assert await shipper.drain(60) == 0
         await assert_same_rows(journal, direct, talk)
     assert await journal.outbox.counts() == Counts(0, 0)
 
@@ -309,7 +312,7 @@ async def test_two_machines_on_one_conversation(
                 await asyncio.gather(journal.write(mine), other.write(theirs))
                 await asyncio.sleep(0.01)
             proxy.always(HEALTHY)
-            assert [await shipper.drain(20) for shipper in shippers] == [0, 0]
+            assert [await shipper.drain(60) for shipper in shippers] == [0, 0]
         merged = await direct.transcript(talk.conversation.id)
         halves = [await each.transcript(talk.conversation.id) for each in (journal, other)]
     await other.aclose()
@@ -348,9 +351,9 @@ async def test_ten_thousand_messages_are_caught_up_with(
         watching = asyncio.create_task(watch())
         async with shipping(shipper):
             await proxy.start()
-            started = time.monotonic()
-            assert await shipper.drain(120) == 0
-            took = time.monotonic() - started
+            waiting = Waiting()
+            assert await shipper.drain(240) == 0
+            took = waiting.secs()
         watching.cancel()
         await assert_same_rows(journal, direct, talk)
     lags.sort()

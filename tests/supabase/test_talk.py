@@ -101,7 +101,7 @@ async def converse(talk: Conversation) -> Witnessed:
     await talk.say(NO)
     ended = await talk.client.event("conversation-ended", timeout_secs=30)
     assert ended["reason"] == EndReason.GOODBYE
-    await asyncio.wait_for(talk.client.closed.wait(), 20)
+    await asyncio.wait_for(talk.client.closed.wait(), 30)
     return witnessed
 
 

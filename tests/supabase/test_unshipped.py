@@ -115,7 +115,7 @@ async def hold_call(bot: BotProcess, number: int) -> None:
         await client.event("node-changed", node="conversation")
         client.type_text(f"Mi perro se llama Canela, {number}.")
         await client.event("message-recorded", seq=3, timeout_secs=30)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while bot.logged().count("is closed") < number:
         assert time.monotonic() < deadline, bot.logged()
         await asyncio.sleep(0.1)

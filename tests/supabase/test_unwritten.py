@@ -74,7 +74,7 @@ def words(transcript: Transcript | None) -> list[str | None]:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.02)
 
@@ -103,7 +103,7 @@ async def test_what_a_full_disk_does_not_take_is_in_supabase_when_the_call_ends(
     assert [one.content for one in written if isinstance(one, Message)] == said
     # With space again the journal gets it too, and nothing is there twice.
     await free_space(journal)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while words(await journal.transcript(opened.conversation_id)) != said:
             await asyncio.sleep(0.05)
     assert await store.settle(timeout_secs=10) == 0
@@ -143,7 +143,7 @@ async def test_a_call_whose_place_is_not_known_waits_for_the_journal(
     recorder.message(Role.USER, LONG, node="conversation")
     assert await recorder.aclose(timeout_secs=3) > 0
     await free_space(journal)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while words(await api.transcript(asked_for)) != [LONG]:
             await asyncio.sleep(0.1)
 
