@@ -117,6 +117,15 @@ class RtviClient(ABC):
             if message["type"] == "server-message" and message["data"].get("event") == name
         ]
 
+    async def told_words(self, count: int, *, after: int = 0) -> None:
+        """Wait until the bot has spoken `count` words, as it tells, since the `after`th message."""
+        await self.wait_for(
+            lambda _: (
+                sum(each["type"] == "bot-tts-text" for each in self.messages[after:]) >= count
+            ),
+            after=after,
+        )
+
     async def sound(self, *, since: float, timeout_secs: float = HANGS_SECS) -> float:
         """Wait for sound from the bot after the monotonic time `since`; returns when it came."""
         async with asyncio.timeout(timeout_secs), self._sound:

@@ -246,6 +246,14 @@ class Page(RtviClient):
         sender.replaceTrack(OpusTrack(self.microphone, MIC_RATE))
         shorten_jitter_buffers(self._pc)
 
+    async def delivered(self) -> None:
+        """Wait until the bot's side has taken all messages that were sent."""
+        # aiortc has no public way to know what of its queues was confirmed.
+        sctp: Any = self._pc.sctp
+        async with asyncio.timeout(HANGS_SECS):
+            while self._channel.bufferedAmount or sctp._outbound_queue or sctp._sent_queue:
+                await asyncio.sleep(0.01)
+
     def close_channel(self) -> None:
         """Close the way of the messages, while sound comes and goes as before."""
         if self._pinging is not None:

@@ -55,10 +55,7 @@ async def in_an_answer(client: Page) -> None:
     await client.silence(0.6)
     so_far = len(client.messages)
     client.type_text("Cuéntame algo.")
-    await client.wait_for(
-        lambda message: message["type"] == "bot-started-speaking", after=so_far, timeout_secs=30
-    )
-    await asyncio.sleep(1.0)
+    await client.told_words(3, after=so_far)
 
 
 async def put_back(

@@ -59,7 +59,7 @@ async def test_a_whole_conversation(bot: BotProcess) -> None:
         farewell_heard_at = client.sounds[-1]
         assert ended["reason"] == "goodbye"
         assert "viaje" in ended["summary"]
-        await asyncio.wait_for(client.closed.wait(), 15)
+        await asyncio.wait_for(client.closed.wait(), 30)
         assert time.monotonic() > farewell_heard_at
 
     transcript = await settled(bot, conversation_id)
@@ -125,6 +125,7 @@ async def test_speech_is_answered_and_cuts_the_bot_off(bot: BotProcess) -> None:
             lambda message: message["type"] == "bot-started-speaking", after=seen, timeout_secs=30
         )
         first = await client.event("message-recorded", after=seen, role="user")
+        await client.event("turn-latency", after=seen)
         seen = len(client.messages)
         client.microphone.say(going_on)
         second = await client.event("message-recorded", after=seen, role="user")
@@ -158,8 +159,7 @@ async def test_the_user_may_cut_into_the_greeting(bot: BotProcess) -> None:
     async with page(bot.url) as client:
         await client.ready()
         conversation_id = await open_call(client)
-        await client.sound(since=0)
-        await asyncio.sleep(0.5)
+        await client.told_words(2)
         client.type_text("Perdona, tengo prisa.")
         await recorded(client, 3)
     transcript = await transcript_of(bot, conversation_id)
@@ -286,10 +286,9 @@ async def test_hanging_up_in_mid_sentence_keeps_what_was_heard(bot: BotProcess) 
         conversation_id = await open_call(client)
         await client.event("node-changed", node="conversation")
         await client.silence(0.6)
-        asked_at = time.monotonic()
+        so_far = len(client.messages)
         client.type_text("Cuéntame algo.")
-        await client.sound(since=asked_at)
-        await asyncio.sleep(1.2)
+        await client.told_words(4, after=so_far)
     transcript = await settled(bot, conversation_id)
     assert [m.role for m in transcript.messages] == ["assistant", "user", "assistant"]
     cut = transcript.messages[2]
@@ -339,7 +338,7 @@ async def test_the_page_ends_the_conversation_and_the_user_changes_their_mind(
         assert (ended["reason"], ended["status"]) == ("user_request", "completed")
         refusal = await client.answer_to(client.type_text("Too late"))
         assert refusal["data"]["code"] == "conversation_ending"
-        await asyncio.wait_for(client.closed.wait(), 15)
+        await asyncio.wait_for(client.closed.wait(), 30)
     transcript = await settled(bot, conversation_id)
     assert transcript.conversation.language == "en"
     assert [t.trigger for t in transcript.transitions][-3:] == [

@@ -61,9 +61,9 @@ async def test_five_texts_and_a_hang_up_are_kept(bot: BotProcess) -> None:
         await client.sound(since=client.sounds[-1])
         for text in texts:
             type_by_action(client, text)
-        # What was sent has left; nothing is waited for.
-        await asyncio.sleep(0.1)
-    async with asyncio.timeout(40):
+        # No answer is waited for.
+        await client.delivered()
+    async with asyncio.timeout(60):
         while (transcript := await transcript_of(bot, conversation_id)).sessions[
             0
         ].ended_at is None:
@@ -74,9 +74,9 @@ async def test_five_texts_and_a_hang_up_are_kept(bot: BotProcess) -> None:
 async def test_a_text_cuts_the_bot_off_and_comes_after_what_was_heard(bot: BotProcess) -> None:
     async with page(bot.url) as client:
         conversation_id = await in_conversation(client)
+        so_far = len(client.messages)
         client.type_text("Cuéntame de Oaxaca con todo detalle.")
-        await client.sound(since=client.sounds[-1])
-        await asyncio.sleep(0.6)
+        await client.told_words(2, after=so_far)
         waiting = Waiting(bot)
         client.type_text("Espera, mejor Puebla.")
         await client.event("message-recorded", seq=4)
