@@ -100,6 +100,8 @@ def bot_with_keys(
         SONORA_WAITING_SECS="60",
         SONORA_IDLE_SECS="60",
         SONORA_CLOSING_SECS="20",
+        # It is stopped on the loop of the vendors, who cannot answer it meanwhile.
+        SONORA_DRAIN_SECS="1",
     )
     return running_bot(data_dir, **{**settings, **environment})
 
