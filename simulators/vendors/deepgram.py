@@ -317,8 +317,7 @@ class _Listener:
             case Breakage.STALL:
                 self.stalled = True
             case Breakage.ERROR:
-                self.send(self.error())
-                await asyncio.sleep(0.01)
+                await self.connection.send(self.error().json())
                 self._close()
             case Breakage.GARBAGE:
                 await self.connection.send("{")
