@@ -155,7 +155,7 @@ async def test_a_bot_that_dies_is_missed_at_once_and_what_was_said_stays(
             await expect(page.locator('.said.user[data-kept="journalled"]')).to_have_count(1)
 
             await asyncio.to_thread(bot.kill)
-            await expect(page.locator(".doing")).to_contain_text("Cut off", timeout=5_000)
+            await expect(page.locator(".doing")).to_contain_text("Cut off", timeout=15_000)
             await page.get_by_role("button", name="Hang up").click()
             await expect(page.get_by_role("button", name="Talk on")).to_be_focused()
             await page.keyboard.press("Enter")

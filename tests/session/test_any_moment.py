@@ -115,7 +115,7 @@ async def test_nothing_is_lost_and_the_answer_to_all_is_heard(talk: Talk, cough:
             said = words_of(" ".join(word for word, _ in both))
             assert _told(talk.requests[-1])[-len(said) :] == said
         client.send("disconnect-bot")
-        await asyncio.wait_for(client.closed.wait(), 20)
+        await asyncio.wait_for(client.closed.wait(), 30)
     transcript = await settled(talk.bot, str(UUID(opened["data"]["d"]["conversation_id"])))
     before = transcript.messages[0].seq or 0  # the greeting
     for seq, reply in heard:

@@ -99,6 +99,8 @@ async def test_who_comes_back_is_let_in_though_all_lines_are_busy(bot: BotProces
         # Likewise where the offer says it.
         clients[1].vanish()
         named = {"conversation_id": other["conversation_id"], "user_id": "eva"}
+        # The one that was taken over before has its place until it is kept.
+        await let_in(bot, **named)
         again = await stack.enter_async_context(page(bot.url, offer={"request_data": named}))
         await again.ready()
         opened = await again.event("conversation-opened", timeout_secs=20)

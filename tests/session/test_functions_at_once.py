@@ -52,5 +52,5 @@ async def _hold(
         await client.event("message-recorded", seq=1, timeout_secs=30)
         vendors.openai.model = model
         client.type_text(SAID)
-        await client.event("message-recorded", seq=3, timeout_secs=15)
-        await client.silence(1.0, timeout_secs=15)
+        await client.event("message-recorded", seq=3)
+        await client.silence(1.0)

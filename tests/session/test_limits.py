@@ -39,7 +39,7 @@ async def test_silence_is_nudged_twice_and_then_the_call_is_wound_up(
         opened = await client.event("conversation-opened")
         ended = await client.event("conversation-ended", timeout_secs=60)
         assert ended["reason"] == "user_idle"
-        await asyncio.wait_for(client.closed.wait(), 15)
+        await asyncio.wait_for(client.closed.wait(), 30)
     transcript = await transcript_of(hasty_bot, opened["conversation_id"])
     said = [m.content for m in transcript.messages]
     assert tuple(said[1:3]) == ES.all("nudge")
@@ -109,7 +109,7 @@ async def test_a_call_has_a_longest_length_and_says_so_before(
             opened = await client.action("set_conversation_id", user_id="ana")
             ended = await client.event("conversation-ended", timeout_secs=60)
             assert ended["reason"] == "time_limit"
-            await asyncio.wait_for(client.closed.wait(), 15)
+            await asyncio.wait_for(client.closed.wait(), 30)
         transcript = await transcript_of(bot, opened["data"]["d"]["conversation_id"])
     said = [m.content for m in transcript.messages]
     assert said[1] == ES.text("time_warning")
@@ -133,4 +133,4 @@ async def test_without_a_conversation_a_deployment_says_so_and_hangs_up(
             await client.sound(since=0)
             ended = await client.event("conversation-ended", timeout_secs=30)
             assert ended["reason"] == "no_conversation"
-            await asyncio.wait_for(client.closed.wait(), 15)
+            await asyncio.wait_for(client.closed.wait(), 30)

@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.session, pytest.mark.slow]
 
 LIMIT = 2_000
 TURNS = 40
+DROPPED = "speech_dropped"
+"""What the page is told of a microphone that the bot had no processor to listen to."""
 ALLERGY = "Soy alérgica al cacahuate."
 NODE = (load_flow_config().nodes["conversation"].task_messages or [])[0].content.strip()
 
@@ -212,7 +214,7 @@ async def test_a_summary_that_fails_costs_nothing_and_is_not_asked_for_every_tur
         prompts, asked = talk.prompts, len(model.summed_up)
         notices = talk.client.events("notice")
 
-    assert not notices
+    assert not [notice for notice in notices if notice["code"] != DROPPED]
     # Each is sent twice by the client.
     assert 1 <= asked / 2 <= 6
     assert "Te cuento la parte 0 de mi viaje a Oaxaca." in texts(prompts[-1])
@@ -233,5 +235,5 @@ async def test_a_prompt_that_is_refused_for_its_length_is_answered(bot: BotProce
         notices = talk.client.events("notice")
         ended = talk.client.events("conversation-ended")
 
-    assert not notices
+    assert not [notice for notice in notices if notice["code"] != DROPPED]
     assert not ended

@@ -37,7 +37,7 @@ async def test_no_code_of_ours_holds_the_loop(tmp_path: Path) -> None:
                 await client.silence(1.0)
                 client.type_text("No, gracias.")
                 await client.event("conversation-ended", timeout_secs=30)
-                await asyncio.wait_for(client.closed.wait(), 15)
+                await asyncio.wait_for(client.closed.wait(), 30)
         bot.stop()
 
     stalls = [json.loads(line) for line in stalls_file.read_text("utf-8").splitlines()]

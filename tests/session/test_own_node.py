@@ -67,7 +67,7 @@ async def test_silence_in_it_is_nudged_and_then_ends_the_call(tmp_path: Path) ->
                 client.type_text("No, nada", audio_response=False)
                 ended = await client.event("conversation-ended", timeout_secs=30)
                 assert ended["reason"] == "user_idle"
-                await asyncio.wait_for(client.closed.wait(), 10)
+                await asyncio.wait_for(client.closed.wait(), 30)
             transcript = await transcript_of(bot, opened["data"]["d"]["conversation_id"])
     said = [message.content for message in transcript.messages]
     assert said[-2:] == [HOW_WAS_IT, Lines(Language.ES).all("nudge")[0]]

@@ -69,7 +69,7 @@ async def test_the_flow_is_walked_by_voice_alone(bot: BotProcess) -> None:
         await say(client, "Muchas gracias hasta luego.")
         ended = await client.event("conversation-ended", timeout_secs=40)
         assert ended["reason"] == "goodbye"
-        await asyncio.wait_for(client.closed.wait(), 15)
+        await asyncio.wait_for(client.closed.wait(), 30)
 
     transcript = await transcript_of(bot, conversation_id)
     said = [m for m in transcript.messages if m.role == "user"]

@@ -84,7 +84,7 @@ async def test_a_quick_tool_is_answered_and_one_may_talk_on_while_a_slow_one_run
         async with talking(bot, vendors) as talk:
             vendors.openai.model = guide
             await talk.say(BOOK)
-            ended = await talk.client.event("tool-call", state="done", timeout_secs=10)
+            ended = await talk.client.event("tool-call", state="done")
             assert ended["name"] == "book_table"
             await talk.is_recorded()
             (done,) = api.done
@@ -120,7 +120,7 @@ async def test_a_hang_up_and_a_kill_lose_no_result_and_do_nothing_twice(
         async with talking(bot, vendors) as talk:
             vendors.openai.model = guide
             await talk.say(BOOK)
-            await talk.client.event("tool-call", state="started", timeout_secs=10)
+            await talk.client.event("tool-call", state="started")
         (call,) = (await talk.transcript()).tool_calls
         assert (call.status, call.result) == (ToolStatus.DONE, "B-77")
     assert len(api.done) == 1
