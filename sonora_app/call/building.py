@@ -168,7 +168,7 @@ def _watched_session(
     metrics = watchers.metrics
     limits = CallLimits(call, watchers.who_speaks, nobody_asked=acts.nobody_asked)
     read_ahead(call)
-    follow_language(call)
+    follow_language(call, going_on)
     if call.settings.is_local and call.settings.prompts_kept:
         Asking(call, store.requests, conversations=call.settings.prompts_kept)
     failures = Failures(call)

@@ -7,15 +7,21 @@ from pipecat.frames.frames import Frame, LLMUpdateSettingsFrame
 from pipecat.services.settings import LLMSettings
 
 from sonora_app.call.call import Call
+from sonora_app.call.going_on import GoingOn
 from sonora_app.flow.ahead import instruction_at
 from sonora_app.page.protocol import LanguageChanged
 from sonora_app.page.rtvi import Entry
 from sonora_app.settings import Language
 
 
-def follow_language(call: Call) -> None:
+def follow_language(call: Call, going_on: GoingOn) -> None:
     """Have the call go on in the language that the person speaks or types, where the settings allow
-    it."""
+    it.
+
+    Args:
+        call: The call.
+        going_on: Knows which turns go on with the one before.
+    """
     listener = call.services.language_listener
     if listener is None:
         return
@@ -24,6 +30,7 @@ def follow_language(call: Call) -> None:
         for frame in listener.typed(entry.text):
             await call.page.push_frame(frame)
 
+    listener.goes_on = lambda: going_on.goes_on
     listener.change = lambda language: change_language(call, language)
     call.page.entered.add(entered)
 

@@ -6,6 +6,7 @@ from pipecat.frames.frames import (
     EagerTranscriptionFrame,
     Frame,
     TranscriptionFrame,
+    UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -24,12 +25,14 @@ class LanguageListener(FrameProcessor):
     Attributes:
         change: Changes the language of the call, and gives the frames that tell the services of
             it. They go ahead of the transcript, and so ahead of the request for an answer.
+        goes_on: Tells whether the turn that has begun goes on with the one before.
     """
 
     def __init__(self, language: Language) -> None:
         """Create the processor, which sees to frames at once and has no queue of its own."""
         super().__init__(enable_direct_mode=True)
         self.change: Callable[[Language], Sequence[Frame]] | None = None
+        self.goes_on: Callable[[], bool] = bool
         self._spoken = SpokenLanguage(language)
 
     def expect(self, language: Language) -> None:
@@ -56,6 +59,8 @@ class LanguageListener(FrameProcessor):
                 guessed = isinstance(frame, EagerTranscriptionFrame)
                 for told in self._judge(frame.text, frame.language, guessed=guessed):
                     await self.push_frame(told)
+            case UserStartedSpeakingFrame() if self.goes_on():
+                self._spoken.turn_goes_on()
             case UserStoppedSpeakingFrame():
                 self._spoken.turn_ended()
             case NoTurnFrame():

@@ -41,8 +41,10 @@ class SpokenLanguage:
     def __init__(self, language: Language) -> None:
         """Have heard nothing yet."""
         self.language = language
+        # Of the present turn, the one before, and the one before that.
         self._said: _Said = {}
         self._before: _Said = {}
+        self._earlier: _Said = {}
 
     def heard(self, text: str, code: str | None, *, guessed: bool = False) -> bool:
         """Take in a piece of the present turn.
@@ -76,7 +78,14 @@ class SpokenLanguage:
     def turn_ended(self) -> None:
         """The turn is over: what comes next is another one."""
         if self._said:
-            self._before, self._said = self._said, {}
+            self._earlier, self._before, self._said = self._before, self._said, {}
+
+    def turn_goes_on(self) -> None:
+        """The present turn goes on with the one before: they are one."""
+        self._said = {
+            each: self._before.get(each, set()) | self._said.get(each, set()) for each in Language
+        }
+        self._before, self._earlier = self._earlier, {}
 
     def forget_turn(self) -> None:
         """What was heard since the last turn was none."""

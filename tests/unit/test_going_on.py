@@ -26,6 +26,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     UserTurnStoppedMessage,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transcriptions.language import Language as Spoken
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_start import ExternalUserTurnStartStrategy
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy
@@ -35,6 +36,7 @@ from simulators.vendors.rig import Rig, rigged
 from sonora_app.call import going_on
 from sonora_app.call.going_on import GoingOn
 from sonora_app.settings import Language
+from sonora_app.turns.language_listener import LanguageListener
 from sonora_app.turns.replies.grammar import Replies
 
 pytestmark = pytest.mark.unit
@@ -97,19 +99,28 @@ class Talk:
         self.going_on = GoingOn(self.context, self.clock, lambda: Replies(Language.ES))
         self.continued: list[bool] = []
         self.rig: Rig
+        self.listener = LanguageListener(Language.ES)
+        self.listener.goes_on = lambda: self.going_on.goes_on
+        self.changes: list[Language] = []
+
+        def change(language: Language) -> list[Frame]:
+            self.changes.append(language)
+            return []
+
+        self.listener.change = change
 
         async def stopped(_: object, __: object, turn: UserTurnStoppedMessage) -> None:
             self.continued.append(self.going_on.continues(turn.timestamp))
 
         self.pair.user().add_event_handler("on_user_turn_stopped", stopped)
 
-    async def user(self, text: str) -> None:
+    async def user(self, text: str, language: Language = Language.ES) -> None:
         """The user cuts in, says something and falls silent."""
-        turns = len(self.continued)
+        turns, said_in = len(self.continued), Spoken(language.value)
         # The interruption stops the bot.
         await self.rig.send(ProposedUserStartedSpeakingFrame(), BotStoppedSpeakingFrame())
         await _until(lambda: not self.pair.assistant().aggregation_string())
-        await self.rig.send(TranscriptionFrame(text, "", "", finalized=True))
+        await self.rig.send(TranscriptionFrame(text, "", "", said_in, finalized=True))
         await _until(lambda: bool(self.pair.user().aggregation_string()))
         await self.rig.send(ProposedUserStoppedSpeakingFrame())
         await _until(lambda: len(self.continued) > turns)
@@ -142,7 +153,8 @@ async def _until(condition: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def talking(*, guesses: bool = True) -> AsyncGenerator[Talk]:
     talk = Talk(guesses=guesses)
-    parts = (talk.pair.user(), talk.going_on, talk.asked, talk.pair.assistant())
+    ends = talk.pair.user(), talk.pair.assistant()
+    parts = (talk.listener, ends[0], talk.going_on, talk.asked, ends[1])
     async with rigged(*parts) as talk.rig:
         yield talk
 
@@ -231,3 +243,20 @@ async def test_whoever_goes_on_late_is_not_going_on(monkeypatch: pytest.MonkeyPa
         await talk.user("¿Sigues ahí todavía?")
         assert talk.told == [("user", FIRST), ("user", "¿Sigues ahí todavía?")]
         assert talk.continued == [False, False]
+
+
+async def test_the_language_of_a_turn_that_was_cut_is_that_of_the_whole() -> None:
+    async with talking() as talk:
+        await talk.user("Ponme la película que vimos ayer en casa.")
+        await talk.bot("Claro, busco", secs=0.8)
+        await talk.user("The lord of the rings.", Language.EN)
+        assert talk.changes == []
+        await talk.bot("La pongo ahora mismo", secs=4)
+        await talk.user("thanks", Language.EN)
+        await talk.bot("La pongo ahora mismo", secs=4)
+        # Three words in two turns, the second of which is cut off.
+        await talk.user("could", Language.EN)
+        await talk.bot("Claro", secs=0.8)
+        await talk.user("we", Language.EN)
+        assert talk.continued[-3:] == [False, False, True]
+        assert talk.changes == [Language.EN]
