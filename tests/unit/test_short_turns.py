@@ -51,12 +51,17 @@ WHOLE = {
         "Thank you so much.",
         "See you later.",
         "What's the weather like?",
+        "Tell me a joke.",
+        "What time is it.",
         "Are you there?",
         "That's amazing!",
     ),
     Language.ES: (
         "Cancélalo.",
         "Cancela la cita.",
+        "Cuéntame un chiste.",
+        "Dime la hora.",
+        "Dime qué hora es.",
         "Repítelo por favor.",
         "Repite eso.",
         "Bórralo todo.",
@@ -103,6 +108,7 @@ WHOLE = {
 GOES_ON = {
     Language.EN: (
         "I need help.",
+        "Tell me a story.",
         "Book a table.",
         "I'm looking for something.",
         "I want a refund.",
@@ -113,6 +119,8 @@ GOES_ON = {
     ),
     Language.ES: (
         "Necesito ayuda.",
+        "Cuéntame un cuento.",
+        "Dime el precio.",
         "Reserva una mesa.",
         "Busco un regalo.",
         "Quiero un reembolso.",

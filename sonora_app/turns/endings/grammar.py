@@ -22,7 +22,7 @@ from sonora_app.settings import Language
 from sonora_app.turns.replies.grammar import Replies
 
 _FOLDER = Path(__file__).parent
-_LONGEST = 3
+_LONGEST = 4
 """The most words that an entry of the lists has."""
 
 _ITEMS = 3
