@@ -27,6 +27,7 @@ class Agreements:
         """Nothing was said yet."""
         self._unsure = unsure
         self._turn = 0
+        self._replies = 0  # how often the person spoke after the bot had
         self._asked_in: dict[str, int] = {}
         self._settled: set[str] = set()
         self._bot_said = self._replied_to = ""
@@ -40,6 +41,7 @@ class Agreements:
         self._turn += 1
         if self._bot_said:
             self._replied_to, self._bot_said = self._bot_said, ""
+            self._replies += 1
 
     def missing(self, wanted: RunningTool, before: Iterable[RunningTool], question: str) -> str:
         """Why the person has to be asked first: `perhaps_done` or `confirm`; empty: they need not.
@@ -64,11 +66,14 @@ class Agreements:
         return "confirm"
 
     def _agreed(self, key: str) -> bool:
-        """Whether the person said something since the model was told to ask them."""
+        """Whether the person replied to something since the model was told to ask them.
+
+        Whoever was cut off and goes on has heard no question.
+        """
         asked_in = self._asked_in.pop(key, None)
-        if asked_in is not None and asked_in < self._turn:
+        if asked_in is not None and asked_in < self._replies:
             return True
-        self._asked_in[key] = self._turn if asked_in is None else asked_in
+        self._asked_in[key] = self._replies if asked_in is None else asked_in
         return False
 
     def _was_asked(self, question: str) -> bool:

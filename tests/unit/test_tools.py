@@ -359,12 +359,14 @@ async def test_the_tool_in_python_of_the_docs(
         _declared(tmp_path, declared.replace(":roll", ":gone"))
 
 
-async def test_what_must_be_confirmed_waits_for_another_turn() -> None:
+async def test_what_must_be_confirmed_waits_until_the_person_replies_to_the_bot() -> None:
     ran: list[dict[str, Any]] = []
     calls, handler = _calls_of(Tool("pay", "Pay it.", _NUMBER, source="own", confirm=True), ran)
     for _ in range(2):
         result, _answer = await handler({"n": 1}, None)
         assert result["status"] == "to_be_confirmed"
+        calls.user_said(typed=False)  # who was cut off goes on, and was asked nothing yet
+    calls.bot_said("¿Lo pago?")
     calls.user_said(typed=False)
     result, _answer = await handler({"n": 2}, None)
     assert result["status"] == "to_be_confirmed"
@@ -467,6 +469,7 @@ async def test_what_was_perhaps_done_in_an_earlier_call_is_told_and_not_done_aga
     result, _answer = await handler({"n": 2}, None)
     assert result["status"] == "to_be_confirmed"
     assert "not known whether it was done" in result["note"]
+    calls.bot_said("¿Lo pago otra vez?")
     calls.user_said(typed=True)
     result, _answer = await handler({"n": 2}, None)
     assert result["status"] == "done"
