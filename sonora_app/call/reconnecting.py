@@ -6,6 +6,9 @@ After a reconnection Pipecat sends to a new track. A task that still waits for t
 wait until Pipecat declares the transport unusable. So this module reads the rest of the old track
 and discards it.
 
+The same goes for a page that closes its connection while the bot still says something, or plays the
+silence at the end of a call.
+
 The bot's speech counts as interrupted when the connection is lost, or when nothing has come from
 the client for a while (`presence.py`). When the page is back, the bot says that it is still there.
 """
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 _PLAYED_OUT_SECS = 0.5
 """How long the old track is played out: longer than what Pipecat hands over at once (40 ms)."""
 
+_END_PLAYED_OUT_SECS = 1.5
+"""The same after a page has left: the silence at the end is handed over at once, a second of it."""
+
 _UNHEARD_SECS = 0.1
 
 
@@ -47,6 +53,7 @@ class Reconnections:
         self._lost = False
         if connection is not None:
             connection.add_event_handler("disconnected", self._connection_lost)
+            connection.add_event_handler("closed", self._connection_closed)
             transport.add_event_handler("on_client_connected", self._connected)
             call.presence.lost.add(call.page.interrupt_bot)
             call.presence.back.add(self._still_here)
@@ -81,10 +88,15 @@ class Reconnections:
         # First, so that nothing more of it counts as heard.
         await self._call.page.interrupt_bot()
         if track is not None:
-            await self._play_out(track)
+            await self._play_out(track, _PLAYED_OUT_SECS)
 
-    async def _play_out(self, track: "MediaStreamTrack") -> None:
-        until = asyncio.get_running_loop().time() + _PLAYED_OUT_SECS
+    async def _connection_closed(self, _: object) -> None:
+        track, self._track = self._track, None
+        if track is not None:
+            await self._play_out(track, _END_PLAYED_OUT_SECS)
+
+    async def _play_out(self, track: "MediaStreamTrack", secs: float) -> None:
+        until = asyncio.get_running_loop().time() + secs
         with contextlib.suppress(TimeoutError):
             while asyncio.get_running_loop().time() < until:
                 async with asyncio.timeout(_UNHEARD_SECS):
