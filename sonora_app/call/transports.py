@@ -70,15 +70,15 @@ async def build_transport(runner_args: RunnerArguments) -> BaseTransport:
     connection = getattr(runner_args, "webrtc_connection", None)
     if connection is not None:
         from sonora_app.runtime.jitter import shorten_jitter_buffers
-        from sonora_app.runtime.offers import keep_id
+        from sonora_app.runtime.offers import keep_id, set_up_each_time
         from sonora_app.runtime.opus import encode_voice
 
         keep_id(connection)
-        shorten_jitter_buffers(connection.pc)
+        # Sound that is decoded in two ways within one call ends Pipecat's reading of it.
+        set_up_each_time(connection, shorten_jitter_buffers)
 
         async def connected(*_: object) -> None:
             # A page that connects anew has another connection each time.
-            shorten_jitter_buffers(connection.pc)
             encode_voice(connection.pc)
 
         # Pipecat sets its track just before it tells that the client is there.

@@ -1,4 +1,4 @@
-"""A connection that was made anew is let go of when it is closed."""
+"""A connection made anew is set up before its sound comes, and let go of when it is closed."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequestHandler,
 )
 
-from sonora_app.runtime.offers import keep_id
+from sonora_app.runtime.offers import keep_id, set_up_each_time
 
 pytestmark = pytest.mark.unit
 
@@ -59,3 +59,23 @@ async def test_a_connection_made_anew_is_let_go_of_when_it_is_closed() -> None:
         while there() is not None:
             await asyncio.sleep(0.2)
             gc.collect()
+
+
+async def test_a_connection_is_set_up_with_each_offer_before_the_page_has_the_answer() -> None:
+    handler = SmallWebRTCRequestHandler()
+    taken: list[SmallWebRTCConnection] = []
+    set_up: list[RTCPeerConnection] = []
+
+    async def take(connection: SmallWebRTCConnection) -> None:
+        keep_id(connection)
+        set_up_each_time(connection, set_up.append)
+        taken.append(connection)
+
+    pc_id = await offered(handler, take)
+    (connection,) = taken
+    assert set_up == [connection.pc]
+    await offered(handler, take, pc_id)
+    assert set_up[1:] == [connection.pc]
+    # What is heard is known by then, and how it is encoded.
+    assert all(each.remoteDescription for each in set_up)
+    await connection.disconnect()
