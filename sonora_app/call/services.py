@@ -190,7 +190,10 @@ def _stt(
         return RehearsalSTTService(lines)
     from sonora_app.vendors.build import build_stt
 
-    return build_stt(settings, lines.language, users_words=OwnWords(speech).leave_out)
+    own = OwnWords(speech)
+    return build_stt(
+        settings, lines.language, users_words=own.leave_out, count_others=own.count_own
+    )
 
 
 def _llm(

@@ -6,7 +6,8 @@
 | `pauses.py` | notices that the user pauses, sooner than Silero reports the end of speech |
 | `start.py` | begins a turn, and tells one from what is only said, or heard, beside the bot's |
 | `proposed_start.py` | the same where the recogniser finds the turns by itself (Flux) |
-| `own_words.py` | there, leaves out what the bot has said itself, ahead of the user's words |
+| `own_words.py` | leaves out what the bot has said itself, ahead of the user's words |
+| `alike.py` | whether words are what the bot has said, heard badly |
 | `over_bot.py` | what is said over the bot's speech, and whether its words take a turn |
 | `waiting.py` | the one thing that the start of a turn waits for |
 | `own_voice.py` | tells by sound whether a voice is the bot's own, out of a loudspeaker |

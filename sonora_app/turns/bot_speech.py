@@ -27,6 +27,7 @@ from pipecat.frames.frames import (
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.transports.base_output import BaseOutputTransport
 
+from sonora_app.turns.alike import are_alike
 from sonora_app.turns.own_voice import OwnVoice
 from sonora_app.turns.replies.grammar import words_of
 
@@ -77,6 +78,7 @@ class BotSpeech(BaseObserver):
     Attributes:
         clock: The pipeline's clock.
         own_voice: Tells by sound whether a voice is the bot's own.
+        hears_itself: Whether words have told in this call that the bot's own voice comes back.
     """
 
     def __init__(self) -> None:
@@ -84,6 +86,7 @@ class BotSpeech(BaseObserver):
         super().__init__(observe_every_push=False)
         self.clock = SpeechClock()
         self.own_voice = OwnVoice()
+        self.hears_itself = False
         self._flows = asyncio.Event()
         self._flows.set()
         self._cuts = 0
@@ -194,10 +197,24 @@ class BotSpeech(BaseObserver):
             within_words: How many more the bot has said since, at most.
         """
         words = words_of(text)
-        last = within_words + len(words)
-        said = words_of(" ".join(self._text.split()[: self._heard_words()][-last:]))
+        said = self._just_said(within_words + len(words))
         places = range(len(said) - len(words) + 1)
         return bool(words) and any(said[at : at + len(words)] == words for at in places)
+
+    def sounds_like(self, text: str, *, begun: bool = False) -> bool:
+        """Whether words may be what the bot has just said, heard badly.
+
+        Args:
+            text: The words.
+            begun: Whether more of them may come.
+        """
+        words = words_of(text)
+        return are_alike(words, self._just_said(_ECHO_WORDS + len(words)), begun=begun)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the bot's own voice has come back in this call, by words or by sound."""
+        return self.hears_itself or self.own_voice.found
 
     @property
     def speaks(self) -> bool:
@@ -214,6 +231,10 @@ class BotSpeech(BaseObserver):
         while own < len(words) and self.echoes(" ".join(words[: own + 1])):
             own += 1
         return own
+
+    def _just_said(self, count: int) -> tuple[str, ...]:
+        """The last words that were begun."""
+        return words_of(" ".join(self._text.split()[: self._heard_words()][-count:]))
 
     def _heard_words(self) -> int | None:
         """How many words were begun; None where the voice does not tell."""

@@ -8,11 +8,14 @@ import time
 from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 
 from sonora_app.turns.bot_speech import BotSpeech
-from sonora_app.turns.replies.grammar import Replies
+from sonora_app.turns.replies.grammar import Replies, words_of
 
 _ECHO_WORDS = 3
 """So many words that the bot has just said are its own, in a final transcript. Interim ones may be
 the beginning of as many."""
+
+_STOPPING_WORDS = 3
+"""So many words, at the end of what sounds like the bot's own, may stop it."""
 
 _FRESH_WORDS = 6
 """Fewer are its own if it has said no more than so many since, in some two seconds. Where a voice
@@ -32,14 +35,14 @@ class WordsOverBot:
 
     Attributes:
         replies: The same. Replaced when the language changes.
-        hears_itself: Whether words have told in this call that the bot's own voice comes back.
+        of_voice: Whether a voice was noticed that they may be of.
         spoken_at: When the last of the words were spoken, as the recogniser tells it.
     """
 
     def __init__(self, speech: BotSpeech, replies: Replies) -> None:
         """Nothing has been said yet."""
         self.replies = replies
-        self.hears_itself = False
+        self.of_voice = False
         self.spoken_at = ""
         self._speech = speech
         self._said: list[str] = []
@@ -65,9 +68,10 @@ class WordsOverBot:
         return len(self.text.split()) < _ECHO_WORDS
 
     @property
-    def comes_back(self) -> bool:
-        """Whether the bot's own voice has come back in this call, by words or by sound."""
-        return self.hears_itself or self._speech.own_voice.found
+    def may_be_own(self) -> bool:
+        """Whether they may be the bot's. A voice whose sound is told apart is not."""
+        told = self._speech.own_voice.found and self.of_voice
+        return self._speech.comes_back and not told
 
     def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         """Take in a transcript."""
@@ -132,9 +136,26 @@ class WordsOverBot:
         return self.replies.only_polite(self.text, begun=begun)
 
     def echo(self) -> bool:
-        """Whether they are the bot's own; a word or two may as well be the user's."""
-        text = self.text
+        """Whether they are the bot's own; a word or two may as well be the user's.
+
+        Where its voice is known to come back, they may be its own that were heard badly.
+        """
+        text, speech = self.text, self._speech
         if self._interim or len(text.split()) >= _ECHO_WORDS:
-            return self._speech.echoes(text)
-        users = self._speech.asks or self.replies.stops(text)
-        return (self.comes_back or not users) and self._speech.echoes(text, _FRESH_WORDS)
+            return speech.echoes(text) or self._sound_like_its_own()
+        if speech.comes_back:
+            return speech.echoes(text, _FRESH_WORDS) or self._sound_like_its_own()
+        users = speech.asks or self.replies.stops(text)
+        return not users and speech.echoes(text, _FRESH_WORDS)
+
+    def _sound_like_its_own(self) -> bool:
+        """Whether they may be its own, heard badly, and do not end in what stops it."""
+        words = words_of(self.text)
+        ends = (" ".join(words[-count:]) for count in range(1, _STOPPING_WORDS + 1))
+        speech = self._speech
+        return (
+            speech.comes_back
+            and (self.may_be_own or len(words) > 1)
+            and speech.sounds_like(self.text, begun=bool(self._interim))
+            and not any(self.replies.stops(end) and not speech.echoes(end) for end in ends)
+        )

@@ -5,6 +5,8 @@ and goes on with it as the user speaks: “llenos de colores y una espera”. Wh
 “espera”.
 """
 
+from collections.abc import Sequence
+
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.replies.grammar import after_words, words_of
 
@@ -14,6 +16,10 @@ may as well be the user's, who takes them up."""
 
 _SURE_WORDS = 6
 """So many tell that its voice comes back: nobody repeats as much while the bot speaks."""
+
+
+_LAST_WORDS = 3
+"""So many words may have been made of the last one that the bot said, as “o a jaca” of “Oaxaca”."""
 
 
 class OwnWords:
@@ -55,3 +61,20 @@ class OwnWords:
         if only_own or own < _FEWEST_WORDS or not self._comes_back:
             return text
         return after_words(text, own)
+
+    def count_own(self, words: Sequence[str]) -> int:
+        """How many words, from the first on, are what the bot has just said, maybe heard badly.
+
+        Args:
+            words: Words that were spoken before the user's voice was noticed, for which it takes a
+                moment: the last of them may be the user's.
+        """
+        own = len(words)
+        while own and not any(
+            self._sounds_own(words[max(0, own - last) : own]) for last in range(1, _LAST_WORDS + 1)
+        ):
+            own -= 1
+        return own if self._speech.comes_back and self._sounds_own(words[:own]) else 0
+
+    def _sounds_own(self, words: Sequence[str]) -> bool:
+        return self._speech.sounds_like(" ".join(words))

@@ -58,6 +58,10 @@ takes a client for gone that is not sent anything for four (`call/transports.py`
 TRAILING_SECS = 0.3
 """A voice that is noticed so long after the bot has stopped may still be its own, in seconds."""
 
+_LATE_SECS = 5.0
+"""So long after the bot has stopped, words of its own may still be told, in seconds, where no voice
+of the user's came since: of a voice that is the bot's, nobody asks for the words."""
+
 _CUT_SECS = 0.3
 """How long Pipecat may take to drop the speech that a turn cuts off, in seconds."""
 
@@ -87,7 +91,6 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         # Whether there is a sound over the bot's speech, whether that still lasts, and whether all
         # the words in it are known.
         self._listening = self._voice = self._all_transcribed = False
-        self._heard_voice = False  # in that sound
         self._stopped_at = 0.0  # the bot
         self._held_until = 0.0
         self._waiting = Waiting(self)
@@ -129,7 +132,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def handle_user_turn_started(self) -> None:
         """Leave the words to the turn."""
-        self._in_turn = True
+        self._in_turn, self._stopped_at = True, 0.0
         self._leave()
         await self._waiting.stop()
         await super().handle_user_turn_started()
@@ -169,11 +172,11 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """Hold the bot's speech back, until it is known what the voice is."""
         if not self._listening:
             self.words.take_back()
-        self._heard_voice = True
+        self.words.of_voice = True
         self._hold()
 
     def _hold(self) -> None:
-        holds = not (self._may_be_own or self._speech.held)
+        holds = not (self.words.may_be_own or self._speech.held)
         if holds or not self._listening:
             self._held_until = time.monotonic() + _HELD_SECS
         self._listening = True
@@ -185,7 +188,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         if self._in_turn:
             return
         self.words.hear(frame)
-        over = self._listening or self._answer_due or self._over_bot(self._unheard_secs)
+        over = self._listening or self._answer_due or self._over_bot(_LATE_SECS)
         awaited = self._answer_due
         if not over or (awaited and not self.words.take_no_turn(yet=True, awaited=True)):
             await self._take_turn()
@@ -196,7 +199,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             self._all_transcribed = False
         few_yet = self._voice and self.words.are_few
         if self.words.are_final and self.words.echo() and not few_yet:
-            self.words.hears_itself = True
+            self._speech.hears_itself = True
             self.words.clear()
             await self._forget()
         elif not self.words.take_no_turn(yet=True, awaited=awaited):
@@ -214,7 +217,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks, self._stopped_at = False, time.monotonic()
-        if self._listening and not (self._may_be_own or self.words.echo()):
+        if self._listening and not (self.words.may_be_own or self.words.echo()):
             if self._voice or self.words.text:
                 # The sound came with the bot's last. Pipecat has to know first that the bot has
                 # stopped, or takes it for cut off.
@@ -230,18 +233,12 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     @property
     def _only_words_tell(self) -> bool:
         """Whether the bot's own voice comes back so that its sound does not tell whose it is."""
-        return self.words.hears_itself and not self._speech.own_voice.found
-
-    @property
-    def _may_be_own(self) -> bool:
-        """Whether the sound may be the bot's. A voice whose sound is told apart is not."""
-        told = self._speech.own_voice.found and self._heard_voice
-        return self.words.comes_back and not told
+        return self._speech.hears_itself and not self._speech.own_voice.found
 
     def _over_bot(self, trailing_secs: float) -> bool:
         """Whether the bot speaks, or its own voice may still come back."""
         trails = time.monotonic() - self._stopped_at < trailing_secs
-        return self._bot_speaks or (self.words.comes_back and trails)
+        return self._bot_speaks or (self._speech.comes_back and trails)
 
     async def _wait_for_words(self) -> None:
         await self._waiting.wait(self._at_most(self._unheard_secs), self._decide)
@@ -267,7 +264,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """What came was no turn; an acknowledgement is told."""
         text, spoken_at = self.words.text, self.words.spoken_at
         if self.words.are_final and self.words.echo():
-            self.words.hears_itself = True
+            self._speech.hears_itself = True
         acknowledges = self.words.only_acknowledge()
         if text:
             await self._forget()
@@ -315,5 +312,5 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         self._speech.go_on()
 
     def _leave(self) -> None:
-        self._listening = self._heard_voice = False
+        self._listening = self.words.of_voice = False
         self.words.clear()

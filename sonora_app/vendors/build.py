@@ -11,7 +11,7 @@ What is set on purpose, and why:
 - Markdown in the model's answer is removed before it is spoken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipecat.frames.frames import Frame, STTUpdateSettingsFrame, TTSUpdateSettingsFrame
 from pipecat.pipeline.service_switcher import ServiceSwitcher
@@ -45,7 +45,11 @@ _MULTI = "multi"
 
 
 def build_stt(
-    settings: Settings, language: Language, *, users_words: UsersWords | None = None
+    settings: Settings,
+    language: Language,
+    *,
+    users_words: UsersWords | None = None,
+    count_others: Callable[[Sequence[str]], int] | None = None,
 ) -> STTService:
     """Speech recognition by Deepgram, for `language`, or for both where it may change.
 
@@ -53,6 +57,7 @@ def build_stt(
         settings: Must hold a key for it.
         language: What is spoken.
         users_words: Where the recogniser finds the turns, what leaves others' words out of them.
+        count_others: Where it does not, how many words before the user's voice are others'.
     """
     key = _key(settings, Vendor.STT)
     if settings.uses_flux:
@@ -71,7 +76,7 @@ def build_stt(
     # https://developers.deepgram.com/docs/nova-3-language-prompting
     hinted = settings.hears_both_languages and settings.speech_model.startswith("nova-3")
     nova = PromptDeepgramSTTService if settings.answer_early else LastingDeepgramSTTService
-    return nova(
+    service = nova(
         api_key=key,
         base_url=settings.deepgram_base_url,
         settings=DeepgramSTTService.Settings(
@@ -84,6 +89,8 @@ def build_stt(
             numerals=True,
         ),
     )
+    service.count_others = count_others
+    return service
 
 
 def _expected(settings: Settings, language: Language) -> list[Language]:

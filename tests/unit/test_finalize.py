@@ -1,9 +1,13 @@
 """Nova is asked for the transcript where the user falls silent, against Deepgram's protocol."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
-from pipecat.frames.frames import TranscriptionFrame, VADUserStartedSpeakingFrame
+from pipecat.frames.frames import (
+    TranscriptionFrame,
+    UserStartedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+)
 
 from simulators.vendors.deepgram import DeepgramVendor
 from simulators.vendors.faults import Breakage, Fault
@@ -106,3 +110,30 @@ async def test_positions_hold_after_speech_was_sent_again_by_another_connection(
             ("Son las sie", False),
             ("te.", True),
         ]
+
+
+async def test_words_before_the_users_voice_are_left_out_if_they_are_somebody_elses(
+    deepgram: DeepgramVendor,
+) -> None:
+    deepgram.hears += ["Playas mercados espera.", "Playas y mercados."]
+    judged: list[list[str]] = []
+
+    def count_the_bots(words: Sequence[str]) -> int:
+        judged.append([*words])
+        return 2 if words == ["Playas", "mercados"] else 0
+
+    stt = build_stt(
+        settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES, count_others=count_the_bots
+    )
+    async with rigged(stt) as rig:
+        # The third of three words of equal length is the user's.
+        await rig.send(*sound(0.8), VADUserStartedSpeakingFrame(start_secs=0.1), *sound(0.1))
+        await _fall_silent(rig)
+        assert (await rig.get(TranscriptionFrame)).text == "espera."
+        judged.clear()
+        # In one turn the voice may rest.
+        await rig.send(UserStartedSpeakingFrame(), *sound(0.4, loud=False), *sound(0.4))
+        await rig.send(VADUserStartedSpeakingFrame(start_secs=0.2), *sound(0.4))
+        await _fall_silent(rig)
+        assert (await rig.get(TranscriptionFrame, 2)).text == "Playas y mercados."
+        assert not any(judged)

@@ -8,11 +8,12 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     LLMContextFrame,
     UserBackchannelFrame,
+    UserStartedSpeakingFrame,
 )
 
 from sonora_app.turns import start
 from sonora_app.vendors.deepgram.finalize import AllTranscribedFrame
-from tests.unit.test_over_bot import STORY, speaking
+from tests.unit.test_over_bot import STORY, Call, speaking
 
 pytestmark = pytest.mark.unit
 
@@ -120,3 +121,45 @@ async def test_its_own_voice_may_be_long() -> None:
         await call.silence()
         await call.comes_to(held=False)
         assert not call.cut_off
+
+
+async def comes_back(call: Call) -> None:
+    """Have the bot's voice heard as what it has just said."""
+    await call.voice()
+    await call.comes_to(held=True)
+    await call.final("Montañas, playas, mercados.")
+    await call.silence()
+    await call.comes_to(held=False)
+
+
+async def test_where_its_voice_comes_back_it_may_be_heard_badly() -> None:
+    async with speaking() as call:
+        await comes_back(call)
+        for heard in ("Lle", "Yenos de colores", "Yenos colores una cochina"):
+            await call.interim(heard)
+        await call.final("Yenos colores una cochina famosas.")
+        await asyncio.sleep(0.05)
+        assert not call.speech.held
+        assert not call.cut_off
+        await call.interim("Cochina famosas")
+        await call.interim("Cochina famosas espera")
+        await call.rig.get(InterruptionFrame)
+
+
+async def test_the_first_words_that_are_heard_badly_are_the_users() -> None:
+    async with speaking() as call:
+        await call.voice()
+        await call.interim("Yenos colores una cochina")
+        await call.rig.get(InterruptionFrame)
+
+
+async def test_words_of_its_own_that_are_told_late_are_no_turn() -> None:
+    async with speaking() as call:
+        await comes_back(call)
+        await call.rig.send(BotStoppedSpeakingFrame())
+        await asyncio.sleep(start.UNHEARD_SECS + 0.1)
+        await call.final("Llenos de colores y una cocina famosa.")
+        await asyncio.sleep(0.05)
+        assert not call.rig.all(UserStartedSpeakingFrame)
+        await call.final("¿Y la comida?")
+        await call.rig.get(UserStartedSpeakingFrame)

@@ -66,3 +66,23 @@ async def test_nothing_is_its_own_while_it_is_silent(speech: BotSpeech) -> None:
     await follow(speech, InterruptionFrame())
     said = "Mercados llenos de colores y una cocina, ¿dónde?"
     assert words.leave_out(said, over=True) == said
+
+
+@pytest.mark.parametrize(
+    ("heard", "own"),
+    [
+        ("llenos de colores y una", 5),
+        ("mercado yenos colores", 3),
+        ("o a jaca", 3),
+        ("una cocina espera mejor", 2),
+        ("espera mejor", 0),
+        ("", 0),
+    ],
+)
+async def test_of_what_comes_before_the_users_voice_its_own_words_are_known(
+    speech: BotSpeech, heard: str, own: int
+) -> None:
+    words = OwnWords(speech)
+    assert words.count_own(heard.split()) == 0  # its voice has not come back
+    speech.own_voice.found = True
+    assert words.count_own(heard.split()) == own

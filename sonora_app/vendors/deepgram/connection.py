@@ -24,7 +24,7 @@ pipeline. So final transcripts are marked as not interruptible.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, NoReturn
 
 from deepgram.listen.v1.types import ListenV1Finalize, ListenV1Results
@@ -32,6 +32,8 @@ from pipecat.frames.frames import (
     Frame,
     InterimTranscriptionFrame,
     TranscriptionFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -138,6 +140,8 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
     """Nova. Speech that was said while or before its connection broke is sent again.
 
     Attributes:
+        count_others: How many words, of those that were spoken before the user's voice was
+            noticed, are somebody else's, who is heard as well; None: none ever are.
         sent_secs: How much sound the present connection has had, in seconds: where in it Deepgram
             is, as it counts.
     """
@@ -145,7 +149,11 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
         """Create the service; it connects when it is set up."""
         super().__init__(**kwargs)
+        self.count_others: Callable[[Sequence[str]], int] | None = None
         self.sent_secs = 0.0
+        # Where in that sound the voice began that the present turn did.
+        self._voice_secs = 0.0
+        self._turn_open = False
         self._spoken: deque[bytes] = deque()
         self._spoken_secs = 0.0
         # Whether there is speech that is not transcribed yet, ended or not.
@@ -165,6 +173,10 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         """Keep speech from its beginning."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._untranscribed = self._speaking = True
+            if not self._turn_open:
+                self._voice_secs = self.sent_secs - frame.start_secs
+        elif isinstance(frame, UserStartedSpeakingFrame | UserStoppedSpeakingFrame):
+            self._turn_open = isinstance(frame, UserStartedSpeakingFrame)
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._speaking = False
         await super().process_frame(frame, direction)
@@ -218,7 +230,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         connection = self.line
         if connection is None:
             return
-        self.sent_secs = 0.0
+        self.sent_secs = self._voice_secs = 0.0
         if self._untranscribed:
             sent = 0
             while sent < len(self._spoken):
@@ -239,6 +251,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
             if self._is_past(message):
                 return
             _name_known_languages(message)
+            self._leave_out_others(message)
             self.answered()
             if message.is_final and (_words(message) or not self._shown):
                 # Words that were shown and are not confirmed may be recognised once more.
@@ -247,6 +260,19 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
                 if message.from_finalize:
                     self._untranscribed = False
         await super()._on_message(message)
+
+    def _leave_out_others(self, result: ListenV1Results) -> None:
+        """Leave out the words that come before the user's voice, if they are not the user's."""
+        alternatives = result.channel.alternatives if result.channel else []
+        if self.count_others is None or not alternatives or not alternatives[0].words:
+            return
+        words = alternatives[0].words
+        before = [each.word for each in words if each.end <= self._voice_secs]
+        if others := self.count_others(before):
+            users = words[others:]
+            said = " ".join(each.punctuated_word or each.word for each in users)
+            left = {"transcript": said, "words": users}
+            alternatives[0] = alternatives[0].model_copy(update=left)
 
     def _is_past(self, result: ListenV1Results) -> bool:
         """Whether the words of a result were confirmed before. One that was not is remembered."""
