@@ -21,6 +21,7 @@ could be heard.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, cast
 
 from loguru import logger
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 _RECOVERY_SECS = (0.5, 2.0)
 """How long the voice is given to come back before each apology in a row."""
 
+_TOLD_SECS = 8.0
+"""Who was told this long ago that nobody can be heard is not told again, in seconds: they have said
+something before they knew."""
+
 
 class Failures:
     """Answers for the vendors of one call.
@@ -59,6 +64,7 @@ class Failures:
         self._asked_again = False
         self._speech_lost = 0
         self._deaf = False
+        self._told_deaf_at = float("-inf")
         self._unheard = 0
         services = call.services
         call.driver.moved.add(self._moved)
@@ -189,8 +195,10 @@ class Failures:
 
     async def _cannot_hear(self) -> None:
         call = self._call
-        if call.user_muted:
+        told_secs = time.monotonic() - self._told_deaf_at
+        if call.user_muted or (self._deaf and told_secs < _TOLD_SECS):
             return
+        self._told_deaf_at = time.monotonic()
         self._deaf = self._deaf or not call.services.stt.is_usable
         line = call.lines.text("hearing.lost")
         await self._tell(ErrorCode.HEARING_UNAVAILABLE, line)
