@@ -6,11 +6,13 @@ Nobody is called here, so that hundreds of turns take a minute.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import numpy as np
 import soxr  # pyright: ignore[reportMissingTypeStubs]
 
+from benchmarks.asking import Asking
 from benchmarks.kinds import ASKED, LONG, PAUSES, RECORDINGS, SHORT, spelt
 from benchmarks.recordings import Colombian, Mexican, Volunteer
 from benchmarks.speakers import Speaker
@@ -50,12 +52,14 @@ class Silence:
     Parameters:
         secs: How long it lasts, in seconds; None: it is the end of the turn.
         probability: That it is the end, as smart-turn hears it.
-        ending: How the words end, as an answer to what was asked.
+        ending: How the words end. To some kinds of turns a question belongs: then as its answer.
+        answering: The same where every turn that answers something comes after a question.
     """
 
     secs: float | None
     probability: float
     ending: Ending
+    answering: Ending
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,15 @@ async def heard(*, part: int = 1) -> AsyncIterator[Heard]:
     smart_turn = build_smart_turn(stop_secs=3)
     smart_turn.set_sample_rate(_RATE)
     known: set[tuple[str, int]] = set()
+    asking = Asking()
     for kind, asked, speaker, parts in _turns()[::part]:
         utterance = await speaker.say(*parts)
         sound = kind, hash(utterance.pcm.tobytes())
         if sound in known:  # some stamps share a recording, as the black king and the white
             continue
         known.add(sound)
-        silences = [each async for each in _judged(smart_turn, asked, utterance)]
+        questions = asked, asked or asking.question(kind, utterance.text)
+        silences = [each async for each in _judged(smart_turn, questions, utterance)]
         yield Heard(kind, speaker.name, utterance.text, silences)
 
 
@@ -148,11 +154,11 @@ def _of_the_volunteer(chance: Random) -> list[tuple[str, str, Speaker, Parts]]:
 
 
 async def _judged(
-    smart_turn: SmartTurn, asked: str, utterance: Utterance
+    smart_turn: SmartTurn, questions: tuple[str, str], utterance: Utterance
 ) -> AsyncIterator[Silence]:
     samples = np.asarray(soxr.resample(utterance.pcm, MIC_RATE, _RATE))
     samples = np.concatenate([samples, np.zeros(_RATE)]).astype(np.int16)
-    expectations = Expectations(Language.ES, lambda: asked)
+    answers = [Expectations(Language.ES, partial(str, question)) for question in questions]
     for start, secs in silences(utterance.pcm):
         smart_turn.clear()
         smart_turn.append_audio(
@@ -162,8 +168,8 @@ async def _judged(
         last = float("inf") if secs is None else start + _SLACK_SECS
         text = " ".join(word for word, end in utterance.words if end <= last)
         # As a recogniser writes it that is asked in a pause.
-        ending = expectations.ending(f"{text.rstrip('.,;:…!')}.")
-        yield Silence(secs, smart_turn.probability, ending)
+        ending, answering = (each.ending(f"{text.rstrip('.,;:…!')}.") for each in answers)
+        yield Silence(secs, smart_turn.probability, ending, answering)
 
 
 def silences(pcm: np.ndarray) -> list[tuple[float, float | None]]:

@@ -424,6 +424,25 @@ async def test_a_turn_left_open_is_over_soon_once_it_gets_its_last_words() -> No
         assert user.said[0] == ("user", f"{HANGING} hermanos")
 
 
+async def test_the_digits_that_were_asked_for_end_the_turn_and_fewer_leave_it_open() -> None:
+    async with turn(asked="¿Cuáles son las cuatro últimas de tu tarjeta?") as user:
+        await user.pause()
+        await user.heard("Cinco cinco doble.")
+        await user.stop()
+        await asyncio.sleep(1.0)
+        assert user.said == []
+        await user.rig.send(VADUserStartedSpeakingFrame(start_secs=0.2))
+        user.smart_turn.complete = False
+        paused_at = time.monotonic()
+        await user.pause()
+        await user.heard("Uno.")
+        await user.stop()
+        await user.answered()
+        assert time.monotonic() - paused_at < UNFINISHED_SECS - 0.4
+        assert user.said[0] == ("user", "Cinco cinco doble. Uno.")
+
+
+@pytest.mark.alone
 async def test_nothing_is_asked_while_the_user_may_be_speaking_again() -> None:
     async with turn() as user:
         await user.pause()

@@ -27,7 +27,13 @@ ASKED = {
         ("Cuéntame qué pasó.", Expectation(Asked.STORY)),
         ("¿Quieres que te lo cuente?", Expectation(Asked.YES_OR_NO)),
         ("¿Hoy o mañana?", Expectation()),
-        ("¿En qué te puedo ayudar?", Expectation()),
+        ("Hola de nuevo. ¿En qué te puedo ayudar hoy?", Expectation(Asked.ANYTHING)),
+        ("¿Cuáles son las cuatro últimas de tu tarjeta?", Expectation(Asked.NUMBER, 4)),
+        ("¿Me das los últimos cuatro dígitos de la cuenta?", Expectation(Asked.NUMBER, 4)),
+        ("¿Cuáles son los cuatro dígitos?", Expectation(Asked.NUMBER, 4)),
+        ("¿Qué pasó los últimos cuatro días?", Expectation(Asked.STORY)),
+        ("¿Me dices tu DNI?", Expectation(Asked.NUMBER, 8, lettered=True)),
+        ("¿Cuál es tu código postal?", Expectation(Asked.NUMBER)),
         ("Tu número es muy bonito.", Expectation()),
         ("¿Te gusta? Es de mi madre. Lo hizo ayer.", Expectation()),
         ("Muy bien.", Expectation()),
@@ -40,11 +46,14 @@ ASKED = {
         ("Could you spell it for me?", Expectation(Asked.SPELLING)),
         ("Tell me what happened.", Expectation(Asked.STORY)),
         ("Today or tomorrow?", Expectation()),
-        ("How can I help?", Expectation()),
+        ("How can I help you today?", Expectation(Asked.ANYTHING)),
+        ("What are the last four digits of your card?", Expectation(Asked.NUMBER, 4)),
+        ("What's your zip code?", Expectation(Asked.NUMBER, 5)),
     ),
 }
 
 YES_NO, CODE = "¿Te parece bien?", "Dime el código de seis dígitos."
+TELEPHONE, DNI = "Dime tu teléfono, de nueve cifras.", "¿Me dices tu DNI?"
 ANSWERS = (
     (YES_NO, "Sí.", Ending.ANSWERED),
     (YES_NO, "No, gracias.", Ending.ANSWERED),
@@ -72,12 +81,31 @@ ANSWERS = (
     ("Muy bien.", "Hasta luego.", Ending.WHOLE),
     ("Muy bien.", "¿Una paloma?", Ending.WHOLE),
     ("¿Qué quieres comer?", "Una manzana.", Ending.WHOLE),
-    (CODE, "Siete cuatro", Ending.DICTATED),
-    (CODE, "Es el 74 91", Ending.DICTATED),
+    ("¿En qué te puedo ayudar?", "Busco un regalo.", Ending.BRIEF),
+    ("¿En qué te puedo ayudar?", "Una paloma.", Ending.BEGUN),
+    (CODE, "Siete cuatro", Ending.OPEN),
+    (CODE, "Es el 74 91", Ending.OPEN),
+    (CODE, "Sí, el siete", Ending.OPEN),
+    (CODE, "El código es.", Ending.DICTATED),
+    (CODE, "No sé cuál es.", Ending.WHOLE),
+    (CODE, "Solo tengo 74 91 de momento.", Ending.DICTATED),
+    (CODE, "Siete cuatro doble nueve uno cero", Ending.ANSWERED),
+    (CODE, "Siete cuatro triple nueve", Ending.OPEN),
+    (CODE, "Siete cuatro, no, siete cinco nueve uno", Ending.NUMBER),
+    (CODE, "74 91 20 y", Ending.OPEN),
+    (CODE, "00 12 34", Ending.ANSWERED),
     (CODE, "Siete cuatro nueve uno dos cero", Ending.ANSWERED),
     (CODE, "74. 91. 20.", Ending.ANSWERED),
     (CODE, "Sí, claro.", Ending.DICTATED),
     (CODE, "No lo tengo aquí.", Ending.WHOLE),
+    (TELEPHONE, "Sí, el seis dos", Ending.OPEN),
+    (TELEPHONE, "620 15 88 31", Ending.ANSWERED),
+    (TELEPHONE, "Cero cero treinta y cuatro seis dos cero uno cinco", Ending.NUMBER),
+    (TELEPHONE, "+34 620 15 88", Ending.DICTATED),
+    (DNI, "Doce treinta y cuatro", Ending.OPEN),
+    (DNI, "12.345.678", Ending.DICTATED),
+    (DNI, "12.345.678 zeta", Ending.ANSWERED),
+    (DNI, "12 34 56 78 Z.", Ending.ANSWERED),
     ("¿Cuál es tu teléfono?", "Cincuenta y cinco", Ending.DICTATED),
     ("¿Cuál es tu teléfono?", "Es el 55 12 30", Ending.NUMBER),
     ("¿Cómo se escribe?", "Con ge", Ending.DICTATED),
@@ -89,6 +117,16 @@ ANSWERS = (
     ("Cuéntame qué pasó.", "Fui a la tienda.", Ending.DICTATED),
 )
 
+ENGLISH_CODE = "Please give me the six-digit code."
+ENGLISH_ANSWERS = (
+    ("How can I help?", "I need a table.", Ending.BRIEF),
+    (ENGLISH_CODE, "Five five one", Ending.OPEN),
+    (ENGLISH_CODE, "Five five one two three oh", Ending.ANSWERED),
+    (ENGLISH_CODE, "Double five one two three oh", Ending.ANSWERED),
+    (ENGLISH_CODE, "55 12, sorry, 13 30", Ending.NUMBER),
+    ("What are the last four of your card?", "It's 55 12.", Ending.ANSWERED),
+)
+
 
 @pytest.mark.parametrize(
     ("language", "asked", "expected"),
@@ -98,6 +136,14 @@ def test_a_question_tells_what_comes(language: Language, asked: str, expected: E
     assert Expectations(language).of(asked) == expected
 
 
-@pytest.mark.parametrize(("asked", "text", "ending"), ANSWERS)
-def test_an_answer_ends_as_was_asked(asked: str, text: str, ending: Ending) -> None:
-    assert Expectations(Language.ES, lambda: asked).ending(text) is ending
+@pytest.mark.parametrize(
+    ("language", "asked", "text", "ending"),
+    [
+        *((Language.ES, *each) for each in ANSWERS),
+        *((Language.EN, *each) for each in ENGLISH_ANSWERS),
+    ],
+)
+def test_an_answer_ends_as_was_asked(
+    language: Language, asked: str, text: str, ending: Ending
+) -> None:
+    assert Expectations(language, lambda: asked).ending(text) is ending

@@ -51,6 +51,9 @@ _ACCENTED = re.compile(r"[áéíóú]")
 _DIGITS = {"ones": 1, "teens": 2, "twenties": 2, "tens": 2, "hundreds": 3}
 """How many digits the numbers of a group have."""
 
+_TIMES = {"doubled": 2, "tripled": 3}
+"""How often a word of a group has the number behind it counted."""
+
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _CLAUSE = re.compile(r"[.,;:?!…¡¿]")
 _GOING_ON = re.compile(r"(?:,|:|…|\.\.\.)$")
@@ -92,6 +95,7 @@ class _Lists:
     fillers: frozenset[str]
     numbers: frozenset[str]
     digits: dict[str, int]
+    times: dict[str, int]
     letters: frozenset[str]
     last: frozenset[str]
     things: frozenset[str]
@@ -104,6 +108,7 @@ class _Lists:
     commands: frozenset[str]
     wanting: frozenset[str]
     objects: frozenset[str] = frozenset()
+    as_digits: frozenset[str] = frozenset()
 
 
 class Endings:
@@ -151,19 +156,25 @@ class Endings:
 
         “Cincuenta y cinco” has two, as “doce”, and “ciento veinte” three.
         """
-        digits, inside = 0, 0
+        digits, inside, times, behind = 0, 0, 1, False
         for word in _WORD.findall(text.lower()):
-            if word.isdigit():
-                digits, inside = digits + len(word), 0
-                continue
-            worth = self._lists.digits.get(word, 0)
-            if 0 < worth < inside:  # a part of the number before
+            worth = len(word) if word.isdigit() else self._lists.digits.get(word, 0)
+            worth = worth or int(behind and word in self._lists.as_digits)
+            if 0 < worth < inside and not word.isdigit():  # a part of the number before
                 inside = worth
             elif worth:
-                digits, inside = digits + worth, worth
+                digits, inside = digits + times * worth, 0 if word.isdigit() else worth
             elif word not in self._lists.last:
                 inside = 0
+            behind, times = bool(worth), self._lists.times.get(word, 1)
         return digits
+
+    def ends_in_letter(self, text: str) -> bool:
+        """Whether the last word of a transcript is a letter, or its name."""
+        last = _words(text)[-1:]
+        return any(
+            word in self._lists.letters or (word.isalpha() and len(word) == 1) for word in last
+        )
 
     def ends_list(self, text: str) -> bool:
         """Whether a list that a transcript holds is over: its last thing was announced."""
@@ -222,7 +233,8 @@ class Endings:
         """Whether a row of letters, or of numbers and nothing else, is being said."""
         if all(len(word) == 1 and not word.isdigit() for word in words[-2:]):
             return True
-        return len(words) > 1 and all(map(self._is_number, words))
+        said = (self._is_number(word) or word in self._lists.as_digits for word in words)
+        return len(words) > 1 and all(said)
 
     def _announces(self, words: list[str]) -> bool:
         """Whether a second part was announced, not long ago, that has not begun."""
@@ -262,13 +274,18 @@ def _read(language: Language) -> _Lists:
     kinds: dict[str, dict[str, str]] = yaml.safe_load(
         (_FOLDER / f"{language}.yaml").read_text(encoding="utf-8")
     )
-    digits = {
-        entry: worth
-        for group, worth in _DIGITS.items()
-        for entry in kinds["numbers"].get(group, "").split(", ")
-    }
+
+    def of_groups(values: dict[str, int]) -> dict[str, int]:
+        numbers = kinds["numbers"]
+        return {
+            entry: value
+            for group, value in values.items()
+            for entry in numbers.get(group, "").split(", ")
+        }
+
     return _Lists(
-        digits=digits,
+        digits=of_groups(_DIGITS),
+        times=of_groups(_TIMES),
         **{
             kind: frozenset(entry for listed in groups.values() for entry in listed.split(", "))
             for kind, groups in kinds.items()

@@ -28,6 +28,11 @@ _LONG_CODE = 4
 """A number of which nobody said how long it is has at least this many digits: it is one that is
 dictated, as of a telephone or a card."""
 
+_ABROAD = re.compile(r"\s*(?:\+|00|(?:más|plus|cero,? cero)\b)", re.IGNORECASE)
+_TELEPHONE = 9
+"""A number of so many digits or more is a telephone's. Said with the prefix of a country it has
+more of them than it was asked for with."""
+
 _STORY_WORDS = 12
 """A story has at least as many words."""
 
@@ -36,6 +41,7 @@ class Asked(Enum):
     """What a question asks for."""
 
     NOTHING = auto()
+    ANYTHING = auto()
     YES_OR_NO = auto()
     SPELLING = auto()
     NUMBER = auto()
@@ -51,10 +57,12 @@ class Expectation:
     Parameters:
         asked: What was asked for.
         digits: How many digits a number has; None: nobody said.
+        lettered: Whether a letter comes behind them.
     """
 
     asked: Asked = Asked.NOTHING
     digits: int | None = None
+    lettered: bool = False
 
 
 NOTHING = Expectation()
@@ -72,6 +80,10 @@ class _Lists:
     asks: dict[Asked, tuple[str, ...]]
     digit_words: tuple[str, ...]
     counts: dict[str, int]
+    lengths: dict[str, int]
+    lettered: tuple[str, ...]
+    announcing: tuple[str, ...]
+    corrections: tuple[str, ...]
 
 
 class Expectations:
@@ -115,12 +127,14 @@ class Expectations:
         ending = self._endings.of(text)
         expected = self.now
         match expected.asked:
-            case Asked.NOTHING:
+            case Asked.NOTHING if self._asks():
+                return ending
+            case Asked.NOTHING | Asked.ANYTHING:
                 return self._of_nothing(text, ending)
             case Asked.YES_OR_NO:
                 return Ending.ANSWERED if self._replies.answers(text) else ending
             case Asked.NUMBER:
-                return self._of_number(text, ending, expected.digits)
+                return self._of_number(text, ending, expected)
             case _ if ending is Ending.OPEN or not text:
                 return ending
             case _ if self._replies.answers(text):
@@ -147,36 +161,65 @@ class Expectations:
     def _answers(self, text: str) -> bool:
         return self.now.asked is Asked.YES_OR_NO and self._replies.answers(text)
 
+    def _asks(self) -> bool:
+        return any("?" in sentence for sentence in _SENTENCE.findall(self._asked())[-2:])
+
     def _of_nothing(self, text: str, ending: Ending) -> Ending:
-        """What answers a question by itself is hardly a turn, or a short one, where none was."""
-        asks = any("?" in sentence for sentence in _SENTENCE.findall(self._asked())[-2:])
-        if asks or ending is not Ending.WHOLE or self._endings.is_request(text):
+        """What answers a question by itself is hardly a turn, or a short one, where none was.
+
+        To be offered help is the same as to be asked nothing.
+        """
+        if ending is not Ending.WHOLE or self._endings.is_request(text):
             return ending
         if self._endings.only_begins(text):
             return Ending.BEGUN
         return Ending.BRIEF if self._endings.is_brief(text) else ending
 
-    def _of_number(self, text: str, ending: Ending, digits: int | None) -> Ending:
-        said = self._endings.digits(text)
-        if digits is not None and said >= digits:
-            return Ending.ANSWERED
-        if said and (digits is not None or said < _LONG_CODE):
-            return _longer(ending)
-        return Ending.DICTATED if not said and self._replies.answers(text) else ending
+    def _of_number(self, text: str, ending: Ending, expected: Expectation) -> Ending:
+        said, digits = self._endings.digits(text), expected.digits
+        if not said:
+            announced = self._announces(text)
+            return Ending.DICTATED if announced or self._replies.answers(text) else ending
+        if digits is None:
+            return _longer(ending) if said < _LONG_CODE else ending
+        if said < digits:
+            return Ending.OPEN if ending in _IN_NUMBER else _longer(ending)
+        over = self._counts(text, digits) and ending is not Ending.OPEN
+        if over and expected.lettered:
+            over = self._endings.ends_in_letter(text)
+        return Ending.ANSWERED if over else ending
+
+    def _announces(self, text: str) -> bool:
+        """Whether a number is still to come: “el código es”, but not “no sé cuál es”."""
+        words = _words(text)
+        announces = _has(f" {' '.join(words[-1:])} ", self._lists.announcing)
+        return announces and not _has(f" {' '.join(words)} ", self._lists.question_words)
+
+    def _counts(self, text: str, digits: int) -> bool:
+        """Whether the digits that were said may be counted: all of them are of the number."""
+        if digits >= _TELEPHONE and _ABROAD.match(text):
+            return False
+        words = _words(text)
+        first = next(at for at, word in enumerate(words) if self._endings.digits(word))
+        return not _has(f" {' '.join(words[first:])} ", self._lists.corrections)
 
     def _of_sentence(self, sentence: str) -> Expectation:
-        words = [word.lower() for word in _WORD.findall(sentence)]
+        words = _words(sentence)
         said = f" {' '.join(words)} "
         lists = self._lists
         is_question = sentence.endswith("?")
         requests = _has(said, lists.requests)
         kinds = (kind for kind, entries in lists.asks.items() if _has(said, entries))
-        asked = next(kinds, Asked.NOTHING)
+        digits = self._digits_asked(words)
+        asked = Asked.NUMBER if digits else next(kinds, Asked.NOTHING)
         wants = _has(said, lists.question_words) and not _has(said, lists.yet_yes_or_no)
         offers = _has(said, lists.alternatives) and not _has(said, lists.yet_no_alternatives)
         told = is_question and (wants or requests)
         if asked is not Asked.NOTHING and (told or (not is_question and requests) or _tells(asked)):
-            return Expectation(asked, self._digits_asked(words))
+            if asked is Asked.NUMBER:
+                known = (n for entry, n in lists.lengths.items() if entry in said)
+                digits = digits or next(known, None)
+            return Expectation(asked, digits, lettered=_has(said, lists.lettered))
         if is_question and not wants and not offers:
             return Expectation(Asked.YES_OR_NO)
         return NOTHING
@@ -189,6 +232,10 @@ class Expectations:
         return None
 
 
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
 def _has(said: str, entries: tuple[str, ...]) -> bool:
     return any(entry in said for entry in entries)
 
@@ -196,6 +243,9 @@ def _has(said: str, entries: tuple[str, ...]) -> bool:
 def _tells(asked: Asked) -> bool:
     """Whether words that ask for this are a request by themselves (“deletréalo”)."""
     return asked in (Asked.SPELLING, Asked.STORY)
+
+
+_IN_NUMBER = (Ending.NUMBER, Ending.DICTATED)
 
 
 def _longer(ending: Ending) -> Ending:
@@ -213,4 +263,6 @@ def _read(language: Language) -> _Lists:
 
     asks = {Asked[kind.upper()]: entries(listed) for kind, listed in parts.pop("asks").items()}
     counts = parts.pop("counts")
-    return _Lists(asks=asks, counts=counts, **{k: entries(v) for k, v in parts.items()})
+    lengths = {f" {entry} ": digits for entry, digits in parts.pop("lengths").items()}
+    listed = {kind: entries(words) for kind, words in parts.items()}
+    return _Lists(asks=asks, counts=counts, lengths=lengths, **listed)
