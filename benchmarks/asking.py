@@ -52,6 +52,9 @@ _ANSWERS = {
 }
 """By what the answer begins with."""
 
+_ANSWERING = ("numbers said slowly", "a list with commas", _SHORT, "a word by a person")
+"""Kinds whose turns answer different questions."""
+
 
 class Asking:
     """Asks before each turn, in one wording after the other."""
@@ -77,5 +80,7 @@ class Asking:
 def _wordings(kind: str, text: str) -> Sequence[str]:
     if kind == _DICTATED:
         return _NUMBERS[len(text.split())]
-    begins = (those for beginning, those in _ANSWERS.items() if text.startswith(beginning))
-    return _KINDS.get(kind) or next(begins, _YES_OR_NO if kind == _SHORT else ())
+    if kind in _ANSWERING:
+        begins = (those for beginning, those in _ANSWERS.items() if text.startswith(beginning))
+        return next(begins, _YES_OR_NO)
+    return _KINDS.get(kind, ())

@@ -29,8 +29,9 @@ _SURE = 0.5
 _THRESHOLDS = [thousandths / 1000 for thousandths in range(1001)]
 _DELAYS_SECS = [tenths / 10 for tenths in range(2, 11)]
 _TIMEOUTS_SECS = [halves / 2 for halves in range(2, 8)]
-"""What eot-bench tries, but for its thresholds, which are hundredths: they tell too few scores apart
-that begin with the kind of ending. With a threshold of 0 the score does not count: that is a timer."""
+"""What eot-bench tries, in finer steps of the threshold: its hundredths tell too few of the scores
+apart that begin with the kind of ending. With a threshold of 0 the score does not count: that is a
+timer."""
 
 _PIPECAT_DELAY_SECS, _PIPECAT_TIMEOUT_SECS = 0.2, 3.2
 """When Pipecat's strategy ends a turn that sounds complete, and one that does not, at the least."""

@@ -41,8 +41,15 @@ def test_a_turn_answers_an_ordinary_question(
     assert {(each.asked, each.digits) for each in understood} == expected
 
 
-def test_nothing_is_asked_before_what_begins_a_talk() -> None:
-    assert Asking().question("a person's own pause, drawn out to 0.8 s", "Venus, un planeta") == ""
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("a person's own pause, drawn out to 0.8 s", "Venus, un planeta"),
+        ("pause of 0.8 s in mid-sentence", "Ayer fui al médico y me dijo que todo estaba bien"),
+    ],
+)
+def test_nothing_is_asked_before_what_begins_a_talk(kind: str, text: str) -> None:
+    assert Asking().question(kind, text) == ""
 
 
 def _turn(kind: str, pauses: int) -> Heard:
