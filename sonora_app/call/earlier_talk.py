@@ -14,16 +14,16 @@ history that comes late moves on. What is used of it is how it chooses messages.
 import asyncio
 import json
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
-from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
 from pydantic import BaseModel, Field, ValidationError
 
+from sonora_app.call.context_changes import Transform, transformed
 from sonora_app.call.summary import load_summary_request
 from sonora_app.flow.quoted import quotations, quoted
 from sonora_app.memories.prompt import without_facts
@@ -113,10 +113,7 @@ class EarlierTalk:
         if text is None:
             return
         told = self._call.lines.text("prompt.earlier", {"summary": quoted(text)})
-        frame = LLMMessagesTransformFrame(transform=self._instead_of(chosen, told))
-        # An interruption must not lose it.
-        frame.interruptible = False
-        await self._call.worker.queue_frame(frame)
+        await self._call.worker.queue_frame(transformed(self._instead_of(chosen, told)))
         self._limit = None
 
     async def _summary_of(self, messages: Sequence[LLMContextMessage]) -> str | None:
@@ -136,9 +133,7 @@ class EarlierTalk:
             return None
         return _read(answer, self._part_chars)
 
-    def _instead_of(
-        self, chosen: Sequence[LLMContextMessage], told: str
-    ) -> Callable[[list[LLMContextMessage]], list[LLMContextMessage]]:
+    def _instead_of(self, chosen: Sequence[LLMContextMessage], told: str) -> Transform:
         """Put `told` in the place of the messages summed up, if they still stand there."""
 
         def transform(messages: list[LLMContextMessage]) -> list[LLMContextMessage]:

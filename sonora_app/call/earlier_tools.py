@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from loguru import logger
-from pipecat.frames.frames import LLMMessagesAppendFrame
 
+from sonora_app.call.context_changes import appended
 from sonora_app.call.opening import OpenedConversation
 from sonora_app.call.tool_running import RunningTool
 from sonora_app.call.tool_waiting import ToolWaiting, WaitingCall
@@ -107,10 +107,7 @@ async def _tell(call: WaitingCall, calls: Sequence[ToolCall]) -> None:
     )
     text = call.lines.text("prompt.tool.earlier", {"results": told})
     message: Any = {"role": "developer", "content": text}
-    frame = LLMMessagesAppendFrame(messages=[message], run_llm=False)
-    # An interruption must not lose it.
-    frame.interruptible = False
-    await call.worker.queue_frame(frame)
+    await call.worker.queue_frame(appended(message))
 
 
 def _facts(call: ToolCall) -> dict[str, str | None]:

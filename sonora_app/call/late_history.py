@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from loguru import logger
 from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
+from sonora_app.call.context_changes import Transform, transformed
 from sonora_app.call.opening import OpenedConversation
 from sonora_app.errors import ErrorCode
 from sonora_app.page.protocol import ConversationOpened, Event, HistoryLoaded, Notice
@@ -80,12 +80,7 @@ class LateHistory:
         told: list[Any] = []
         if note and self.before.summary is None:
             told.append({"role": "developer", "content": note})
-        frame = LLMMessagesTransformFrame(
-            transform=_instead_of(list(self.before.history), [*told, *self.messages])
-        )
-        # An interruption must not lose it.
-        frame.interruptible = False
-        return frame
+        return transformed(_instead_of(list(self.before.history), [*told, *self.messages]))
 
     def events(self, language: str) -> list[Event]:
         """What the page is told, in a language."""
@@ -107,9 +102,7 @@ class LateHistory:
         ]
 
 
-def _instead_of(
-    told: list[ContextMessage], history: list[Any]
-) -> Callable[[list[LLMContextMessage]], list[LLMContextMessage]]:
+def _instead_of(told: list[ContextMessage], history: list[Any]) -> Transform:
     """Put `history` at the beginning of a context, in the place of what stands there of it."""
 
     def transform(messages: list[LLMContextMessage]) -> list[LLMContextMessage]:

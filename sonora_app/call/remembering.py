@@ -6,10 +6,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from loguru import logger
-from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app.call import fitting_lines
+from sonora_app.call.context_changes import replaced_in_context, transformed
 from sonora_app.call.forgetting import forget_everything
 from sonora_app.call.memory_use import opening_recall, shown
 from sonora_app.call.opening import OpenedConversation, OpeningRequest
@@ -18,7 +18,7 @@ from sonora_app.flow.lines import Lines
 from sonora_app.memories.facts import end_of_day
 from sonora_app.memories.permission import Permission
 from sonora_app.memories.person import Person, Source
-from sonora_app.memories.prompt import memory_prompt, replaced_in_context
+from sonora_app.memories.prompt import memory_prompt
 from sonora_app.memories.review import Review, SaidTurn, apply_review
 from sonora_app.page.protocol import Event, MemoryEnded, MemoryKept
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
@@ -275,9 +275,7 @@ class Remembering:
         """Have the model be told `new` in the place of `old`."""
         if self._over or not old or old == new:
             return
-        frame = LLMMessagesTransformFrame(transform=replaced_in_context(old, new))
-        # An interruption must not lose it.
-        frame.interruptible = False
+        frame = transformed(replaced_in_context(old, new))
         self._do(self._call.worker.queue_frame(frame), name="sonora-retell")
 
     def _tell(self, event: Event) -> None:

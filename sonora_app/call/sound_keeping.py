@@ -17,19 +17,18 @@ from uuid import UUID
 from loguru import logger
 from pipecat.frames.frames import (
     InputAudioRawFrame,
-    LLMMessagesTransformFrame,
     OutputAudioRawFrame,
 )
 from pipecat.pipeline.worker import PipelineWorker
 
 from sonora_app.call.consent import Asker, Consent, sound_of
+from sonora_app.call.context_changes import replaced_in_context, transformed
 from sonora_app.call.opening import OpenedConversation
 from sonora_app.call.presence import Presence
 from sonora_app.call.returning import kept_state
 from sonora_app.errors import StorageError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines
-from sonora_app.memories.prompt import replaced_in_context
 from sonora_app.page.protocol import RecordingChanged
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.runtime.two_tracks import TwoTracks
@@ -246,10 +245,7 @@ class SoundKeeping:
         """Have the model know it from its next answer on."""
         old, new = self.told_now, self.prompt()
         if old and old != new:
-            frame = LLMMessagesTransformFrame(transform=replaced_in_context(old, new))
-            # An interruption must not lose it.
-            frame.interruptible = False
-            await self._call.worker.queue_frame(frame)
+            await self._call.worker.queue_frame(transformed(replaced_in_context(old, new)))
 
     async def _erase(
         self, opened: OpenedConversation, parts: tuple[UUID, ...], tracks: TwoTracks | None

@@ -10,10 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
 from loguru import logger
-from pipecat.frames.frames import LLMMessagesAppendFrame, LLMRunFrame, TTSSpeakFrame
+from pipecat.frames.frames import LLMRunFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
+from sonora_app.call.context_changes import appended
 from sonora_app.call.grounding import Grounding
 from sonora_app.call.silence import Silence
 from sonora_app.flow.driver import FlowDriver
@@ -80,10 +81,7 @@ class ToolWaiting:
         if self._call.grounding is not None:
             self._call.grounding.expect(message)
         self._owed.append(message)
-        frame = LLMMessagesAppendFrame(messages=[message], run_llm=False)
-        # An interruption must not lose it.
-        frame.interruptible = False
-        await self._call.worker.queue_frame(frame)
+        await self._call.worker.queue_frame(appended(message))
         if self._answering is None or self._answering.done():
             self._answering = _beside(self._answer(), "sonora-tool-answering")
 

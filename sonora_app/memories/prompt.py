@@ -1,9 +1,6 @@
 """What the model is told of what is remembered: as data between marks, never as instructions."""
 
 import re
-from collections.abc import Callable
-
-from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
 from sonora_app.flow.lines import Lines
 from sonora_app.flow.quoted import quoted
@@ -46,23 +43,3 @@ def told_facts(person: Person) -> str:
 def without_facts(text: str) -> str:
     """`text` of a prompt without the facts in it, which belong to no summary of what was said."""
     return _FACTS.sub("", text)
-
-
-def replaced_in_context(
-    old: str, new: str
-) -> Callable[[list[LLMContextMessage]], list[LLMContextMessage]]:
-    """Put `new` in the place of `old` in what a context's developer messages say."""
-
-    def transform(messages: list[LLMContextMessage]) -> list[LLMContextMessage]:
-        return [_with(message, old, new) for message in messages]
-
-    return transform
-
-
-def _with(message: LLMContextMessage, old: str, new: str) -> LLMContextMessage:
-    if not isinstance(message, dict) or message.get("role") not in ("developer", "system"):
-        return message
-    content = message.get("content")
-    if not isinstance(content, str) or old not in content:
-        return message
-    return {**message, "content": content.replace(old, new)}  # pyright: ignore[reportReturnType]  # the same kind of message

@@ -9,12 +9,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from simulators.clients.logged import logged
+from sonora_app.call.context_changes import replaced_in_context
 from sonora_app.call.forgetting import forget_everything
 from sonora_app.flow.lines import Lines
 from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts, end_of_day, last_day
 from sonora_app.memories.permission import Permission
 from sonora_app.memories.person import Person, Source
-from sonora_app.memories.prompt import memory_prompt, replaced_in_context, told_facts
+from sonora_app.memories.prompt import memory_prompt, told_facts
 from sonora_app.memories.review import Review, SaidTurn, apply_review, numbered
 from sonora_app.settings import Language, MemoryMode
 from sonora_app.storage.records import (
