@@ -30,7 +30,7 @@ from uuid import UUID
 from loguru import logger
 
 from benchmarks.ending import end_by_signals
-from sonora_app.call.opening import OpeningRequest, open_conversation
+from sonora_app.call.beginning.opening import OpeningRequest, open_conversation
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.recorder import Recorder

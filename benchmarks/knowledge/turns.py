@@ -26,7 +26,7 @@ from benchmarks.utterance import Utterance
 from benchmarks.vendors import GREETING, REALISTIC, Vendors, serving_vendors
 from simulators.clients.webrtc import Page, page
 from simulators.vendors.openai import ChatRequest, Reply, ToolCall
-from sonora_app.call.question import question_of
+from sonora_app.call.context.question import question_of
 from sonora_app.knowledge.search import Search
 from tests.supabase.proxy import Fault
 

@@ -15,7 +15,7 @@ from sonora_app.actions.file_actions import FileActions
 from sonora_app.actions.memory_actions import MemoryActions
 from sonora_app.actions.opener import Opener
 from sonora_app.call.call import Call
-from sonora_app.call.leaving import leave
+from sonora_app.call.ending.leaving import leave
 from sonora_app.errors import ErrorCode, MessageError, SonoraError
 from sonora_app.identity.callers import token_verifier
 from sonora_app.page.envelopes import FILE_TYPES, PageRequest

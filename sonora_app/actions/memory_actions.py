@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sonora_app.call.call import Call
-from sonora_app.call.memory_use import shown
+from sonora_app.call.context.memory_use import shown
 from sonora_app.errors import ErrorCode, MessageError, NotFoundError
 from sonora_app.memories.person import Person, Source
 from sonora_app.page.protocol import (

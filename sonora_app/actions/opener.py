@@ -9,8 +9,8 @@ import contextlib
 
 from loguru import logger
 
+from sonora_app.call.beginning.opening import OpeningRequest
 from sonora_app.call.call import Call
-from sonora_app.call.opening import OpeningRequest
 from sonora_app.errors import (
     BusyError,
     ConversationRefusedError,

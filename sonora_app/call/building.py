@@ -10,40 +10,40 @@ from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_transport import BaseTransport
 
 from sonora_app.call.asking import Asking
+from sonora_app.call.beginning.holding import OtherCalls
 from sonora_app.call.call import Call
-from sonora_app.call.earlier_talk import EarlierTalk
-from sonora_app.call.failures import Failures
-from sonora_app.call.going_on import GoingOn
-from sonora_app.call.grounding import (
+from sonora_app.call.context.grounding import (
     Grounding,
     KnowledgeSearch,
     build_grounding,
     observers_of,
 )
-from sonora_app.call.holding import OtherCalls
+from sonora_app.call.context.memory_use import withheld_functions
+from sonora_app.call.context.showing import build_showing
+from sonora_app.call.earlier_talk import EarlierTalk
+from sonora_app.call.ending.failures import Failures
+from sonora_app.call.ending.time_limits import CallLimits
+from sonora_app.call.going_on import GoingOn
 from sonora_app.call.keeping import Keeping
 from sonora_app.call.language_change import follow_language
-from sonora_app.call.memory_use import withheld_functions
-from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
-from sonora_app.call.muting import FlowMute
+from sonora_app.call.measuring.metrics import CallMetrics, UsageObserver, WaitObserver
+from sonora_app.call.measuring.traced_turns import TracedTurns
+from sonora_app.call.measuring.turn_log import TurnLog
 from sonora_app.call.pipeline import (
     build_aggregators,
     build_driver,
     build_pipeline,
     build_worker,
 )
-from sonora_app.call.presence import Presence
+from sonora_app.call.presence.muting import FlowMute
+from sonora_app.call.presence.presence import Presence
+from sonora_app.call.presence.who_speaks import WhoSpeaks
 from sonora_app.call.reading_ahead import read_ahead
 from sonora_app.call.services import CallServices, build_services
 from sonora_app.call.session import PageActions, Session
-from sonora_app.call.showing import build_showing
-from sonora_app.call.time_limits import CallLimits
-from sonora_app.call.tool_calls import ToolCalls, build_tools
-from sonora_app.call.traced_turns import TracedTurns
+from sonora_app.call.tools.calls import ToolCalls, build_tools
 from sonora_app.call.transports import transport_name
-from sonora_app.call.turn_log import TurnLog
 from sonora_app.call.turn_recording import TurnWatcher
-from sonora_app.call.who_speaks import WhoSpeaks
 from sonora_app.files.attachment import Keeper
 from sonora_app.page.protocol import SetConversationId
 from sonora_app.page.rtvi import ScreenedRTVIProcessor

@@ -1,6 +1,6 @@
 """One call's state and the few things that can be done to it, for the flow's handlers.
 
-`building.py` builds it; `flows/handlers.py` and the event sources (`time_limits.py`,
+`building.py` builds it; `flows/handlers.py` and the event sources (`ending/time_limits.py`,
 `actions/conversation_handler.py`) act on the call through it and nothing else.
 """
 
@@ -12,23 +12,23 @@ from loguru import logger
 from pipecat.frames.frames import EndFrame, LLMMessagesAppendFrame, STTMuteFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineWorker
 
-from sonora_app.call import fitting_lines
-from sonora_app.call.camera import Camera
+from sonora_app.call.beginning.holding import OtherCalls
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest
+from sonora_app.call.beginning.returning import kept_state
+from sonora_app.call.context import fitting_lines
+from sonora_app.call.context.camera import Camera
+from sonora_app.call.context.grounding import Grounding
+from sonora_app.call.context.remembering import Remembering
+from sonora_app.call.context.showing import Showing
 from sonora_app.call.conversation_lookup import ConversationLookup
 from sonora_app.call.end_reason import reason_of
-from sonora_app.call.grounding import Grounding
-from sonora_app.call.holding import OtherCalls
 from sonora_app.call.late_loading import LateLoading
-from sonora_app.call.muting import FlowMute
-from sonora_app.call.opening import OpenedConversation, OpeningRequest
-from sonora_app.call.presence import Presence
-from sonora_app.call.remembering import Remembering
-from sonora_app.call.returning import kept_state
+from sonora_app.call.presence.muting import FlowMute
+from sonora_app.call.presence.presence import Presence
 from sonora_app.call.services import CallServices
-from sonora_app.call.showing import Showing
 from sonora_app.call.sound_keeping import SoundKeeping
 from sonora_app.call.storage_reports import StorageReports
-from sonora_app.call.tool_calls import ToolCalls
+from sonora_app.call.tools.calls import ToolCalls
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines

@@ -4,12 +4,12 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from sonora_app import __version__
-from sonora_app.call.holding import OtherCalls, make_way
-from sonora_app.call.memory_use import known_to, opening_recall
-from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
-from sonora_app.call.returning import CASE
+from sonora_app.call.beginning.holding import OtherCalls, make_way
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.beginning.returning import CASE
+from sonora_app.call.context.memory_use import known_to, opening_recall
+from sonora_app.call.measuring.traced import name_traced_call
 from sonora_app.call.services import CallServices
-from sonora_app.call.traced import name_traced_call
 from sonora_app.errors import BusyError
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.settings import Settings

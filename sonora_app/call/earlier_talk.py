@@ -24,7 +24,7 @@ from pipecat.utils.context.llm_context_summarization import LLMContextSummarizat
 from pydantic import BaseModel, Field, ValidationError
 
 from sonora_app.call.context_changes import Transform, transformed
-from sonora_app.call.summary import load_summary_request
+from sonora_app.call.ending.summary import load_summary_request
 from sonora_app.flow.quoted import quotations, quoted
 from sonora_app.memories.prompt import without_facts
 from sonora_app.storage.history import shortened

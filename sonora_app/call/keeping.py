@@ -8,8 +8,8 @@ from loguru import logger
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from sonora_app.call.call import Call
-from sonora_app.call.metrics import CallMetrics
-from sonora_app.call.summary import Description, LookBack, described_in_words, look_back
+from sonora_app.call.ending.summary import Description, LookBack, described_in_words, look_back
+from sonora_app.call.measuring.metrics import CallMetrics
 from sonora_app.call.turn_recording import TurnWatcher
 from sonora_app.errors import ErrorCode
 from sonora_app.flow.version import flow_version

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from pipecat.pipeline.worker import PipelineWorker
 
-from sonora_app.call.late_history import LateHistory
-from sonora_app.call.memory_use import known_to
-from sonora_app.call.opening import OpenedConversation, OpeningRequest
-from sonora_app.call.remembering import Remembering
+from sonora_app.call.beginning.late_history import LateHistory
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest
+from sonora_app.call.context.memory_use import known_to
+from sonora_app.call.context.remembering import Remembering
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.settings import Settings
 from sonora_app.storage.prefetch import Reading

@@ -18,13 +18,13 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import BaseUserMuteStrategy
 
+from sonora_app.call.context.grounding import Grounding
+from sonora_app.call.context.showing import Showing, ShowingResults
 from sonora_app.call.going_on import GoingOn
-from sonora_app.call.grounding import Grounding
-from sonora_app.call.heard import HeardWords
-from sonora_app.call.presence import Presence
+from sonora_app.call.measuring.traced_turns import TracedPipeline, TracedTurns
+from sonora_app.call.presence.heard import HeardWords
+from sonora_app.call.presence.presence import Presence
 from sonora_app.call.services import CallServices
-from sonora_app.call.showing import Showing, ShowingResults
-from sonora_app.call.traced_turns import TracedPipeline, TracedTurns
 from sonora_app.flow.driver import NO_TOOLS, FlowDriver
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.pauses import PauseNoticingVADProcessor

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from pipecat.pipeline.service_switcher import ServiceSwitcher
 
-from sonora_app.call import fitting_lines
+from sonora_app.call.beginning.opening import OpenedConversation
 from sonora_app.call.call import Call
-from sonora_app.call.opening import OpenedConversation
+from sonora_app.call.context import fitting_lines
 from sonora_app.flow.ahead import next_node, request_at, tasks_of
 from sonora_app.flow.driver import Move
 from sonora_app.settings import Vendor

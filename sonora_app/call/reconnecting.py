@@ -10,7 +10,8 @@ The same goes for a page that closes its connection while the bot still says som
 silence at the end of a call.
 
 The bot's speech counts as interrupted when the connection is lost, or when nothing has come from
-the client for a while (`presence.py`). When the page is back, the bot says that it is still there.
+the client for a while (`presence/presence.py`). When the page is back, the bot says that it is
+still there.
 """
 
 import asyncio

@@ -10,14 +10,14 @@ from pipecat.frames.frames import ErrorFrame
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from sonora_app.call.beginning.holding import WAY_SECS, Holding
 from sonora_app.call.call import Call
 from sonora_app.call.earlier_talk import EarlierTalk
-from sonora_app.call.failures import Failures
-from sonora_app.call.holding import WAY_SECS, Holding
+from sonora_app.call.ending.failures import Failures
+from sonora_app.call.ending.time_limits import CallLimits
 from sonora_app.call.keeping import Keeping, KeptCall
+from sonora_app.call.measuring.traced import begin_traced_call
 from sonora_app.call.reconnecting import Reconnections
-from sonora_app.call.time_limits import CallLimits
-from sonora_app.call.traced import begin_traced_call
 from sonora_app.errors import ErrorCode, SonoraError
 from sonora_app.runtime.background import running_beside
 from sonora_app.storage.records import EndReason, JsonObject

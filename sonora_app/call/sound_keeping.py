@@ -21,11 +21,11 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.worker import PipelineWorker
 
-from sonora_app.call.consent import Asker, Consent, sound_of
+from sonora_app.call.beginning.consent import Asker, Consent, sound_of
+from sonora_app.call.beginning.opening import OpenedConversation
+from sonora_app.call.beginning.returning import kept_state
 from sonora_app.call.context_changes import replaced_in_context, transformed
-from sonora_app.call.opening import OpenedConversation
-from sonora_app.call.presence import Presence
-from sonora_app.call.returning import kept_state
+from sonora_app.call.presence.presence import Presence
 from sonora_app.errors import StorageError
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import Lines

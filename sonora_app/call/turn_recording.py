@@ -19,12 +19,12 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy
 
 from sonora_app.call.call import Call
-from sonora_app.call.failures import Failures
+from sonora_app.call.context.grounding import sources_event
+from sonora_app.call.ending.failures import Failures
+from sonora_app.call.ending.time_limits import CallLimits
 from sonora_app.call.going_on import GoingOn
-from sonora_app.call.grounding import sources_event
-from sonora_app.call.metrics import CallMetrics, WaitObserver
-from sonora_app.call.time_limits import CallLimits
-from sonora_app.call.turn_log import TurnLog
+from sonora_app.call.measuring.metrics import CallMetrics, WaitObserver
+from sonora_app.call.measuring.turn_log import TurnLog
 from sonora_app.page.protocol import Sources, TurnLatency
 from sonora_app.page.rtvi import Entry
 from sonora_app.settings import Vendor

@@ -53,7 +53,7 @@ class TakesUpFlow:
 def _take_up() -> None:
     # Here: the port opens without them.
     from flows import handlers
-    from sonora_app.call.summary import load_summary_request
+    from sonora_app.call.ending.summary import load_summary_request
     from sonora_app.flow.edited import edited_flow
     from sonora_app.rehearsal.llm import functions_of_flow
 

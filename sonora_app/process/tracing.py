@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sonora_app.call.traced import span_began
+from sonora_app.call.measuring.traced import span_began
 from sonora_app.settings import Settings
 from sonora_app.settings.extras import require_tracing
 

@@ -38,8 +38,8 @@ def warm_up(settings: Settings) -> float:
     if settings.uses_supabase:
         importlib.import_module("supabase")
     _warm_up_transport(settings)
+    from sonora_app.call.ending.summary import load_summary_request
     from sonora_app.call.services import build_services
-    from sonora_app.call.summary import load_summary_request
     from sonora_app.flow.driver import load_flow
     from sonora_app.flow.lines import Lines
     from sonora_app.flow.version import flow_version

@@ -16,7 +16,7 @@ _DOCUMENT = re.compile(
     r"\[Document \d+, called <quoted>([^<>]*)</quoted>, \d+ characters long: "
     r"<quoted>([^<>]*)</quoted>\]"
 )
-"""How `call/showing.py` tells the model of each, by the lines of `flows/lines/`."""
+"""How `call/context/showing.py` tells the model of each, by the lines of `flows/lines/`."""
 
 _BEGINNING_CHARS = 120
 

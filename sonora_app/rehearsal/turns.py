@@ -12,13 +12,13 @@ from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMSpe
 from pipecat.turns.empty_user_turn import DEFAULT_EMPTY_USER_TURN_INTERRUPTED_PROMPT
 
 _LATE_RESULT = re.compile(r'^<quoted>(\{"status": [^<>]*)</quoted>$', re.MULTILINE)
-"""What came late of a tool, as `call/tool_calls.py` quotes it."""
+"""What came late of a tool, as `call/tools/calls.py` quotes it."""
 
 _EARLIER_RESULT = re.compile(r"^(done|failed|unknown) <quoted>([^<>]*)</quoted>$", re.MULTILINE)
-"""What came of a tool of an earlier call, as `call/earlier_tools.py` quotes it."""
+"""What came of a tool of an earlier call, as `call/tools/earlier.py` quotes it."""
 
 PASSAGE = re.compile(r'<passage source="([^"]*)">\n(.*?)\n</passage>', re.DOTALL)
-"""A passage of a document, as `call/grounding.py` quotes it."""
+"""A passage of a document, as `call/context/grounding.py` quotes it."""
 
 
 @dataclass(frozen=True)

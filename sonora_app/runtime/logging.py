@@ -40,7 +40,7 @@ _FOR_DEBUGGING = {
 }
 """What libraries warn of, by module and beginning, in calls that go well: a page without video, one
 that has hung up, and every 2 s one without a microphone. No setting of theirs turns it off, and
-`call/presence.py` tells of a client that is missing."""
+`call/presence/presence.py` tells of a client that is missing."""
 
 _ASKED_IN_VAIN = 400
 """From which HTTP status on a request is worth a line."""

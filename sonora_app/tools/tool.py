@@ -2,7 +2,7 @@
 
 A tool is data. What does it is a `ToolRunner`: one for what `flows/tools.yaml` declares, one for
 each MCP server. What happens around it (the person who waits, the model that is told, the record)
-is the same for all of them, and is in `call/tool_calls.py`.
+is the same for all of them, and is in `call/tools/calls.py`.
 """
 
 from collections.abc import Mapping

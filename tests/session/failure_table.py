@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from simulators.clients.bot_process import PROJECT
-from sonora_app.call.presence import GONE_SECS, MISSED_SECS
+from sonora_app.call.presence.presence import GONE_SECS, MISSED_SECS
 from sonora_app.flow.lines import Lines
 from sonora_app.runtime.backlog import OLD_SECS, TOO_OLD_SECS
 from sonora_app.settings import Language

@@ -21,8 +21,8 @@ from simulators.clients.bot_process import running_bot
 from simulators.clients.webrtc import page
 from simulators.vendors.openai import OpenAIVendor, Reply
 from simulators.vendors.rig import Rig, rigged
-from sonora_app.call.grounding import Grounding
-from sonora_app.call.question import question_of
+from sonora_app.call.context.grounding import Grounding
+from sonora_app.call.context.question import question_of
 from sonora_app.flow.lines import Lines
 from sonora_app.knowledge.adding import add_files
 from sonora_app.knowledge.embedding import LocalEmbedder

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from simulators.vendors.openai import OpenAIVendor, Reply
 from simulators.vendors.rig import rigged
-from sonora_app.call.grounding import Grounding
+from sonora_app.call.context.grounding import Grounding
 from sonora_app.cli import app
 from sonora_app.doctor.knowledge_checks import examine_knowledge
 from sonora_app.errors import SettingsError, StorageError

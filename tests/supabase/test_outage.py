@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.call import opening
-from sonora_app.call.opening import OpeningRequest, open_conversation
+from sonora_app.call.beginning import opening
+from sonora_app.call.beginning.opening import OpeningRequest, open_conversation
 from sonora_app.settings import Settings
 from sonora_app.storage import recorder
 from sonora_app.storage.journal.journal import Journal

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import ConversationRefusedError
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal

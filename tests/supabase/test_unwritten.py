@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sonora_app.call.opening import OpenedConversation, open_conversation
+from sonora_app.call.beginning.opening import OpenedConversation, open_conversation
 from sonora_app.page.protocol import SetConversationId
 from sonora_app.settings import Settings
 from sonora_app.storage.journal.journal import Journal

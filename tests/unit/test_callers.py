@@ -12,7 +12,7 @@ import pytest
 
 from simulators.clients.auth_server import Fetch, Issuer, verifier_of
 from simulators.clients.logged import logged
-from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import ConversationRefusedError, MessageError, SettingsError
 from sonora_app.identity import callers as identity
 from sonora_app.identity.callers import (

@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
+from sonora_app.call.beginning.opening import OpeningRequest, open_conversation
 from sonora_app.call.end_reason import reason_of
-from sonora_app.call.opening import OpeningRequest, open_conversation
 from sonora_app.flow.driver import Move
 from sonora_app.settings import Settings
 from sonora_app.storage.records import Conversation, ConversationStatus, EndReason, utc_now

@@ -24,8 +24,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from simulators.vendors.deepgram import DeepgramVendor
 from simulators.vendors.rig import Rig, rigged
-from sonora_app.call.muting import FlowMute
 from sonora_app.call.pipeline import build_aggregators
+from sonora_app.call.presence.muting import FlowMute
 from sonora_app.call.services import build_services
 from sonora_app.settings import Language
 from sonora_app.turns.bot_speech import BotSpeech

@@ -9,8 +9,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.tests.utils import run_test
 
 from simulators.vendors.rig import rigged
-from sonora_app.call.heard import HeardWords
-from sonora_app.call.presence import Presence
+from sonora_app.call.presence.heard import HeardWords
+from sonora_app.call.presence.presence import Presence
 from sonora_app.turns.bot_speech import BotSpeech
 
 pytestmark = pytest.mark.unit

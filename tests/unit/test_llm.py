@@ -31,7 +31,7 @@ from simulators.vendors.odd_answers import call, words
 from simulators.vendors.openai import ChatRequest, OpenAIVendor, Reply, ToolCall
 from simulators.vendors.rig import Rig, rigged
 from sonora_app import llm
-from sonora_app.call.summary import load_summary_request, look_back
+from sonora_app.call.ending.summary import load_summary_request, look_back
 from sonora_app.llm import build_llm
 from sonora_app.settings import Settings
 

@@ -16,7 +16,7 @@ from simulators.vendors.openai import OpenAIVendor, Reply
 from simulators.vendors.port import ReservedPort
 from simulators.vendors.rig import Rig, rigged
 from sonora_app import llm
-from sonora_app.call.summary import look_back
+from sonora_app.call.ending.summary import look_back
 from sonora_app.doctor.model_checks import examine_local_model, find_local_models
 from sonora_app.errors import SettingsError
 from sonora_app.llm import build_llm

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from simulators.clients.auth_server import Clock, Fetch, Issuer
 from simulators.clients.logged import logged
 from sonora_app.actions.opener import MAX_REFUSALS, Opener
-from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import SonoraError, StorageError, TokenRefusedError
 from sonora_app.flow.lines import Lines
 from sonora_app.identity.access_tokens import TokenVerifier

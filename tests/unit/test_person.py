@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from simulators.clients.logged import logged
+from sonora_app.call.context.forgetting import forget_everything
 from sonora_app.call.context_changes import replaced_in_context
-from sonora_app.call.forgetting import forget_everything
 from sonora_app.flow.lines import Lines
 from sonora_app.memories.facts import MAX_CONTENT_CHARS, Facts, end_of_day, last_day
 from sonora_app.memories.permission import Permission

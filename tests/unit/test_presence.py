@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from sonora_app.call import presence as module
-from sonora_app.call.presence import Presence
+from sonora_app.call.presence import presence as module
+from sonora_app.call.presence.presence import Presence
 
 pytestmark = pytest.mark.unit
 

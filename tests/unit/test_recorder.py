@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from loguru import logger
 
-from sonora_app.call.opening import OpenedConversation, OpeningRequest, open_conversation
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest, open_conversation
 from sonora_app.errors import ConversationRefusedError, StorageError
 from sonora_app.settings import Language, Settings
 from sonora_app.storage.journal.journal import Journal

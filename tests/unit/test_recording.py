@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sonora_app.call.consent import Asker, Consent, consent_of, sound_of
-from sonora_app.call.opening import OpeningRequest, open_conversation
+from sonora_app.call.beginning.consent import Asker, Consent, consent_of, sound_of
+from sonora_app.call.beginning.opening import OpeningRequest, open_conversation
 from sonora_app.runtime.two_tracks import RATE, TwoTracks
 from sonora_app.settings import Settings
 from sonora_app.storage.files.folder import GROWING_SECS

@@ -31,7 +31,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from flows import handlers
 from sonora_app.call.call import STATE_KEY
-from sonora_app.call.summary import Description
+from sonora_app.call.ending.summary import Description
 from sonora_app.flow.driver import FlowDriver, Move
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.rehearsal.llm import RehearsalLLMService

@@ -11,7 +11,7 @@ from pipecat.processors.aggregators import async_tool_messages
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.turns.empty_user_turn import EmptyUserTurnConfig
 
-from sonora_app.call.summary import Description
+from sonora_app.call.ending.summary import Description
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.rehearsal.heard import write_heard
 from sonora_app.rehearsal.recall import review

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from sonora_app.call.returning import Return, place_of_return
+from sonora_app.call.beginning.returning import Return, place_of_return
 from sonora_app.storage.positions import Position, Standing
 from sonora_app.storage.records import Conversation, EndReason, utc_now
 from sonora_app.storage.store import Opening

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from simulators.clients.bot_process import PROJECT
 from simulators.vendors.tool_api import Answer, ToolApi
-from sonora_app.call.silence import Silence
-from sonora_app.call.tool_calls import ToolCalls
-from sonora_app.call.tool_offers import CONFIRMED_BY, function_of
+from sonora_app.call.presence.silence import Silence
+from sonora_app.call.tools.calls import ToolCalls
+from sonora_app.call.tools.offers import CONFIRMED_BY, function_of
 from sonora_app.errors import SettingsError
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language, Settings
@@ -276,8 +276,8 @@ async def test_hundreds_of_calls_under_faults_are_each_done_at_most_once_and_tol
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Handlers are cut off as by a barge-in, and the model asks for the same again."""
-    monkeypatch.setattr("sonora_app.call.tool_calls.PATIENCE_SECS", 0.02)
-    monkeypatch.setattr("sonora_app.call.tool_calls._LEAST_PATIENCE_SECS", 0.005)
+    monkeypatch.setattr("sonora_app.call.tools.calls.PATIENCE_SECS", 0.02)
+    monkeypatch.setattr("sonora_app.call.tools.calls._LEAST_PATIENCE_SECS", 0.005)
     chance = Random(5)
     faults = [
         *(Answer({"ok": 1}, after_secs=secs) for secs in (0.0, 0.01, 0.03, 0.06)),

@@ -25,7 +25,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.processors.frame_processor import FrameDirection
 
-from sonora_app.call.metrics import CallMetrics, UsageObserver, WaitObserver
+from sonora_app.call.measuring.metrics import CallMetrics, UsageObserver, WaitObserver
 from sonora_app.page.protocol import TurnLatency
 from sonora_app.vendors.frames import UserSpokeBrieflyFrame
 

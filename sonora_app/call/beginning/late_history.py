@@ -9,8 +9,8 @@ from loguru import logger
 from pipecat.frames.frames import LLMMessagesTransformFrame
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
+from sonora_app.call.beginning.opening import OpenedConversation
 from sonora_app.call.context_changes import Transform, transformed
-from sonora_app.call.opening import OpenedConversation
 from sonora_app.errors import ErrorCode
 from sonora_app.page.protocol import ConversationOpened, Event, HistoryLoaded, Notice
 from sonora_app.storage.history import ContextMessage, context_messages

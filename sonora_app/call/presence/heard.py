@@ -12,7 +12,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from sonora_app.call.presence import Presence
+from sonora_app.call.presence.presence import Presence
 from sonora_app.turns.bot_speech import BotSpeech
 
 _AHEAD_NS = 20_000_000

@@ -11,8 +11,8 @@ from loguru import logger
 from pipecat.frames.frames import UserIdleTimeoutUpdateFrame
 
 from sonora_app.call.call import Call
-from sonora_app.call.leaving import fail, leave
-from sonora_app.call.who_speaks import WhoSpeaks
+from sonora_app.call.ending.leaving import fail, leave
+from sonora_app.call.presence.who_speaks import WhoSpeaks
 from sonora_app.flow.driver import Move
 from sonora_app.storage.records import EndReason
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from loguru import logger
 from pipecat.pipeline.worker import PipelineWorker
 
-from sonora_app.call import fitting_lines
+from sonora_app.call.beginning.opening import OpenedConversation, OpeningRequest
+from sonora_app.call.context import fitting_lines
+from sonora_app.call.context.forgetting import forget_everything
+from sonora_app.call.context.memory_use import opening_recall, shown
 from sonora_app.call.context_changes import replaced_in_context, transformed
-from sonora_app.call.forgetting import forget_everything
-from sonora_app.call.memory_use import opening_recall, shown
-from sonora_app.call.opening import OpenedConversation, OpeningRequest
 from sonora_app.errors import StorageError
 from sonora_app.flow.lines import Lines
 from sonora_app.memories.facts import end_of_day

@@ -24,7 +24,7 @@ from pipecat.observers.user_bot_latency_observer import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 
-from sonora_app.call.usage import CallUsage
+from sonora_app.call.measuring.usage import CallUsage
 from sonora_app.page.protocol import TurnLatency
 from sonora_app.runtime.listeners import Listeners
 from sonora_app.storage.records import JsonObject

@@ -25,7 +25,7 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from sonora_app.call.question import question_of, role_of
+from sonora_app.call.context.question import question_of, role_of
 from sonora_app.call.services import CallServices
 from sonora_app.errors import SonoraError
 from sonora_app.flow.lines import Lines

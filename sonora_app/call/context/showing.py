@@ -20,7 +20,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from sonora_app.call.attachments import Attachments
+from sonora_app.call.context.attachments import Attachments
 from sonora_app.call.services import CallServices
 from sonora_app.files.attachment import Attachment, AttachmentKind, Keeper
 from sonora_app.flow.lines import Lines

@@ -14,9 +14,9 @@ from pipecat.frames.frames import LLMRunFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage
 
+from sonora_app.call.context.grounding import Grounding
 from sonora_app.call.context_changes import appended
-from sonora_app.call.grounding import Grounding
-from sonora_app.call.silence import Silence
+from sonora_app.call.presence.silence import Silence
 from sonora_app.flow.driver import FlowDriver
 from sonora_app.flow.lines import Lines
 

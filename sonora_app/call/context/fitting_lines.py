@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sonora_app.call.opening import OpenedConversation
+from sonora_app.call.beginning.opening import OpenedConversation
 from sonora_app.flow.lines import Lines
 from sonora_app.flow.quoted import quoted
 from sonora_app.storage.records import EndReason, utc_now

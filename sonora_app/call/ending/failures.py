@@ -31,7 +31,7 @@ from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
 
 from sonora_app.call.call import Call
-from sonora_app.call.leaving import fail
+from sonora_app.call.ending.leaving import fail
 from sonora_app.errors import ErrorCode
 from sonora_app.flow.driver import Move
 from sonora_app.settings import Vendor

@@ -8,7 +8,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from sonora_app.call.showing import Showing
+from sonora_app.call.context.showing import Showing
 from sonora_app.files.attachment import Attachment
 from sonora_app.page.file_messages import FrameWanted
 from sonora_app.page.rtvi import Entry, ScreenedRTVIProcessor

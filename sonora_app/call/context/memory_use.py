@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sonora_app.call.opening import OpeningRequest
+from sonora_app.call.beginning.opening import OpeningRequest
 from sonora_app.memories.facts import MAX_FACTS
 from sonora_app.page.protocol import RememberedFact
 from sonora_app.settings import MemoryMode, Settings

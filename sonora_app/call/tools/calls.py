@@ -3,7 +3,7 @@
 A call of a tool is a task of its own, outside Pipecat's function call: an interruption, a step of
 the flow or a hang-up does not end it. The function call waits for it for less than a second. After
 that the function call is over ("running"), and what comes of the tool is told to the model when it
-is there (`tool_waiting.py`).
+is there (`waiting.py`).
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from typing import Protocol
 from loguru import logger
 from pipecat.flows import NO_RESPONSE, FlowsFunctionSchema
 
-from sonora_app.call.earlier_tools import EarlierTools
-from sonora_app.call.opening import OpenedConversation
-from sonora_app.call.silence import Silence
-from sonora_app.call.tool_agreement import Agreements
-from sonora_app.call.tool_offers import CONFIRMED_BY, Result, cancel_function, function_of
-from sonora_app.call.tool_running import STATUS, RunningTool, event_of, outcome_of
-from sonora_app.call.tool_waiting import SILENCE_SECS, ToolWaiting, WaitingCall
+from sonora_app.call.beginning.opening import OpenedConversation
+from sonora_app.call.presence.silence import Silence
+from sonora_app.call.tools.agreement import Agreements
+from sonora_app.call.tools.earlier import EarlierTools
+from sonora_app.call.tools.offers import CONFIRMED_BY, Result, cancel_function, function_of
+from sonora_app.call.tools.running import STATUS, RunningTool, event_of, outcome_of
+from sonora_app.call.tools.waiting import SILENCE_SECS, ToolWaiting, WaitingCall
 from sonora_app.flow.quoted import quoted
 from sonora_app.page.rtvi import ScreenedRTVIProcessor
 from sonora_app.storage.recorder import Recorder

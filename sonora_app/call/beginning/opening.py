@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from sonora_app.call.consent import Consent, consent_of, sound_of
-from sonora_app.call.returning import Return, place_of_return
+from sonora_app.call.beginning.consent import Consent, consent_of, sound_of
+from sonora_app.call.beginning.returning import Return, place_of_return
 from sonora_app.errors import NotFoundError
 from sonora_app.flow.quoted import spoken_name, spoken_topic
 from sonora_app.identity.callers import check_may_open

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from sonora_app.call.tool_running import RunningTool
+from sonora_app.call.tools.running import RunningTool
 
 _QUESTION_CHARS = 12
 """How long a question is at least that says what will be done."""

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from loguru import logger
 
+from sonora_app.call.beginning.opening import OpenedConversation
 from sonora_app.call.context_changes import appended
-from sonora_app.call.opening import OpenedConversation
-from sonora_app.call.tool_running import RunningTool
-from sonora_app.call.tool_waiting import ToolWaiting, WaitingCall
+from sonora_app.call.tools.running import RunningTool
+from sonora_app.call.tools.waiting import ToolWaiting, WaitingCall
 from sonora_app.errors import StorageError
 from sonora_app.flow.quoted import quoted
 from sonora_app.storage.records import utc_now

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from loguru import logger
 
-from sonora_app.call.opening import OpenedConversation
+from sonora_app.call.beginning.opening import OpenedConversation
 from sonora_app.errors import StorageError
 from sonora_app.storage.store import Store
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from loguru import logger
 
-from sonora_app.call.metrics import CallMetrics
+from sonora_app.call.measuring.metrics import CallMetrics
 from sonora_app.storage.listing import short_id
 from sonora_app.storage.records import Modality, Role
 

@@ -1,0 +1,1 @@
+"""What a call begins with: its conversation, who holds that, and what was said before."""

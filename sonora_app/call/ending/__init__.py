@@ -1,0 +1,1 @@
+"""What brings a call to its end, and what sums it up."""
