@@ -168,7 +168,8 @@ class Call:
         self.page.language = opened.language.value
         if self.grounding is not None:
             self.grounding.called_by(request.user_id or None)
-        self.summary = opened.summary
+        # A new conversation opens with the summary of the last one, which is not its own.
+        self.summary = opened.summary if opened.resumed else None
         self.undescribed = opened.back is not None and opened.back.undescribed
         self._reports.opened()
         self.recorder = self._store.recorder(

@@ -265,6 +265,29 @@ async def test_a_second_call_resumes(bot: BotProcess) -> None:
     assert len(after.sessions) == 2
 
 
+async def test_a_new_conversation_does_not_end_with_the_summary_of_another(
+    bot: BotProcess,
+) -> None:
+    user = f"user-{uuid4()}"
+    async with page(bot.url) as client:
+        await client.ready()
+        earlier = await open_call(client, user_id=user)
+        await client.event("node-changed", node="conversation")
+        client.type_text("Mi perro se llama Canela.")
+        await recorded(client, 3)
+    assert (await settled(bot, earlier)).conversation.summary
+
+    async with page(bot.url) as client:
+        await client.ready()
+        assert await open_call(client, user_id=user, language="en") != earlier
+        await client.sound(since=0)
+        await client.action("end_conversation")
+        await client.event("node-changed", node="wrap_up")
+        client.type_text("No, thank you.")
+        ended = await client.event("conversation-ended", timeout_secs=30)
+        assert "summary" not in ended
+
+
 async def test_nobody_opens_somebody_elses_conversation(bot: BotProcess) -> None:
     async with page(bot.url) as client:
         await client.ready()
