@@ -109,5 +109,7 @@ async def _find(journal: Journal | None, api: SupabaseApi | None, name: str) -> 
 def _no_such_call(name: str) -> NotFoundError:
     return NotFoundError(
         worded("There is no call {id}.", id=name),
-        hint=worded("`sonora conversations list` shows conversations: name one for its last call."),
+        hint=worded(
+            "`uv run sonora conversations list` shows conversations: name one for its last call."
+        ),
     )

@@ -100,7 +100,7 @@ def _tell_of(added: "list[AddedFile]", gone: "list[Document]") -> None:
         typer.echo(
             say(
                 "Still found as it was when it was read last: {file}. To take it out: "
-                "sonora knowledge remove {id}",
+                "uv run sonora knowledge remove {id}",
                 file=plain(document.source),
                 id=document.id,
             ),
@@ -146,7 +146,7 @@ def list_documents(user: User = None, json_output: AsJson = False) -> None:
             )
         console().print(table)
     else:
-        typer.echo(say("No documents. Add some: sonora knowledge add PATH"))
+        typer.echo(say("No documents. Add some: uv run sonora knowledge add PATH"))
 
 
 app.command(help=say("Remove documents, with every word of theirs."))(knowledge_remove.remove)
@@ -224,7 +224,10 @@ def status(json_output: AsJson = False) -> None:
         )
         if not usable:
             typer.echo(
-                say("Another model is used now. Make the index anew: sonora knowledge rebuild"),
+                say(
+                    "Another model is used now. Make the index anew: "
+                    "uv run sonora knowledge rebuild"
+                ),
                 err=True,
             )
     if not usable:

@@ -61,7 +61,7 @@ def _named(name: str, documents: Iterable[Document]) -> list[Document]:
     if not found:
         raise NotFoundError(
             worded("There is no document {id}.", id=plain(name)),
-            hint=worded("`sonora knowledge list` shows them."),
+            hint=worded("`uv run sonora knowledge list` shows them."),
         )
     return found
 

@@ -47,7 +47,7 @@ def _memory_id(text: str) -> UUID:
     except ValueError:
         raise typer.BadParameter(
             say(
-                "{text} is not a fact's id. `sonora memories list USER` shows them.",
+                "{text} is not a fact's id. `uv run sonora memories list USER` shows them.",
                 text=plain(text),
             )
         ) from None
@@ -140,7 +140,7 @@ def forget(
         typer.Argument(
             metavar="ID",
             parser=_memory_id,
-            help=say("The fact's id; `sonora memories list USER` has it."),
+            help=say("The fact's id; `uv run sonora memories list USER` has it."),
         ),
     ],
     json_output: AsJson = False,

@@ -68,7 +68,9 @@ def fetch(
     settings = load_settings()
     models = [find_model(name) for name in names] if names else wanted_models(settings)
     if not models:
-        typer.echo(say("The settings need no model. Name one: sonora models fetch whisper-base"))
+        typer.echo(
+            say("The settings need no model. Name one: uv run sonora models fetch whisper-base")
+        )
     for model in models:
         with fetching_bar(model.name) as progress:
             fetch_model(model, settings.models_path, mirror=settings.models_url, progress=progress)

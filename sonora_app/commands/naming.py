@@ -54,7 +54,7 @@ def named(listings: tuple[Listing, ...], name: str) -> UUID:
     if not fitting:
         raise NotFoundError(
             worded("There is no conversation {id}.", id=name),
-            hint=worded("`sonora conversations list` shows which there are."),
+            hint=worded("`uv run sonora conversations list` shows which there are."),
         )
     if len(fitting) > 1:
         raise NotFoundError(
@@ -105,7 +105,7 @@ def no_such_conversation(conversation_id: UUID) -> NotFoundError:
     """What to raise where there is none of this id."""
     return NotFoundError(
         worded("There is no conversation {id}.", id=conversation_id),
-        hint=worded("`sonora conversations list` shows which there are."),
+        hint=worded("`uv run sonora conversations list` shows which there are."),
     )
 
 
@@ -122,7 +122,7 @@ def _name(text: str) -> str:
     if len(name) < _LEAST or set(name) - set("0123456789abcdef-"):
         raise typer.BadParameter(
             say(
-                "{text} is not a conversation's id. `sonora conversations list` shows them.",
+                "{text} is not a conversation's id. `uv run sonora conversations list` shows them.",
                 text=plain(text),
             )
         )

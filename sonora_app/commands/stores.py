@@ -99,7 +99,10 @@ def tell_waiting(api: SupabaseApi | None) -> None:
     """Tell on stderr how what was written comes to Supabase, where there is one."""
     if api is not None:
         typer.echo(
-            say("It waits here to be brought to Supabase: by a bot that runs, or `sonora sync`."),
+            say(
+                "It waits here to be brought to Supabase: by a bot that runs, or "
+                "`uv run sonora sync`."
+            ),
             err=True,
         )
 

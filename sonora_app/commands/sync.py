@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 Number = Annotated[
-    int, typer.Argument(metavar="ID", help=say("The entry's id; `sonora sync list` has it."))
+    int, typer.Argument(metavar="ID", help=say("The entry's id; `uv run sonora sync list` has it."))
 ]
 
 
@@ -57,7 +57,8 @@ def sync(ctx: typer.Context, json_output: AsJson = False) -> None:
         )
     if left.set_aside:
         typer.echo(
-            say("Supabase refused what is set aside: `sonora sync list` shows why."), err=True
+            say("Supabase refused what is set aside: `uv run sonora sync list` shows why."),
+            err=True,
         )
     if left.pending or refused:
         raise typer.Exit(FAILED)
@@ -100,7 +101,7 @@ def list_entries(
 def retry(
     number: Annotated[
         int | None,
-        typer.Argument(metavar="ID", help=say("The entry's id; `sonora sync list` has it.")),
+        typer.Argument(metavar="ID", help=say("The entry's id; `uv run sonora sync list` has it.")),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help=say("All that were refused."))] = False,
     json_output: AsJson = False,
@@ -114,7 +115,9 @@ def retry(
     if json_output:
         print_json({"put_back": count})
         return
-    typer.echo(say("Put back: {count}. A running bot ships that, or `sonora sync`.", count=count))
+    typer.echo(
+        say("Put back: {count}. A running bot ships that, or `uv run sonora sync`.", count=count)
+    )
 
 
 @app.command(help=say("Give up shipping what was refused. It stays in this journal, for good."))
@@ -215,5 +218,5 @@ def _entry_data(entry: Listed) -> dict[str, object]:
 def _no_such_entry(number: int) -> NotFoundError:
     return NotFoundError(
         worded("No entry {number} is set aside.", number=number),
-        hint=worded("`sonora sync list` shows which are."),
+        hint=worded("`uv run sonora sync list` shows which are."),
     )

@@ -62,7 +62,9 @@ async def _erase(settings: Settings, user: str, *, yes: bool) -> Receipt:
         if not any(places.values()) and not documents:
             raise NotFoundError(
                 worded("There is nothing of {user}.", user=plain(user)),
-                hint=worded("`sonora conversations list` shows whose conversations there are."),
+                hint=worded(
+                    "`uv run sonora conversations list` shows whose conversations there are."
+                ),
             )
         if not yes:
             _confirm(user, stores, places)

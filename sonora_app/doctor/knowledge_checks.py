@@ -32,7 +32,7 @@ async def examine_knowledge(settings: Settings) -> Finding | None:
     if count is None:
         return None
     if not count:
-        advice = worded("Bring them there: sonora knowledge push")
+        advice = worded("Bring them there: uv run sonora knowledge push")
         return "note", worded("Supabase has no documents yet"), advice
     return "ok", worded("{count} documents are searched", count=count), ""
 

@@ -84,7 +84,11 @@ def _voice(settings: Settings) -> Finding | None:
         return _missing(settings.piper_name(settings.language), settings)
     if not (file.is_file() and Path(f"{file}.json").is_file()):
         found = worded("the file in SONORA_PIPER_VOICE, or the .json beside it, is not there")
-        return "problem", found, worded("Name a voice from `sonora models list`, or its file.")
+        return (
+            "problem",
+            found,
+            worded("Name a voice from `uv run sonora models list`, or its file."),
+        )
     return None
 
 
@@ -102,4 +106,4 @@ def _missing(name: str, settings: Settings) -> Finding | None:
     if is_here(model, settings.models_path):
         return None
     found = worded("{name} is not here yet: a bot that starts fetches it", name=name)
-    return "note", found, worded("Fetch it: sonora models fetch {name}", name=name)
+    return "note", found, worded("Fetch it: uv run sonora models fetch {name}", name=name)

@@ -70,8 +70,8 @@ async def examine_outbox(settings: Settings) -> Finding | None:
         refused=counts.set_aside,
     )
     advice = worded(
-        "A running bot ships what waits, or `sonora sync`; `sonora sync list` shows what was "
-        "refused, and why."
+        "A running bot ships what waits, or `uv run sonora sync`; `uv run sonora sync list` shows "
+        "what was refused, and why."
     )
     return "note", found, advice
 

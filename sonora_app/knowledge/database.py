@@ -78,7 +78,7 @@ def index_errors(path: Path) -> Generator[None]:
             worded("The index of documents {file} failed: {reason}.", file=path, reason=name),
             hint=worded(
                 "If it stays so, move the file aside and add the documents again: "
-                "sonora knowledge add PATH"
+                "uv run sonora knowledge add PATH"
             ),
         ) from None
     except OSError as error:
@@ -177,5 +177,5 @@ def model_changed(made_by: str, model: str) -> ModelChangedError:
             made_by=made_by,
             model=model,
         ),
-        hint=worded("Make it anew: sonora knowledge rebuild"),
+        hint=worded("Make it anew: uv run sonora knowledge rebuild"),
     )

@@ -84,7 +84,7 @@ def find_model(name: str) -> Model:
     if model is None:
         raise NotFoundError(
             worded("There is no model {name}.", name=name),
-            hint=worded("`sonora models list` shows which there are."),
+            hint=worded("`uv run sonora models list` shows which there are."),
         )
     return model
 

@@ -138,7 +138,8 @@ def _fetch_file(
     raise FetchError(
         worded("{name} cannot be fetched ({reason}).", name=model.name, reason=reason),
         hint=worded(
-            "What has come is kept. Go on when there is a connection: sonora models fetch {name}",
+            "What has come is kept. Go on when there is a connection: "
+            "uv run sonora models fetch {name}",
             name=model.name,
         ),
     )

@@ -31,7 +31,7 @@ class Hearing(Preparation["Recogniser"]):
             instead="What is said is not recognised: the rehearsal's recogniser serves.",
             failed=lambda error: SettingsError(
                 worded("The recogniser cannot be loaded ({reason}).", reason=error),
-                hint=worded("Look whether SONORA_WHISPER_MODEL is right: sonora doctor"),
+                hint=worded("Look whether SONORA_WHISPER_MODEL is right: uv run sonora doctor"),
             ),
         )
 

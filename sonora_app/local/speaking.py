@@ -62,7 +62,7 @@ class Speaking:
             instead="Piper does not speak: espeak-ng does.",
             failed=lambda error: SettingsError(
                 worded("The voice cannot be loaded ({reason}).", reason=error),
-                hint=worded("Look whether SONORA_PIPER_VOICE is right: sonora doctor"),
+                hint=worded("Look whether SONORA_PIPER_VOICE is right: uv run sonora doctor"),
             ),
         )
 

@@ -114,6 +114,6 @@ def _only(known: Known) -> Memory:
     if not known.memories:
         raise NotFoundError(
             worded("Nothing is remembered of this person under this id."),
-            hint=worded("`sonora memories list USER` shows what is."),
+            hint=worded("`uv run sonora memories list USER` shows what is."),
         )
     return known.memories[0]

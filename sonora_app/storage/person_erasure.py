@@ -225,5 +225,7 @@ async def _wait_until_shipped(journal: Journal, user_id: str) -> None:
         await asyncio.sleep(_LOOK_SECS)
     raise StorageError(
         worded("Something of this person is still on its way to Supabase. Nothing was erased."),
-        hint=worded("`sonora sync list` shows it. Try again when it is there, or stop the bot."),
+        hint=worded(
+            "`uv run sonora sync list` shows it. Try again when it is there, or stop the bot."
+        ),
     )

@@ -243,5 +243,7 @@ async def _wait_until_shipped(journal: Journal, ids: Set[UUID]) -> None:
         worded(
             "Something of this conversation is still on its way to Supabase. Nothing was deleted."
         ),
-        hint=worded("`sonora sync list` shows it. Try again when it is there, or stop the bot."),
+        hint=worded(
+            "`uv run sonora sync list` shows it. Try again when it is there, or stop the bot."
+        ),
     )

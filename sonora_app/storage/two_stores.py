@@ -258,7 +258,7 @@ class MirroredStore:
             if lines:
                 logger.warning(
                     f"Wrote {lines} records to the log that Supabase does not have. "
-                    "`sonora sync restore` brings them there."
+                    "`uv run sonora sync restore` brings them there."
                 )
 
     def _stored(self, ids: Sequence[UUID]) -> None:

@@ -153,7 +153,7 @@ def test_what_waits_and_what_was_refused_is_shown(
     check = doctor()["Outbox"]
     assert check["state"] == "note"
     assert check["found"] == "9 records wait for Supabase, 1 were refused"
-    assert "`sonora sync list`" in check["advice"]
+    assert "`uv run sonora sync list`" in check["advice"]
     # Also where it has nowhere to go any more.
     for name in ("SUPABASE_URL", "SUPABASE_SECRET_KEY"):
         monkeypatch.delenv(name)

@@ -166,7 +166,7 @@ def test_an_unknown_conversation_is_2(kept: Kept, command: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         f"There is no conversation {identifier}.\n"
-        "`sonora conversations list` shows which there are.\n"
+        "`uv run sonora conversations list` shows which there are.\n"
     )
 
 

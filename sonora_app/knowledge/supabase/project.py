@@ -248,7 +248,10 @@ def _check(answer: Mapping[str, Any], model: str = "") -> None:
                     made_by=answer.get("made_by"),
                     model=model,
                 ),
-                hint=worded("Make them anew: sonora knowledge rebuild, then sonora knowledge push"),
+                hint=worded(
+                    "Make them anew: uv run sonora knowledge rebuild, then "
+                    "uv run sonora knowledge push"
+                ),
             )
         case _:
             pass

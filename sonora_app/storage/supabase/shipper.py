@@ -185,7 +185,7 @@ class Shipper:
         if refused:
             logger.error(
                 f"Supabase refuses {len(refused)} records for good, the first because: "
-                f"{next(iter(refused.values()))}. `sonora sync list` shows them."
+                f"{next(iter(refused.values()))}. `uv run sonora sync list` shows them."
             )
         self._tell_stored([entry.row_id for entry in shipped if entry.table == "messages"])
         self._progress.set()

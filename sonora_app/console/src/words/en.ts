@@ -179,7 +179,7 @@ export const en = {
   knowledge: {
     title: "Documents",
     lead: "What Sonora answers from. It searches while you still speak.",
-    none: "There are none. Add some: sonora knowledge add PATH",
+    none: "There are none. Add some: uv run sonora knowledge add PATH",
     failed: "The documents cannot be read.",
     question: "Ask as one would say it",
     search: "Search",
@@ -415,7 +415,7 @@ export const en = {
   },
   health: {
     title: "Health",
-    lead: "What is real and what is a stand-in in this run: the same checks as “sonora doctor”.",
+    lead: "What is real and what is a stand-in in this run: the same checks as “uv run sonora doctor”.",
     states: { ok: "as it should be", note: "worth knowing", problem: "to be mended" },
     again: "Check again",
     checking: "Checking…",

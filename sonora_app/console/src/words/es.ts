@@ -181,7 +181,7 @@ export const es: Words = {
   knowledge: {
     title: "Documentos",
     lead: "En ellos se basa Sonora para responder. Busca mientras todavía hablas.",
-    none: "No hay ninguno. Agrega algunos: sonora knowledge add RUTA",
+    none: "No hay ninguno. Agrega algunos: uv run sonora knowledge add RUTA",
     failed: "No se pueden leer los documentos.",
     question: "Pregunta como lo dirías en voz alta",
     search: "Buscar",
@@ -419,7 +419,7 @@ export const es: Words = {
   },
   health: {
     title: "Estado",
-    lead: "Qué es real y qué es simulado en esta ejecución: la misma revisión que «sonora doctor».",
+    lead: "Qué es real y qué es simulado en esta ejecución: la misma revisión que «uv run sonora doctor».",
     states: { ok: "en orden", note: "conviene saberlo", problem: "por arreglar" },
     again: "Revisar de nuevo",
     checking: "Revisando…",
