@@ -1,6 +1,10 @@
 """Conversations are found by what was said in them, and by how they went."""
 
+import asyncio
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -239,6 +243,57 @@ async def test_how_calls_went_is_found(journal: Journal) -> None:
     assert await found(journal, status=ConversationStatus.COMPLETED) == ["calm"]
     listed = await journal.conversations()
     assert [each.conversation.user_id for each in listed if each.calling] == ["calling"]
+
+
+async def test_a_call_of_a_process_that_died_is_over_before_any_other_starts(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.db"
+    talks = {name: talk(place, name) for place, name in enumerate(("dead", "both", "living"))}
+    lately = utc_now() - timedelta(minutes=1)
+    dying = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _DIES, str(path)],
+        input="\n".join(
+            each.model_dump_json()
+            for name in ("dead", "both")
+            for each in (talks[name], a_call(talks[name], started_at=lately))
+        ),
+        text=True,
+        check=False,
+    )
+    assert dying.returncode == -signal.SIGKILL
+    bot = await Journal.connect(path)
+    living = [a_call(talks[name], started_at=lately) for name in ("both", "living")]
+    await bot.write([talks["living"], *living])
+    reader = await Journal.connect(path, read_only=True)
+    for journal in (bot, reader):
+        listed = await journal.conversations()
+        assert {
+            each.conversation.user_id: (each.calling, each.conversation.status) for each in listed
+        } == {
+            "dead": (False, ConversationStatus.FAILED),
+            "both": (True, ConversationStatus.ACTIVE),
+            "living": (True, ConversationStatus.ACTIVE),
+        }
+    await reader.aclose()
+    await bot.aclose()
+
+
+_DIES = """
+import asyncio, os, pathlib, signal, sys
+from sonora_app.storage.journal.journal import Journal
+from sonora_app.storage.records import Conversation, Session
+
+async def main():
+    journal = await Journal.connect(pathlib.Path(sys.argv[1]))
+    for talk, call in zip(*[map(str.strip, sys.stdin)] * 2):
+        talk, call = Conversation.model_validate_json(talk), Session.model_validate_json(call)
+        await journal.write([talk, call])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from sonora_app.storage.journal.database import (
     unless_busy,
 )
 from sonora_app.storage.journal.file import JournalFile
-from sonora_app.storage.journal.locks import ProcessLock, turn
+from sonora_app.storage.journal.locks import ProcessLock, is_held, lock_file, turn
 from sonora_app.storage.journal.migrations import MIGRATIONS, migrate, number_anew, schema_version
 from sonora_app.storage.side_loop import SideLoop
 from sonora_app.wording.translation import worded
@@ -48,6 +48,7 @@ class JournalConnection:
         """Start the thread; `open` opens the file on it."""
         self.side = SideLoop("sonora-journal")
         self._path = path
+        self._processes = path.parent / "processes"
         self._connection: sqlite3.Connection | None = None
         self._process: ProcessLock | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -98,6 +99,14 @@ class JournalConnection:
             return result
 
         return await self._run(within, write=True)
+
+    def lives(self, process_id: str | None) -> bool:
+        """Whether a process lives that the journal knows. Also for a journal that is only read.
+
+        Raises:
+            OSError: It cannot be told.
+        """
+        return process_id is not None and is_held(lock_file(self._processes, process_id))
 
     def process_id(self) -> UUID:
         """What this process is called in the journal. Only for work that is being done.
@@ -159,7 +168,7 @@ class JournalConnection:
                 migrate(connection)
                 if self._file.is_known:
                     number_anew(connection)
-                self._process = ProcessLock(self._path.parent / "processes")
+                self._process = ProcessLock(self._processes)
                 self._file.remember()
             except BaseException:
                 connection.close()

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable, Set
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sonora_app.storage.journal.as_records import to_record
 from sonora_app.storage.journal.outbox_rows import sql_time
 from sonora_app.storage.labels import as_name
 from sonora_app.storage.listing import Hit, Listing, Listings
-from sonora_app.storage.records import Conversation, utc_now
+from sonora_app.storage.records import Conversation, ConversationStatus, EndReason, utc_now
 from sonora_app.storage.wanted import (
     ANY_CALL,
     LONGEST_CALL,
@@ -66,7 +67,10 @@ _PAGE = """
     ) AS page JOIN conversations ON conversations.id = page.id
     ORDER BY page.last_message_at DESC, page.created_at DESC, page.id DESC
 """
-_CALLS = "SELECT conversation_id FROM sessions WHERE ended_at IS NULL AND started_at > :lately"
+_UNENDED = """
+    SELECT conversation_id, process_id, started_at FROM sessions
+    WHERE ended_at IS NULL AND conversation_id IN (SELECT value FROM json_each(:ids))
+"""
 _LABELS = """
     SELECT conversation_id, name FROM labels
     WHERE removed_at IS NULL AND conversation_id IN (SELECT value FROM json_each(:ids))
@@ -92,9 +96,17 @@ _HITS = f"""
 
 
 def read_listings(
-    connection: sqlite3.Connection, wanted: Wanted, limit: int, offset: int, only_here: bool
+    connection: sqlite3.Connection,
+    lives: Callable[[str | None], bool],
+    wanted: Wanted,
+    limit: int,
+    offset: int,
+    only_here: bool,
 ) -> Listings:
-    """What `Journal.conversations` gives, within the caller's transaction."""
+    """What `Journal.conversations` gives, within the caller's transaction.
+
+    `lives` tells of a process that began a call whether it lives.
+    """
     if wanted.in_vain:
         return Listings()
     in_cut = _in_cut_turns(connection, wanted.words)
@@ -126,15 +138,14 @@ def read_listings(
     else:
         count = f"SELECT count(*) FROM conversations WHERE {which}"  # noqa: S608  # ours
         total = connection.execute(count, values).fetchone()[0]
-    lately = {"lately": sql_time(utc_now() - LONGEST_CALL)}
-    calls = {row["conversation_id"] for row in connection.execute(_CALLS, lately)}
     ids = [row["id"] for row in rows]
+    calls, dead = _unended(connection, lives, ids)
     hits = in_cut | _hits(connection, ids, wanted, values["match"])
     labels = _labels(connection, ids)
     return Listings(
         (
             Listing(
-                to_record(Conversation, row),
+                _as_it_stands(to_record(Conversation, row), dead),
                 row["message_count"],
                 calling=row["id"] in calls,
                 hit=hits.get(row["id"]),
@@ -144,6 +155,32 @@ def read_listings(
         ),
         total,
     )
+
+
+def _unended(
+    connection: sqlite3.Connection, lives: Callable[[str | None], bool], ids: list[str]
+) -> tuple[Set[str], Set[str]]:
+    """Those of `ids` that a call may still go on in, and the others with a call of a dead bot.
+
+    Nobody has ended that call yet: the next start of a bot does.
+    """
+    rows = connection.execute(_UNENDED, {"ids": json.dumps(ids)}).fetchall()
+    living = {each for each in {row["process_id"] for row in rows} if lives(each)}
+    held = {row["conversation_id"] for row in rows if row["process_id"] in living}
+    lately = sql_time(utc_now() - LONGEST_CALL)
+    calls = {
+        row["conversation_id"]
+        for row in rows
+        if row["process_id"] in living and row["started_at"] > lately
+    }
+    return calls, {row["conversation_id"] for row in rows} - held
+
+
+def _as_it_stands(conversation: Conversation, dead: Set[str]) -> Conversation:
+    """A conversation whose call died is what `find_orphans` will make of it."""
+    if conversation.status != ConversationStatus.ACTIVE or str(conversation.id) not in dead:
+        return conversation
+    return conversation.model_copy(update={"status": EndReason.CRASHED.status})
 
 
 def _of_call(call: WantedCall) -> dict[str, Any]:

@@ -238,7 +238,8 @@ class Journal:
         self, wanted: Wanted = EVERY, *, limit: int = 50, offset: int = 0, only_here: bool = False
     ) -> Listings:
         """See `Store.conversations`. `only_here`: those that are kept nowhere else for sure."""
-        return await self._read(read_listings, wanted, limit, offset, only_here)
+        lives = self._connection.lives
+        return await self._read(read_listings, lives, wanted, limit, offset, only_here)
 
     async def figures(self, wanted: FiguresWanted) -> Figures:
         """See `Store.figures`."""

@@ -36,7 +36,7 @@ class ProcessLock:
         """What the sessions that this process writes carry."""
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
-        self._path = folder / f"{self.id}.lock"
+        self._path = lock_file(folder, str(self.id))
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -54,7 +54,7 @@ class ProcessLock:
                 process_id = UUID(path.stem)
             except ValueError:
                 continue
-            if process_id != self.id and _is_held(path):
+            if process_id != self.id and is_held(path):
                 alive.add(process_id)
             elif process_id != self.id:
                 path.unlink(missing_ok=True)
@@ -66,16 +66,29 @@ class ProcessLock:
         os.close(self._descriptor)
 
 
-def _is_held(path: Path) -> bool:
+def lock_file(folder: Path, process_id: str) -> Path:
+    """The file that a process holds the lock of for as long as it lives."""
+    return folder / f"{process_id}.lock"
+
+
+def is_held(path: Path) -> bool:
+    """Whether the process lives whose lock file this is. Changes nothing.
+
+    May be asked at any time of a process that the journal knows: it had its lock before.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     except PermissionError:
         # Another user's process: it cannot be told, and a live call must not be closed.
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: whoever else asks at this moment must not find it held.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
