@@ -12,6 +12,7 @@ import ctypes
 import importlib
 import os
 import platform
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,14 @@ PYTHON = ((3, 11), (3, 14))
 
 PORT = 7860
 """Where `bot.py` serves when it is run by hand."""
+
+_LEAST_FREE_BYTES = 256 * 1024
+"""What the disk of the data folder must have left: some turns, each in the log and in the file."""
+
+_MAKE_ROOM = worded(
+    "Free some space. Until then a running bot keeps what is said in memory, and loses it when it "
+    "ends."
+)
 
 _VENDORS = {
     Vendor.STT: (worded("Speech recognition"), "DEEPGRAM_API_KEY"),
@@ -253,8 +262,13 @@ def _found_if_any(name: str, finding: Finding | None) -> Iterator[Check]:
         yield _found(name, finding)
 
 
+def _existing(folder: Path) -> Path:
+    """`folder`, or where it is missing, the nearest folder above it that is there."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
 def _data_folder(folder: Path) -> Check:
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    existing = _existing(folder)
     name = worded("Data folder")
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         made = str(folder) if folder.exists() else None
@@ -270,6 +284,9 @@ def _data_folder(folder: Path) -> Check:
 
 async def _journal(path: Path) -> Check:
     name = worded("Journal")
+    if shutil.disk_usage(_existing(path.parent)).free < _LEAST_FREE_BYTES:
+        full = worded("The journal cannot be written: the disk is full.")
+        return Check(name, CheckState.PROBLEM, full, _MAKE_ROOM)
     if not await asyncio.to_thread(path.exists):
         return Check(name, CheckState.OK, worded("nothing kept yet"))
     try:

@@ -1,6 +1,7 @@
 """`sonora doctor`, and the checks behind it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from sonora_app.doctor.speech_checks import examine_hearing
 from sonora_app.flow.picture import diagram as flow_diagram
 from sonora_app.settings import load_settings
 from sonora_app.storage.journal.journal import Journal
+from sonora_app.wording.translation import in_spanish
+from tests.full_disk import small_disk
 
 pytestmark = pytest.mark.unit
 
@@ -269,6 +272,33 @@ def test_the_journal_and_its_schema(machine: Path) -> None:
     assert written == Check("Journal", CheckState.OK, f"data/journal.db, schema {version}")
     assert newer.state is CheckState.PROBLEM
     assert "newer" in newer.found
+
+
+def test_a_full_disk_is_a_problem_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def make(path: Path) -> None:
+        await (await Journal.connect(path)).aclose()
+
+    with small_disk(tmp_path / "disk", 3_000) as mounted:
+        if not mounted:
+            pytest.skip("this user may not mount a disk")
+        monkeypatch.setenv("SONORA_DATA_DIR", str(tmp_path / "disk" / "data"))
+        asyncio.run(make(tmp_path / "disk" / "data" / "journal.db"))
+        assert look("Journal").state is CheckState.OK
+        filler = tmp_path / "disk" / "filler"
+        with contextlib.suppress(OSError):
+            filler.write_bytes(bytes(3_000_000))
+        full = look("Journal")
+        ran = CliRunner().invoke(app, ["doctor"])
+        filler.unlink()
+        assert look("Journal").state is CheckState.OK
+
+    assert full.state is CheckState.PROBLEM
+    assert full.found == "The journal cannot be written: the disk is full."
+    assert "Free some space" in full.advice
+    assert ran.exit_code == 1
+    assert in_spanish(full.advice).startswith("Libera espacio")
 
 
 @pytest.mark.parametrize(
