@@ -18,7 +18,7 @@ from rich.text import Text
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sonora_app.errors import SettingsError
+from sonora_app.errors import SettingsError, SonoraError, StorageError
 from sonora_app.flow.check import check_flows
 from sonora_app.process.admission import TakesSoManyCalls
 from sonora_app.process.calls import calls
@@ -32,6 +32,7 @@ from sonora_app.runtime.logging import configure_logs
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.settings.addresses import host_and_port
 from sonora_app.settings.extras import require_metrics
+from sonora_app.storage.journal.journal import Journal
 from sonora_app.tools.declared import check_tools
 from sonora_app.wording.translation import say, worded
 
@@ -91,6 +92,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
     _refuse_taken_port(console, runner.RUNNER_HOST, runner.RUNNER_PORT)
+    _refuse_unusable_journal(console, settings)
     _wrap_lifespan(runner.app, settings, warm_up)
     calls.limit = settings.call_limit
     runner.app.add_middleware(TakesSoManyCalls, calls=calls)
@@ -111,7 +113,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     runner.main(parser)
 
 
-def _tell(console: Console, error: SettingsError) -> None:
+def _tell(console: Console, error: SonoraError) -> None:
     """Print an error, its sentence in one line, whatever the terminal's width is."""
     told = Text.assemble((say(error.message), "red"), " ", say(error.hint))
     console.print(told, soft_wrap=True)
@@ -145,6 +147,24 @@ def _refuse_taken_port(console: Console, host: str, port: int) -> None:
     )
     _tell(console, SettingsError(problem, hint=other))
     raise SystemExit(1)
+
+
+def _refuse_unusable_journal(console: Console, settings: Settings) -> None:
+    """Say that the journal cannot be opened; the server would say it at the end of a traceback.
+
+    Raises:
+        SystemExit: It cannot be opened.
+    """
+
+    async def open_and_close() -> None:
+        journal = await Journal.connect(settings.journal_path)
+        await journal.aclose()
+
+    try:
+        asyncio.run(open_and_close())
+    except StorageError as error:
+        _tell(console, error)
+        raise SystemExit(1) from None
 
 
 class WaitsForWarmUp:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Generator
@@ -62,6 +63,28 @@ async def test_a_second_bot_on_the_same_port_says_so_and_does_not_claim_to_be_re
     assert f"El puerto {cold_bot.port} está ocupado" in ran.stderr
     assert f"uv run bot.py --port {cold_bot.port + 1}" in ran.stderr
     assert "ready" not in ran.stdout + ran.stderr
+
+
+async def test_a_bot_that_cannot_keep_anything_says_so_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        command = [sys.executable, "bot.py", "--port", str(free.getsockname()[1])]
+    environment = {
+        **os.environ,
+        "ENV": "local",
+        "LC_ALL": "en_US.UTF-8",
+        "SONORA_DATA_DIR": str(tmp_path / "file" / "data"),
+    }
+    ran = await asyncio.to_thread(
+        subprocess.run, command, cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+
+    assert ran.returncode == 1
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith(f"The journal's folder {tmp_path / 'file' / 'data'} cannot be used: ")
+    assert "Traceback" not in ran.stderr
+    assert "startup failed" not in ran.stderr
 
 
 async def test_the_first_call_of_a_process_imports_nothing(tmp_path: Path) -> None:

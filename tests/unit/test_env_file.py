@@ -283,7 +283,7 @@ print(os.environ["SONORA_LANGUAGE"], os.environ["ONLY_THERE"])
 def test_the_environment_wins_over_the_file_on_pipecats_runner_too(folder: Path) -> None:
     file = folder / "other.env"
     file.write_text("SONORA_LANGUAGE=es\nONLY_THERE=yes\n", "utf-8")
-    environment = {**os.environ, "SONORA_LANGUAGE": "en"}
+    environment = {**os.environ, "SONORA_LANGUAGE": "en", "SONORA_DATA_DIR": str(folder / "data")}
 
     ran = subprocess.run(
         [sys.executable, "-c", _SERVED, str(file)],
