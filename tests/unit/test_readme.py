@@ -256,6 +256,7 @@ def placeholder(word: str, way: list[str]) -> str:
 def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
     checked = (
         ("uv", "run", "sonora"),
+        ("uv", "run", "--extra", "knowledge", "sonora"),
         ("uv", "run", "bot.py"),
         ("uv", "run", "--extra", "local", "bot.py"),
         ("uv", "run", "--extra", "voice", "bot.py"),
@@ -277,8 +278,10 @@ def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
 
 def test_the_sonora_commands_parse() -> None:
     root = typer.main.get_command(app)
-    for command in starting("uv", "run", "sonora"):
-        way = assert_parses(command, root, command.words[3:])
+    with_extra = starting("uv", "run", "--extra", "knowledge", "sonora")
+    for command in (*starting("uv", "run", "sonora"), *with_extra):
+        after = command.words.index("sonora") + 1
+        way = assert_parses(command, root, command.words[after:])
         result = CliRunner().invoke(app, [*way, "--help"])
 
         assert result.exit_code == 0, command
@@ -313,7 +316,10 @@ def test_the_bot_is_run_from_a_file_that_is_there_with_flags_that_are_used() -> 
 
     # The bot of the session tests is started with each of the flags.
     used = (PROJECT / "simulators" / "clients" / "bot_process.py").read_text("utf-8")
-    with_extra = starting("uv", "run", "--extra")
+    with_extra = [
+        *starting("uv", "run", "--extra", "local"),
+        *starting("uv", "run", "--extra", "voice"),
+    ]
     for command in (first, *starting("uv", "run", "bot.py"), *with_extra):
         (script,) = (word for word in command.words if word.endswith(".py"))
         assert (PROJECT / script).is_file()
