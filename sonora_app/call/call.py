@@ -315,4 +315,5 @@ class Call:
             self.page.create_task(self.page.notify(ErrorCode.NOT_READY, said), "spoke_too_early")
 
     async def _asked_to_disconnect(self) -> None:
-        self.end_reason = self.end_reason or EndReason.USER_REQUEST
+        await self.tell_end(EndReason.USER_REQUEST)
+        await self.worker.cancel(reason="the page asked to disconnect")

@@ -102,7 +102,7 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         requested: Told what the page asks for, in the order in which that came.
         entered: Told what the user typed or showed, when it comes and before the bot is cut off for
             it.
-        disconnect_asked: Told when the page asks the bot to end the call.
+        disconnect_asked: Told when the page asks the bot to end the call at once.
         notices: How often the page was given each notice.
     """
 
@@ -149,6 +149,12 @@ class ScreenedRTVIProcessor(RTVIProcessor):
         await super().push_frame(frame, direction)
         if isinstance(frame, RTVISendTextFrame):
             self._has_entered.set()
+
+    async def cleanup(self) -> None:
+        """The call is over: what is still on its way enters no conversation."""
+        if self._entering is not None:
+            await self.cancel_task(self._entering)
+        await super().cleanup()
 
     async def enter(self, entry: Entry) -> None:
         """Have what was typed or shown enter the conversation, cut the bot off, and be answered.
@@ -204,8 +210,9 @@ class ScreenedRTVIProcessor(RTVIProcessor):
                 case "client-ready":
                     return True
                 case "disconnect-bot":
+                    # Pipecat would end the call once all that is being said was heard.
                     await self.disconnect_asked.tell()
-                    return True
+                    return False
                 case "client-message":
                     request = client_message(message)
                 case "send-text":

@@ -55,6 +55,7 @@ async def test_ten_texts_in_one_tick_are_one_turn(bot: BotProcess) -> None:
 
 async def test_five_texts_and_a_hang_up_are_kept(bot: BotProcess) -> None:
     texts = [f"Texto {number} antes de colgar." for number in range(5)]
+    so_far = len(bot.logged())
     async with page(bot.url) as client:
         conversation_id = await in_conversation(client)
         type_by_action(client, "Cuéntame de Oaxaca.")
@@ -64,11 +65,12 @@ async def test_five_texts_and_a_hang_up_are_kept(bot: BotProcess) -> None:
         # No answer is waited for.
         await client.delivered()
     async with asyncio.timeout(60):
-        while (transcript := await transcript_of(bot, conversation_id)).sessions[
-            0
-        ].ended_at is None:
+        while f"{conversation_id} is closed" not in bot.logged():
             await asyncio.sleep(0.2)
+    transcript = await transcript_of(bot, conversation_id)
     assert [one.content for one in transcript.messages if one.role == "user"][1:] == texts
+    # What would have entered them ends with the call.
+    assert "dangling tasks" not in bot.logged()[so_far:]
 
 
 async def test_a_text_cuts_the_bot_off_and_comes_after_what_was_heard(bot: BotProcess) -> None:
