@@ -24,6 +24,7 @@ from sonora_app.call.going_on import GoingOn
 from sonora_app.call.measuring.traced_turns import TracedPipeline, TracedTurns
 from sonora_app.call.presence.heard import HeardWords
 from sonora_app.call.presence.presence import Presence
+from sonora_app.call.presence.unsent import give_up_unsent
 from sonora_app.call.services import CallServices
 from sonora_app.flow.driver import NO_TOOLS, FlowDriver
 from sonora_app.turns.bot_speech import BotSpeech
@@ -99,6 +100,8 @@ def build_pipeline(
     """
     output = transport.output()
     if isinstance(output, BaseOutputTransport):
+        give_up_unsent(output)
+        # Outside of that, for what is held back is not late.
         services.speech.hold_at(output)
     processors = [
         transport.input(),

@@ -4,6 +4,7 @@ That is Daily in the cloud, SmallWebRTC on a developer's machine, and a WebSocke
 eval`.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,6 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 _END_SILENCE_SECS = 1
 """Silence sent after the farewell, so that the end of it leaves the client's jitter buffer
 before the connection closes."""
-
-_UNSENT_SECS = 4.0
-"""How long a packet of sound may wait to be sent before the call ends, since nobody hears it. A
-busy process holds a packet back for two seconds. Pipecat's own is 10 s."""
 
 
 def _daily() -> TransportParams:
@@ -42,7 +39,8 @@ _AUDIO_BOTH_WAYS: dict[str, Any] = {
     "audio_in_enabled": True,
     "audio_out_enabled": True,
     "audio_out_end_silence_secs": _END_SILENCE_SECS,
-    "audio_out_write_timeout_secs": _UNSENT_SECS,
+    # It would count the time in which the process stalls; presence/unsent.py does not.
+    "audio_out_write_timeout_secs": math.inf,
 }
 
 TRANSPORT_PARAMS: dict[str, Callable[[], TransportParams]] = {

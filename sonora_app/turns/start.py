@@ -52,8 +52,7 @@ UNHEARD_SECS = 1.0
 without words. Deepgram tells sooner that there are none. A recogniser has longer if it says so."""
 
 _HELD_SECS = 2.5
-"""The longest time for which the bot is held back, in seconds, however many sounds come. Pipecat
-takes a client for gone that is not sent anything for four (`call/transports.py`)."""
+"""The longest time for which the bot is held back, in seconds, however many sounds come."""
 
 TRAILING_SECS = 0.3
 """A voice that is noticed so long after the bot has stopped may still be its own, in seconds."""

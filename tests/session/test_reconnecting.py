@@ -13,6 +13,7 @@ from simulators.clients.bot_process import BotProcess, running_bot
 from simulators.clients.speech import speech
 from simulators.clients.waiting import Waiting
 from simulators.clients.webrtc import Page, page
+from sonora_app.call.presence.unsent import UNSENT_SECS
 from sonora_app.flow.lines import Lines
 from sonora_app.settings import Language
 from tests.session.coming_back import in_an_answer
@@ -200,3 +201,22 @@ async def test_a_process_that_was_held_up_drops_what_is_too_old_and_says_so(
         client.microphone.say(await speech("Quiero planear un viaje a Oaxaca en abril."))
         await client.event("message-recorded", role="user", after=so_far, timeout_secs=20)
         assert not client.events("conversation-ended")
+
+
+async def test_a_process_that_was_held_up_while_the_bot_spoke_says_the_rest(
+    bot: BotProcess,
+) -> None:
+    async with page(bot.url) as client:
+        conversation_id = await in_mid_sentence(client)
+        bot.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(UNSENT_SECS + 0.5)
+        bot.process.send_signal(signal.SIGCONT)
+        # What was on its way may still be heard.
+        await client.sound(since=time.monotonic() + 0.2)
+        await client.silence(1.0)
+        await recorded(bot, conversation_id, 3)
+        assert not client.events("conversation-ended")
+    whole = (await transcript_of(bot, conversation_id)).messages[2]
+    assert not whole.interrupted
+    rest = ES.text("rehearsal.first", {"echo": "·"}).rpartition("·")[2]
+    assert (whole.content or "").endswith(rest)
