@@ -24,11 +24,12 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.types import is_given
 
 from sonora_app.flow.check import names_of_flow
+from sonora_app.flow.goodbyes import way_out
 from sonora_app.flow.lines import Lines
 from sonora_app.rehearsal.recall import review, without_numbers
 from sonora_app.rehearsal.script import describe, next_move
 from sonora_app.rehearsal.tools import OfferedTool
-from sonora_app.rehearsal.turns import CallTool, Say, Turn, read_turns
+from sonora_app.rehearsal.turns import CallTool, Kind, Say, Turn, read_turns
 from sonora_app.vendors.openai.speculation import ForetellingLLMService
 
 _MODEL = "rehearsal"
@@ -126,7 +127,10 @@ class RehearsalLLMService(ForetellingLLMService):
             A JSON object with `title`, `summary`, `topics` and `outcome`; and `facts` and `ended`.
         """
         turns = read_turns(context.get_messages())
-        told = describe(without_numbers(turns), self._lines, outcome="interrupted")
+        last = next((turn.text for turn in reversed(turns) if turn.kind is Kind.USER), "")
+        # A plain goodbye ends the talk without the model, which had no occasion to describe it.
+        outcome = "informational" if way_out(last, ("say_goodbye",)) else "interrupted"
+        told = describe(without_numbers(turns), self._lines, outcome=outcome)
         if "facts" in (response_schema or {}).get("properties", {}):
             told |= review(turns, self._lines)
         return json.dumps(told, ensure_ascii=False)

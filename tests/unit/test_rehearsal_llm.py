@@ -118,6 +118,19 @@ async def test_after_a_call_it_sums_up_what_was_said(lines: Lines) -> None:
     assert description["outcome"] == "interrupted"
 
 
+@pytest.mark.parametrize(
+    ("lines", "goodbye", "nothing_more"), [(ES, "Adiós", "No, gracias."), (EN, "Bye", "No thanks.")]
+)
+async def test_a_call_that_a_goodbye_ended_was_not_interrupted(
+    lines: Lines, goodbye: str, nothing_more: str
+) -> None:
+    messages: list[Any] = [user("Roma"), bot("Claro"), user(goodbye), bot("¿Algo más?")]
+    messages += [user(nothing_more), bot("Chau")]
+    answer = await RehearsalLLMService(lines).run_inference(LLMContext(messages=messages))
+    check_description(json.loads(answer))
+    assert json.loads(answer)["outcome"] == "informational"
+
+
 async def test_text_usage_and_metrics_come_out_as_with_a_model() -> None:
     context = LLMContext(messages=[user("Quiero ir a Roma")])
     down, _ = await run_test(
