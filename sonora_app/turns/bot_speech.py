@@ -5,13 +5,14 @@ in it. What has not been played yet waits, and goes on from there or is dropped.
 
 Pipecat plays the bot's speech from one queue, and tells each word at its time by the pipeline's
 clock. So the queue is held where sound is written to the transport, and the clock stands still as
-long: no word is told that was not played.
+long: no word is told that was not played. Nor is one while a stalled process sends no sound.
 """
 
 import asyncio
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
@@ -45,31 +46,69 @@ _ECHO_WORDS = 12
 
 _NS = 1_000_000_000
 
+_OVERDUE_NS = 150_000_000
+"""After so long a piece of sound that is being sent is late, in nanoseconds. It holds 40 ms, and
+the lateness of a packet is made up for as far as 100 ms (`runtime/pace.py`)."""
+
+_BETWEEN_SECS = 0.1
+"""A process that runs begins to send the next piece sooner than this, if there is one."""
+
 
 class SpeechClock(SystemClock):
-    """The pipeline's clock, which stands still while the bot's speech is held back."""
+    """The pipeline's clock, which stands still while the bot's speech is held back or is late."""
 
     def __init__(self) -> None:
         """Create a clock that is not started yet."""
         super().__init__()
         self._stood_ns = 0
         self._stands_at: int | None = None
+        self._sent_by: int | None = None  # when what is being sent is late
+        self._between: asyncio.TimerHandle | None = None
 
     def get_time(self) -> int:
         """The time since the start without what it stood still for, in nanoseconds."""
-        now = super().get_time() if self._stands_at is None else self._stands_at
+        now = self._until_late() if self._stands_at is None else self._stands_at
         return now - self._stood_ns
 
     def stand(self) -> None:
         """Stand still from now on."""
         if self._stands_at is None:
-            self._stands_at = super().get_time()
+            self._stands_at = self._until_late()
 
     def go_on(self) -> None:
         """Go on from where it stands."""
         if self._stands_at is not None:
-            self._stood_ns += super().get_time() - self._stands_at
+            now = super().get_time()
+            self._stood_ns += now - self._stands_at
             self._stands_at = None
+            self._sent_by = None if self._sent_by is None else now + _OVERDUE_NS
+
+    @contextmanager
+    def sending(self) -> Generator[None]:
+        """Stand still where it takes too long to send a piece of sound, or to begin the next."""
+        self._send()
+        try:
+            yield
+        finally:
+            self._send()
+            self._between = asyncio.get_running_loop().call_later(_BETWEEN_SECS, self._sent)
+
+    def _send(self) -> None:
+        self._sent()
+        self._sent_by = super().get_time() + _OVERDUE_NS
+
+    def _sent(self) -> None:
+        """Leave out how long it was late. After a stall this may be what runs first."""
+        if self._between is not None:
+            self._between.cancel()
+            self._between = None
+        if self._stands_at is None:
+            self._stood_ns += super().get_time() - self._until_late()
+        self._sent_by = None
+
+    def _until_late(self) -> int:
+        now = super().get_time()
+        return now if self._sent_by is None else min(now, self._sent_by)
 
 
 class BotSpeech(BaseObserver):
@@ -126,7 +165,8 @@ class BotSpeech(BaseObserver):
             if cuts != self._cuts and frame.interruptible:
                 return False
             self.own_voice.play(frame.audio, frame.sample_rate)
-            return await write(frame)
+            with self.clock.sending():
+                return await write(frame)
 
         output.write_audio_frame = write_unless_held
 

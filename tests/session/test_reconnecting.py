@@ -26,6 +26,8 @@ BACK_SECS = 2.0
 """How long after the new connection is there the bot may take to be heard."""
 GONE = "Nothing has come from the client"
 """What the bot logs once it takes a client for gone."""
+LAST_WORD_SECS = 1.5
+"""How long the last word takes to be said, at most, and to come."""
 WORDS_A_SEC = 4
 """How many words the bot says in a second, at most."""
 
@@ -211,10 +213,15 @@ async def test_a_process_that_was_held_up_while_the_bot_spoke_says_the_rest(
         bot.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(UNSENT_SECS + 0.5)
         bot.process.send_signal(signal.SIGCONT)
+        late = Waiting(bot)
         # What was on its way may still be heard.
         await client.sound(since=time.monotonic() + 0.2)
         await client.silence(1.0)
-        await recorded(bot, conversation_id, 3)
+        assert client.events("message-recorded")[-1]["seq"] == 3
+        # Words count as heard once they were played, however late that was.
+        words = [each for each in client.messages if each["type"] == "bot-tts-text"]
+        last_word_secs = LAST_WORD_SECS + late.excused_secs
+        assert words[-1]["received_at"] > client.sounds[-1] - last_word_secs
         assert not client.events("conversation-ended")
     whole = (await transcript_of(bot, conversation_id)).messages[2]
     assert not whole.interrupted

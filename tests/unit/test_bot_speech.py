@@ -1,6 +1,7 @@
 """The bot's speech can be held back and go on, and tells what it asks."""
 
 import asyncio
+import time
 
 import pytest
 from pipecat.frames.frames import (
@@ -27,11 +28,17 @@ PACKET = OutputAudioRawFrame(bytes(640), 16_000, 1)
 
 
 class Loudspeaker(BaseOutputTransport):
-    """Takes all sound at once."""
+    """Takes all sound at once, or once it is let."""
 
     played = 0
 
+    def __init__(self, params: TransportParams) -> None:
+        super().__init__(params)
+        self.takes = asyncio.Event()
+        self.takes.set()
+
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        await self.takes.wait()
         self.played += 1
         return True
 
@@ -74,6 +81,55 @@ async def test_what_is_held_back_goes_on_from_there_and_the_clock_with_it() -> N
     assert loudspeaker.played == 2
     await later
     assert 5_000_000 <= speech.clock.get_time() - stands_at < 500_000_000
+
+
+async def test_the_clock_stands_still_while_sound_is_late_and_goes_back_never() -> None:
+    speech, loudspeaker = BotSpeech(), Loudspeaker(TransportParams())
+    loudspeaker.takes.clear()
+    speech.hold_at(loudspeaker)
+    speech.clock.start()
+    writing = asyncio.create_task(loudspeaker.write_audio_frame(PACKET))
+    await asyncio.sleep(0.01)
+    time.sleep(1.0)  # noqa: ASYNC251  # the stall
+    stands_at = speech.clock.get_time()
+    assert stands_at < 300_000_000
+    time.sleep(0.2)  # noqa: ASYNC251
+    assert speech.clock.get_time() == stands_at
+    loudspeaker.takes.set()
+    assert await writing
+    goes_on_from = speech.clock.get_time()
+    assert stands_at <= goes_on_from < 500_000_000
+    await asyncio.sleep(0.05)
+    assert speech.clock.get_time() >= goes_on_from + 50_000_000
+
+
+async def test_the_clock_stands_still_in_a_stall_between_two_pieces_and_not_in_silence() -> None:
+    speech = BotSpeech()
+    speech.clock.start()
+    with speech.clock.sending():
+        pass
+    time.sleep(1.0)  # noqa: ASYNC251  # the stall
+    with speech.clock.sending():
+        assert speech.clock.get_time() < 300_000_000
+    await asyncio.sleep(0.5)
+    assert speech.clock.get_time() > 500_000_000
+    time.sleep(0.3)  # noqa: ASYNC251
+    assert speech.clock.get_time() > 800_000_000
+
+
+async def test_the_time_in_which_late_sound_is_held_back_counts_once() -> None:
+    speech = BotSpeech()
+    speech.clock.start()
+    began = time.monotonic_ns()
+    with speech.clock.sending():
+        await asyncio.sleep(0.3)
+        speech.hold()
+        await asyncio.sleep(0.3)
+        speech.go_on()
+        assert speech.clock.get_time() <= 200_000_000
+        await asyncio.sleep(0.1)
+    shown, passed = speech.clock.get_time(), time.monotonic_ns() - began
+    assert 200_000_000 < shown < passed - 400_000_000
 
 
 async def test_what_is_cut_is_dropped() -> None:
