@@ -1,6 +1,7 @@
 """Cartesia's speech over a WebSocket: contexts, PCM, word timestamps, flush and cancel.
 
-The voice is a tone for each word, as long as the word is, with a short pause between words.
+The voice is a tone for each word, as long as the word is, with a short pause between words;
+`overhearing.py` has one that speaks.
 Messages, both ways, are held against the models of Cartesia's SDK.
 """
 
@@ -75,6 +76,12 @@ class CartesiaVendor(WebSocketVendor):
     def secs(self, text: str) -> float:
         """How long `text` takes to say."""
         return sum(len(word) * self.char_secs + PAUSE_SECS for word in text.split())
+
+    async def sound(self, word: str, rate: int) -> np.ndarray:
+        """A word as it sounds, as 16-bit samples, `rate` a second."""
+        count = int(len(word) * self.char_secs * rate)
+        tone = 6_000 * np.sin(2 * np.pi * 220 * np.arange(count) / rate)
+        return tone.astype(np.int16)
 
     def due(self, text: str, said_secs: float) -> Fault | None:
         """What goes wrong now, in the middle of `text`, after `said_secs` of its context."""
@@ -155,14 +162,13 @@ class _Context:
         await self._send("done", done=True, status_code=HTTPStatus.OK)
 
     async def _say(self, word: str) -> None:
-        secs = len(word) * self._vendor.char_secs
+        sound = await self._vendor.sound(word, self._rate)
+        secs = len(sound) / self._rate
         if self._locked["add_timestamps"]:
             times = {"start": [self._said_secs], "end": [self._said_secs + secs]}
             await self._send("timestamps", word_timestamps={"words": [word], **times})
-        count = int(secs * self._rate)
-        tone = 6_000 * np.sin(2 * np.pi * 220 * np.arange(count) / self._rate)
-        quiet = np.zeros(int(PAUSE_SECS * self._rate))
-        samples = np.concatenate([tone, quiet]).astype(np.int16)
+        quiet = np.zeros(int(PAUSE_SECS * self._rate), np.int16)
+        samples = np.concatenate([sound, quiet])
         size = int(CHUNK_SECS * self._rate)
         for start in range(0, len(samples), size):
             chunk = samples[start : start + size]

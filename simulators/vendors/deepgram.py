@@ -12,7 +12,7 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -121,6 +121,18 @@ class DeepgramVendor(WebSocketVendor):
 
     def listen(self, loudness: float) -> None:
         """Take in how loud a message of audio is, as the root mean square of its samples."""
+
+    def timed(self, text: str, heard_secs: float) -> Sequence[tuple[str, float, float]]:
+        """The words of a text, each with where it begins and ends in the sound, in seconds.
+
+        Args:
+            text: What was heard.
+            heard_secs: How much sound has come in.
+
+        Returns:
+            The words; none if all that is known of them is the sound that they were heard in.
+        """
+        return ()
 
     def left_over(self) -> str:
         """What is told when it is asked for more, with no sound since it was asked before."""
@@ -276,19 +288,23 @@ class _Listener:
         return " ".join(words[: min(1 + int(spoken / _WORD_SECS), len(words) - 1)])
 
     def words(self, text: str) -> list[dict[str, Any]]:
-        """The words of a text, spread evenly over the speech that they were heard in."""
+        """The words of a text, spread evenly over the speech that they were heard in, or timed."""
         words = text.split()
         start = self.speech_at if self.speech_at is not None else self.heard_secs
         each = max(0.0, self.loud_at - start) / max(1, len(words))
+        spread = [
+            (word, start + number * each, start + (number + 1) * each)
+            for number, word in enumerate(words)
+        ]
         return [
             {
                 "word": word,
                 "punctuated_word": word,
-                "start": round(start + number * each, 3),
-                "end": round(start + (number + 1) * each, 3),
+                "start": round(begins, 3),
+                "end": round(ends, 3),
                 "confidence": 0.99,
             }
-            for number, word in enumerate(words)
+            for word, begins, ends in self.vendor.timed(text, self.heard_secs) or spread
         ]
 
     @property

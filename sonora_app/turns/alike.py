@@ -9,6 +9,10 @@ from collections.abc import Sequence
 _CHANGED = 0.3
 """So many of the letters, at most, as a part of all of them, are not those that were said."""
 
+_ADDED = 2
+"""A letter too many counts as so many that are wrong: else a short word that the user adds, as “no”
+to “el martes”, would pass for a mistake."""
+
 _LETTERS = 60
 """So many of the letters, the last ones, are compared: some four seconds of speech."""
 
@@ -36,11 +40,11 @@ def _changes(letters: str, said: Sequence[str], begun: bool) -> int:
         best = most
         for row, word in zip(rows, said, strict=True):
             before = row[0]
-            row[0] = min(before + 1, reached)
+            row[0] = min(before + _ADDED, reached)
             for place, each in enumerate(word):
                 changed = before + (letter != each)
                 before = row[place + 1]
-                row[place + 1] = min(changed, before + 1, row[place] + 1)
+                row[place + 1] = min(changed, before + _ADDED, row[place] + 1)
             reached = min(reached, row[-1], row[0])
             best = min(best, min(row) if begun else row[-1])
     return best

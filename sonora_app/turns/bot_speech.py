@@ -44,6 +44,9 @@ _OPENING_WORDS = 3
 _ECHO_WORDS = 12
 """The bot's own voice comes back before it has said so many words more: some four seconds."""
 
+_SURE_WORDS = 3
+"""So many words in a row that the bot has just said tell for sure that its own voice comes back."""
+
 _NS = 1_000_000_000
 
 _OVERDUE_NS = 150_000_000
@@ -118,6 +121,7 @@ class BotSpeech(BaseObserver):
         clock: The pipeline's clock.
         own_voice: Tells by sound whether a voice is the bot's own.
         hears_itself: Whether words have told in this call that the bot's own voice comes back.
+        cut_off: Whether it was cut off, when it spoke last.
     """
 
     def __init__(self) -> None:
@@ -125,7 +129,8 @@ class BotSpeech(BaseObserver):
         super().__init__(observe_every_push=False)
         self.clock = SpeechClock()
         self.own_voice = OwnVoice()
-        self.hears_itself = False
+        self.hears_itself = self.cut_off = False
+        self._sure = False  # whether so many words have told it that nobody repeats them
         self._flows = asyncio.Event()
         self._flows.set()
         self._cuts = 0
@@ -192,11 +197,11 @@ class BotSpeech(BaseObserver):
             case TTSTextFrame(text=text, pts=pts) if pts:
                 self._heard_at += [pts] * len(text.split())
             case BotStartedSpeakingFrame():
-                self._over = False
+                self._over = self.cut_off = False
             case BotStoppedSpeakingFrame():
                 self._over = True
             case InterruptionFrame():
-                self._text, self._over = self.asked(), True
+                self._cut()
             case _:
                 pass
 
@@ -204,6 +209,13 @@ class BotSpeech(BaseObserver):
         if self._over:
             self._text = ""
             self._heard_at.clear()
+
+    def _cut(self) -> None:
+        """What was not heard until now is not said any more, but for the rest of the sentence."""
+        self._text = self.asked()
+        if heard := self._heard_words():
+            del self._heard_at[heard:]
+        self.cut_off, self._over = self.cut_off or not self._over, True
 
     def asked(self) -> str:
         """What was said up to the end of the sentence that is being said, or was said last."""
@@ -255,6 +267,21 @@ class BotSpeech(BaseObserver):
     def comes_back(self) -> bool:
         """Whether the bot's own voice has come back in this call, by words or by sound."""
         return self.hears_itself or self.own_voice.found
+
+    @property
+    def only_words_tell(self) -> bool:
+        """Whether it comes back so that its sound does not tell whose it is."""
+        return self.hears_itself and not self.own_voice.found
+
+    @property
+    def surely_comes_back(self) -> bool:
+        """Whether that is sure: a word or two may have been the user's, who takes them up."""
+        return self._sure or self.own_voice.found
+
+    def has_heard_itself(self, text: str) -> None:
+        """Note words that were the bot's own, and came back."""
+        self.hears_itself = True
+        self._sure = self._sure or len(text.split()) >= _SURE_WORDS
 
     @property
     def speaks(self) -> bool:

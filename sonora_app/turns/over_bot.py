@@ -14,8 +14,8 @@ _ECHO_WORDS = 3
 """So many words that the bot has just said are its own, in a final transcript. Interim ones may be
 the beginning of as many."""
 
-_STOPPING_WORDS = 3
-"""So many words, at the end of what sounds like the bot's own, may stop it."""
+_REPLYING_WORDS = 3
+"""So many words, at either end of what sounds like the bot's own, may be a reply to it."""
 
 _FRESH_WORDS = 6
 """Fewer are its own if it has said no more than so many since, in some two seconds. Where a voice
@@ -70,8 +70,12 @@ class WordsOverBot:
     @property
     def may_be_own(self) -> bool:
         """Whether they may be the bot's. A voice whose sound is told apart is not."""
-        told = self._speech.own_voice.found and self.of_voice
-        return self._speech.comes_back and not told
+        return self._speech.comes_back and not self._told_apart
+
+    @property
+    def _told_apart(self) -> bool:
+        """Whether a voice was noticed where the bot's own is not: its sound is known."""
+        return self._speech.own_voice.found and self.of_voice
 
     def hear(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         """Take in a transcript."""
@@ -141,21 +145,32 @@ class WordsOverBot:
         Where its voice is known to come back, they may be its own that were heard badly.
         """
         text, speech = self.text, self._speech
-        if self._interim or len(text.split()) >= _ECHO_WORDS:
-            return speech.echoes(text) or self._sound_like_its_own()
-        if speech.comes_back:
-            return speech.echoes(text, _FRESH_WORDS) or self._sound_like_its_own()
-        users = speech.asks or self.replies.stops(text)
-        return not users and speech.echoes(text, _FRESH_WORDS)
+        few = not self._interim and self.are_few
+        users = self._told_apart or not speech.surely_comes_back
+        if few and users and (speech.asks or self.replies.stops(text)):
+            return False
+        exactly = speech.echoes(text, _FRESH_WORDS) if few else speech.echoes(text)
+        return exactly or self._sound_like_its_own()
 
     def _sound_like_its_own(self) -> bool:
-        """Whether they may be its own, heard badly, and do not end in what stops it."""
-        words = words_of(self.text)
-        ends = (" ".join(words[-count:]) for count in range(1, _STOPPING_WORDS + 1))
+        """Whether they may be its own, heard badly, and are no reply to it.
+
+        An answer is like the question: “quiero” like “¿quieres?”. So where the bot asks, nothing
+        but the sound tells that its words are not the user's.
+        """
         speech = self._speech
         return (
-            speech.comes_back
-            and (self.may_be_own or len(words) > 1)
+            speech.surely_comes_back
+            and self.may_be_own
+            and (speech.own_voice.found or not speech.asks)
             and speech.sounds_like(self.text, begun=bool(self._interim))
-            and not any(self.replies.stops(end) and not speech.echoes(end) for end in ends)
+            and not self._reply()
         )
+
+    def _reply(self) -> bool:
+        """Whether they begin or end in a reply which the bot has not just said."""
+        words = words_of(self.text)
+        counts = range(1, _REPLYING_WORDS + 1)
+        ends = {" ".join(part) for n in counts for part in (words[:n], words[-n:])}
+        replies = (end for end in ends if self.replies.answers(end) or self.replies.stops(end))
+        return any(not self._speech.echoes(reply) for reply in replies)

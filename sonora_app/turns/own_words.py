@@ -67,14 +67,18 @@ class OwnWords:
 
         Args:
             words: Words that were spoken before the user's voice was noticed, for which it takes a
-                moment: the last of them may be the user's.
+                moment: the last of them may be the user's. So may a few, unless they were spoken
+                over the bot.
         """
         own = len(words)
         while own and not any(
             self._sounds_own(words[max(0, own - last) : own]) for last in range(1, _LAST_WORDS + 1)
         ):
             own -= 1
-        return own if self._speech.comes_back and self._sounds_own(words[:own]) else 0
+        speech = self._speech
+        over = (speech.speaks or speech.cut_off) and not speech.asks
+        are_own = speech.surely_comes_back and self._sounds_own(words[:own])
+        return own if are_own and (over or own >= _FEWEST_WORDS) else 0
 
     def _sounds_own(self, words: Sequence[str]) -> bool:
         return self._speech.sounds_like(" ".join(words))

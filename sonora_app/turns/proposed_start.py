@@ -1,8 +1,8 @@
 """Begins the user's turn where the recogniser finds the turns by itself, as Deepgram's Flux does.
 
 Flux proposes a turn with its first word. While the bot is silent, that begins the turn. While the
-bot speaks, the words decide, as in `start.py`. A voice alone does nothing: Flux would never tell
-that it had no words.
+bot speaks, the words decide, as in `start.py`. A voice alone holds nothing back: Flux would never
+tell that it had no words. It only tells that the words are not the bot's own.
 """
 
 from pipecat.frames.frames import (
@@ -51,9 +51,13 @@ class ProposedTurnStart(OverBotTurnStart):
             case ProposedUserStartedSpeakingFrame():
                 if not self._over_bot(self._unheard_secs):
                     await self.trigger_user_turn_started()
-            case VADUserStartedSpeakingFrame() | VADUserStoppedSpeakingFrame():
-                pass
-            case UserSpokeBrieflyFrame() | STTMetadataFrame():
+            case VADUserStartedSpeakingFrame() | UserSpokeBrieflyFrame():
+                self.words.of_voice = True
+                self._voice_noticed()
+            case VADUserStoppedSpeakingFrame():
+                if not (self._in_turn or self._listening or self.words.text):
+                    await self._waiting.wait(self._unheard_secs, self._dismiss)
+            case STTMetadataFrame():
                 pass
             case EagerTranscriptionFrame():
                 # Words that no interim transcript told may be in it.

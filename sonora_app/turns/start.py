@@ -58,8 +58,8 @@ TRAILING_SECS = 0.3
 """A voice that is noticed so long after the bot has stopped may still be its own, in seconds."""
 
 _LATE_SECS = 5.0
-"""So long after the bot has stopped, words of its own may still be told, in seconds, where no voice
-of the user's came since: of a voice that is the bot's, nobody asks for the words."""
+"""So long after the bot has stopped, its own words may still be told, in seconds, if no voice of
+the user's came since: nobody asks for the words of a voice that is the bot's."""
 
 _CUT_SECS = 0.3
 """How long Pipecat may take to drop the speech that a turn cuts off, in seconds."""
@@ -124,7 +124,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
                     await self._decide()
             case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
                 await self._heard(frame)
-                self._answer_due = self._answer_due or self._in_turn
+                self._answer_due |= self._in_turn
             case _:
                 pass
         return ProcessFrameResult.CONTINUE
@@ -153,19 +153,23 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _voice_began(self) -> None:
         self._voice, self._all_transcribed = True, False
         awaited = self._answer_due and self._tells_interims
-        trailing_secs = TRAILING_SECS if self._only_words_tell else 0.0
-        if self._in_turn or not (awaited or self._over_bot(trailing_secs)):
-            await self.trigger_user_turn_started()
-            return
+        if self._in_turn or not (awaited or self._voice_over_bot):
+            return await self.trigger_user_turn_started()
         self._listen()
         await self._waiting.wait(self._at_most(WORDLESS_SECS), self._voice_lasts)
 
     async def _voice_was_brief(self) -> None:
         """A recogniser that hears words only in what Silero reports has none of these."""
+        self._voice_noticed()
         known = self._in_turn or self._voice or self._all_transcribed
         if self._bot_speaks and self._tells_interims and not known:
             self._listen()
             await self._wait_for_words()
+
+    def _voice_noticed(self) -> None:
+        """After the bot's end a voice is the user's, and so are the words that come."""
+        if not (self._voice_over_bot or self._answer_due):
+            self._stopped_at, self._listening = 0.0, False
 
     def _listen(self) -> None:
         """Hold the bot's speech back, until it is known what the voice is."""
@@ -187,23 +191,20 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         if self._in_turn:
             return
         self.words.hear(frame)
-        over = self._listening or self._answer_due or self._over_bot(_LATE_SECS)
+        late_secs = _LATE_SECS if self._speech.surely_comes_back else TRAILING_SECS
+        over = self._listening or self._answer_due or self._over_bot(late_secs)
         awaited = self._answer_due
         if not over or (awaited and not self.words.take_no_turn(yet=True, awaited=True)):
-            await self._take_turn()
-            return
-        if isinstance(frame, TranscriptionFrame):
-            self._all_transcribed = self._all_transcribed or frame.finalized
-        else:
-            self._all_transcribed = False
+            return await self._take_turn()
+        final = isinstance(frame, TranscriptionFrame)
+        self._all_transcribed = final and (self._all_transcribed or frame.finalized)
         few_yet = self._voice and self.words.are_few
         if self.words.are_final and self.words.echo() and not few_yet:
-            self._speech.hears_itself = True
+            self._speech.has_heard_itself(self.words.text)
             self.words.clear()
             await self._forget()
         elif not self.words.take_no_turn(yet=True, awaited=awaited):
-            await self._take_turn()
-            return
+            return await self._take_turn()
         elif not (self._listening or self.words.only_acknowledge()):
             # Words may come before a voice is noticed. What these are is not known yet.
             self._hold()
@@ -216,10 +217,12 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _bot_stopped(self) -> None:
         self._bot_speaks, self._stopped_at = False, time.monotonic()
-        if self._listening and not (self.words.may_be_own or self.words.echo()):
+        # A word or two of a voice that goes on may begin an answer.
+        begins = self._voice and self.words.are_few
+        if self._listening and not self.words.may_be_own and (begins or not self.words.echo()):
             if self._voice or self.words.text:
-                # The sound came with the bot's last. Pipecat has to know first that the bot has
-                # stopped, or takes it for cut off.
+                # It came with the bot's last. Pipecat has to know first that that has stopped, or
+                # takes it for cut off.
                 await self._waiting.wait(0.0, partial(self._take_turn, by_words=False))
             else:
                 await self._dismiss()  # words that come begin a turn
@@ -230,9 +233,9 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     # --- What it means
 
     @property
-    def _only_words_tell(self) -> bool:
-        """Whether the bot's own voice comes back so that its sound does not tell whose it is."""
-        return self._speech.hears_itself and not self._speech.own_voice.found
+    def _voice_over_bot(self) -> bool:
+        """Whether a voice that is noticed is over the bot's, or may be its own."""
+        return self._over_bot(TRAILING_SECS if self._speech.only_words_tell else 0.0)
 
     def _over_bot(self, trailing_secs: float) -> bool:
         """Whether the bot speaks, or its own voice may still come back."""
@@ -247,7 +250,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
 
     async def _voice_lasts(self) -> None:
         wordless = self._tells_interims and not self.words.text
-        if self._only_words_tell or self.words.echo() or wordless:
+        if self._speech.only_words_tell or self.words.echo() or wordless:
             await self._pass_over()
         else:
             await self._take_turn(by_words=False)
@@ -263,7 +266,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
         """What came was no turn; an acknowledgement is told."""
         text, spoken_at = self.words.text, self.words.spoken_at
         if self.words.are_final and self.words.echo():
-            self._speech.hears_itself = True
+            self._speech.has_heard_itself(text)
         acknowledges = self.words.only_acknowledge()
         if text:
             await self._forget()
@@ -280,7 +283,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
     async def _dismiss(self, *, cut: bool = False) -> None:
         """What came was no turn."""
         self._leave()
-        self._answer_due = self._answer_due and not self._bot_speaks
+        self._answer_due &= not self._bot_speaks
         await self._waiting.stop()
         if cut and self._speech.held:
             await self._drop()
@@ -302,8 +305,7 @@ class OverBotTurnStart(BaseUserTurnStartStrategy):
             await self.push_frame(AllTranscribedFrame())
 
     async def _drop(self) -> None:
-        """Drop what is held back. Pipecat tells when it has; it never does for a bot that said
-        nothing."""
+        """Drop what is held back. Pipecat tells when it has, unless the bot has said nothing."""
         self._speech.cut()
         await self._waiting.wait(_CUT_SECS, self._flow)
 

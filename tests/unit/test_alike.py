@@ -39,6 +39,8 @@ def test_words_that_are_missing_or_changed_are_those_that_were_said(heard: str) 
         "¿Y la comida?",
         "Cuéntame qué hay en Oaxaca",
         "Famosa cocina de playas",
+        "No, mercados",
+        "Sí, Oaxaca",
     ],
 )
 def test_other_words_and_another_order_are_not(said: str) -> None:

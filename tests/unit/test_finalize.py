@@ -7,6 +7,7 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 
 from simulators.vendors.deepgram import DeepgramVendor
@@ -137,3 +138,18 @@ async def test_words_before_the_users_voice_are_left_out_if_they_are_somebody_el
         await _fall_silent(rig)
         assert (await rig.get(TranscriptionFrame, 2)).text == "Playas y mercados."
         assert not any(judged)
+
+
+async def test_what_an_earlier_voice_said_that_is_not_transcribed_yet_is_left_in(
+    deepgram: DeepgramVendor,
+) -> None:
+    deepgram.hears.append("El martes por la tarde.")
+    stt = build_stt(
+        settings(DEEPGRAM_BASE_URL=deepgram.url), Language.ES, count_others=lambda words: len(words)
+    )
+    async with rigged(stt) as rig:
+        await rig.send(*sound(0.2), VADUserStartedSpeakingFrame(start_secs=0.1), *sound(0.4))
+        await rig.send(VADUserStoppedSpeakingFrame(stop_secs=0.16))
+        await rig.send(VADUserStartedSpeakingFrame(start_secs=0.1), *sound(0.4))
+        await _fall_silent(rig)
+        assert (await rig.get(TranscriptionFrame)).text == "El martes por la tarde."

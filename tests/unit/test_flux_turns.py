@@ -200,3 +200,17 @@ async def test_the_language_is_told_ahead_of_the_words_that_change_it(
         else getattr(frame.delta, "language", None)
         for frame in told
     ] == ["en", english, "es", spanish]
+
+
+@pytest.mark.parametrize("over", [True, False])
+async def test_an_answer_in_the_bots_own_words_is_heard_where_its_voice_comes_back(
+    deepgram: DeepgramVendor, over: bool
+) -> None:
+    async with speaking(deepgram, "¿El lunes o el martes?") as call:
+        call.speech.own_voice.found = True
+        if not over:
+            await call.rig.send(BotStoppedSpeakingFrame())
+            await call.rig.get(BotStoppedSpeakingFrame)
+        await call.say("El martes.")
+        await call.rig.get(LLMContextFrame)
+        assert set(call.told()) == {"El martes."}

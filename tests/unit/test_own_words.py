@@ -1,7 +1,12 @@
 """The bot's own words, heard ahead of the user's in one turn, are left out, and none of theirs."""
 
 import pytest
-from pipecat.frames.frames import BotStartedSpeakingFrame, InterruptionFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    InterruptionFrame,
+    TTSSpeakFrame,
+)
 
 from sonora_app.turns.bot_speech import BotSpeech
 from sonora_app.turns.own_words import OwnWords
@@ -86,3 +91,16 @@ async def test_of_what_comes_before_the_users_voice_its_own_words_are_known(
     assert words.count_own(heard.split()) == 0  # its voice has not come back
     speech.own_voice.found = True
     assert words.count_own(heard.split()) == own
+
+
+async def test_a_word_or_two_before_the_users_voice_are_the_bots_only_if_it_was_cut_off(
+    speech: BotSpeech,
+) -> None:
+    words, few, more = OwnWords(speech), ["una", "cocina"], ["y", "una", "cocina"]
+    speech.own_voice.found = True
+    await follow(speech, InterruptionFrame(), BotStoppedSpeakingFrame())
+    assert (words.count_own(few), words.count_own(more)) == (2, 3)
+    await follow(speech, TTSSpeakFrame(STORY), BotStartedSpeakingFrame(), BotStoppedSpeakingFrame())
+    assert (words.count_own(few), words.count_own(more)) == (0, 3)
+    await follow(speech, TTSSpeakFrame("¿El lunes o el martes?"), BotStartedSpeakingFrame())
+    assert words.count_own(["el", "martes"]) == 0

@@ -142,8 +142,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
     Attributes:
         count_others: How many words, of those that were spoken before the user's voice was
             noticed, are somebody else's, who is heard as well; None: none ever are.
-        sent_secs: How much sound the present connection has had, in seconds: where in it Deepgram
-            is, as it counts.
+        sent_secs: How much sound the present connection has had, in seconds, as Deepgram counts.
     """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401  # Pipecat's signature
@@ -151,7 +150,7 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         super().__init__(**kwargs)
         self.count_others: Callable[[Sequence[str]], int] | None = None
         self.sent_secs = 0.0
-        # Where in that sound the voice began that the present turn did.
+        # Where in that sound the voice began that is not transcribed yet; 0 where there is none.
         self._voice_secs = 0.0
         self._turn_open = False
         self._spoken: deque[bytes] = deque()
@@ -173,13 +172,17 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
         """Keep speech from its beginning."""
         if isinstance(frame, VADUserStartedSpeakingFrame):
             self._untranscribed = self._speaking = True
-            if not self._turn_open:
-                self._voice_secs = self.sent_secs - frame.start_secs
+            self.note_voice(frame.start_secs)
         elif isinstance(frame, UserStartedSpeakingFrame | UserStoppedSpeakingFrame):
             self._turn_open = isinstance(frame, UserStartedSpeakingFrame)
         elif isinstance(frame, VADUserStoppedSpeakingFrame):
             self._speaking = False
         await super().process_frame(frame, direction)
+
+    def note_voice(self, secs: float) -> None:
+        """Note that a voice began so many seconds ago, unless words of another are still due."""
+        if not (self._turn_open or self._voice_secs):
+            self._voice_secs = self.sent_secs - secs
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Send sound to Deepgram, and keep it until it is transcribed."""
@@ -259,6 +262,8 @@ class LastingDeepgramSTTService(WatchfulSTTService, DeepgramSTTService):
                 self._spoken_secs = 0.0
                 if message.from_finalize:
                     self._untranscribed = False
+                    if message.start + message.duration > self._voice_secs:
+                        self._voice_secs = 0.0
         await super()._on_message(message)
 
     def _leave_out_others(self, result: ListenV1Results) -> None:

@@ -27,6 +27,10 @@ _SLACK_SECS = 0.1
 because Deepgram's times are those of its frames."""
 
 
+_BRIEF_SECS = 0.2
+"""The longest voice that Silero does not report, in seconds."""
+
+
 @dataclass
 class AllTranscribedFrame(ControlFrame):
     """What the user said up to this pause has been transcribed, and nothing more is to come."""
@@ -55,6 +59,8 @@ class PromptDeepgramSTTService(LastingDeepgramSTTService):
             case UserHushedFrame() | UserSpokeBrieflyFrame():
                 # A hush may come before the last of a word. It is asked for again once the voice is
                 # over: here after a short one, and by Pipecat where Silero has reported it.
+                if isinstance(frame, UserSpokeBrieflyFrame):
+                    self.note_voice(_BRIEF_SECS + frame.quiet_secs)
                 await self._finalize(frame.quiet_secs)
             case UserResumedFrame():
                 self._speech_ended_secs, self._resumed_secs = None, self.sent_secs
