@@ -16,6 +16,7 @@ from sonora_app.errors import SettingsError
 from sonora_app.flow.check import as_flow_error, check_flows
 from sonora_app.flow.driver import FLOW_FILE, load_flow_config
 from sonora_app.flow.lines import FLOWS_DIR, read_lines
+from sonora_app.wording.translation import joined, worded
 
 _State = tuple[tuple[str, int, int], ...]
 
@@ -68,7 +69,12 @@ def _problem(handlers: ModuleType) -> SettingsError | None:
         Flow(FlowConfig.from_file(FLOW_FILE), handlers=handlers)
     except SettingsError as error:
         return error
-    except (FlowError, ValueError, OSError, yaml.YAMLError) as error:
+    except FlowError as error:
+        # The handlers are those that the process imported, whatever their file says.
+        mistaken = as_flow_error(error)
+        again = worded("If the handlers were changed since the bot started, start it again.")
+        return SettingsError(mistaken.message, hint=joined(" ", [mistaken.hint, again]))
+    except (ValueError, OSError, yaml.YAMLError) as error:
         return as_flow_error(error)
     return None
 

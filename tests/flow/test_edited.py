@@ -17,6 +17,7 @@ from sonora_app.flow.edited import EditedFlow
 from sonora_app.flow.lines import FLOWS_DIR, Lines
 from sonora_app.process.edited_flow import TakesUpFlow
 from sonora_app.settings import Language
+from sonora_app.wording.translation import in_spanish
 
 pytestmark = pytest.mark.flow
 
@@ -77,6 +78,19 @@ def test_with_mistakes_the_former_stays_and_each_attempt_is_told(flows: Path) ->
     assert task() == former
     edit(flows / "sonora.yaml", "transition_to: wrapup\n", "transition_to: wrap_up\n")
     assert flow.take_up(handlers)
+
+
+def test_a_handler_that_the_bot_was_not_started_with_needs_another_start(flows: Path) -> None:
+    flow = EditedFlow()
+    with (flows / "handlers.py").open("a", encoding="utf-8") as file:
+        file.write(
+            '\n\nasync def rate(flow_manager: object, stars: int) -> None:\n    """Rate."""\n'
+        )
+    edit(flows / "sonora.yaml", "    functions:\n", "    functions:\n      - name: rate\n")
+    with pytest.raises(SettingsError, match="rate") as refused:
+        flow.take_up(handlers)
+    assert refused.value.hint.endswith("since the bot started, start it again.")
+    assert in_spanish(refused.value.hint).endswith("arráncalo de nuevo.")
 
 
 async def test_a_caller_is_told_the_mistake_and_the_next_call_goes_on(flows: Path) -> None:
