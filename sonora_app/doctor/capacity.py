@@ -10,13 +10,18 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from sonora_app.errors import SettingsError
 from sonora_app.flow.lines import FLOWS_DIR
+from sonora_app.wording.translation import worded
 
 TARGET = 1.25
 """What the slowest twentieth of answers among many calls may be, as a ratio to that of one call."""
+
+NEEDED = "cartesia"
+"""What the measurement imports that only the tests' group of packages has."""
 
 _PROJECT = FLOWS_DIR.parent
 
@@ -60,12 +65,21 @@ async def try_calls(project: Path = _PROJECT) -> AsyncGenerator[Tried]:
         project: The folder of the checkout.
 
     Raises:
-        SettingsError: This is no checkout of the project, or the measurement failed.
+        SettingsError: This is no checkout of the project, a package is missing, or the
+            measurement failed.
     """
     if not (project / "benchmarks" / "capacity.py").exists():
         raise SettingsError(
-            "Calls can be tried from a checkout of the project only.",
-            hint="Run it there, on the machine that the bot is to run on.",
+            worded("Calls can be tried from a checkout of the project only."),
+            hint=worded("Run it there, on the machine that the bot is to run on."),
+        )
+    if find_spec(NEEDED) is None:
+        raise SettingsError(
+            worded(
+                "To try calls, the packages of the tests are needed: {name} is not there.",
+                name=NEEDED,
+            ),
+            hint=worded("Run it with them: uv run --group dev sonora doctor --calls"),
         )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -81,8 +95,8 @@ async def try_calls(project: Path = _PROJECT) -> AsyncGenerator[Tried]:
             yield Tried(**json.loads(line))
         if await process.wait():
             raise SettingsError(
-                "The calls could not be held.",
-                hint="`python -m benchmarks.capacity` says why.",
+                worded("The calls could not be held."),
+                hint=worded("`uv run --group dev python -m benchmarks.capacity` says why."),
             )
     finally:
         if process.returncode is None:

@@ -38,6 +38,8 @@ from sonora_app.wording.translation import say, worded
 
 _TRANSPORT_FLAGS = ("-t", "--transport", "-d", "--direct")
 
+_LAST_PORT = 65_535
+
 _SERVED_COLD = re.compile(r"/(status|(client|sonora/static)/.*)?$")
 
 _ROWS = {
@@ -91,7 +93,7 @@ def run_dev_runner(warm_up: threading.Thread) -> None:
     )
     if not any(flag in sys.argv for flag in _TRANSPORT_FLAGS):
         sys.argv += ["--transport", "webrtc"]
-    _refuse_taken_port(console, runner.RUNNER_HOST, runner.RUNNER_PORT)
+    _check_port(console, runner.RUNNER_HOST, runner.RUNNER_PORT)
     _refuse_unusable_journal(console, settings)
     _wrap_lifespan(runner.app, settings, warm_up)
     calls.limit = settings.call_limit
@@ -119,8 +121,8 @@ def _tell(console: Console, error: SonoraError) -> None:
     console.print(told, soft_wrap=True)
 
 
-def _refuse_taken_port(console: Console, host: str, port: int) -> None:
-    """Say that something serves there already, before the runner says that the bot is ready.
+def _check_port(console: Console, host: str, port: int) -> None:
+    """Say that the bot cannot serve there, before the runner says that it is ready.
 
     Args:
         console: Where it is said.
@@ -128,23 +130,29 @@ def _refuse_taken_port(console: Console, host: str, port: int) -> None:
         port: The same.
 
     Raises:
-        SystemExit: The port is taken.
+        SystemExit: The port is taken, or there is none of that number.
     """
     flags = argparse.ArgumentParser(add_help=False)
     flags.add_argument("--host", default=host)
     flags.add_argument("--port", default=str(port))
     asked, _ = flags.parse_known_args(sys.argv[1:])
-    # What is no number the runner refuses.
-    if not asked.port.isdecimal():
-        return
     try:
-        socket.create_connection((asked.host, int(asked.port)), timeout=1.0).close()
-    except (OSError, OverflowError):
+        number = int(asked.port)
+    except ValueError:
+        # The runner refuses what is no number.
         return
-    problem = worded("Port {port} is in use: a bot may be running already.", port=asked.port)
-    other = worded(
-        "End it, or take another: `uv run bot.py --port {port}`.", port=int(asked.port) + 1
-    )
+    # The system chooses a free one for 0.
+    if not 0 <= number <= _LAST_PORT:
+        problem = worded("A port is a number from 0 to 65535, not {port}.", port=number)
+        other = worded("Take another: `uv run bot.py --port {port}`.", port=port)
+        _tell(console, SettingsError(problem, hint=other))
+        raise SystemExit(2)
+    try:
+        socket.create_connection((asked.host, number), timeout=1.0).close()
+    except OSError:
+        return
+    problem = worded("Port {port} is in use: a bot may be running already.", port=number)
+    other = worded("End it, or take another: `uv run bot.py --port {port}`.", port=number + 1)
     _tell(console, SettingsError(problem, hint=other))
     raise SystemExit(1)
 

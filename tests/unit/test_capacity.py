@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sonora_app.doctor import capacity
 from sonora_app.doctor.capacity import Tried, advised, try_calls
 from sonora_app.errors import SettingsError
 
@@ -50,3 +51,15 @@ async def test_a_measurement_that_cannot_be_made_is_said(
     where = tmp_path if program is None else project(tmp_path, program)
     with pytest.raises(SettingsError):
         await anext(try_calls(where))
+
+
+async def test_without_the_packages_that_it_needs_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "NEEDED", "a_package_that_is_not_there")
+    where = project(tmp_path, "open('started', 'w').close()")
+    with pytest.raises(SettingsError) as refused:
+        await anext(try_calls(where))
+    assert "a_package_that_is_not_there" in refused.value.message
+    assert "uv run --group dev sonora doctor --calls" in refused.value.hint
+    assert not (where / "started").exists()

@@ -18,6 +18,7 @@ from sonora_app.wording.translation import in_spanish
 pytestmark = pytest.mark.unit
 
 KEY = "sk-proj-Ab12_cd34-Ef56"
+PROJECT = Path(__file__).resolve().parents[2]
 SECRET = "s3cr3t-value"
 
 
@@ -266,6 +267,22 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
             load_settings()
     finally:
         os.seteuid(user)
+
+
+@pytest.mark.parametrize("port", ["99999", "65536", "-1"])
+def test_a_port_that_there_is_not_is_refused(port: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(PROJECT / "bot.py"), "--port", port],
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert ran.returncode == 2
+    assert f"A port is a number from 0 to 65535, not {port}." in ran.stderr
+    assert "ready" not in ran.stdout
 
 
 _SERVED = """
