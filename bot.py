@@ -60,12 +60,15 @@ class WarmUp(threading.Thread):
         from sonora_app.identity.callers import warn_of_claims
         from sonora_app.runtime.logging import redact_logs
         from sonora_app.settings import load_settings
+        from sonora_app.settings.unknown import warn_of_unknown_names
+        from sonora_app.tools.declared import tools_path
 
         redact_logs()
         try:
             self.settings = load_settings()
             self.settings.check_deployable()
             warn_of_claims(self.settings)
+            warn_of_unknown_names(tools_path(self.settings))
 
             from sonora_app.process.warm_up import warm_up
 

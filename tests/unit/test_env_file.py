@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from loguru import logger
 from typer.testing import CliRunner
 
 from sonora_app.cli import app
@@ -13,6 +14,7 @@ from sonora_app.errors import SettingsError
 from sonora_app.settings import Settings, load_settings
 from sonora_app.settings.environment import names
 from sonora_app.settings.reference import as_env, settings
+from sonora_app.settings.unknown import unknown_names, warn_of_unknown_names
 from sonora_app.wording.translation import in_spanish
 
 pytestmark = pytest.mark.unit
@@ -267,6 +269,35 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path) -> None:
             load_settings()
     finally:
         os.seteuid(user)
+
+
+def test_a_name_that_no_setting_has_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SONORA_")]:
+        monkeypatch.delenv(name)
+    tools = Path("tools.yaml")
+    tools.write_text("key: ${SONORA_BOOKING_KEY}\n", "utf-8")
+    monkeypatch.setenv("SONORA_TOOLS_FILE", str(tools))
+    monkeypatch.setenv("SONORA_WHOLLY_ELSE_0123456789", SECRET)
+    monkeypatch.setenv("SONORA_TEST_STALLS", "a file")
+    Path(".env").write_text(
+        f"SONORA_LANGAUGE={SECRET}\nSONORA_BOOKING_KEY={SECRET}\nsonora_idle_secs=9\n", "utf-8"
+    )
+    told = unknown_names(tools)
+    assert told == [
+        "SONORA_LANGAUGE (.env, line 1) is not a setting; did you mean SONORA_LANGUAGE?",
+        "SONORA_WHOLLY_ELSE_0123456789 (in the environment) is not a setting",
+    ]
+    ran = CliRunner().invoke(app, ["doctor", "--json"])
+    assert "did you mean SONORA_LANGUAGE?" in ran.stdout
+    assert SECRET not in ran.output
+
+    logged: list[str] = []
+    sink = logger.add(lambda line: logged.append(str(line)), level="WARNING", format="{message}")
+    try:
+        warn_of_unknown_names(tools)
+    finally:
+        logger.remove(sink)
+    assert [line.split()[0] for line in logged] == [text.split()[0] for text in told]
 
 
 @pytest.mark.parametrize("port", ["99999", "65536", "-1"])
