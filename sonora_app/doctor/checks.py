@@ -31,6 +31,7 @@ from sonora_app.doctor.project_checks import (
     examine_flow,
     examine_lines,
     examine_lock,
+    examine_names,
     examine_tools,
 )
 from sonora_app.doctor.speech_checks import examine_hearing, examine_speaking
@@ -41,11 +42,9 @@ from sonora_app.identity.callers import Finding, examine_identity
 from sonora_app.settings import Settings, Vendor, load_settings
 from sonora_app.settings.addresses import host_and_port
 from sonora_app.settings.extras import require_metrics, require_tracing
-from sonora_app.settings.unknown import unknown_names
 from sonora_app.storage.journal.journal import Journal
 from sonora_app.storage.journal.migrations import MIGRATIONS
-from sonora_app.tools.declared import tools_path
-from sonora_app.wording.translation import joined, worded
+from sonora_app.wording.translation import worded
 
 PYTHON = ((3, 11), (3, 14))
 """The oldest Python that Sonora runs on, and the first that it does not."""
@@ -108,7 +107,7 @@ async def run_checks(*, root: Path = FLOWS_DIR.parent, port: int | None = PORT) 
         return [*checks, *await _project(root)]
     return [
         *checks,
-        _settings(settings),
+        _found(worded("Settings"), examine_names(settings)),
         *(_key(settings, vendor) for vendor in Vendor if vendor not in settings.local_parts()),
         *_found_if_any(_VENDORS[Vendor.STT][0], examine_hearing(settings)),
         *_found_if_any(_VENDORS[Vendor.TTS][0], examine_speaking(settings)),
@@ -139,15 +138,6 @@ async def _project(root: Path) -> list[Check]:
         _found(worded("Flow"), await asyncio.to_thread(examine_flow)),
         _found(worded("Lines"), examine_lines(root / "flows" / "lines")),
     ]
-
-
-def _settings(settings: Settings) -> Check:
-    found = worded("ENV is {env}", env=settings.env)
-    unknown = unknown_names(tools_path(settings))
-    if not unknown:
-        return Check(worded("Settings"), CheckState.OK, found)
-    advice = worded("Mend the name, or delete the line. See docs/settings.md.")
-    return Check(worded("Settings"), CheckState.NOTE, joined("; ", [found, *unknown]), advice)
 
 
 def _python() -> Check:

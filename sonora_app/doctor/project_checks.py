@@ -9,8 +9,19 @@ from sonora_app.errors import SonoraError
 from sonora_app.flow.check import check_flows, line_keys
 from sonora_app.identity.callers import Finding
 from sonora_app.settings import Language, Settings
-from sonora_app.tools.declared import declared_tools
-from sonora_app.wording.translation import worded
+from sonora_app.settings.unknown import unknown_names
+from sonora_app.tools.declared import declared_tools, tools_path
+from sonora_app.wording.translation import joined, worded
+
+
+def examine_names(settings: Settings) -> Finding:
+    """Whether each name that is set is one of a setting."""
+    found = worded("ENV is {env}", env=settings.env)
+    unknown = unknown_names(tools_path(settings))
+    if not unknown:
+        return "ok", found, ""
+    advice = worded("Mend the name, or delete the line. See docs/settings.md.")
+    return "note", joined("; ", [found, *unknown]), advice
 
 
 def examine_flow() -> Finding:

@@ -257,6 +257,7 @@ def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
     checked = (
         ("uv", "run", "sonora"),
         ("uv", "run", "--extra", "knowledge", "sonora"),
+        ("uv", "run", "--group", "dev", "sonora"),
         ("uv", "run", "bot.py"),
         ("uv", "run", "--extra", "local", "bot.py"),
         ("uv", "run", "--extra", "voice", "bot.py"),
@@ -279,7 +280,8 @@ def test_each_command_is_of_a_kind_that_is_checked_here() -> None:
 def test_the_sonora_commands_parse() -> None:
     root = typer.main.get_command(app)
     with_extra = starting("uv", "run", "--extra", "knowledge", "sonora")
-    for command in (*starting("uv", "run", "sonora"), *with_extra):
+    with_group = starting("uv", "run", "--group", "dev", "sonora")
+    for command in (*starting("uv", "run", "sonora"), *with_extra, *with_group):
         after = command.words.index("sonora") + 1
         way = assert_parses(command, root, command.words[after:])
         result = CliRunner().invoke(app, [*way, "--help"])
