@@ -40,6 +40,8 @@ class StorageReports:
                     id=record.id,
                     seq=record.seq or 0,
                     role=record.role,
+                    modality=record.modality,
+                    content=record.content,
                     interrupted=record.interrupted,
                 )
             )

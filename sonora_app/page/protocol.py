@@ -37,7 +37,7 @@ from sonora_app.page.memory_messages import RememberedFact as RememberedFact
 from sonora_app.page.messages import Event, Inbound, Outbound
 from sonora_app.page.recording_messages import RecordingChanged, SetRecording
 from sonora_app.settings import Language
-from sonora_app.storage.records import ConversationStatus, EndReason
+from sonora_app.storage.records import ConversationStatus, EndReason, Modality
 
 MAX_MESSAGE_BYTES = 16_384
 """The largest message a page may send, as JSON in UTF-8, unless it carries a file."""
@@ -139,12 +139,14 @@ class NodeChanged(Event):
 
 
 class MessageRecorded(Event):
-    """A turn is in the journal: it survives a crash from here on."""
+    """A turn is in the journal, in the order of `seq`: it survives a crash from here on."""
 
     event: Literal["message-recorded"] = "message-recorded"
     id: UUID
     seq: int
     role: str
+    modality: Modality
+    content: str | None
     interrupted: bool
 
 

@@ -191,13 +191,15 @@ export interface MemoryKept {
   replaces?: string; // a UUID
 }
 
-/** A turn is in the journal: it survives a crash from here on. */
+/** A turn is in the journal, in the order of `seq`: it survives a crash from here on. */
 export interface MessageRecorded {
   type: "sonora";
   event: "message-recorded";
   id: string; // a UUID
   seq: number;
   role: string;
+  modality: Modality;
+  content: string | null;
   interrupted: boolean;
 }
 
@@ -207,6 +209,9 @@ export interface MessageStored {
   event: "message-stored";
   id: string; // a UUID
 }
+
+/** How it was said. */
+export type Modality = "voice" | "text";
 
 /** The flow moved. */
 export interface NodeChanged {

@@ -61,6 +61,10 @@ export interface Entry {
   closed: boolean;
   kept: Kept;
   id: string | null;
+  /** Its place in the journal of this call; null as long as that is not known. */
+  seq: number | null;
+  /** What the journal has of it, which is what is shown; null as long as that is not known. */
+  content: string | null;
   /** Why the bot did not take it. */
   refused: string | null;
   /** What was looked up for it. */
@@ -120,6 +124,8 @@ export interface CallState {
   node: string | null;
   path: Step[];
   entries: Entry[];
+  /** What was typed and goes to the model as a turn of its own. */
+  typedTurn: string | null;
   /** What was looked up for an answer that has not begun. */
   lookedUp: LookedUp | null;
   /** What was done with tools, in the order in which it began. */
@@ -152,6 +158,7 @@ export const NO_CALL: CallState = {
   node: null,
   path: [],
   entries: [],
+  typedTurn: null,
   lookedUp: null,
   tools: [],
   userSpeaking: false,

@@ -8,13 +8,13 @@ import {
   type Problem,
   type SentFile,
 } from "./model";
+import { recorded } from "./recorded";
 import {
   brokenOff,
   botCutOff,
   botSaid,
   languageChanged,
   lookedUp,
-  recorded,
   spokenIn,
   stored,
   toolUsed,
@@ -179,7 +179,9 @@ function received(state: CallState, type: string, data: Fields, at: number): Cal
     case "user-input":
       return userInput(state, data);
     case "user-llm-text":
-      return userTurn(state, String(data.text ?? ""));
+      return data.text === state.typedTurn
+        ? { ...state, typedTurn: null }
+        : userTurn(state, String(data.text ?? ""));
     case "server-message":
       return data.type === "sonora" ? told(state, data as unknown as SonoraEvent, at) : state;
     default:
@@ -190,6 +192,7 @@ function received(state: CallState, type: string, data: Fields, at: number): Cal
 /** What the user said or typed; what is typed here is there already. */
 function userInput(state: CallState, data: Fields): CallState {
   const text = String(data.text ?? "");
+  if (data.input_type === "chat") return { ...state, typedTurn: text };
   if (data.input_type === "backchannel") return userAcknowledged(state, text);
   return data.input_type === "transcription" ? userSaid(state, text, data.final === true) : state;
 }

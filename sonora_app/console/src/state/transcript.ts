@@ -3,9 +3,6 @@ import type { CallState, Entry, LookedUp, Segment, SentFile, ToolUse } from "./m
 
 /*
  * The transcript, built from what the bot reports. Each function gives the state after one report.
- *
- * A report that a turn was recorded names no words. It belongs to the oldest turn of that role that
- * has no record yet: turns are recorded in the order they were spoken.
  */
 
 /** What the bot is about to say, or how far it has come with it. */
@@ -14,11 +11,18 @@ export function botSaid(state: CallState, segment: Segment): CallState {
     (each) => each.role === "assistant" && each.segments.some(({ id }) => id === segment.id),
   );
   if (known) {
-    const segments = known.segments.map((each) => (each.id === segment.id ? segment : each));
+    const at = known.segments.findIndex(({ id }) => id === segment.id);
+    const before = begun(known.segments.slice(0, at), segment);
+    const segments = [...before, segment, ...known.segments.slice(at + 1)];
     return replace(state, { ...known, segments });
   }
   const { state: next, entry } = open(state, "assistant", "voice");
-  return replace(next, { ...entry, segments: [...entry.segments, segment] });
+  return replace(next, { ...entry, segments: [...begun(entry.segments, segment), segment] });
+}
+
+/** Speech comes in order: what was announced before a piece that is said, and not begun, was dropped. */
+function begun(before: Segment[], segment: Segment): Segment[] {
+  return segment.said ? before.filter(({ said }) => said) : before;
 }
 
 /** What was looked up for the answer that begins now, or has just begun. */
@@ -119,20 +123,6 @@ export function typedRefused(state: CallState, key: number, reason: string): Cal
   return entry ? replace(state, { ...entry, refused: reason }) : state;
 }
 
-/** A turn is in the journal. */
-export function recorded(
-  state: CallState,
-  report: { id: string; role: string; interrupted: boolean },
-): CallState {
-  const entry = state.entries.find(
-    (each) => each.role === report.role && each.id === null && each.refused === null,
-  );
-  // Of a turn that was cut off at its first word, nothing is shown.
-  if (!entry || (report.interrupted && !entry.closed)) return state;
-  const { id, interrupted } = report;
-  return replace(state, { ...entry, id, interrupted, closed: true, kept: "journalled" });
-}
-
 /** The connection is lost. What comes after it are turns of another call, which numbers its own. */
 export function brokenOff(state: CallState): CallState {
   const cut = botCutOff(state);
@@ -141,8 +131,9 @@ export function brokenOff(state: CallState): CallState {
     segments: entry.segments.map((segment) => ({ ...segment, id: -1 })),
     closed: true,
     id: entry.id ?? "",
+    seq: null,
   }));
-  return { ...cut, entries, lookedUp: null };
+  return { ...cut, entries, typedTurn: null, lookedUp: null };
 }
 
 /** A turn is in Supabase. */
@@ -153,9 +144,11 @@ export function stored(state: CallState, id: string): CallState {
 
 /** The words of an entry, and those that may still come. */
 export function wordsOf(entry: Entry): { said: string; coming: string } {
-  const said = entry.segments.map((segment) => segment.said);
-  const coming = entry.segments.map((segment) => segment.coming);
-  return { said: joined(said), coming: joined(coming) };
+  const coming = joined(entry.segments.map((segment) => segment.coming));
+  if (entry.content !== null) {
+    return { said: entry.content, coming: entry.interrupted ? coming : "" };
+  }
+  return { said: joined(entry.segments.map((segment) => segment.said)), coming };
 }
 
 function joined(parts: string[]): string {
@@ -183,7 +176,8 @@ function open(
   return { state: next, entry };
 }
 
-function blank(state: CallState, role: string, modality: Entry["modality"]): Entry {
+/** A turn of which nothing is known but who takes it. */
+export function blank(state: CallState, role: string, modality: Entry["modality"]): Entry {
   return {
     key: state.nextKey,
     role,
@@ -196,6 +190,8 @@ function blank(state: CallState, role: string, modality: Entry["modality"]): Ent
     closed: false,
     kept: "heard",
     id: null,
+    seq: null,
+    content: null,
     refused: null,
     lookedUp: null,
     files: [],

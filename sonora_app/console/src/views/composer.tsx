@@ -6,6 +6,9 @@ import { useCloseOnEscape } from "../focus";
 import type { CallState } from "../state/model";
 import { useWords } from "../words";
 
+/** The longest message, in characters. */
+const MAX_TEXT = 4000;
+
 interface Props {
   state: CallState;
   call: Call;
@@ -18,6 +21,7 @@ export function Composer({ state, call, pickers }: Props) {
   const [text, setText] = useState("");
   const [files, setFiles] = useState<File[]>([]);
   const [problem, setProblem] = useState("");
+  const [joined, setJoined] = useState(false);
   const [over, setOver] = useState(false);
   const picker = useRef<HTMLInputElement>(null);
   const devices = useCloseOnEscape();
@@ -29,6 +33,7 @@ export function Composer({ state, call, pickers }: Props) {
     setText("");
     setFiles([]);
     setProblem("");
+    setJoined(false);
     void (files.length > 0 ? call.show(typed, files) : call.type(typed));
   };
   const add = (added: Iterable<File>): void => {
@@ -77,15 +82,30 @@ export function Composer({ state, call, pickers }: Props) {
       {files.length > 0 && (
         <Pending files={files} onRemove={(file) => setFiles(files.filter((each) => each !== file))} />
       )}
+      {text.length >= MAX_TEXT ? (
+        <p class="hint" role="alert">
+          {words.talk.tooLong}
+        </p>
+      ) : (
+        joined && (
+          <p class="hint" role="status">
+            {words.talk.linesJoined}
+          </p>
+        )
+      )}
       <form class="write" onSubmit={send}>
         <input
           value={text}
-          maxLength={4000}
+          maxLength={MAX_TEXT}
           autocomplete="off"
           aria-label={words.talk.write}
           placeholder={words.talk.write}
-          onInput={(event) => setText(event.currentTarget.value)}
+          onInput={(event) => {
+            setText(event.currentTarget.value);
+            if (event.inputType !== "insertFromPaste") setJoined(false);
+          }}
           onPaste={(event) => {
+            setJoined(/\S\s*\n\s*\S/.test(event.clipboardData?.getData("text") ?? ""));
             const pasted = event.clipboardData?.files;
             if (!live || !pasted?.length) return;
             event.preventDefault();

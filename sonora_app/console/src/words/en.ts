@@ -67,6 +67,10 @@ export const en = {
     windUpHint: "Sonora sums up and ends the call",
     devices: "Devices",
     write: "Write a message",
+    tooLong:
+      "Only the first 4,000 characters fit: send the rest in another message, or attach it as a file.",
+    linesJoined:
+      "This field has one line: the line breaks you pasted are now spaces. To keep them, attach the text as a file.",
     send: "Send",
     withoutMicrophone: "Go on without it",
     again: "Talk on",

@@ -66,6 +66,10 @@ export const es: Words = {
     windUpHint: "Sonora resume la conversación y termina la llamada",
     devices: "Dispositivos",
     write: "Escribe un mensaje",
+    tooLong:
+      "Solo caben los primeros 4000 caracteres: manda el resto en otro mensaje, o adjúntalo como archivo.",
+    linesJoined:
+      "Este campo tiene una sola línea: los saltos de línea que pegaste son ahora espacios. Para conservarlos, adjunta el texto como archivo.",
     send: "Enviar",
     withoutMicrophone: "Continuar sin micrófono",
     again: "Seguir hablando",
