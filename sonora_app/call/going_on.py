@@ -44,10 +44,6 @@ class GoingOn(FrameProcessor):
         context: What the model is told.
         clock: Stands still while the bot's speech is held back.
         replies: Knows the short replies of the language that is spoken now.
-
-    Attributes:
-        goes_on: Whether the turn that has begun goes on with the one before, unless its words
-            tell something else.
     """
 
     def __init__(
@@ -64,8 +60,14 @@ class GoingOn(FrameProcessor):
         # The user's last turn in the context, as long as it may be gone on with, and whether the
         # turn that has begun does so.
         self._last: LLMContextMessage | None = None
-        self._in_turn = self.goes_on = False
+        self._in_turn = self._goes_on = False
         self._continued = ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the turn that has begun goes on with the one before, unless its words tell
+        something else. Where the answer was heard to its end, it does not."""
+        return self._goes_on and self._last is not None
 
     def continues(self, timestamp: str) -> bool:
         """Whether the turn that began at `timestamp` goes on with the one before it.
@@ -112,8 +114,8 @@ class GoingOn(FrameProcessor):
         # Over the bot's speech a turn begins by its words, which come after the voice.
         began, by_clock = self._voice_at if self._voice_at[0] > over_at else self._now()
         heard_ns = 0 if self._answered_at is None else by_clock - self._answered_at
-        self.goes_on = began - over_at < GOES_ON_SECS and heard_ns < HEARD_SECS * _NS
-        if not self.goes_on:
+        self._goes_on = began - over_at < GOES_ON_SECS and heard_ns < HEARD_SECS * _NS
+        if not self._goes_on:
             self._last = None
 
     def _turn_added(self, timestamp: str) -> None:
@@ -128,7 +130,7 @@ class GoingOn(FrameProcessor):
             return None
         *before, said = messages
         text = _words(said, "user")
-        if not self.goes_on or not text or self._replies().stands_alone(text):
+        if not self._goes_on or not text or self._replies().stands_alone(text):
             return None
         if before and _words(before[-1], "assistant"):
             before.pop()

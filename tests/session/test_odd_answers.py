@@ -66,12 +66,11 @@ async def _hold(bot: BotProcess, chunks: list[Any]) -> None:
             client.type_text(TYPED)
             await client.event("message-recorded", seq=3, timeout_secs=ANSWER_SECS)
             vendors.openai.model = lambda _: Reply(ANSWER)
-            said = len(client.events("message-recorded"))
             client.type_text(AGAIN)
             # What was asked for in vain is told first, if it is told just now.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_SECS):
-                    while len(client.events("message-recorded")) < said + 2:
+                    while ANSWER not in (client.events("message-recorded")[-1]["content"] or ""):
                         await asyncio.sleep(0.05)
             assert not client.events("conversation-ended")
         conversation_id = opened["data"]["d"]["conversation_id"]

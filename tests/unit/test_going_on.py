@@ -260,3 +260,14 @@ async def test_the_language_of_a_turn_that_was_cut_is_that_of_the_whole() -> Non
         await talk.user("we", Language.EN)
         assert talk.continued[-3:] == [False, False, True]
         assert talk.changes == [Language.EN]
+
+
+async def test_whoever_replies_in_the_other_language_starts_a_turn_of_its_own() -> None:
+    """The short answer was heard to its end, soon as the reply comes."""
+    async with talking(guesses=True) as talk:
+        await talk.user("Could we go on in English.", Language.EN)
+        await talk.bot("Of course.", secs=0.2)
+        await talk.rig.send(BotStoppedSpeakingFrame())
+        await talk.user("Quiero llevar a mi hermana.", Language.ES)
+
+    assert talk.changes == [Language.EN, Language.ES]
